@@ -1,0 +1,73 @@
+"""The command line: one command for each rule, found lazily so that no job pays for another's imports."""
+
+import importlib
+import sys
+
+import click
+
+from redistil.errors import UserError
+
+# command -> the module of its stage, `redistil.cli.<stage>`
+COMMANDS = {
+    "download": "downloads",
+    "export-passages": "corpora",
+    "export-queries": "corpora",
+    "fetch": "backbones",
+    "build": "backbones",
+    "tokenize": "tokens",
+    "encode": "candidates",
+    "retrieve": "candidates",
+    "import-run": "candidates",
+    "mine": "negatives",
+    "import-docpairs": "negatives",
+    "score": "teachers",
+    "average": "teachers",
+    "import-scores": "teachers",
+    "recipe": "models",
+    "train": "models",
+    "rerank": "runs",
+    "shuffle": "runs",
+    "evaluate": "measures",
+    "tabulate": "report",
+    "plot": "report",
+    "publish": "report",
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"redistil.cli.{COMMANDS[name]}")
+        command: click.Command = getattr(module, name.replace("-", "_"))
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from redistil.study import nearest
+
+            ctx.fail(f"no command {args[0]!r}{nearest(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Lazy)
+@click.version_option(package_name="redistil")
+def cli() -> None:
+    """How should a re-ranker be taught? The steps of the pipeline, one command each.
+
+    `snakemake` runs them all in order; each can also be run by hand: `redistil COMMAND --help`.
+    """
+
+
+def main() -> None:
+    """Run the command line; the user's mistakes end in one sentence and exit status 2."""
+    try:
+        cli(prog_name="redistil")
+    except UserError as error:
+        click.echo(f"redistil: {error}", err=True)
+        sys.exit(2)

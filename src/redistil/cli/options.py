@@ -1,0 +1,135 @@
+"""What the commands share: parameter types, and the record of what is being made.
+
+Arguments name files. Options are settings, and go into the record of the file that is made;
+those declared with `how` (threads, device) change the work but not its result, and do not.
+No setting has a default here: numbers live in params.yaml and studies/.
+"""
+
+import functools
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from redistil import lineage
+from redistil.errors import UserError
+from redistil.tables import Table
+
+
+class Source(click.ParamType):
+    """An existing file or folder that a command reads; its record becomes part of the output's."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        path = Path(value)
+        if not path.exists():
+            raise UserError(f"{path} does not exist: make it, or check the path")
+        return path
+
+
+class In(Source):
+    """An existing Parquet file of one declared table."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.name = f"{table.name}.parquet"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        path = Path(value)
+        self.table.expect(path)
+        return path
+
+
+class Out(click.ParamType):
+    """A path that the command writes: complete, or not at all."""
+
+    name = "out"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        return Path(value)
+
+
+class Json(click.ParamType):
+    """A setting with parts, as JSON."""
+
+    name = "json"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError as error:
+            self.fail(f"wanted JSON, got {value!r} ({error})", param, ctx)
+
+
+class How(click.Option):
+    """An option that changes how the work is done, not what comes out."""
+
+
+def setting(flag: str, type: Any, help: str, **more: Any) -> Callable[..., Any]:
+    """Return a click option that is a setting: required unless `required=False` is said."""
+    return click.option(flag, type=type, help=help, **({"required": True} | more))
+
+
+threads = click.option(
+    "--threads", cls=How, type=click.IntRange(1), default=1, show_default=True, help="CPU threads."
+)
+device = click.option(
+    "--device",
+    cls=How,
+    default="auto",
+    show_default=True,
+    help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.",
+)
+
+
+def making(stage: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command `--name`, and the record `made` of what it is about to write."""
+
+    def decorate(body: Callable[..., None]) -> Callable[..., None]:
+        @click.option("--name", cls=How, help="What the study calls the output; kept in its record.")
+        @click.pass_context
+        @functools.wraps(body)
+        def command(context: click.Context, name: str | None, **given: Any) -> None:
+            body(made=_record(context, stage, name, given), **given)
+
+        return command
+
+    return decorate
+
+
+def _record(
+    context: click.Context, stage: str, name: str | None, given: dict[str, Any]
+) -> lineage.Made:
+    inputs, settings, out = [], {}, ""
+    for param in context.command.params:
+        value = given.get(param.name or "")
+        types = param.type.types if isinstance(param.type, click.Tuple) else [param.type]
+        if any(isinstance(kind, Source) for kind in types):
+            inputs += [lineage.of(path) for path in _paths(value)]
+        if any(isinstance(kind, Out) for kind in types):
+            out = out or str(value)
+        elif isinstance(param, click.Option) and not isinstance(param, How):
+            settings |= _setting(str(param.name), types, value)
+    command = str(context.command.name)
+    return lineage.make(command, name or out, settings, lineage.code(stage), inputs)
+
+
+def _paths(value: Any) -> Iterator[Path]:
+    if isinstance(value, Path):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from _paths(item)
+
+
+def _setting(name: str, types: Sequence[click.ParamType], value: Any) -> dict[str, Any]:
+    """Return what of an option decides the result: the words beside paths, or the value."""
+    if not any(isinstance(kind, Source) for kind in types):
+        return {name: value}
+    words = [item for row in value or () for item in row if not isinstance(item, Path)] if len(types) > 1 else []
+    return {name: words} if words else {}

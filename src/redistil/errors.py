@@ -1,0 +1,28 @@
+"""What can go wrong, as one small tree.
+
+UserError            the user can mend it: one sentence, exit 2
+├── BadTable         a file is not the table it should be
+├── BadSettings      params.yaml, a study or an option says something impossible
+├── Stale            files that belong together were made by different settings
+└── BadSource        a collection, checkpoint or download is not what was declared
+"""
+
+
+class UserError(Exception):
+    """A mistake its user can mend: the message says what was wanted, what was got, what to do."""
+
+
+class BadTable(UserError):
+    """A file does not keep the contract of its table."""
+
+
+class BadSettings(UserError):
+    """A setting is unknown, out of range, or contradicts another."""
+
+
+class Stale(UserError):
+    """Two files that must come from one chain of settings do not."""
+
+
+class BadSource(UserError):
+    """Something fetched or read from outside is missing, short or altered."""

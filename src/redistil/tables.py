@@ -1,0 +1,271 @@
+"""The tables that cross from one stage to another, and the only Parquet reader and writer.
+
+Every table has a schema, a key and a row order. Writing checks, sorts, writes aside and renames,
+so that equal rows are equal bytes and a file appears complete or not at all. Reading checks the
+schema. `docs/tables.md` says what each column means.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from redistil import lineage
+from redistil.errors import BadTable
+from redistil.lineage import Made
+
+ROW_GROUP = 1 << 17  # rows; a row group of passages stays near 50 MB
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a Parquet file must be to cross from one rule to another."""
+
+    name: str
+    schema: pa.Schema
+    key: tuple[str, ...]  # no two rows agree on these columns
+    order: tuple[tuple[str, str], ...]  # rows are stored sorted by these; () keeps the given order
+
+    def rows(self, columns: dict[str, Sequence[object] | pa.Array]) -> pa.Table:
+        """Return `columns` as a table of this schema."""
+        try:
+            return pa.table(
+                [pa.array(columns[f.name], f.type) for f in self.schema], schema=self.schema
+            )
+        except (pa.ArrowInvalid, pa.ArrowTypeError, KeyError) as error:
+            raise BadTable(f"{self.name}: rows do not fit the schema ({error})") from None
+
+    def check(self, rows: pa.Table, where: str) -> pa.Table:
+        """Return `rows` in canonical order, or raise BadTable saying what is wrong with them."""
+        self._check_schema(rows.schema, where)
+        for name in self.schema.names:
+            column = rows[name]
+            if column.null_count:
+                raise BadTable(f"{where}: {column.null_count} of {len(rows)} {name} are missing")
+            if pa.types.is_floating(column.type) and not pc.all(pc.is_finite(column)).as_py():
+                raise BadTable(f"{where}: some {name} are not finite numbers")
+        if self.key:
+            distinct = len(rows.select(self.key).group_by(list(self.key)).aggregate([]))
+            if distinct != len(rows):
+                raise BadTable(
+                    f"{where}: {len(rows) - distinct} of {len(rows)} rows repeat a "
+                    f"({', '.join(self.key)})"
+                )
+        return rows.sort_by(list(self.order)) if self.order else rows
+
+    def write(self, rows: pa.Table, path: Path, made: Made) -> None:
+        """Check, sort and write; `path` appears complete or not at all."""
+        with self.writer(path, made) as write:
+            write(self.check(rows, self.name))
+
+    @contextmanager
+    def writer(self, path: Path, made: Made) -> Iterator[Callable[[pa.Table], None]]:
+        """Write tables one after the other, as they come: for what does not fit in memory.
+
+        The schema is checked; key and order are the caller's promise.
+        """
+        schema = self.schema.with_metadata({lineage.KEY: made.dumps()})
+        with aside(path) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as out:
+
+            def write(rows: pa.Table) -> None:
+                self._check_schema(rows.schema, self.name)
+                out.write_table(rows.cast(schema), row_group_size=ROW_GROUP)
+
+            yield write
+
+    def read(self, path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return the rows of a file that keeps this contract; BadTable if it does not."""
+        with self.expect(path) as file, _readable(path):
+            return file.read(columns=list(columns) if columns else None)
+
+    def batches(self, path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a file in pieces of bounded size."""
+        with self.expect(path) as file, _readable(path):
+            yield from file.iter_batches(ROW_GROUP // 2, columns=list(columns) if columns else None)
+
+    def count(self, path: Path) -> int:
+        """Return how many rows a file has, from its footer."""
+        with self.expect(path) as file:
+            return int(file.metadata.num_rows)
+
+    def expect(self, path: Path) -> pq.ParquetFile:
+        """Open a file whose schema is this table's; BadTable if it is not."""
+        if not path.exists():
+            raise BadTable(f"{path} does not exist: wanted the table `{self.name}`")
+        with _readable(path):
+            file = pq.ParquetFile(path)
+        self._check_schema(file.schema_arrow, str(path))
+        return file
+
+    def _check_schema(self, got: pa.Schema, where: str) -> None:
+        if got.remove_metadata() != self.schema:
+            wanted = ", ".join(f"{f.name} {f.type}" for f in self.schema)
+            found = ", ".join(f"{f.name} {f.type}" for f in got) or "no column"
+            raise BadTable(f"{where} is not a table `{self.name}`: wanted {wanted}; got {found}")
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadTable(f"{path} is not a readable Parquet file ({reason})") from None
+
+
+@contextmanager
+def aside(path: Path) -> Iterator[Path]:
+    """Give a path to write to; it becomes `path` if the block ends well, else it is removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _schema(**types: pa.DataType) -> pa.Schema:
+    return pa.schema(list(types.items()))
+
+
+def _table(name: str, key: Iterable[str], order: str, **types: pa.DataType) -> Table:
+    """`order` lists columns; a leading minus sorts downwards."""
+    spelled = tuple(
+        (column.lstrip("-"), "descending" if column.startswith("-") else "ascending")
+        for column in order.split()
+    )
+    return Table(name, _schema(**types), tuple(key), spelled)
+
+
+_ID, _TEXT, _SCORE = pa.string(), pa.large_string(), pa.float32()
+
+QUERIES = _table("queries", ["query_id"], "query_id", query_id=_ID, text=_TEXT)
+# passages keep the order of their collection, so that millions stream through
+PASSAGES = _table("passages", ["doc_id"], "", doc_id=_ID, text=_TEXT)
+QRELS = _table(
+    "qrels",
+    ["query_id", "doc_id"],
+    "query_id doc_id",
+    query_id=_ID,
+    doc_id=_ID,
+    relevance=pa.int32(),
+)
+RUN = _table(
+    "run",
+    ["query_id", "doc_id"],
+    "query_id rank",
+    query_id=_ID,
+    doc_id=_ID,
+    rank=pa.int32(),
+    score=_SCORE,
+)
+VECTORS = _table(
+    "vectors",
+    ["doc_id"],
+    "",
+    doc_id=_ID,
+    terms=pa.list_(pa.field("element", pa.int32())),
+    weights=pa.list_(pa.field("element", pa.float32())),
+)
+TRIPLES = _table(
+    "triples",
+    ["query_id", "positive_id", "negative_id"],
+    "query_id positive_id negative_id",
+    query_id=_ID,
+    positive_id=_ID,
+    negative_id=_ID,
+)
+LISTS = _table(
+    "lists",
+    ["query_id"],
+    "query_id",
+    query_id=_ID,
+    doc_ids=pa.list_(pa.field("element", _ID)),
+    relevances=pa.list_(pa.field("element", pa.int32())),
+)
+TEACHER_SCORES = _table(
+    "teacher_scores",
+    ["query_id", "doc_id"],
+    "query_id doc_id",
+    query_id=_ID,
+    doc_id=_ID,
+    score=_SCORE,
+)
+CURVE = _table(
+    "curve",
+    ["step"],
+    "step",
+    step=pa.int32(),
+    loss=pa.float64(),
+    gradient_norm=pa.float64(),
+    learning_rate=pa.float64(),
+)
+MEASURES = _table(
+    "measures",
+    ["query_id", "dataset", "measure"],
+    "dataset measure query_id",
+    query_id=_ID,
+    dataset=pa.string(),
+    measure=pa.string(),
+    value=pa.float64(),
+)
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        QUERIES,
+        PASSAGES,
+        QRELS,
+        RUN,
+        VECTORS,
+        TRIPLES,
+        LISTS,
+        TEACHER_SCORES,
+        CURVE,
+        MEASURES,
+    )
+}
+
+
+def ranked(query_id: Sequence[str], doc_id: Sequence[str], score: Sequence[float]) -> pa.Table:
+    """Return scored pairs as a run: ranks from 1, ties in canonical order.
+
+    Canonical order, as trec_eval's: score (float32) downwards, then doc_id downwards.
+    """
+    rows = pa.table({"query_id": query_id, "doc_id": doc_id, "score": pa.array(score, _SCORE)})
+    rows = rows.sort_by([("query_id", "ascending"), ("score", "descending"), ("doc_id", "descending")])
+    return RUN.rows(
+        {
+            "query_id": rows["query_id"].combine_chunks(),
+            "doc_id": rows["doc_id"].combine_chunks(),
+            "rank": _positions(rows["query_id"]),
+            "score": rows["score"].combine_chunks(),
+        }
+    )
+
+
+def _positions(sorted_keys: pa.ChunkedArray) -> pa.Array:
+    """Return 1, 2, ... within each stretch of equal keys."""
+    import numpy as np
+
+    codes = sorted_keys.combine_chunks().dictionary_encode().indices.to_numpy()
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    lengths = np.diff(starts, append=len(codes))
+    return pa.array(np.arange(len(codes)) - np.repeat(starts, lengths) + 1, pa.int32())
+
+
+def top(run: pa.Table, depth: int) -> pa.Table:
+    """Return the first `depth` passages of each query."""
+    return run.filter(pc.less_equal(run["rank"], depth))
+
+
+def texts(path: Path, table: Table) -> dict[str, str]:
+    """Return id -> text of a queries or passages file."""
+    rows = table.read(path)
+    return dict(zip(rows[0].to_pylist(), rows[1].to_pylist(), strict=True))
