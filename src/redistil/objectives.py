@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Objective = Callable[..., Tensor]
-"""(scores, targets, mask, *, options) -> loss, as the head of this file says."""
+"""`(scores, targets, mask, *, options) -> loss`, as the head of this file says."""
 
 
 # Objectives that read labels
@@ -37,7 +37,7 @@ def bce(scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     Every (query, passage) pair weighs the same, so a triple is the 1:1 mean over 2B pairs of
     arXiv:2603.03010 and a list of 1 + 7 is 1:7, with no weight for the rarer class.
     """
-    scores, targets = _constants_and_logits(scores, targets, mask)
+    scores, targets = _real(scores, targets, mask)
     return _mean(F.softplus(torch.where(targets > 0, -scores, scores)), mask)
 
 
@@ -48,7 +48,7 @@ def hinge(scores: Tensor, targets: Tensor, mask: Tensor, *, margin: float) -> Te
     Two positives of different grade are not compared.
     """
     _check_positive("margin", margin)
-    scores, targets = _constants_and_logits(scores, targets, mask)
+    scores, targets = _real(scores, targets, mask)
     positive = targets > 0
     opposed = positive[:, :, None] & ~positive[:, None, :]
     return _mean(F.relu(margin - _margins(scores)), _pairs(mask) & opposed)
@@ -68,10 +68,10 @@ def infonce(scores: Tensor, targets: Tensor, mask: Tensor, *, temperature: float
     Queries without a positive contribute nothing, to the divisor neither.
     """
     _check_positive("temperature", temperature)
-    scores, targets = _constants_and_logits(scores, targets, mask)
+    scores, targets = _real(scores, targets, mask)
     positive = mask & (targets > 0)
-    everything = _hide(scores / temperature, ~mask).logsumexp(-1)
-    relevant = _hide(scores / temperature, ~positive).logsumexp(-1)
+    everything = _only(scores / temperature, mask).logsumexp(-1)
+    relevant = _only(scores / temperature, positive).logsumexp(-1)
     return _mean(everything - relevant, positive.any(-1))
 
 
@@ -87,7 +87,7 @@ def ranknet(scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     in lightning-ir, only divides by the number of pairs. Natural logarithm, whereas the
     RankNetLoss of sentence-transformers counts in bits.
     """
-    scores, targets = _constants_and_logits(scores, targets, mask)
+    scores, targets = _real(scores, targets, mask)
     return _mean(F.softplus(-_margins(scores)), _pairs(mask) & (_margins(targets) > 0))
 
 
@@ -107,7 +107,7 @@ def weighted_ranknet(
     """
     if weight not in ("signed", "absolute"):
         raise ValueError(f"weight must be 'signed' or 'absolute', got {weight!r}")
-    scores, targets = _constants_and_logits(scores, targets, mask)
+    scores, targets = _real(scores, targets, mask)
     weights = targets[:, :1] - targets[:, 1:]
     if weight == "absolute":
         weights = weights.abs()
@@ -123,7 +123,7 @@ def margin_mse(scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     the same thing for D = 2. Departures for longer lists: sentence-transformers compares the
     first candidate with the others, lightning-ir leaves out the pairs that the teacher ties.
     """
-    scores, targets = _constants_and_logits(scores, targets, mask)
+    scores, targets = _real(scores, targets, mask)
     # Both orders of a pair have the same square, so their mean is that of the unordered pairs.
     return _mean((_margins(scores) - _margins(targets)).square(), _pairs(mask))
 
@@ -134,7 +134,7 @@ def pointwise_mse(scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     On triples this is half the sum of the positives' mean and the negatives' mean: matchmaker's
     halving of arXiv:2010.02666, not confirmed for the paper, comes out by itself.
     """
-    scores, targets = _constants_and_logits(scores, targets, mask)
+    scores, targets = _real(scores, targets, mask)
     return _mean((scores - targets).square(), mask)
 
 
@@ -147,7 +147,7 @@ def kl(scores: Tensor, targets: Tensor, mask: Tensor, *, temperature: float) -> 
     Queries without a candidate do not count in the mean.
     """
     _check_positive("temperature", temperature)
-    scores, targets = _constants_and_logits(scores, targets, mask)
+    scores, targets = _real(scores, targets, mask)
     log_p = _log_softmax(targets / temperature, mask)
     log_q = _log_softmax(scores / temperature, mask)
     return _mean((log_p.exp() * (log_p - log_q)).sum(-1), mask.any(-1))
@@ -167,7 +167,7 @@ def adr_mse(scores: Tensor, targets: Tensor, mask: Tensor, *, temperature: float
     the list. Sentence-transformers' ADRMSELoss does the same.
     """
     _check_positive("temperature", temperature)
-    scores, targets = _constants_and_logits(scores, targets, mask)
+    scores, targets = _real(scores, targets, mask)
     pairs = _pairs(mask)
     above = torch.sigmoid(-_margins(scores) / temperature)
     above_by_teacher = (1 - _margins(targets).sign()) / 2  # 1 above, 0 below, a half for a tie
@@ -198,17 +198,54 @@ ORDINAL = frozenset({"ranknet", "adr-mse"})
 """Objectives that read the order of their targets only, so that a teacher may give ranks."""
 
 
-def _constants_and_logits(scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def _real(scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """`scores` and `targets` in float32, 0 where there is no candidate; targets detached.
 
-    Padding is replaced before any arithmetic: multiplied by zero afterwards, a NaN stays NaN,
-    in the gradient even where `torch.where` hides it from the value.
+    Padding is replaced before any arithmetic: a NaN that meets a zero later is a NaN still, and
+    `torch.where` would keep it out of the loss but not out of the gradient.
     """
     if scores.dim() != 2 or not scores.shape == targets.shape == mask.shape:
         raise ValueError(
-            "scores, targets and mask must have one shape [B, D], got"
+            "scores, targets and mask must share one shape [B, D], got"
             f" {list(scores.shape)}, {list(targets.shape)} and {list(mask.shape)}"
         )
     if mask.dtype != torch.bool:
         raise ValueError(f"mask must be bool, got {mask.dtype}")
-    return _hide(scores.float(), ~mask, 0.0), _hide(targets.detach().float(), ~mask, 0.0)
+    return torch.where(mask, scores.float(), 0.0), torch.where(mask, targets.detach().float(), 0.0)
+
+
+def _check_positive(name: str, value: float) -> None:
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name} must be a number above 0, got {value}")
+
+
+def _margins(scores: Tensor) -> Tensor:
+    """[B, D, D], the margin s_i - s_j at [:, i, j]."""
+    return scores[:, :, None] - scores[:, None, :]
+
+
+def _pairs(mask: Tensor) -> Tensor:
+    """[B, D, D] bool, True for two different candidates of one list, in both orders."""
+    itself = torch.eye(mask.shape[-1], dtype=torch.bool, device=mask.device)
+    return mask[:, :, None] & mask[:, None, :] & ~itself
+
+
+def _only(scores: Tensor, mask: Tensor) -> Tensor:
+    """`scores` with the rest so low that a softmax gives it exactly nothing.
+
+    The lowest float and not -inf, of which a whole row would make the gradient NaN.
+    """
+    return torch.where(mask, scores, torch.finfo(scores.dtype).min)
+
+
+def _log_softmax(scores: Tensor, mask: Tensor) -> Tensor:
+    """Log-probabilities over the candidates of each list, 0 where there is none."""
+    return torch.where(mask, F.log_softmax(_only(scores, mask), dim=-1), 0.0)
+
+
+def _mean(values: Tensor, where: Tensor) -> Tensor:
+    """Mean of the values to count; 0, with a zero gradient, when there are none.
+
+    A masked sum and not `values[where].mean()`, which waits for the GPU to learn its size.
+    """
+    return torch.where(where, values, 0.0).sum() / where.sum().clamp(min=1)

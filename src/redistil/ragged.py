@@ -1,0 +1,95 @@
+"""Ragged token ids on disk: written as a stream, read as a memory map.
+
+An Arrow IPC file with the columns `id` and `tokens`, in record batches of `BATCH` rows (the last
+may be shorter). Nothing is copied when it is opened: a row is a view into the page cache, so a
+corpus of any size costs a process only the rows it touches.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from redistil import lineage
+from redistil.errors import BadTable
+from redistil.lineage import Made
+from redistil.tables import aside
+
+BATCH = 1 << 16
+SCHEMA = pa.schema([("id", pa.string()), ("tokens", pa.large_list(pa.field("token", pa.int32())))])
+
+Tokens = npt.NDArray[np.int32]
+
+
+@contextmanager
+def writer(path: Path, made: Made) -> Iterator[Callable[[list[str], list[list[int]]], None]]:
+    """Give a function that appends (ids, tokens); the file appears complete or not at all."""
+    schema = SCHEMA.with_metadata({lineage.KEY: made.dumps()})
+    with aside(path) as partial, pa.OSFile(str(partial), "wb") as sink:
+        with pa.ipc.new_file(sink, schema) as out:
+            waiting: list[pa.RecordBatch] = []
+
+            def flush(at_least: int) -> None:
+                while waiting and sum(map(len, waiting)) >= at_least:
+                    rows = pa.Table.from_batches(waiting).combine_chunks()
+                    out.write_batch(rows.slice(0, BATCH).to_batches()[0])
+                    waiting[:] = rows.slice(BATCH).to_batches()
+
+            def append(ids: list[str], tokens: list[list[int]]) -> None:
+                waiting.append(pa.record_batch([pa.array(ids, pa.string()),
+                                                pa.array(tokens, SCHEMA[1].type)], schema=schema))
+                flush(BATCH)
+
+            yield append
+            flush(1)
+
+
+class Ragged:
+    """The rows of a token file, by position; `rows` finds positions by id."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            file = pa.ipc.open_file(pa.memory_map(str(path)))
+        except (pa.ArrowInvalid, OSError) as error:
+            raise BadTable(f"{path} is not a readable token file ({error})") from None
+        if file.schema.remove_metadata() != SCHEMA:
+            raise BadTable(f"{path} is not a token file: wanted id and tokens, got {file.schema.names}")
+        self._batches = [file.get_batch(i) for i in range(file.num_record_batches)]
+        self._offsets = [batch["tokens"].offsets.to_numpy() for batch in self._batches]
+        self._values = [batch["tokens"].values.to_numpy() for batch in self._batches]
+
+    def __len__(self) -> int:
+        return sum(map(len, self._batches))
+
+    def __getitem__(self, row: int) -> Tokens:
+        """Return the token ids of a row, without special tokens."""
+        batch, local = divmod(int(row), BATCH)
+        start, end = self._offsets[batch][local : local + 2]
+        tokens: Tokens = self._values[batch][start:end]
+        return tokens
+
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Return the number of tokens of every row."""
+        if not self._offsets:
+            return np.zeros(0, np.int64)
+        return np.concatenate([np.diff(offsets) for offsets in self._offsets])
+
+    def ids(self) -> pa.ChunkedArray:
+        """Return the ids in row order."""
+        return pa.chunked_array([batch["id"] for batch in self._batches], pa.string())
+
+    def rows(self, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
+        """Return the row of each id; BadTable naming the first that has none."""
+        found = pc.index_in(ids, value_set=self.ids().combine_chunks())
+        if found.null_count:
+            first = ids.filter(pc.is_null(found))[0].as_py()
+            raise BadTable(
+                f"{found.null_count} of {len(ids)} ids are not in {self.path} (first: {first!r}): "
+                "make the token file of this collection again"
+            )
+        return np.asarray(found).astype(np.int64)
