@@ -233,7 +233,8 @@ def _pairs(mask: Tensor) -> Tensor:
 def _only(scores: Tensor, mask: Tensor) -> Tensor:
     """`scores` with the rest so low that a softmax gives it exactly nothing.
 
-    The lowest float and not -inf, of which a whole row would make the gradient NaN.
+    The lowest float and not -inf: a whole row of those is a NaN on the way back, which later
+    steps drop, but which autograd's anomaly detection stops at.
     """
     return torch.where(mask, scores, torch.finfo(scores.dtype).min)
 

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from redistil.batches import Rows, by_budget
 from redistil.errors import BadSettings
-from redistil.ragged import Ragged
+from redistil.ragged import Ragged, Tokens
 from redistil.students import Student
 
 BUDGET = 4096  # padded tokens in one forward pass; bounds the memory whatever the lengths
@@ -26,6 +26,16 @@ def device_of(name: str) -> torch.device:
     except (RuntimeError, AssertionError):
         raise BadSettings(f"--device: this machine has no {name!r} (cpu always works)") from None
     return device
+
+
+def score_all(student: Student, queries: Sequence[Tokens], passages: Sequence[Tokens]) -> torch.Tensor:
+    """Return the logits [N] of N pairs, with their graph: in groups of similar length."""
+    groups = list(by_budget(student.lengths_of(queries, passages), BUDGET))
+    logits = [
+        student.score([queries[i] for i in group], [passages[i] for i in group]) for group in groups
+    ]
+    place = torch.from_numpy(np.argsort(np.concatenate(groups)))
+    return torch.cat(logits)[place.to(logits[0].device)]
 
 
 def score_pairs(

@@ -392,6 +392,10 @@ def _check_teachers(config: Config) -> None:
         for member in entry.get("average", []):
             if "average" in config["teachers"][member]:
                 raise BadSettings(f"teachers.{name}.average: {member!r} is itself an average")
+    for name in config["grid"]["teachers"]:
+        for leaf in members(config, name):
+            if "model" not in config["teachers"][leaf]:
+                raise BadSettings(f"grid.teachers: {leaf!r} has no model here that could re-rank")
     for kind, source in config["sources"].items():
         teacher = source.get("teacher")
         if teacher is None:

@@ -43,6 +43,23 @@ class In(Source):
         return path
 
 
+class Settings(click.ParamType):
+    """A YAML file whose content is the settings of what is made."""
+
+    name = "recipe.yaml"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> dict[str, Any]:
+        import yaml
+
+        try:
+            settings = yaml.safe_load(Path(value).read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError) as error:
+            raise UserError(f"{value} is not a readable recipe ({error}): make it again") from None
+        if not isinstance(settings, dict):
+            raise UserError(f"{value} is not a recipe: wanted a mapping of settings")
+        return settings
+
+
 class Out(click.ParamType):
     """A path that the command writes: complete, or not at all."""
 
@@ -113,6 +130,8 @@ def _record(
             inputs += [lineage.of(path) for path in _paths(value)]
         if any(isinstance(kind, Out) for kind in types):
             out = out or str(value)
+        elif isinstance(param.type, Settings):
+            settings |= value
         elif isinstance(param, click.Option) and not isinstance(param, How):
             settings |= _setting(str(param.name), types, value)
     command = str(context.command.name)
@@ -128,8 +147,9 @@ def _paths(value: Any) -> Iterator[Path]:
 
 
 def _setting(name: str, types: Sequence[click.ParamType], value: Any) -> dict[str, Any]:
-    """Return what of an option decides the result: the words beside paths, or the value."""
+    """Return what of an option decides the result: its value, or the words beside its paths."""
     if not any(isinstance(kind, Source) for kind in types):
         return {name: value}
-    words = [item for row in value or () for item in row if not isinstance(item, Path)] if len(types) > 1 else []
+    words = [item for row in value or () if isinstance(row, tuple) for item in row]
+    words = [word for word in words if not isinstance(word, Path)]
     return {name: words} if words else {}

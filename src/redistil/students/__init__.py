@@ -1,11 +1,12 @@
 """The architectures a student can have, one file each, behind one interface."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
+from redistil.errors import BadSource
 from redistil.ragged import Tokens
 from redistil.students.cat import Cat
 
@@ -24,3 +25,20 @@ class Student(Protocol):
 
 
 ARCHITECTURES = {"cat": Cat}
+
+
+def new(recipe: Mapping[str, Any], backbone: Path, seed: int) -> Any:
+    """Return an untrained student of the recipe's architecture on a backbone."""
+    lengths = {key: recipe[key] for key in ("query_length", "passage_length", "pair_length")}
+    return ARCHITECTURES[recipe["architecture"]].new(backbone, lengths, seed)
+
+
+def load(folder: Path) -> Any:
+    """Return the trained student of a model folder."""
+    from redistil.lineage import SIDECAR, Made
+
+    record = folder / SIDECAR
+    if not record.exists():
+        raise BadSource(f"{folder} is not a trained model: it has no {SIDECAR}; train it, or check the path")
+    made = Made.loads(record.read_text(encoding="utf-8"))
+    return ARCHITECTURES[made.settings["architecture"]].load(folder)

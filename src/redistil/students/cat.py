@@ -42,7 +42,7 @@ class Cat(nn.Module):
 
         torch.manual_seed(seed)
         tokenizer = load_tokenizer(backbone)
-        with _from(backbone):
+        with usable(backbone):
             network = AutoModelForSequenceClassification.from_pretrained(
                 backbone, num_labels=1, dtype=torch.float32, local_files_only=True, use_safetensors=True
             )
@@ -53,7 +53,7 @@ class Cat(nn.Module):
         """Return the trained student that `save` wrote."""
         from transformers import AutoModelForSequenceClassification
 
-        with _from(folder):
+        with usable(folder):
             lengths = json.loads((folder / "lengths.json").read_text())
             network = AutoModelForSequenceClassification.from_pretrained(
                 folder, dtype=torch.float32, local_files_only=True, use_safetensors=True
@@ -85,6 +85,11 @@ class Cat(nn.Module):
 
     def score(self, queries: Sequence[Tokens], passages: Sequence[Tokens]) -> Tensor:
         """Return the raw logits [N] of N pairs."""
+        logits: Tensor = self.network(**self.inputs(queries, passages)).logits
+        return logits.squeeze(-1)
+
+    def inputs(self, queries: Sequence[Tokens], passages: Sequence[Tokens]) -> dict[str, Tensor]:
+        """Return what the network reads for N pairs: ids, mask and, where it has them, types."""
         cut = self._cut(queries, passages)
         ids = [self.template.join(q, p) for q, p in cut]
         device = next(self.parameters()).device
@@ -94,20 +99,18 @@ class Cat(nn.Module):
         }
         if self.template.types is not None:
             inputs["token_type_ids"] = padded([self.template.type_ids(q, p) for q, p in cut], 0)
-        tensors = {key: torch.from_numpy(value).to(device) for key, value in inputs.items()}
-        logits: Tensor = self.network(**tensors).logits
-        return logits.squeeze(-1)
+        return {key: torch.from_numpy(value).to(device) for key, value in inputs.items()}
 
 
 def load_tokenizer(folder: Path) -> Any:
     """Return the tokenizer of a checkpoint folder; BadSource if there is none."""
     from transformers import AutoTokenizer
 
-    with _from(folder):
+    with usable(folder):
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
-class _from:
+class usable:
     """Turn what transformers raises over a bad checkpoint folder into one sentence."""
 
     def __init__(self, folder: Path) -> None:

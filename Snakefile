@@ -1,0 +1,37 @@
+# How should a re-ranker be taught? `snakemake` reproduces the study that params.yaml names.
+# One room: `snakemake corpora` (or backbones, tokens, ... report). What would run: `snakemake -n`.
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+container: "docker://python:3.11-slim"
+
+
+configfile: "params.yaml"
+configfile: f"studies/{config['study']}.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/downloads.smk"
+include: "workflow/rules/corpora.smk"
+include: "workflow/rules/backbones.smk"
+include: "workflow/rules/tokens.smk"
+include: "workflow/rules/candidates.smk"
+include: "workflow/rules/negatives.smk"
+include: "workflow/rules/teachers.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/runs.smk"
+include: "workflow/rules/measures.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    """The leaderboard, the figures and the page of the study."""
+    input:
+        rules.report.input,
+    default_target: True
+
+
+onsuccess:
+    print(f"leaderboard: results/{config['study']}/report/leaderboard.csv")
+    print(f"page:        results/{config['study']}/report/index.html")

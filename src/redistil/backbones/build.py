@@ -1,0 +1,129 @@
+"""Tiny checkpoints built from a corpus: tokenizer, mimetic network, warm-up."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor, nn
+
+from redistil import objectives
+from redistil.backbones.networks import network
+from redistil.backbones.vocabularies import vocabulary
+from redistil.batches import step_rows
+from redistil.lineage import SIDECAR, Made
+from redistil.optimise import Checkpoint, Schedule, optimise
+from redistil.ragged import Tokens
+from redistil.scoring import score_all
+from redistil.seeds import derive, generator
+from redistil.splade import Splade, flops
+from redistil.students.cat import Cat
+from redistil.tables import PASSAGES, QRELS, QUERIES
+
+
+def build(
+    sources: tuple[Path, Path, Path],
+    out: Path,
+    made: Made,
+    *,
+    family: str,
+    vocabulary_size: int,
+    shape: Mapping[str, int],
+    warmup: Mapping[str, Any],
+) -> None:
+    """Write a warmed-up checkpoint of `family` into the folder `out`.
+
+    sources: passages, queries and qrels of the training set; shape: layers, width, heads.
+    The encoder is saved without the head it was warmed up with: every student draws its own.
+    """
+    passages, queries, qrels = (
+        table.read(path) for table, path in zip((PASSAGES, QUERIES, QRELS), sources, strict=True)
+    )
+    texts = [*passages["text"].to_pylist(), *queries["text"].to_pylist()]
+    torch.manual_seed(derive(warmup["seed"], "network"))
+    tokenizer = vocabulary(family, texts, vocabulary_size)
+    model = network(family, tokenizer, **shape)
+    pairs = _Pairs(tokenizer, passages, queries, qrels)
+    state = Checkpoint(out / "checkpoint.safetensors", 100, made.fingerprint)
+    schedule = Schedule(
+        steps=warmup["steps"],
+        warmup_steps=warmup["steps"] // 10,
+        learning_rate=warmup["learning_rate"],
+        epsilon=1e-8,
+        weight_decay=0.0,
+        clip_norm=1.0,
+        seed=warmup["seed"],
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    learner, loss = (_splade if family == "splade" else _cross_encoder)(model, tokenizer, pairs, warmup)
+    for _ in optimise(learner, loss, schedule, state):
+        pass
+    saved: Any = model if family == "splade" else model.base_model
+    saved.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    (out / SIDECAR).write_text(made.dumps() + "\n", encoding="utf-8")
+    state.done()
+
+
+class _Pairs:
+    """The training pairs as token ids: queries[i] with its relevant passages."""
+
+    def __init__(self, tokenizer: Any, passages: pa.Table, queries: pa.Table, qrels: pa.Table) -> None:
+        self.passages = _tokens(tokenizer, passages["text"].to_pylist())
+        by_id = dict(zip(queries["query_id"].to_pylist(), queries["text"].to_pylist(), strict=True))
+        place = {doc_id: row for row, doc_id in enumerate(passages["doc_id"].to_pylist())}
+        judged = qrels.filter(pa.compute.greater(qrels["relevance"], 0)).to_pylist()
+        self.positives = [place[row["doc_id"]] for row in judged if row["doc_id"] in place]
+        asked = [by_id[row["query_id"]] for row in judged if row["doc_id"] in place]
+        self.queries = _tokens(tokenizer, asked)
+
+
+def _tokens(tokenizer: Any, texts: Sequence[str]) -> list[Tokens]:
+    encoded = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    return [np.asarray(ids, np.int32) for ids in encoded]
+
+
+Warmup = tuple[nn.Module, Callable[[int], Tensor]]
+
+
+def _cross_encoder(model: nn.Module, tokenizer: Any, pairs: _Pairs, warmup: Mapping[str, Any]) -> Warmup:
+    """InfoNCE over each query's passage and random ones: what matching is, nothing about ranking."""
+    query, passage = warmup["query_length"], warmup["passage_length"]
+    lengths = {"query_length": query, "passage_length": passage, "pair_length": query + passage + 4}
+    student = Cat(model, tokenizer, lengths)
+    seed, count, width = warmup["seed"], warmup["queries"], warmup["negatives"] + 1
+
+    def loss(step: int) -> Tensor:
+        rows = step_rows(len(pairs.queries), count, seed, step)
+        rng = generator(seed, "random negatives", step)
+        chosen = rng.integers(len(pairs.passages), size=(count, width))
+        chosen[:, 0] = [pairs.positives[row] for row in rows]
+        queries = [pairs.queries[row] for row in rows for _ in range(width)]
+        passages = [pairs.passages[i] for i in chosen.flat]
+        scores = score_all(student, queries, passages).view(count, width)
+        labels = torch.zeros(count, width)
+        labels[:, 0] = 1
+        # a random passage may be the query's own: it is then no negative
+        mask = torch.from_numpy(chosen != chosen[:, :1]) | (labels > 0)
+        return objectives.infonce(scores, labels, mask, temperature=1.0)
+
+    return student, loss
+
+
+def _splade(model: nn.Module, tokenizer: Any, pairs: _Pairs, warmup: Mapping[str, Any]) -> Warmup:
+    """In-batch InfoNCE with the FLOPS penalty on both sides."""
+    encoder = Splade(model, tokenizer)
+    seed, count = warmup["seed"], warmup["queries"]
+
+    def loss(step: int) -> Tensor:
+        rows = step_rows(len(pairs.queries), count, seed, step)
+        queries = encoder.vectors([pairs.queries[row] for row in rows], warmup["query_length"])
+        own = [pairs.passages[pairs.positives[row]] for row in rows]
+        passages = encoder.vectors(own, warmup["passage_length"])
+        labels, mask = torch.eye(count), torch.ones(count, count, dtype=torch.bool)
+        contrast = objectives.infonce(queries @ passages.T, labels, mask, temperature=1.0)
+        return contrast + warmup["flops"] * (flops(queries) + flops(passages))
+
+    return encoder, loss

@@ -1,0 +1,65 @@
+"""Commands of the stage backbones."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from redistil.cli.options import In, Json, Out, making, setting, threads
+from redistil.lineage import Made
+from redistil.tables import PASSAGES, QRELS, QUERIES
+
+
+@click.command()
+@click.argument("out", type=Out())
+@setting("--source", Json(), '{"hub": ID, "revision": R} or {"folder": PATH}; optional "lower_case".')
+@making("backbones")
+def fetch(out: Path, source: dict[str, Any], made: Made) -> None:
+    """Put a checkpoint with its tokenizer into the folder OUT."""
+    from redistil import backbones
+
+    backbones.fetch(source, out, made)
+
+
+@click.command()
+@click.argument("passages", type=In(PASSAGES))
+@click.argument("queries", type=In(QUERIES))
+@click.argument("qrels", type=In(QRELS))
+@click.argument("out", type=Out())
+@setting("--family", click.Choice(["bert", "modernbert", "splade"]), "Kind of encoder and tokenizer.")
+@setting("--vocabulary", click.IntRange(300), "Tokens.")
+@setting("--layers", click.IntRange(1), "Transformer layers.")
+@setting("--width", click.IntRange(8), "Dimensions of a hidden state.")
+@setting("--heads", click.IntRange(1), "Attention heads.")
+@setting("--warmup", Json(), "Steps, queries, negatives, rates, lengths and seed of the warm-up.")
+@threads
+@making("backbones")
+def build(
+    passages: Path,
+    queries: Path,
+    qrels: Path,
+    out: Path,
+    family: str,
+    vocabulary: int,
+    layers: int,
+    width: int,
+    heads: int,
+    warmup: dict[str, Any],
+    threads: int,
+    made: Made,
+) -> None:
+    """Build a tiny checkpoint from a corpus and its training queries into the folder OUT."""
+    from redistil.cli.runtime import quiet
+
+    quiet(threads)
+    from redistil import backbones
+
+    backbones.build(
+        (passages, queries, qrels),
+        out,
+        made,
+        family=family,
+        vocabulary_size=vocabulary,
+        shape={"layers": layers, "width": width, "heads": heads},
+        warmup=warmup,
+    )

@@ -1,0 +1,55 @@
+"""Commands of the stage corpora."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from redistil.cli.options import Json, Out, making, setting
+from redistil.lineage import Made
+
+_corpus = setting(
+    "--corpus",
+    Json(),
+    'The corpus, as JSON: {"pydocs": [...]}, {"irds": "..."} or {"folder": "..."}.',
+)
+
+
+@click.command("export-passages")
+@click.argument("out", type=Out())
+@_corpus
+@making("corpora")
+def export_passages(out: Path, corpus: dict[str, Any], made: Made) -> None:
+    """Write the passages of a corpus."""
+    from redistil import corpora
+
+    corpora.export_passages(corpus, out, made)
+
+
+@click.command("export-queries")
+@click.argument("queries_out", type=Out())
+@click.argument("qrels_out", type=Out())
+@_corpus
+@setting(
+    "--dataset", Json(), 'The dataset, as JSON: {"part": ...}, {"irds": "..."} or {"split": "..."}.'
+)
+@making("corpora")
+def export_queries(
+    queries_out: Path, qrels_out: Path, corpus: dict[str, Any], dataset: dict[str, Any], made: Made
+) -> None:
+    """Write the judged queries of a dataset, and their judgements."""
+    from redistil import corpora
+
+    corpora.export_queries(corpus, dataset, queries_out, qrels_out, made)
+
+
+@click.command("export-docpairs")
+@click.argument("out", type=Out())
+@setting("--irds", str, "The id of ir_datasets that has them.")
+@setting("--at-most", click.IntRange(1), "Keep the first so many.", required=False)
+@making("corpora")
+def export_docpairs(out: Path, irds: str, at_most: int | None, made: Made) -> None:
+    """Write the training triples that a collection comes with."""
+    from redistil import corpora
+
+    corpora.export_docpairs(irds, at_most, out, made)

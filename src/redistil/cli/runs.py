@@ -1,0 +1,63 @@
+"""Commands of the stage runs."""
+
+from pathlib import Path
+
+import click
+
+from redistil.cli.options import In, Out, Source, device, making, setting, threads
+from redistil.lineage import Made
+from redistil.tables import RUN
+
+depth = setting("--depth", click.IntRange(1), "Candidates of each query that are re-ranked.")
+
+
+@click.command()
+@click.argument("candidates", type=In(RUN))
+@click.argument("out", type=Out())
+@click.option(
+    "--member",
+    type=(Source(), Source(), Source()),
+    metavar="MODEL QUERIES PASSAGES",
+    multiple=True,
+    required=True,
+    help="A model's weights with its token files; several make an ensemble.",
+)
+@depth
+@setting("--precision", click.Choice(["float32", "bfloat16"]), "Of the forward pass.")
+@threads
+@device
+@making("runs")
+def rerank(
+    candidates: Path,
+    out: Path,
+    member: tuple[tuple[Path, Path, Path], ...],
+    depth: int,
+    precision: str,
+    threads: int,
+    device: str,
+    made: Made,
+) -> None:
+    """Re-rank CANDIDATES by a model, or by the mean logit of several."""
+    from redistil.cli.runtime import quiet
+
+    quiet(threads)
+    from redistil import runs
+    from redistil.scoring import device_of
+
+    members = [(model.parent, queries, passages) for model, queries, passages in member]
+    runs.rerank(
+        candidates, members, out, made, depth=depth, precision=precision, device=device_of(device)
+    )
+
+
+@click.command()
+@click.argument("candidates", type=In(RUN))
+@click.argument("out", type=Out())
+@depth
+@setting("--seed", int, "Of the random order.")
+@making("runs")
+def shuffle(candidates: Path, out: Path, depth: int, seed: int, made: Made) -> None:
+    """Put the first candidates of each query in random order: the random re-ranker."""
+    from redistil import runs
+
+    runs.shuffle(candidates, out, made, depth=depth, seed=seed)

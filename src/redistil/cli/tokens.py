@@ -1,0 +1,40 @@
+"""Commands of the stage tokens."""
+
+from pathlib import Path
+
+import click
+
+from redistil.cli.options import Out, Source, making, setting, threads
+from redistil.errors import BadTable
+from redistil.lineage import Made
+from redistil.tables import PASSAGES, QUERIES
+
+
+@click.command()
+@click.argument("checkpoint", type=Source())
+@click.argument("texts", type=Source())
+@click.argument("out", type=Out())
+@setting("--longest", click.IntRange(4), "Tokens kept of each text.")
+@threads
+@making("tokens")
+def tokenize(
+    checkpoint: Path, texts: Path, out: Path, longest: int, threads: int, made: Made
+) -> None:
+    """Write the token ids of TEXTS (queries or passages) under the tokenizer of CHECKPOINT."""
+    table = _table_of(texts)
+    from redistil.cli.runtime import quiet
+
+    quiet(threads)
+    from redistil import tokens
+
+    tokens.tokenize(checkpoint.parent if checkpoint.is_file() else checkpoint, table, texts, out, made, longest)
+
+
+def _table_of(texts: Path) -> "type[PASSAGES] | type[QUERIES]":  # type: ignore[valid-type]
+    for table in (QUERIES, PASSAGES):
+        try:
+            table.expect(texts)
+            return table
+        except BadTable as error:
+            refused = error
+    raise refused

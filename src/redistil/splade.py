@@ -1,0 +1,59 @@
+"""SPLADE: a text as sparse weights over its tokenizer's vocabulary.
+
+Weight of term t = max over tokens of log(1 + relu(logit_t)), float32, [CLS] and [SEP] taking part
+and padding not (SPLADE-v3, naver). Queries and passages go through the same encoder; the score of
+a pair is the inner product.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from redistil.batches import padded
+from redistil.ragged import Tokens
+from redistil.students.cat import load_tokenizer, usable
+
+
+class Splade(nn.Module):
+    """A masked-LM encoder whose pooled logits are the vector of a text."""
+
+    def __init__(self, network: nn.Module, tokenizer: Any) -> None:
+        super().__init__()
+        self.network = network
+        self.tokenizer = tokenizer
+        self.special = len(tokenizer("")["input_ids"])
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Return the encoder of a checkpoint folder."""
+        from transformers import AutoModelForMaskedLM
+
+        with usable(folder):
+            network = AutoModelForMaskedLM.from_pretrained(
+                folder, dtype=torch.float32, local_files_only=True, use_safetensors=True
+            )
+        return cls(network, load_tokenizer(folder))
+
+    def vectors(self, texts: Sequence[Tokens], longest: int) -> Tensor:
+        """Return weights [N, vocabulary] of N texts, each cut to `longest` tokens in all."""
+        cls, sep = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
+        ids = [np.concatenate([[cls], t[: longest - self.special], [sep]]) for t in texts]
+        device = next(self.parameters()).device
+        ones = [np.ones(len(row), np.int64) for row in ids]
+        mask = torch.from_numpy(padded(ones, 0)).to(device)
+        inputs = torch.from_numpy(padded(ids, self.tokenizer.pad_token_id)).to(device)
+        logits = self.network(input_ids=inputs, attention_mask=mask).logits.float()
+        # relu before the mask: a padded position then weighs 0, which no maximum notices
+        return torch.log1p((torch.relu(logits) * mask.unsqueeze(-1)).amax(dim=1))
+
+
+def flops(vectors: Tensor) -> Tensor:
+    """Return the FLOPS penalty of weights [N, V]: sum over terms of the squared mean weight.
+
+    Paria et al. 2020, arXiv:2004.05665, equation 4; the regulariser of SPLADE.
+    """
+    return vectors.mean(0).square().sum()

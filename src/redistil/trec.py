@@ -1,0 +1,33 @@
+"""TREC run files, the form in which runs travel between tools: `qid Q0 docid rank score tag`."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as csv
+
+from redistil.errors import BadTable
+
+RUN_COLUMNS = ("query_id", "q0", "doc_id", "rank", "score", "tag")
+
+
+def read_run(path: Path) -> pa.Table:
+    """Return (query_id, doc_id, score) of a TREC run, in file order."""
+    with path.open(encoding="utf-8") as lines:
+        delimiter = "\t" if "\t" in lines.readline() else " "
+    rows = read_columns(path, RUN_COLUMNS, delimiter)
+    return rows.select(["query_id", "doc_id", "score"])
+
+
+def read_columns(path: Path, names: tuple[str, ...], delimiter: str) -> pa.Table:
+    """Return a headless delimited file as a table: what ends in `score` is float32, the rest text."""
+    types = {name: pa.float32() if name.endswith("score") else pa.string() for name in names}
+    try:
+        return csv.read_csv(
+            path,
+            read_options=csv.ReadOptions(column_names=list(names)),
+            parse_options=csv.ParseOptions(delimiter=delimiter, quote_char=False),
+            convert_options=csv.ConvertOptions(column_types=types),
+        )
+    except pa.ArrowInvalid as error:
+        reason = str(error).splitlines()[0]
+        raise BadTable(f"{path}: wanted the columns {' '.join(names)} ({reason})") from None

@@ -1,0 +1,169 @@
+"""A small study with invented numbers, made of files and records as the pipeline would leave them."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from redistil import lineage
+from redistil import study as studies
+from redistil.lineage import Made
+from redistil.seeds import generator
+from redistil.tables import CURVE, MEASURES
+
+QUERIES = 40
+QUALITY = {"random": 0.1, "first stage": 0.40, "teacher": 0.55}  # means of the invented values
+LOSSES = {"hinge": 0.30, "infonce": 0.50}
+
+
+def config(**changed: Any) -> dict[str, Any]:
+    """Return a resolved study: 2 students x 2 losses x 2 seeds, two groups, every kind of baseline."""
+    size = {"learning_rate": 1e-3, "steps": 9, "warmup_steps": 1, "batch": {"triples": 2, "lists": 2}}
+    return {
+        "study": "small",
+        "title": "A small study",
+        "corpora": {"python": {"pydocs": ["python"]}},
+        "datasets": {
+            "test": {"corpus": "python", "part": "test", "relevant_from": 1},
+            "hard": {"corpus": "python", "part": "hard", "relevant_from": 1},
+            "away": {"corpus": "python", "part": "away", "relevant_from": 1},
+        },
+        "downloads": {},
+        "backbones": {"tiny": {"hub": "a/b", "revision": "main"}},
+        "students": {
+            name: {"architecture": "cat", "backbone": "tiny", "size": "tiny"}
+            for name in ("small-bert", "small-electra")
+        },
+        "losses": {
+            "hinge": {"objective": "hinge", "margin": 1.0, "reads": "triples"},
+            "infonce": {"objective": "infonce", "temperature": 1.0, "reads": "lists"},
+        },
+        "tokens": {"longest": 512},
+        "first_stages": {
+            "splade": {"encoder": "tiny", "query_length": 9, "passage_length": 9, "depth": 5},
+            "bm25": {"k1": 0.9, "b": 0.4, "stemmer": "english", "depth": 5},
+        },
+        "negatives": {},
+        "teachers": {"both": {"average": []}},
+        "grid": {
+            "students": ["small-bert", "small-electra"],
+            "losses": ["hinge", "infonce"],
+            "seeds": [1, 2],
+            "datasets": ["test", "hard", "away"],
+            "first_stage": "splade",
+            "baselines": ["bm25"],
+            "teachers": ["both"],
+        },
+        "groups": {"In domain": ["test", "hard"], "Out of domain": ["away"]},
+        "measures": ["nDCG@10", "AP"],
+        "sources": {
+            "triples": {"negatives": "triples", "documents": 2},
+            "lists": {"negatives": "lists", "documents": 8},
+        },
+        "training": {
+            "query_length": 9,
+            "passage_length": 9,
+            "pair_length": 20,
+            "precision": "float32",
+            "optimiser": {"epsilon": 1e-8},
+            "checkpoint_every": 5,
+            "log_every": 1,
+            "sizes": {"tiny": size},
+        },
+        "reranking": {"depth": 5, "precision": "float32"},
+        "random_seed": 1,
+    } | changed
+
+
+Changed = Mapping[tuple[str, str], Mapping[str, Any]]  # settings made otherwise than asked
+
+
+def records(study: Mapping[str, Any], made_otherwise: Changed | None = None) -> dict[str, Made]:
+    """Return the record of every artefact of the study, by "command name", chained as by the rules."""
+    asked = studies.asked(study) | dict(made_otherwise or {})
+    found: dict[str, Made] = {}
+
+    def make(command: str, name: str, *inputs: str) -> str:
+        read = [found[who] for who in inputs]
+        made = lineage.make(command, name, asked[command, name], f"code of {command}", read)
+        found[made.who] = made
+        return made.who
+
+    backbone = make("fetch", "tiny")
+    passages = make("export-passages", "python")
+    queries = {d: make("export-queries", d, passages) for d in study["grid"]["datasets"]}
+    for system in studies.systems(study):
+        if system.kind == "student":
+            make("train", system.name, backbone)
+        runs = []
+        for dataset in study["grid"]["datasets"]:
+            name = f"{system.name}/{dataset}"
+            command = _ranked_by(system, study)
+            model = [f"train {system.name}"] if system.kind == "student" else []
+            runs.append(make(command, name, queries[dataset], *model))
+        make("evaluate", system.name, *runs, *queries.values())
+    return found
+
+
+def _ranked_by(system: studies.System, study: Mapping[str, Any]) -> str:
+    if system.kind == "first stage":
+        return "retrieve" if "encoder" in study["first_stages"][system.name] else "retrieve-bm25"
+    return "shuffle" if system.kind == "random" else "rerank"
+
+
+def values(system: studies.System, dataset: str) -> np.ndarray:
+    """Return invented values: every system finds the same queries hard."""
+    hardness = generator(1, "hardness", dataset).normal(0, 0.2, QUERIES)
+    noise = generator(1, "noise", system.name, dataset).normal(0, 0.05, QUERIES)
+    mean = LOSSES[system.loss] if system.loss in LOSSES else QUALITY.get(system.kind, 0.4)
+    return np.clip(mean + hardness + noise, 0, 1)
+
+
+def write(
+    folder: Path,
+    study: Mapping[str, Any],
+    of: Callable[[studies.System, str], np.ndarray] = values,
+    made_otherwise: Changed | None = None,
+) -> dict[str, list[str]]:
+    """Write the study with its measures, models and curves; return the options that name them."""
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(dict(study)), encoding="utf-8")
+    made = records(study, made_otherwise)
+    options: dict[str, list[str]] = {"study": [str(path)], "measures": [], "models": [], "curves": []}
+    for system in studies.systems(study):
+        record = made[f"evaluate {system.name}"]
+        file = folder / "measures" / f"{system.name}.parquet"
+        MEASURES.write(_measured(study, system, of), file, record)
+        options["measures"].append(str(file))
+        if system.kind == "student":
+            options["models"].append(str(_model(folder / "models" / system.name, made, system)))
+            options["curves"].append(str(folder / "models" / system.name / "curve.parquet"))
+    return options
+
+
+def _measured(study: Mapping[str, Any], system: studies.System, of: Any) -> Any:
+    rows = [
+        (f"q{number:03}", dataset, measure, float(value))
+        for dataset in study["grid"]["datasets"]
+        for measure in study["measures"]
+        for number, value in enumerate(of(system, dataset))
+    ]
+    return MEASURES.rows(dict(zip(MEASURES.schema.names, zip(*rows, strict=True), strict=True)))
+
+
+def _model(folder: Path, made: Mapping[str, Made], system: studies.System) -> Path:
+    folder.mkdir(parents=True)
+    record = made[f"train {system.name}"]
+    (folder / "made.json").write_text(record.dumps(), encoding="utf-8")
+    steps = np.arange(1, 451)
+    noise = generator(1, "curve", system.name).normal(0, 0.05, len(steps))
+    columns = {
+        "step": steps,
+        "loss": np.exp(-steps / 100) + 0.2 + noise,
+        "gradient_norm": np.ones(len(steps)),
+        "learning_rate": np.full(len(steps), 1e-3),
+    }
+    CURVE.write(CURVE.rows(columns), folder / "curve.parquet", record)
+    return folder / "made.json"

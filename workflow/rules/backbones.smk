@@ -1,0 +1,38 @@
+rule fetch:
+    """A checkpoint from the hub at its revision, or from a local folder: the only door to the hub."""
+    output:
+        "data/backbones/{fetched}/model.safetensors",
+        "data/backbones/{fetched}/made.json",
+    log:
+        "logs/backbones/{fetched}.log",
+    params:
+        code=code("backbones"),
+        settings=settings("fetch", "{fetched}"),
+    retries: 2
+    shell:
+        "redistil fetch data/backbones/{wildcards.fetched} {params.settings} 2> {log}"
+
+
+rule build:
+    """A tiny checkpoint made here: tokenizer, mimetic initialisation, warm-up."""
+    input:
+        passages=named("data/corpora/passages/{corpus}.parquet"),
+        queries=named("data/corpora/queries/{dataset}.parquet"),
+        qrels=named("data/corpora/qrels/{dataset}.parquet"),
+    output:
+        "data/backbones/{built}/model.safetensors",
+        "data/backbones/{built}/made.json",
+    log:
+        "logs/backbones/{built}.log",
+    params:
+        code=code("backbones"),
+        settings=settings("build", "{built}"),
+    shell:
+        "redistil build {input.passages} {input.queries} {input.qrels}"
+        " data/backbones/{wildcards.built} {params.settings} --threads {threads} 2> {log}"
+
+
+rule backbones:
+    """Every checkpoint that a student of the grid starts from."""
+    input:
+        [named("data/backbones/{backbone}/made.json")({"student": s}) for s in GRID["students"]],

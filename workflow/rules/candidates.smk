@@ -1,0 +1,76 @@
+rule encode:
+    """The SPLADE vectors of a corpus."""
+    input:
+        checkpoint=named("data/backbones/{backbone}/made.json"),
+        tokens=named("data/tokens/{backbone}/passages/{corpus}.arrow"),
+    output:
+        "data/candidates/{splade}/vectors/{corpus}.parquet",
+    log:
+        "logs/candidates/{splade}/vectors/{corpus}.log",
+    params:
+        code=code("candidates"),
+        settings=settings("encode", "{splade}/{corpus}"),
+    resources:
+        gpu=GPU,
+    shell:
+        "redistil encode {input.checkpoint} {input.tokens} {output} {params.settings}"
+        " --threads {threads} 2> {log}"
+
+
+rule retrieve:
+    """First-stage SPLADE run: the candidates that every re-ranker sees."""
+    input:
+        checkpoint=named("data/backbones/{backbone}/made.json"),
+        tokens=named("data/tokens/{backbone}/queries/{dataset}.arrow"),
+        vectors=named("data/candidates/{splade}/vectors/{corpus}.parquet"),
+    output:
+        "data/candidates/{splade}/{dataset}.parquet",
+    log:
+        "logs/candidates/{splade}/{dataset}.log",
+    params:
+        code=code("candidates"),
+        settings=settings("retrieve", "{splade}/{dataset}"),
+    shell:
+        "redistil retrieve {input.checkpoint} {input.tokens} {input.vectors} {output}"
+        " {params.settings} --threads {threads} 2> {log}"
+
+
+rule retrieve_bm25:
+    """First-stage BM25 run."""
+    input:
+        passages=named("data/corpora/passages/{corpus}.parquet"),
+        queries="data/corpora/queries/{dataset}.parquet",
+    output:
+        "data/candidates/{bm25}/{dataset}.parquet",
+    log:
+        "logs/candidates/{bm25}/{dataset}.log",
+    params:
+        code=code("candidates"),
+        settings=settings("retrieve-bm25", "{bm25}/{dataset}"),
+    shell:
+        "redistil retrieve-bm25 {input.passages} {input.queries} {output} {params.settings} 2> {log}"
+
+
+rule import_run:
+    """First-stage run that others published."""
+    input:
+        lambda wildcards: f"data/downloads/{config['first_stages'][wildcards.imported]['import']}",
+    output:
+        "data/candidates/{imported}/{dataset}.parquet",
+    log:
+        "logs/candidates/{imported}/{dataset}.log",
+    params:
+        code=code("candidates"),
+        settings=settings("import-run", "{imported}/{dataset}"),
+    shell:
+        "redistil import-run {input} {output} {params.settings} 2> {log}"
+
+
+rule candidates:
+    """The runs of every first stage of the grid."""
+    input:
+        expand(
+            "data/candidates/{first_stage}/{dataset}.parquet",
+            first_stage=[GRID["first_stage"], *GRID["baselines"]],
+            dataset=GRID["datasets"],
+        ),

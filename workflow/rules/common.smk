@@ -1,0 +1,102 @@
+"""The names that wildcards may take, and what a rule asks of the catalogues."""
+
+import json
+import shlex
+from pathlib import Path
+
+import yaml
+from redistil import lineage, study
+from redistil.errors import UserError
+from snakemake.exceptions import WorkflowError
+
+try:
+    schema = yaml.safe_load((Path(workflow.basedir) / "workflow/schemas/params.schema.yaml").read_text())
+    study.check(config, schema)
+except UserError as mistake:
+    raise WorkflowError(str(mistake))
+
+ASKED = study.asked(config)
+GRID = config["grid"]
+RESULTS = f"results/{config['study']}"
+GPU = int(Path("/dev/nvidia0").exists())  # where there is none, as many jobs run as there are cores
+
+
+def of_kind(catalogue, key):
+    """The names of a catalogue's entries that have `key`, as a wildcard's pattern."""
+    names = [name for name, entry in config[catalogue].items() if key in entry]
+    return "|".join(names) or "none"
+
+
+wildcard_constraints:
+    corpus="|".join(config["corpora"]),
+    dataset="|".join(config["datasets"]),
+    backbone="|".join(config["backbones"]),
+    built=of_kind("backbones", "build"),
+    fetched=f"{of_kind('backbones', 'hub')}|{of_kind('backbones', 'folder')}",
+    first_stage="|".join(config["first_stages"]),
+    splade=of_kind("first_stages", "encoder"),
+    bm25=of_kind("first_stages", "k1"),
+    imported=of_kind("first_stages", "import"),
+    mined=of_kind("negatives", "kind"),
+    docpairs=of_kind("negatives", "docpairs"),
+    scored=of_kind("teachers", "model"),
+    averaged=of_kind("teachers", "average"),
+    published=of_kind("teachers", "import"),
+    teacher="|".join(config["teachers"]),
+    student="|".join(config["students"]),
+    loss="|".join(config["losses"]),
+    seed=r"\d+",
+
+
+def code(stage):
+    """The fingerprint of the code behind a stage: a changed line remakes it, a comment does not."""
+    return lineage.code(stage)
+
+
+def settings(command, name):
+    """The flags that say what the study asks of one artefact, and what it is called."""
+
+    def flags(wildcards):
+        called = name.format(**wildcards)
+        return f"--name {shlex.quote(called)} {study.flags(ASKED[command, called])}"
+
+    return flags
+
+
+def named(pattern):
+    """The paths that `pattern` stands for once the catalogues have filled its words in.
+
+    A word without a value (a loss without a teacher) makes it no path at all.
+    """
+
+    def paths(wildcards):
+        words = {"study": config["study"], **study.words(config, **wildcards)}
+        missing = [word for word, value in words.items() if value is None and f"{{{word}}}" in pattern]
+        return [] if missing else pattern.format(**words)
+
+    return paths
+
+
+def taught(wildcards):
+    """The words of a trained teacher: its student, and the dataset it teaches on."""
+    over = config["teachers"][wildcards.scored]["over"][0]
+    cell = study.teacher_cells(config)[wildcards.scored]
+    return {"student": cell.student, "dataset": config["negatives"][over]["dataset"]}
+
+
+def members(wildcards):
+    """Model, query tokens and passage tokens of every member of a teacher, for one dataset."""
+    cells = study.teacher_cells(config)
+    for name in study.members(config, wildcards.teacher):
+        words = {"student": cells[name].student, "dataset": wildcards.dataset}
+        yield (
+            f"{RESULTS}/models/{cells[name].name}/made.json",
+            named("data/tokens/{backbone}/queries/{dataset}.arrow")(words),
+            named("data/tokens/{backbone}/passages/{corpus}.arrow")(words),
+        )
+
+
+def each_dataset(runs, qrels):
+    """The flags that pair every dataset's run with its qrels."""
+    rows = zip(GRID["datasets"], runs, qrels, strict=True)
+    return " ".join(f"--on {dataset} {run} {judged}" for dataset, run, judged in rows)

@@ -1,0 +1,34 @@
+rule export_passages:
+    """The passages of a corpus."""
+    output:
+        "data/corpora/passages/{corpus}.parquet",
+    log:
+        "logs/corpora/passages/{corpus}.log",
+    params:
+        code=code("corpora"),
+        settings=settings("export-passages", "{corpus}"),
+    resources:
+        docstore=1,
+    shell:
+        "redistil export-passages {output} {params.settings} 2> {log}"
+
+
+rule export_queries:
+    """The queries of a dataset and their judgements."""
+    output:
+        queries="data/corpora/queries/{dataset}.parquet",
+        qrels="data/corpora/qrels/{dataset}.parquet",
+    log:
+        "logs/corpora/queries/{dataset}.log",
+    params:
+        code=code("corpora"),
+        settings=settings("export-queries", "{dataset}"),
+    shell:
+        "redistil export-queries {output.queries} {output.qrels} {params.settings} 2> {log}"
+
+
+rule corpora:
+    """Every collection that is tested on."""
+    input:
+        [named("data/corpora/passages/{corpus}.parquet")({"dataset": d}) for d in GRID["datasets"]],
+        expand(rules.export_queries.output, dataset=GRID["datasets"]),

@@ -1,0 +1,13 @@
+rule download:
+    """A published file, as it is, with the checksum it must have."""
+    output:
+        "data/downloads/{file}",
+    log:
+        "logs/downloads/{file}.log",
+    params:
+        settings=settings("download", "{file}"),
+    wildcard_constraints:
+        file="|".join(config["downloads"]),
+    retries: 2
+    shell:
+        "redistil download {output} {params.settings} 2> {log}"

@@ -1,0 +1,4 @@
+rule report:
+    """The leaderboard, the figures and the page."""
+    input:
+        rules.measures.input,

@@ -1,0 +1,68 @@
+rule rerank:
+    """The first stage's candidates in the order of a trained model."""
+    input:
+        candidates=f"data/candidates/{GRID['first_stage']}/{{dataset}}.parquet",
+        model="results/{study}/models/{student}/{loss}/{seed}/made.json",
+        queries=named("data/tokens/{backbone}/queries/{dataset}.arrow"),
+        passages=named("data/tokens/{backbone}/passages/{corpus}.arrow"),
+    output:
+        "results/{study}/runs/{student}/{loss}/{seed}/{dataset}.parquet",
+    log:
+        "logs/{study}/runs/{student}/{loss}/{seed}/{dataset}.log",
+    params:
+        code=code("runs"),
+        settings=settings("rerank", "{student}/{loss}/{seed}/{dataset}"),
+    resources:
+        gpu=GPU,
+    shell:
+        "redistil rerank {input.candidates} {output}"
+        " --member {input.model} {input.queries} {input.passages}"
+        " {params.settings} --threads {threads} 2> {log}"
+
+
+rule rerank_teacher:
+    """The candidates in the order of a teacher: the mean logit of its members."""
+    input:
+        candidates=f"data/candidates/{GRID['first_stage']}/{{dataset}}.parquet",
+        members=lambda w: [path for member in members(w) for path in member],
+    output:
+        "results/{study}/runs/{teacher}/{dataset}.parquet",
+    log:
+        "logs/{study}/runs/{teacher}/{dataset}.log",
+    params:
+        code=code("runs"),
+        settings=settings("rerank", "{teacher}/{dataset}"),
+        members=lambda w: " ".join(f"--member {' '.join(member)}" for member in members(w)),
+    resources:
+        gpu=GPU,
+    shell:
+        "redistil rerank {input.candidates} {output} {params.members} {params.settings}"
+        " --threads {threads} 2> {log}"
+
+
+rule shuffle:
+    """The candidates in random order: the floor of every table."""
+    input:
+        f"data/candidates/{GRID['first_stage']}/{{dataset}}.parquet",
+    output:
+        "results/{study}/runs/random/{seed}/{dataset}.parquet",
+    log:
+        "logs/{study}/runs/random/{seed}/{dataset}.log",
+    params:
+        code=code("runs"),
+        settings=settings("shuffle", "random/{seed}/{dataset}"),
+    shell:
+        "redistil shuffle {input} {output} {params.settings} 2> {log}"
+
+
+rule runs:
+    """Every re-ranked run of the grid."""
+    input:
+        expand(
+            rules.rerank.output,
+            study=config["study"],
+            student=GRID["students"],
+            loss=GRID["losses"],
+            seed=GRID["seeds"],
+            dataset=GRID["datasets"],
+        ),
