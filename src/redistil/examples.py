@@ -46,14 +46,17 @@ class Examples:
         return Batch(queries, self.passages[flat], targets, mask)
 
     def _shown(self, row: int, documents: int, rng: np.random.Generator) -> Rows:
-        """Return places in the pool: one relevant passage if there is any, then others."""
+        """Return places in the pool: one relevant passage if there is any, then others.
+
+        Where labels are learnt, the other relevant ones are left out: they are no negatives.
+        """
         pool = np.arange(self.offsets[row], self.offsets[row + 1])
         relevant = pool[self.relevance[pool] > 0]
-        if len(relevant):
-            first = rng.choice(relevant, 1)
-            rest = pool[self.relevance[pool] <= 0]
-            return np.concatenate([first, _some(rest, documents - 1, rng)])
-        return _some(pool, documents, rng)
+        if not len(relevant):
+            return _some(pool, documents, rng)
+        first = rng.choice(relevant, 1)
+        rest = pool[self.relevance[pool] <= 0] if self.teacher is None else pool[pool != first]
+        return np.concatenate([first, _some(rest, documents - 1, rng)])
 
 
 def _some(pool: Rows, count: int, rng: np.random.Generator) -> Rows:

@@ -17,8 +17,9 @@ from redistil.errors import BadSettings
 
 Config = Mapping[str, Any]
 
-# objectives that cannot do with labels; a house test holds this equal to redistil.objectives,
-# which would cost every plan an import of torch
+# objectives that read labels, and those that cannot do with them; a house test holds these equal
+# to redistil.objectives, which would cost every plan an import of torch
+LABELLED = {"bce", "hinge", "infonce"}
 DISTILLED = {"margin-mse", "adr-mse", "weighted-ranknet", "pointwise-mse", "kl"}
 Key = tuple[str, str]  # (command, name)
 
@@ -422,6 +423,11 @@ def _check_cell(config: Config, cell: Cell) -> None:
         raise BadSettings(
             f"losses.{cell.loss}: {loss['objective']} learns from a teacher, and "
             f"sources.{loss['reads']} names none"
+        )
+    if loss["objective"] in LABELLED and source.get("teacher"):
+        raise BadSettings(
+            f"losses.{cell.loss}: {loss['objective']} learns from labels, and "
+            f"sources.{loss['reads']} would give it the scores of {source['teacher']!r}"
         )
     training = config["training"]
     longest = config["tokens"]["longest"]

@@ -67,7 +67,7 @@ def batches(draw, least=1) -> tuple[Tensor, Tensor, Tensor]:
 
 
 # The same examples at every run; no example is worth a database in the working tree.
-examine = settings(max_examples=20, deadline=None, derandomize=True, database=None)
+examine = settings(max_examples=15, deadline=None, derandomize=True, database=None)
 
 
 # What the registry says of itself

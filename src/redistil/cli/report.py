@@ -30,8 +30,8 @@ def tabulate(
 ) -> None:
     """Compare everything in a STUDY with its first stage; OUT is the folder of the tables.
 
-    STUDY is the resolved study. Writes leaderboard.csv, losses.csv, tests.csv, cells.csv, metrics.json, tables.json and
-    made.json. Refuses a number that is not the one the study asks for.
+    Refuses a number that is not the one the study asks for. Writes leaderboard.csv, losses.csv,
+    tests.csv, cells.csv, metrics.json, tables.json and made.json.
     """
     from redistil import study as studies
     from redistil.report import leaderboard, provenance, tabulated

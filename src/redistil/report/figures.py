@@ -157,8 +157,7 @@ def _one_legend(figure: "Figure", panels: Iterable["Axes"], **where: Any) -> Non
         for handle, label in zip(handles, labels, strict=True):
             named.setdefault(label, handle)
     ordered = sorted(named.items(), key=lambda item: hasattr(item[1], "get_linestyle"))
-    labels, handles = zip(*ordered, strict=True)
-    figure.legend(handles, labels, **where)
+    figure.legend([handle for _, handle in ordered], [label for label, _ in ordered], **where)
 
 
 def _thinned(values: Floats, most: int = 100) -> Floats:

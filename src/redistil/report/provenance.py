@@ -24,9 +24,7 @@ def check(study: Mapping[str, Any], measured: Sequence[Made], models: Sequence[M
     systems = {system.name: system for system in studies.systems(study)}
     _check_complete(systems, measured)
     _check_models(systems, models)
-    asked = studies.asked(study)
-    for made in lineage.together([*measured, *models]).values():
-        _check_settings(made, asked)
+    _check_settings(lineage.together([*measured, *models]), studies.asked(study))
     for made in measured:
         _check_descent(systems[made.name], made, study["grid"]["datasets"])
 
@@ -62,35 +60,50 @@ def _refuse_missing(what: str, missing: Sequence[str], rule: str) -> None:
         )
 
 
-def _check_settings(made: Made, asked: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
-    """Refuse an artefact that the study does not ask for, or asks to be otherwise."""
+def _check_settings(
+    chain: Mapping[str, Made], asked: Mapping[tuple[str, str], Mapping[str, Any]]
+) -> None:
+    """Refuse a chain with an artefact that the study does not ask for, or asks to be otherwise.
+
+    Names the first in the order of the work: whatever is wrong behind it is made again with it.
+    """
+    wrong = {key: reason for key, made in chain.items() if (reason := _wrong(made, asked))}
+    for key, reason in wrong.items():
+        if not wrong.keys() & set(chain[key].inputs.values()):
+            more = f"; {len(wrong) - 1} more are wrong too" if len(wrong) > 1 else ""
+            raise Stale(f"{reason}{more}")
+
+
+def _wrong(made: Made, asked: Mapping[tuple[str, str], Mapping[str, Any]]) -> str | None:
+    """Return in what an artefact is not what the study asks for; None if it is."""
     if made.command == "file":
-        _check_outside(made)
-        return
+        return _wrong_outside(made)
     wanted = asked.get((made.command, made.name))
-    rule = made.command.replace("-", "_")
+    again = f"(`snakemake -R {made.command.replace('-', '_')}`)"
     if wanted is None:
-        raise Stale(
+        return (
             f"a number descends from {made.who}, which this study does not ask for: rebuild what "
-            f"was made from it (`snakemake -R {rule}`)"
+            f"was made from it {again}"
         )
     for key, got, want in _differences(made.settings, wanted):
-        raise Stale(
+        return (
             f"{made.who} was made with {key} = {got}, and the study asks for {want}: rebuild it "
-            f"(`snakemake -R {rule}`)"
+            f"{again}"
         )
+    return None
 
 
-def _check_outside(made: Made) -> None:
+def _wrong_outside(made: Made) -> str | None:
     """Let a file from elsewhere pass: its checksum is its record, and all chains agree on it.
 
     A table is never from elsewhere: every one that this pipeline writes has a record.
     """
-    if made.name.endswith((".parquet", ".arrow")):
-        raise Stale(
-            f"a number descends from {made.name}, which does not say how it was made: delete it, "
-            "so that `snakemake` makes it again"
-        )
+    if not made.name.endswith((".parquet", ".arrow")):
+        return None
+    return (
+        f"a number descends from {made.name}, which does not say how it was made: delete it, so "
+        "that `snakemake` makes it again"
+    )
 
 
 def _differences(got: Any, want: Any, path: str = "") -> Iterator[tuple[str, str, str]]:

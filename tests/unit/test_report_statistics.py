@@ -1,0 +1,235 @@
+"""The statistics of the report: by hand, against scipy, and by simulation with a known truth."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import stats
+
+from redistil.report import statistics
+from redistil.report.statistics import BETTER, UNDECIDED, WORSE
+from redistil.seeds import generator
+
+vectors = hnp.arrays(float, st.integers(3, 30), elements=st.floats(-1, 1, width=16))
+
+
+def draws(*shape: int, name: str = "draws", scale: float = 1.0) -> np.ndarray:
+    return generator(7, name).normal(0, scale, shape)
+
+
+# --- means and spread -------------------------------------------------------------------------
+
+
+def test_a_data_set_weighs_the_same_whatever_its_size():
+    assert statistics.group_mean([np.zeros(1000), np.ones(2)]) == 0.5
+
+
+def test_spread_is_that_of_the_plotted_aggregate():
+    test, away = np.array([0.4, 0.6]), np.array([0.6, 0.4])  # each moves, their mean does not
+    assert statistics.spread((test + away) / 2) == 0
+    assert statistics.spread(np.array([1.0, 2.0, 6.0])) == pytest.approx(7**0.5)
+
+
+def test_one_seed_has_no_spread():
+    assert statistics.spread(np.array([0.4])) is None
+
+
+# --- the paired t-test ------------------------------------------------------------------------
+
+
+@given(vectors)
+def test_one_data_set_is_the_t_test_of_scipy(differences: np.ndarray):
+    if differences.std() < 1e-6:
+        return
+    ours = statistics.paired_t([differences])
+    theirs = stats.ttest_rel(differences, np.zeros(len(differences)))
+    assert (ours.t, ours.p) == pytest.approx((theirs.statistic, theirs.pvalue))
+    assert ours.degrees == pytest.approx(len(differences) - 1)
+
+
+def test_two_data_sets_by_hand():
+    got = statistics.paired_t([np.array([0.0, 0.2]), np.array([0.3, 0.4, 0.5])])
+    variances = np.array([0.02 / 2, 0.01 / 3]) / 4
+    assert got.difference == pytest.approx(0.25)
+    assert got.t == pytest.approx(0.25 / variances.sum() ** 0.5)
+    assert got.degrees == pytest.approx(variances.sum() ** 2 / (variances**2 / [1, 2]).sum())
+    assert got.p == pytest.approx(2 * stats.t.sf(got.t, got.degrees))
+
+
+def test_no_difference_at_all_is_no_evidence():
+    assert statistics.paired_t([np.zeros(5)]).p == 1
+
+
+def test_the_same_difference_everywhere_is_certain():
+    assert statistics.paired_t([np.full(5, 0.5), np.full(3, 0.25)]).p == 0
+
+
+def test_one_query_cannot_say_how_much_it_varies():
+    assert statistics.paired_t([np.array([0.9]), np.array([0.8, 0.9, 0.85])]).p == 1
+
+
+@given(vectors)
+def test_swapping_the_systems_changes_the_sign_alone(differences: np.ndarray):
+    ours, swapped = statistics.paired_t([differences]), statistics.paired_t([-differences])
+    assert (swapped.difference, swapped.p) == pytest.approx((-ours.difference, ours.p))
+
+
+# --- the randomisation test -------------------------------------------------------------------
+
+
+def test_randomisation_agrees_with_the_exact_test_of_scipy():
+    rows = draws(3, 9) + [[0.0], [0.5], [1.0]]
+    ours = statistics.paired_randomisation([rows], 20_000, generator(1, "signs"))
+    for row, p in zip(rows, ours, strict=True):
+        exact = stats.permutation_test(
+            (row, np.zeros(9)),
+            lambda a, b, axis: np.mean(a - b, axis=axis),
+            permutation_type="samples",
+            n_resamples=np.inf,
+        )
+        assert p == pytest.approx(exact.pvalue, abs=0.012)
+
+
+def test_randomisation_by_hand():
+    """Two queries with one sign each: half of the four signings reach the mean seen."""
+    p = statistics.paired_randomisation([np.array([[1.0, 1.0]])], 40_000, generator(1, "hand"))
+    assert p[0] == pytest.approx(1 / 2, abs=0.01)
+
+
+def test_randomisation_is_never_certain_and_repeats_itself():
+    strata = [np.ones((1, 50)), np.ones((1, 20))]
+    first, second = (
+        statistics.paired_randomisation(strata, 99, generator(1, "again")) for _ in range(2)
+    )
+    assert first == second == 1 / 100
+
+
+def test_no_difference_reaches_itself_in_every_round():
+    p = statistics.paired_randomisation([np.zeros((2, 8))], 50, generator(1, "x"))
+    assert p.tolist() == [1, 1]
+
+
+def test_blocks_of_rounds_leave_none_out(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(statistics, "_AT_ONCE", 60)  # seven rounds of eight queries at once
+    assert list(statistics._blocks(20, 8)) == [7, 7, 6]
+    assert statistics.resample_queries([draws(2, 8)], 20, generator(1, "x")).shape == (2, 20)
+    assert statistics.paired_randomisation([np.ones((1, 30))], 20, generator(1, "x")) == 1 / 21
+
+
+# --- Holm -------------------------------------------------------------------------------------
+
+
+def test_holm_by_hand():
+    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert statistics.holm([0.5, 0.6]) == [1.0, 1.0]
+    assert statistics.holm([0.2]) == [0.2]
+    assert statistics.holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_holm_corrects_upwards_within_bonferroni_and_keeps_the_order(p: list[float]):
+    corrected = np.array(statistics.holm(p))
+    assert (corrected >= np.array(p)).all()
+    assert (corrected <= np.minimum(1, len(p) * np.array(p)) + 1e-12).all()
+    order = np.argsort(p)
+    assert (np.diff(corrected[order]) >= 0).all()
+    assert corrected[order[0]] == pytest.approx(min(1, len(p) * min(p)))
+
+
+# --- verdicts ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("difference", "p", "word"),
+    [
+        (0.1, 0.049, BETTER),
+        (-0.1, 0.049, WORSE),
+        (0.1, 0.05, UNDECIDED),
+        (-0.1, 1.0, UNDECIDED),
+        (0.0, 0.0, UNDECIDED),
+    ],
+)
+def test_a_verdict_needs_a_p_below_alpha_and_a_direction(difference: float, p: float, word: str):
+    assert statistics.verdict(difference, p, 0.05) == word
+
+
+# --- the bootstrap ----------------------------------------------------------------------------
+
+
+def test_a_constant_has_no_interval():
+    samples = statistics.resample_queries([np.full((2, 5), 0.3)], 100, generator(1, "x"))
+    assert statistics.interval(samples[0], 0.95) == pytest.approx((0.3, 0.3))
+
+
+def test_all_rows_see_the_same_queries():
+    rows = draws(1, 30)
+    samples = statistics.resample_queries([np.vstack([rows, rows + 0.25])], 200, generator(1, "x"))
+    assert samples[1] - samples[0] == pytest.approx(0.25)
+
+
+def test_resampling_queries_agrees_with_scipy():
+    values = draws(60)
+    ours = statistics.resample_queries([values[None]], 20_000, generator(1, "x"))[0]
+    theirs = stats.bootstrap(
+        (values,), np.mean, n_resamples=20_000, method="percentile", rng=generator(2, "y")
+    ).confidence_interval
+    assert statistics.interval(ours, 0.95) == pytest.approx((theirs.low, theirs.high), abs=0.012)
+
+
+def test_data_sets_are_drawn_apart_and_weigh_alike():
+    strata = [draws(1, 400, name="a"), draws(1, 10, name="b")]
+    samples = statistics.resample_queries(strata, 20_000, generator(1, "x"))[0]
+    variances = [values.var() / values.size for values in strata]
+    assert samples.std() == pytest.approx(np.sqrt(sum(variances)) / 2, rel=0.03)
+
+
+def test_a_single_seed_is_drawn_every_time():
+    means = draws(1, 50)
+    assert (statistics.resample_seeds(means, generator(1, "x")) == means[0]).all()
+
+
+def test_seeds_that_differ_widen_the_interval():
+    means = np.array([[0.0] * 4000, [1.0] * 4000])
+    drawn = statistics.resample_seeds(means, generator(1, "x"))
+    assert sorted(set(drawn)) == [0, 0.5, 1]
+    assert drawn.mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_an_interval_is_central():
+    assert statistics.interval(np.arange(1001.0), 0.95) == pytest.approx((25, 975))
+
+
+# --- simulation: the truth is known -----------------------------------------------------------
+
+
+def test_false_positives_are_as_rare_as_alpha_says():
+    """Seldom more than 5 % +- 3 standard errors of 2000 tests without any true difference."""
+    trials, queries = 2000, (20, 45)
+    noise = [draws(trials, n, name=f"null {n}") ** 3 for n in queries]  # far from normal
+    t_tests = [statistics.paired_t([s[i] for s in noise]).p for i in range(trials)]
+    signed = statistics.paired_randomisation(noise, 400, generator(1, "null"))
+    for p in (np.array(t_tests), signed):
+        assert 0.025 < (p < 0.05).mean() < 0.065
+
+
+def test_holm_keeps_the_whole_family_at_alpha():
+    families = draws(400, 12, 30, name="families")
+    wrong = [
+        min(statistics.holm([statistics.paired_t([cell]).p for cell in family])) < 0.05
+        for family in families
+    ]
+    assert np.mean(wrong) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say():
+    """Ten seeds and 60 queries; with two or three seeds coverage is lower, as the page warns."""
+    covered = 0
+    for trial in range(300):
+        rng = generator(trial, "coverage")
+        seeds = rng.normal(0.4, 0.02, (10, 1))
+        values = seeds + rng.normal(0, 0.2, 60) + rng.normal(0, 0.05, (10, 60))
+        samples = statistics.resample_queries([values], 300, rng)
+        low, high = statistics.interval(statistics.resample_seeds(samples, rng), 0.95)
+        covered += low <= 0.4 <= high
+    assert 0.90 < covered / 300 < 0.985
