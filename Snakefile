@@ -33,5 +33,5 @@ rule all:
 
 
 onsuccess:
-    print(f"leaderboard: results/{config['study']}/report/leaderboard.csv")
+    print(f"leaderboard: results/{config['study']}/report/tables/leaderboard.csv")
     print(f"page:        results/{config['study']}/report/index.html")

@@ -62,7 +62,12 @@ class PairTemplate:
         return len(self.before) + len(self.between) + len(self.after)
 
     def cut(
-        self, query: Tokens, passage: Tokens, query_length: int, passage_length: int, pair_length: int
+        self,
+        query: Tokens,
+        passage: Tokens,
+        query_length: int,
+        passage_length: int,
+        pair_length: int,
     ) -> tuple[Tokens, Tokens]:
         """Return both sides under their caps, then the passage under what the pair leaves it."""
         query = query[:query_length]
@@ -71,7 +76,9 @@ class PairTemplate:
 
     def join(self, query: Tokens, passage: Tokens) -> npt.NDArray[np.int64]:
         """Return the input ids of a pair."""
-        return np.concatenate([self.before, query, self.between, passage, self.after]).astype(np.int64)
+        return np.concatenate([self.before, query, self.between, passage, self.after]).astype(
+            np.int64
+        )
 
     def type_ids(self, query: Tokens, passage: Tokens) -> npt.NDArray[np.int64]:
         """Return the token type ids of a pair."""

@@ -15,10 +15,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from redistil.errors import BadTable, Stale
+from redistil.errors import BadSettings, BadTable, Stale
 
 KEY = b"redistil"  # where a Parquet or Arrow schema keeps the record
 SIDECAR = "made.json"  # where a folder keeps it
+
+# records of what this pipeline reads but did not make: a plain file, an installed package, a
+# collection of ir_datasets, a checkpoint of the hub
+OUTSIDE = frozenset({"file", "package", "irds", "checkpoint"})
 
 _PACKAGE = Path(__file__).parent
 
@@ -87,10 +91,13 @@ class Made:
     @staticmethod
     def loads(text: str | bytes) -> "Made":
         """Read what `dumps` wrote; a record that was edited does not match its fingerprint."""
-        whole = json.loads(text)
-        ancestors = {key: Made(**record) for key, record in whole.pop("ancestors").items()}
-        fingerprint = whole.pop("fingerprint")
-        made = Made(**whole, ancestors=ancestors)
+        try:
+            whole = json.loads(text)
+            ancestors = {key: Made(**record) for key, record in whole.pop("ancestors").items()}
+            fingerprint = whole.pop("fingerprint")
+            made = Made(**whole, ancestors=ancestors)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise Stale(f"not a record of what made this: {str(text)[:60]!r}: rebuild it") from None
         if made.fingerprint != fingerprint or any(k != m.fingerprint for k, m in ancestors.items()):
             raise Stale(f"the record of {made.who} does not match its own fingerprint: rebuild it")
         return made
@@ -156,7 +163,12 @@ def of(path: Path) -> Made:
         folder = path if path.is_dir() else path.parent
         sidecar = folder / SIDECAR
         text = sidecar.read_bytes() if sidecar.exists() else None
-    return Made.loads(text) if text else _outside(path)
+    if not text:
+        return _outside(path)
+    try:
+        return Made.loads(text)
+    except Stale as error:
+        raise Stale(f"{path}: {error}") from None
 
 
 def _schema_record(path: Path) -> bytes | None:
@@ -206,6 +218,8 @@ def code(stage: str) -> str:
                 tree = ast.parse((_PACKAGE / file).read_text(encoding="utf-8"))
                 found[file] = ast.unparse(_without_docstrings(tree))
                 todo += _imports(tree)
+    if not found:
+        raise BadSettings(f"code: there is no stage {stage!r}")
     return digest(found)
 
 

@@ -66,7 +66,15 @@ def train(
 
 
 def _schedule(recipe: Recipe) -> Schedule:
-    names = ("steps", "warmup_steps", "learning_rate", "epsilon", "weight_decay", "clip_norm", "seed")
+    names = (
+        "steps",
+        "warmup_steps",
+        "learning_rate",
+        "epsilon",
+        "weight_decay",
+        "clip_norm",
+        "seed",
+    )
     return Schedule(**{name: recipe[name] for name in names})
 
 
@@ -100,7 +108,10 @@ def curve(points: list[Point], every: int) -> pa.Table:
 def read_examples(
     queries: Ragged, passages: Ragged, negatives: Path, teacher: Path | None
 ) -> Examples:
-    """Return triples or lists as rows of the token files, with the teacher's scores if there is one."""
+    """Return triples or lists as rows of the token files, with a teacher's scores if there is one.
+
+    Raises BadTable when a pair has no score, or an id no tokens.
+    """
     query_ids, doc_ids, offsets, relevance = _pools(negatives)
     query_rows, passage_rows = queries.rows(query_ids), passages.rows(doc_ids)
     scores = None
@@ -113,8 +124,8 @@ def read_examples(
         scores, missing = teacher_of(wanted, known, rows["score"].to_numpy(), len(passages))
         if missing:
             raise BadTable(
-                f"{teacher} has no score for {missing} of {len(passage_rows)} pairs of {negatives}: "
-                "score them with this teacher first"
+                f"{teacher} has no score for {missing} of {len(passage_rows)} pairs of "
+                f"{negatives}: score them with this teacher first"
             )
     return Examples(query_rows, offsets, passage_rows, relevance, scores)
 

@@ -8,39 +8,62 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redistil.errors import BadTable
 from redistil.lineage import Made
 from redistil.seeds import generator
-from redistil.tables import LISTS, QRELS, RUN, TRIPLES
+from redistil.tables import LISTS, QRELS, RUN, TRIPLES, top
 
 Drawn = tuple[str, list[str], list[str]]  # query_id, its positives, its negatives
 
 
 def mine(
-    candidates: Path, qrels: Path, out: Path, made: Made, *, kind: str, depth: int, per_query: int, seed: int
+    candidates: Path,
+    qrels: Path,
+    out: Path,
+    made: Made,
+    *,
+    kind: str,
+    depth: int,
+    per_query: int,
+    seed: int,
 ) -> dict[str, int]:
     """Write triples or lists; return counts of what was used and what was not.
 
     Negatives come from ranks 1 to `depth`, `per_query` of each query (fewer where there are fewer),
     without replacement; a judged passage or the query's own is never one. Each query draws from a
-    stream of its own, so one more query shifts no other's.
+    stream of its own, so one more query shifts no other's. Raises BadTable when nothing is drawn.
     """
     run, judged = RUN.read(candidates), QRELS.read(qrels)
     drawn = list(draw(run, judged, depth=depth, per_query=per_query, seed=seed))
+    if not drawn:
+        raise BadTable(
+            f"no query of {qrels} has a relevant passage and an unjudged candidate in "
+            f"{candidates}: are both of one dataset?"
+        )
     rows = _lists(drawn) if kind == "lists" else _triples(drawn)
     (LISTS if kind == "lists" else TRIPLES).write(rows, out, made)
-    judged_queries = len(pc.unique(judged["query_id"]))
-    return {"queries": len(drawn), "queries without a negative": judged_queries - len(drawn)}
+    left_out = len(pc.unique(judged["query_id"])) - len(drawn)
+    return {
+        "queries": len(drawn),
+        "queries left out: no relevant passage, or no negative": left_out,
+    }
 
 
-def draw(run: pa.Table, qrels: pa.Table, *, depth: int, per_query: int, seed: int) -> Iterator[Drawn]:
-    """Yield (query_id, positives, negatives) for every query with a positive and a candidate left."""
+def draw(
+    run: pa.Table, qrels: pa.Table, *, depth: int, per_query: int, seed: int
+) -> Iterator[Drawn]:
+    """Yield (query_id, positives, negatives) of every query with a positive and a candidate left.
+
+    Queries in the order of their ids, positives by doc_id, negatives in the order of the run.
+    """
     grades: Mapping[str, dict[str, int]] = defaultdict(dict)
     for row in qrels.to_pylist():
         grades[row["query_id"]][row["doc_id"]] = row["relevance"]
     near: Mapping[str, list[str]] = defaultdict(list)
-    for row in run.filter(pc.less_equal(run["rank"], depth)).to_pylist():
-        if row["doc_id"] not in grades.get(row["query_id"], {}) and row["doc_id"] != row["query_id"]:
-            near[row["query_id"]].append(row["doc_id"])
+    for row in top(run, depth).to_pylist():
+        query_id, doc_id = row["query_id"], row["doc_id"]
+        if doc_id not in grades.get(query_id, {}) and doc_id != query_id:
+            near[query_id].append(doc_id)
     for query_id in sorted(grades):
         positives = sorted(d for d, grade in grades[query_id].items() if grade > 0)
         pool = near.get(query_id, [])
@@ -53,7 +76,7 @@ def draw(run: pa.Table, qrels: pa.Table, *, depth: int, per_query: int, seed: in
 def _triples(drawn: list[Drawn]) -> pa.Table:
     rows = [(q, p, n) for q, positives, negatives in drawn for p in positives for n in negatives]
     columns: dict[str, Any] = dict(zip(TRIPLES.schema.names, zip(*rows, strict=True), strict=True))
-    return TRIPLES.rows(columns or {name: [] for name in TRIPLES.schema.names})
+    return TRIPLES.rows(columns)
 
 
 def _lists(drawn: list[Drawn]) -> pa.Table:

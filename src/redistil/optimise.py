@@ -67,7 +67,13 @@ def optimise(
     past = checkpoint.restore(model, adam) if checkpoint else []
     yield from past
     model.train()
-    bar = tqdm(range(len(past), schedule.steps), initial=len(past), total=schedule.steps, unit="step", mininterval=2)
+    bar = tqdm(
+        range(len(past), schedule.steps),
+        initial=len(past),
+        total=schedule.steps,
+        unit="step",
+        mininterval=2,
+    )
     for step in bar:
         torch.manual_seed(derive(schedule.seed, "dropout", step))
         loss = loss_of(step)
@@ -105,7 +111,9 @@ class Checkpoint:
     every: int
     fingerprint: str
 
-    def after(self, step: int, model: nn.Module, adam: torch.optim.AdamW, past: list[Point]) -> None:
+    def after(
+        self, step: int, model: nn.Module, adam: torch.optim.AdamW, past: list[Point]
+    ) -> None:
         """Save the state if `step` ends a stretch of `every`."""
         if (step + 1) % self.every == 0:
             tensors = {f"weight.{name}": t for name, t in model.state_dict().items()}
@@ -122,7 +130,9 @@ class Checkpoint:
         if not self.path.exists() or self._owner() != self.fingerprint:
             return []
         tensors = load_file(self.path)
-        weights = {k.removeprefix("weight."): t for k, t in tensors.items() if k.startswith("weight.")}
+        weights = {
+            k.removeprefix("weight."): t for k, t in tensors.items() if k.startswith("weight.")
+        }
         model.load_state_dict(weights)
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
@@ -144,8 +154,9 @@ class Checkpoint:
             return None
 
     def done(self) -> None:
-        """Remove the state of a training that has ended."""
-        self.path.unlink(missing_ok=True)
+        """Remove the state of a training that has ended, and what a kill left of writing it."""
+        for path in (self.path, *self.path.parent.glob(f".{self.path.name}.*.partial")):
+            path.unlink(missing_ok=True)
 
 
 _POINT = ("step", "loss", "gradient_norm", "learning_rate")

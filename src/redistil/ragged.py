@@ -40,8 +40,12 @@ def writer(path: Path, made: Made) -> Iterator[Callable[[list[str], list[list[in
                     waiting[:] = rows.slice(BATCH).to_batches()
 
             def append(ids: list[str], tokens: list[list[int]]) -> None:
-                waiting.append(pa.record_batch([pa.array(ids, pa.string()),
-                                                pa.array(tokens, SCHEMA[1].type)], schema=schema))
+                waiting.append(
+                    pa.record_batch(
+                        [pa.array(ids, pa.string()), pa.array(tokens, SCHEMA[1].type)],
+                        schema=schema,
+                    )
+                )
                 flush(BATCH)
 
             yield append
@@ -55,11 +59,16 @@ class Ragged:
         self.path = path
         try:
             file = pa.ipc.open_file(pa.memory_map(str(path)))
-        except (pa.ArrowInvalid, OSError) as error:
+            batches = [file.get_batch(i) for i in range(file.num_record_batches)]
+        except (pa.ArrowException, OSError) as error:
             raise BadTable(f"{path} is not a readable token file ({error})") from None
         if file.schema.remove_metadata() != SCHEMA:
-            raise BadTable(f"{path} is not a token file: wanted id and tokens, got {file.schema.names}")
-        self._batches = [file.get_batch(i) for i in range(file.num_record_batches)]
+            raise BadTable(
+                f"{path} is not a token file: wanted id and tokens, got {file.schema.names}"
+            )
+        if any(len(batch) != BATCH for batch in batches[:-1]):
+            raise BadTable(f"{path} is not a token file: wanted pieces of {BATCH} rows")
+        self._batches = batches
         self._offsets = [batch["tokens"].offsets.to_numpy() for batch in self._batches]
         self._values = [batch["tokens"].values.to_numpy() for batch in self._batches]
 

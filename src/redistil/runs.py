@@ -41,7 +41,7 @@ def rerank(
 
 
 def shuffle(candidates: Path, out: Path, made: Made, *, depth: int, seed: int) -> None:
-    """Write the first `depth` candidates of each query in random order: the floor of every table."""
+    """Write the first `depth` candidates of each query in random order: every table's floor."""
     RUN.write(shuffled(top(RUN.read(candidates), depth), seed), out, made)
 
 

@@ -28,7 +28,9 @@ def device_of(name: str) -> torch.device:
     return device
 
 
-def score_all(student: Student, queries: Sequence[Tokens], passages: Sequence[Tokens]) -> torch.Tensor:
+def score_all(
+    student: Student, queries: Sequence[Tokens], passages: Sequence[Tokens]
+) -> torch.Tensor:
     """Return the logits [N] of N pairs, with their graph: in groups of similar length."""
     groups = list(by_budget(student.lengths_of(queries, passages), BUDGET))
     logits = [
@@ -79,5 +81,4 @@ def mean_scores(
         score_pairs(*each, precision=precision)
         for each in zip(students, queries, passages, rows, strict=True)
     ]
-    mean: npt.NDArray[np.float32] = np.mean(scores, axis=0, dtype=np.float64).astype(np.float32)
-    return mean
+    return np.asarray(np.mean(scores, axis=0, dtype=np.float64), np.float32)

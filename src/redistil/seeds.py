@@ -22,4 +22,5 @@ def generator(seed: int, *names: str | int) -> np.random.Generator:
 
 def fraction(text: str) -> float:
     """Return a number in [0, 1) that depends on `text` alone: splits that never move."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
+    # 53 bits fit a float: the quotient of 64 can round up to 1
+    return (int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 11) / 2**53

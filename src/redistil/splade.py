@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from redistil.batches import padded
 from redistil.ragged import Tokens
-from redistil.students.cat import load_tokenizer, usable
+from redistil.students.cat import load_network, load_tokenizer
+
+PADDING = -1e6  # added to the logits of padded positions, which then never are the greatest
 
 
 class Splade(nn.Module):
@@ -32,11 +34,7 @@ class Splade(nn.Module):
         """Return the encoder of a checkpoint folder."""
         from transformers import AutoModelForMaskedLM
 
-        with usable(folder):
-            network = AutoModelForMaskedLM.from_pretrained(
-                folder, dtype=torch.float32, local_files_only=True, use_safetensors=True
-            )
-        return cls(network, load_tokenizer(folder))
+        return cls(load_network(AutoModelForMaskedLM, folder), load_tokenizer(folder))
 
     def vectors(self, texts: Sequence[Tokens], longest: int) -> Tensor:
         """Return weights [N, vocabulary] of N texts, each cut to `longest` tokens in all."""
@@ -47,8 +45,9 @@ class Splade(nn.Module):
         mask = torch.from_numpy(padded(ones, 0)).to(device)
         inputs = torch.from_numpy(padded(ids, self.tokenizer.pad_token_id)).to(device)
         logits = self.network(input_ids=inputs, attention_mask=mask).logits.float()
-        # relu before the mask: a padded position then weighs 0, which no maximum notices
-        return torch.log1p((torch.relu(logits) * mask.unsqueeze(-1)).amax(dim=1))
+        # log(1 + relu(x)) rises with x: its maximum over tokens is that of the greatest logit
+        greatest = (logits + PADDING * (1 - mask).unsqueeze(-1)).amax(dim=1)
+        return torch.log1p(torch.relu(greatest))
 
 
 def flops(vectors: Tensor) -> Tensor:

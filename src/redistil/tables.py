@@ -37,18 +37,17 @@ class Table:
             return pa.table(
                 [pa.array(columns[f.name], f.type) for f in self.schema], schema=self.schema
             )
-        except (pa.ArrowInvalid, pa.ArrowTypeError, KeyError) as error:
+        except (pa.ArrowException, KeyError, OverflowError, UnicodeError) as error:
             raise BadTable(f"{self.name}: rows do not fit the schema ({error})") from None
 
     def check(self, rows: pa.Table, where: str) -> pa.Table:
         """Return `rows` in canonical order, or raise BadTable saying what is wrong with them."""
         self._check_schema(rows.schema, where)
         for name in self.schema.names:
-            column = rows[name]
-            if column.null_count:
-                raise BadTable(f"{where}: {column.null_count} of {len(rows)} {name} are missing")
-            if pa.types.is_floating(column.type) and not pc.all(pc.is_finite(column)).as_py():
-                raise BadTable(f"{where}: some {name} are not finite numbers")
+            _check_values(rows[name], f"{where}: {{}} of {len(rows)} {name}")
+        lists = [name for name in self.schema.names if pa.types.is_list(rows[name].type)]
+        if len({tuple(pc.list_value_length(rows[name]).to_pylist()) for name in lists}) > 1:
+            raise BadTable(f"{where}: {' and '.join(lists)} of a row differ in length")
         if self.key:
             distinct = len(rows.select(self.key).group_by(list(self.key)).aggregate([]))
             if distinct != len(rows):
@@ -61,7 +60,8 @@ class Table:
     def write(self, rows: pa.Table, path: Path, made: Made) -> None:
         """Check, sort and write; `path` appears complete or not at all."""
         with self.writer(path, made) as write:
-            write(self.check(rows, self.name))
+            # in one piece: where the pages of a file end depends on the pieces
+            write(self.check(rows, self.name).combine_chunks())
 
     @contextmanager
     def writer(self, path: Path, made: Made) -> Iterator[Callable[[pa.Table], None]]:
@@ -107,6 +107,17 @@ class Table:
             wanted = ", ".join(f"{f.name} {f.type}" for f in self.schema)
             found = ", ".join(f"{f.name} {f.type}" for f in got) or "no column"
             raise BadTable(f"{where} is not a table `{self.name}`: wanted {wanted}; got {found}")
+
+
+def _check_values(column: pa.ChunkedArray, what: str) -> None:
+    if column.null_count:
+        raise BadTable(f"{what.format(column.null_count)} are missing")
+    if pa.types.is_list(column.type):
+        _check_values(pc.list_flatten(column), what)
+    elif pa.types.is_floating(column.type):
+        finite = pc.sum(pc.is_finite(column)).as_py() or 0
+        if finite < len(column):
+            raise BadTable(f"{what.format(len(column) - finite)} are not finite numbers")
 
 
 @contextmanager
@@ -159,7 +170,7 @@ QRELS = _table(
 RUN = _table(
     "run",
     ["query_id", "doc_id"],
-    "query_id rank",
+    "query_id rank doc_id",
     query_id=_ID,
     doc_id=_ID,
     rank=pa.int32(),
@@ -239,7 +250,9 @@ def ranked(query_id: Sequence[str], doc_id: Sequence[str], score: Sequence[float
     Canonical order, as trec_eval's: score (float32) downwards, then doc_id downwards.
     """
     rows = pa.table({"query_id": query_id, "doc_id": doc_id, "score": pa.array(score, _SCORE)})
-    rows = rows.sort_by([("query_id", "ascending"), ("score", "descending"), ("doc_id", "descending")])
+    rows = rows.sort_by(
+        [("query_id", "ascending"), ("score", "descending"), ("doc_id", "descending")]
+    )
     return RUN.rows(
         {
             "query_id": rows["query_id"].combine_chunks(),

@@ -7,13 +7,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from redistil.errors import BadTable, UserError
 from redistil.lineage import Made
-from redistil.tables import LISTS, TEACHER_SCORES, TRIPLES
+from redistil.tables import LISTS, TEACHER_SCORES, TRIPLES, aside
 from redistil.trec import read_columns, read_run
+
+Floats = npt.NDArray[np.float32]
 
 SCORED_TRIPLES = ("positive_score", "negative_score", "query_id", "positive_id", "negative_id")
 
@@ -42,8 +45,10 @@ def score(
 def distinct_pairs(files: Sequence[Path]) -> pa.Table:
     """Return every (query_id, doc_id) that some triples or lists name, once."""
     found = pa.concat_tables([part for path in files for part in _pairs_of(path)])
-    return found.group_by(["query_id", "doc_id"]).aggregate([]).sort_by(
-        [("query_id", "ascending"), ("doc_id", "ascending")]
+    return (
+        found.group_by(["query_id", "doc_id"])
+        .aggregate([])
+        .sort_by([("query_id", "ascending"), ("doc_id", "ascending")])
     )
 
 
@@ -71,7 +76,9 @@ def average(members: Sequence[Path], out: Path, made: Made) -> list[str]:
     """
     tables = [TEACHER_SCORES.read(path) for path in members]
     for path, table in zip(members, tables, strict=True):
-        if not table.select(["query_id", "doc_id"]).equals(tables[0].select(["query_id", "doc_id"])):
+        if not table.select(["query_id", "doc_id"]).equals(
+            tables[0].select(["query_id", "doc_id"])
+        ):
             raise UserError(
                 f"{path} and {members[0]} scored different pairs: score the same triples or lists "
                 "with every member"
@@ -79,13 +86,18 @@ def average(members: Sequence[Path], out: Path, made: Made) -> list[str]:
     scores = np.stack([table["score"].to_numpy() for table in tables])
     mean = scores.mean(axis=0, dtype=np.float64).astype(np.float32)
     TEACHER_SCORES.write(tables[0].set_column(2, "score", pa.array(mean)), out, made)
-    agreement = np.corrcoef(scores)
     return [
         f"{path}: mean {row.mean():.3f}, spread {row.std():.3f}, correlation with the ensemble "
-        f"{np.corrcoef(row, mean)[0, 1]:.3f}"
+        f"{_correlation(row, mean):.3f}"
         for path, row in zip(members, scores, strict=True)
-        if np.isfinite(agreement).all()
     ]
+
+
+def _correlation(left: Floats, right: Floats) -> float:
+    """Return Pearson's r; 0 where one side does not vary."""
+    if not (left.std() and right.std()):
+        return 0.0
+    return float(np.corrcoef(left, right)[0, 1])
 
 
 def import_scores(source: Path, scores: Path, pairs: Path, made: Made, form: str) -> None:
@@ -93,44 +105,60 @@ def import_scores(source: Path, scores: Path, pairs: Path, made: Made, form: str
 
     form: "scored-triples" (five columns: positive score, negative score, query, positive,
     negative; Zenodo 4068216) or "trec" (a run whose score is the teacher's; Zenodo 12528410).
+    Both files appear, or neither. Raises BadTable when a pair has two different scores.
     """
     if form == "trec":
         rows = read_run(source)
-        ordered = rows.sort_by(
-            [("query_id", "ascending"), ("score", "descending"), ("doc_id", "descending")]
-        )
-        lists = ordered.group_by("query_id", use_threads=False).aggregate([("doc_id", "list")])
-        # a teacher's ranking says nothing of judgements: no passage is marked relevant
-        zeros = [[0] * len(ids) for ids in lists["doc_id_list"]]
-        LISTS.write(
-            LISTS.rows(
-                {
-                    "query_id": lists["query_id"].combine_chunks(),
-                    "doc_ids": lists["doc_id_list"].to_pylist(),
-                    "relevances": zeros,
-                }
-            ),
-            pairs,
-            made,
-        )
+        table, pools = LISTS, _lists(rows)
     else:
         triples = read_columns(source, SCORED_TRIPLES, "\t")
-        TRIPLES.write(triples.select(TRIPLES.schema.names), pairs, made)
-        sides = [
-            pa.table(
-                {
-                    "query_id": triples["query_id"],
-                    "doc_id": triples[f"{side}_id"],
-                    "score": triples[f"{side}_score"],
-                }
-            )
-            for side in ("positive", "negative")
-        ]
-        # a pair that occurs in several triples carries the same score each time
-        rows = (
-            pa.concat_tables(sides)
-            .group_by(["query_id", "doc_id"])
-            .aggregate([("score", "min")])
-            .rename_columns({"score_min": "score"})
+        table, pools = TRIPLES, triples.select(TRIPLES.schema.names)
+        rows = _pair_scores(triples, source)
+    with aside(scores) as first, aside(pairs) as second:
+        TEACHER_SCORES.write(rows.select(TEACHER_SCORES.schema.names), first, made)
+        table.write(pools, second, made)
+
+
+def _lists(rows: pa.Table) -> pa.Table:
+    """Return each query's passages, best first, none of them marked relevant.
+
+    A teacher's ranking says nothing of judgements.
+    """
+    ordered = rows.sort_by(
+        [("query_id", "ascending"), ("score", "descending"), ("doc_id", "descending")]
+    )
+    lists = ordered.group_by("query_id", use_threads=False).aggregate([("doc_id", "list")])
+    doc_ids = lists["doc_id_list"].to_pylist()
+    return LISTS.rows(
+        {
+            "query_id": lists["query_id"].combine_chunks(),
+            "doc_ids": doc_ids,
+            "relevances": [[0] * len(ids) for ids in doc_ids],
+        }
+    )
+
+
+def _pair_scores(triples: pa.Table, source: Path) -> pa.Table:
+    """Return the score of each distinct pair, which every triple that has the pair must share."""
+    sides = [
+        pa.table(
+            [triples["query_id"], triples[f"{side}_id"], triples[f"{side}_score"]],
+            names=TEACHER_SCORES.schema.names,
         )
-    TEACHER_SCORES.write(rows.select(TEACHER_SCORES.schema.names), scores, made)
+        for side in ("positive", "negative")
+    ]
+    found = (
+        pa.concat_tables(sides)
+        .group_by(["query_id", "doc_id"])
+        .aggregate([("score", "min"), ("score", "max")])
+    )
+    differing = found.filter(pc.not_equal(found["score_min"], found["score_max"]))
+    if len(differing):
+        first = differing.slice(0, 1).to_pylist()[0]
+        raise BadTable(
+            f"{source}: {len(differing)} of {len(found)} pairs have different scores (first: query "
+            f"{first['query_id']!r}, passage {first['doc_id']!r}): which one is the teacher's?"
+        )
+    return found.select(["query_id", "doc_id", "score_min"]).rename_columns(
+        TEACHER_SCORES.schema.names
+    )

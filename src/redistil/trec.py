@@ -12,14 +12,17 @@ RUN_COLUMNS = ("query_id", "q0", "doc_id", "rank", "score", "tag")
 
 def read_run(path: Path) -> pa.Table:
     """Return (query_id, doc_id, score) of a TREC run, in file order."""
-    with path.open(encoding="utf-8") as lines:
-        delimiter = "\t" if "\t" in lines.readline() else " "
+    try:
+        with path.open("rb") as lines:
+            delimiter = "\t" if b"\t" in lines.readline() else " "
+    except OSError as error:
+        raise BadTable(f"{path} is not a readable run file ({error.strerror})") from None
     rows = read_columns(path, RUN_COLUMNS, delimiter)
     return rows.select(["query_id", "doc_id", "score"])
 
 
 def read_columns(path: Path, names: tuple[str, ...], delimiter: str) -> pa.Table:
-    """Return a headless delimited file as a table: what ends in `score` is float32, the rest text."""
+    """Return a headless delimited file: columns named `...score` are float32, the rest text."""
     types = {name: pa.float32() if name.endswith("score") else pa.string() for name in names}
     try:
         return csv.read_csv(

@@ -1,4 +1,4 @@
-"""A small study with invented numbers, made of files and records as the pipeline would leave them."""
+"""A small study with invented numbers: files and records as the pipeline would leave them."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,8 +19,13 @@ LOSSES = {"hinge": 0.30, "infonce": 0.50}
 
 
 def config(**changed: Any) -> dict[str, Any]:
-    """Return a resolved study: 2 students x 2 losses x 2 seeds, two groups, every kind of baseline."""
-    size = {"learning_rate": 1e-3, "steps": 9, "warmup_steps": 1, "batch": {"triples": 2, "lists": 2}}
+    """Return a resolved study: 2 students x 2 losses x 2 seeds, and every kind of baseline."""
+    size = {
+        "learning_rate": 1e-3,
+        "steps": 9,
+        "warmup_steps": 1,
+        "batch": {"triples": 2, "lists": 2},
+    }
     return {
         "study": "small",
         "title": "A small study",
@@ -74,6 +79,7 @@ def config(**changed: Any) -> dict[str, Any]:
         },
         "reranking": {"depth": 5, "precision": "float32"},
         "random_seed": 1,
+        "statistics": {"alpha": 0.05, "resamples": 200, "seed": 1},
     } | changed
 
 
@@ -81,7 +87,7 @@ Changed = Mapping[tuple[str, str], Mapping[str, Any]]  # settings made otherwise
 
 
 def records(study: Mapping[str, Any], made_otherwise: Changed | None = None) -> dict[str, Made]:
-    """Return the record of every artefact of the study, by "command name", chained as by the rules."""
+    """Return the record of every artefact by "command name", chained as the rules chain them."""
     asked = studies.asked(study) | dict(made_otherwise or {})
     found: dict[str, Made] = {}
 
@@ -131,7 +137,12 @@ def write(
     path = folder / "study.yaml"
     path.write_text(yaml.safe_dump(dict(study)), encoding="utf-8")
     made = records(study, made_otherwise)
-    options: dict[str, list[str]] = {"study": [str(path)], "measures": [], "models": [], "curves": []}
+    options: dict[str, list[str]] = {
+        "study": [str(path)],
+        "measures": [],
+        "models": [],
+        "curves": [],
+    }
     for system in studies.systems(study):
         record = made[f"evaluate {system.name}"]
         file = folder / "measures" / f"{system.name}.parquet"

@@ -1,7 +1,8 @@
-"""The names that wildcards may take, and what a rule asks of the catalogues."""
+"""The names that wildcards may take, what a rule asks of the catalogues, and what is refused."""
 
 import json
 import shlex
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import yaml
@@ -50,7 +51,7 @@ wildcard_constraints:
 
 def code(stage):
     """The fingerprint of the code behind a stage: a changed line remakes it, a comment does not."""
-    return lineage.code(stage)
+    return f"code of {stage} {lineage.code(stage)}"
 
 
 def settings(command, name):
@@ -100,3 +101,29 @@ def each_dataset(runs, qrels):
     """The flags that pair every dataset's run with its qrels."""
     rows = zip(GRID["datasets"], runs, qrels, strict=True)
     return " ".join(f"--on {dataset} {run} {judged}" for dataset, run, judged in rows)
+
+
+def unrecorded():
+    """Made files that Snakemake has no record of: it would not see that their settings changed.
+
+    They come from elsewhere, or from a main process that was killed before it could write the
+    record; the files of an interrupted job are marked as such and made again.
+    """
+    state = Path(".snakemake")
+    for top in ("data", RESULTS):
+        for path in sorted(Path(top).rglob("*")):
+            mark = urlsafe_b64encode(str(path).encode()).decode()
+            kept = any((state / kind / mark).exists() for kind in ("metadata", "incomplete"))
+            made = path.suffix in {".parquet", ".arrow"} or path.name in {"made.json", "recipe.yaml", "study.yaml"}
+            if made and not kept and len(mark) < 255 and not path.name.startswith("."):
+                yield path
+
+
+if workflow.is_main_process and not workflow.touch:
+    strays = list(unrecorded())
+    if strays:
+        raise WorkflowError(
+            f"{len(strays)} files have no record of what made them (first: {strays[0]}), so a changed "
+            "setting would go unseen. Bring the record back (`dvc checkout`, `dvc pull`), remove the "
+            "files, or take them as they are if you know that they fit: `snakemake --touch`."
+        )

@@ -1,4 +1,85 @@
+rule resolve:
+    """The study as it was asked for, catalogues and grid in one file."""
+    output:
+        f"{RESULTS}/study.yaml",
+    log:
+        f"logs/{config['study']}/report/resolve.log",
+    params:
+        settings=json.dumps(config, sort_keys=True),
+    shell:
+        "redistil resolve {output} --settings {params.settings:q} 2> {log}"
+
+
+rule tabulate:
+    """The leaderboard with its tests; a number that the study does not ask for is refused."""
+    input:
+        study=rules.resolve.output,
+        measures=rules.measures.input,
+        models=rules.models.input,
+    output:
+        expand(
+            f"{RESULTS}/report/tables/{{table}}",
+            table=[
+                "leaderboard.csv",
+                "losses.csv",
+                "tests.csv",
+                "cells.csv",
+                "metrics.json",
+                "tables.json",
+                "made.json",
+            ],
+        ),
+    log:
+        f"logs/{config['study']}/report/tabulate.log",
+    params:
+        code=code("report"),
+        settings=settings("tabulate", config["study"]),
+        measures=lambda w, input: " ".join(f"--measures {path}" for path in input.measures),
+        models=lambda w, input: " ".join(f"--models {path}" for path in input.models),
+    shell:
+        "redistil tabulate {input.study} $(dirname {output[0]}) {params.measures} {params.models}"
+        " {params.settings} 2> {log}"
+
+
+rule plot:
+    """The figures, for the screen and for print."""
+    input:
+        study=rules.resolve.output,
+        tables=f"{RESULTS}/report/tables/made.json",
+        curves=[path.replace("made.json", "curve.parquet") for path in rules.models.input],
+    output:
+        expand(f"{RESULTS}/report/figures/{{figure}}.{{form}}", figure=["bars", "curves"], form=["svg", "png"]),
+        f"{RESULTS}/report/figures/made.json",
+    log:
+        f"logs/{config['study']}/report/plot.log",
+    params:
+        code=code("report"),
+        curves=lambda w, input: " ".join(f"--curves {path}" for path in input.curves),
+    shell:
+        "redistil plot {input.study} $(dirname {input.tables}) $(dirname {output[0]}) {params.curves} 2> {log}"
+
+
+rule publish:
+    """One self-contained page: every number with the file and command behind it."""
+    input:
+        study=rules.resolve.output,
+        tables=f"{RESULTS}/report/tables/made.json",
+        figures=f"{RESULTS}/report/figures/made.json",
+        departures="docs/departures.md",
+    output:
+        report(f"{RESULTS}/report/index.html", caption="../report/page.rst", category="Page"),
+    log:
+        f"logs/{config['study']}/report/publish.log",
+    params:
+        code=code("report"),
+    shell:
+        "redistil publish {input.study} $(dirname {input.tables}) $(dirname {input.figures})"
+        " {input.departures} {output} 2> {log}"
+
+
 rule report:
     """The leaderboard, the figures and the page."""
     input:
-        rules.measures.input,
+        rules.tabulate.output,
+        rules.plot.output,
+        rules.publish.output,

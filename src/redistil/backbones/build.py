@@ -16,7 +16,6 @@ from redistil.batches import step_rows
 from redistil.lineage import SIDECAR, Made
 from redistil.optimise import Checkpoint, Schedule, optimise
 from redistil.ragged import Tokens
-from redistil.scoring import score_all
 from redistil.seeds import derive, generator
 from redistil.splade import Splade, flops
 from redistil.students.cat import Cat
@@ -88,11 +87,17 @@ def _tokens(tokenizer: Any, texts: Sequence[str]) -> list[Tokens]:
 Warmup = tuple[nn.Module, Callable[[int], Tensor]]
 
 
-def _cross_encoder(model: nn.Module, tokenizer: Any, pairs: _Pairs, warmup: Mapping[str, Any]) -> Warmup:
-    """InfoNCE over each query's passage and random ones: what matching is, nothing about ranking."""
+def _cross_encoder(model: Any, tokenizer: Any, pairs: _Pairs, warmup: Mapping[str, Any]) -> Warmup:
+    """InfoNCE over each query's passage and random ones: what matching is, nothing of ranking.
+
+    That signal alone, one bit a pair, takes thousands of steps to be heard. So every token is also
+    asked whether it occurs on the other side, through a probe that is thrown away afterwards.
+    """
     query, passage = warmup["query_length"], warmup["passage_length"]
     lengths = {"query_length": query, "passage_length": passage, "pair_length": query + passage + 4}
     student = Cat(model, tokenizer, lengths)
+    probe = nn.Linear(model.config.hidden_size, 1)
+    student.add_module("probe", probe)
     seed, count, width = warmup["seed"], warmup["queries"], warmup["negatives"] + 1
 
     def loss(step: int) -> Tensor:
@@ -101,15 +106,29 @@ def _cross_encoder(model: nn.Module, tokenizer: Any, pairs: _Pairs, warmup: Mapp
         chosen = rng.integers(len(pairs.passages), size=(count, width))
         chosen[:, 0] = [pairs.positives[row] for row in rows]
         queries = [pairs.queries[row] for row in rows for _ in range(width)]
-        passages = [pairs.passages[i] for i in chosen.flat]
-        scores = score_all(student, queries, passages).view(count, width)
+        inputs = student.inputs(queries, [pairs.passages[i] for i in chosen.flat])
+        output = model(**inputs, output_hidden_states=True)
         labels = torch.zeros(count, width)
         labels[:, 0] = 1
         # a random passage may be the query's own: it is then no negative
         mask = torch.from_numpy(chosen != chosen[:, :1]) | (labels > 0)
-        return objectives.infonce(scores, labels, mask, temperature=1.0)
+        scores = output.logits.view(count, width)
+        contrast = objectives.infonce(scores, labels, mask, temperature=1.0)
+        asked = probe(output.hidden_states[-1]).squeeze(-1)
+        return contrast + warmup["overlap"] * _overlap(asked, inputs, tokenizer)
 
     return student, loss
+
+
+def _overlap(asked: Tensor, inputs: Mapping[str, Tensor], tokenizer: Any) -> Tensor:
+    """Return the cross-entropy of "does this token occur on the other side?", mean over words."""
+    ids = inputs["input_ids"]
+    separators = ids == tokenizer.sep_token_id
+    side = separators.cumsum(1) - separators.long()  # 0 for the query, 1 for the passage
+    across = side[:, :, None] != side[:, None, :]
+    shared = ((ids[:, :, None] == ids[:, None, :]) & across).any(2)
+    words = ~torch.isin(ids, torch.tensor(tokenizer.all_special_ids))
+    return nn.functional.binary_cross_entropy_with_logits(asked[words], shared[words].float())
 
 
 def _splade(model: nn.Module, tokenizer: Any, pairs: _Pairs, warmup: Mapping[str, Any]) -> Warmup:

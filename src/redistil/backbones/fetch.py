@@ -21,6 +21,8 @@ def fetch(source: Mapping[str, Any], out: Path, made: Made) -> None:
     Raises BadSource when it cannot be reached or has no safetensors weights.
     """
     folder = Path(source["folder"]) if "folder" in source else _snapshot(source, out)
+    if not folder.is_dir():
+        raise BadSource(f"{folder} is not a folder: put the checkpoint there, or check the path")
     files = sorted(path for pattern in PATTERNS for path in folder.glob(pattern))
     if not any(path.suffix == ".safetensors" for path in files):
         raise BadSource(
@@ -43,9 +45,7 @@ def _snapshot(source: Mapping[str, Any], out: Path) -> Path:
 
     try:
         return Path(
-            snapshot_download(
-                source["hub"], revision=source["revision"], allow_patterns=PATTERNS
-            )
+            snapshot_download(source["hub"], revision=source["revision"], allow_patterns=PATTERNS)
         )
     except (OSError, LocalEntryNotFoundError, HfHubHTTPError) as error:
         reason = str(error).splitlines()[0]
@@ -64,5 +64,13 @@ def _force_lower_case(folder: Path) -> None:
     tokenizer = folder / "tokenizer.json"
     if tokenizer.exists():
         fast = json.loads(tokenizer.read_text())
-        fast["normalizer"] = (fast.get("normalizer") or {"type": "BertNormalizer"}) | {"lowercase": True}
+        fast["normalizer"] = _lower_casing(fast.get("normalizer"))
         tokenizer.write_text(json.dumps(fast, ensure_ascii=False))
+
+
+def _lower_casing(normalizer: dict[str, Any] | None) -> dict[str, Any]:
+    """Return a normalizer of a tokenizer.json that lower-cases before all else it does."""
+    if normalizer and normalizer["type"] == "BertNormalizer":
+        return normalizer | {"lowercase": True}
+    first: dict[str, Any] = {"type": "Lowercase"}
+    return {"type": "Sequence", "normalizers": [first, normalizer]} if normalizer else first

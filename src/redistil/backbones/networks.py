@@ -1,9 +1,9 @@
 """Tiny encoders of the families that the studies compare, initialised so that minutes suffice.
 
 A randomly initialised encoder learns nothing of matching in a few hundred steps. Mimetic
-initialisation (Trockman and Kolter 2023, arXiv:2305.09828) starts it where pre-training would lead: query
-and key projections near the identity, so that a token attends to its own copies, value and output
-projections near a multiple of it, over unit-norm word embeddings.
+initialisation (Trockman and Kolter 2023, arXiv:2305.09828) starts it where pre-training would
+lead: query and key projections near the identity, so that a token attends to its own copies, value
+and output projections near a multiple of it, over unit-norm word embeddings.
 """
 
 import math
@@ -34,21 +34,23 @@ def network(family: str, tokenizer: Any, layers: int, width: int, heads: int) ->
         "num_labels": 1,
     }
     if family == "modernbert":
-        ids = {f"{kind}_token_id": getattr(tokenizer, f"{kind}_token_id") for kind in ("cls", "sep")}
+        ids = {
+            f"{kind}_token_id": getattr(tokenizer, f"{kind}_token_id") for kind in ("cls", "sep")
+        }
         ids |= {"bos_token_id": ids["cls_token_id"], "eos_token_id": ids["sep_token_id"]}
         config = ModernBertConfig(
             **common, **ids, intermediate_size=width, global_attn_every_n_layers=1
         )
-        modern = ModernBertForSequenceClassification(config)
+        modern: nn.Module = ModernBertForSequenceClassification(config)
         _mimic_modernbert(modern, width)
         return modern
     config = BertConfig(**common, intermediate_size=2 * width)
     if family == "splade":
-        splade = BertForMaskedLM(config)
+        splade: nn.Module = BertForMaskedLM(config)
         _mimic_bert(splade, width)
         _bag_of_words(splade, width)
         return splade
-    bert = BertForSequenceClassification(config)
+    bert: nn.Module = BertForSequenceClassification(config)
     _mimic_bert(bert, width)
     return bert
 

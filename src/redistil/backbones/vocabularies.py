@@ -3,7 +3,15 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 from transformers import PreTrainedTokenizerFast
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -11,14 +19,17 @@ LONGEST = 512  # tokens; what the position embeddings of a built encoder reach
 
 
 def vocabulary(family: str, texts: Iterable[str], size: int) -> Any:
-    """Return a tokenizer of `size` tokens: word pieces for bert and splade, byte pairs for modernbert."""
+    """Return a tokenizer of at most `size` tokens.
+
+    Byte pairs for modernbert; lower-cased word pieces, and token types for a pair, for the others.
+    """
     modern = family == "modernbert"
     tokenizer = _byte_pairs(texts, size) if modern else _word_pieces(texts, size)
     cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
-    types = ("", "", "", "") if modern else (":0", ":1", ":1", ":1")
+    second = "" if modern else ":1"
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
-        pair=f"[CLS] $A [SEP] $B{types[1]} [SEP]{types[2]}",
+        pair=f"[CLS] $A [SEP] $B{second} [SEP]{second}",
         special_tokens=[("[CLS]", cls), ("[SEP]", sep)],
     )
     inputs = ["input_ids", "attention_mask"]

@@ -5,7 +5,8 @@ import pyarrow.compute as pc
 
 from redistil.tables import ranked
 
-TIES = 64  # candidates kept beyond the depth, so that ties at the cut are broken canonically
+# SPLADE candidates kept beyond the depth: ties at the cut are broken canonically up to this many
+TIES = 64
 
 
 def first(pairs: pa.Table, depth: int, drop_identical: bool) -> pa.Table:

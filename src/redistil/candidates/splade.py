@@ -23,7 +23,13 @@ WINDOW = 8192  # passages encoded and written together
 
 
 def encode(
-    checkpoint: Path, tokens: Path, out: Path, made: Made, *, passage_length: int, device: torch.device
+    checkpoint: Path,
+    tokens: Path,
+    out: Path,
+    made: Made,
+    *,
+    passage_length: int,
+    device: torch.device,
 ) -> None:
     """Write the sparse vector of every passage, in the order of the token file."""
     encoder, texts = Splade.load(checkpoint).to(device).eval(), Ragged(tokens)

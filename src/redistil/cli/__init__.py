@@ -1,4 +1,4 @@
-"""The command line: one command for each rule, found lazily so that no job pays for another's imports."""
+"""The command line: one command for each rule, found lazily: no job pays another's imports."""
 
 import importlib
 import sys

@@ -18,7 +18,7 @@ from redistil.errors import UserError
 from redistil.tables import Table
 
 
-class Source(click.ParamType):
+class Source(click.ParamType[Path]):
     """An existing file or folder that a command reads; its record becomes part of the output's."""
 
     name = "path"
@@ -43,7 +43,7 @@ class In(Source):
         return path
 
 
-class Settings(click.ParamType):
+class Settings(click.ParamType[dict[str, Any]]):
     """A YAML file whose content is the settings of what is made."""
 
     name = "recipe.yaml"
@@ -53,14 +53,15 @@ class Settings(click.ParamType):
 
         try:
             settings = yaml.safe_load(Path(value).read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
-            raise UserError(f"{value} is not a readable recipe ({error}): make it again") from None
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{value} is not a readable recipe ({reason}): make it again") from None
         if not isinstance(settings, dict):
             raise UserError(f"{value} is not a recipe: wanted a mapping of settings")
         return settings
 
 
-class Out(click.ParamType):
+class Out(click.ParamType[Path]):
     """A path that the command writes: complete, or not at all."""
 
     name = "out"
@@ -69,7 +70,7 @@ class Out(click.ParamType):
         return Path(value)
 
 
-class Json(click.ParamType):
+class Json(click.ParamType[Any]):
     """A setting with parts, as JSON."""
 
     name = "json"
@@ -108,11 +109,12 @@ def making(stage: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command `--name`, and the record `made` of what it is about to write."""
 
     def decorate(body: Callable[..., None]) -> Callable[..., None]:
-        @click.option("--name", cls=How, help="What the study calls the output; kept in its record.")
-        @click.pass_context
+        @click.option(
+            "--name", cls=How, help="What the study calls the output; kept in its record."
+        )
         @functools.wraps(body)
-        def command(context: click.Context, name: str | None, **given: Any) -> None:
-            body(made=_record(context, stage, name, given), **given)
+        def command(name: str | None, **given: Any) -> None:
+            body(made=_record(click.get_current_context(), stage, name, given), **given)
 
         return command
 
@@ -122,7 +124,9 @@ def making(stage: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 def _record(
     context: click.Context, stage: str, name: str | None, given: dict[str, Any]
 ) -> lineage.Made:
-    inputs, settings, out = [], {}, ""
+    inputs: list[lineage.Made] = []
+    settings: dict[str, Any] = {}
+    out = ""
     for param in context.command.params:
         value = given.get(param.name or "")
         types = param.type.types if isinstance(param.type, click.Tuple) else [param.type]
@@ -131,7 +135,7 @@ def _record(
         if any(isinstance(kind, Out) for kind in types):
             out = out or str(value)
         elif isinstance(param.type, Settings):
-            settings |= value
+            settings |= value or {}
         elif isinstance(param, click.Option) and not isinstance(param, How):
             settings |= _setting(str(param.name), types, value)
     command = str(context.command.name)
@@ -146,10 +150,11 @@ def _paths(value: Any) -> Iterator[Path]:
             yield from _paths(item)
 
 
-def _setting(name: str, types: Sequence[click.ParamType], value: Any) -> dict[str, Any]:
+def _setting(name: str, types: Sequence[click.ParamType[Any]], value: Any) -> dict[str, Any]:
     """Return what of an option decides the result: its value, or the words beside its paths."""
     if not any(isinstance(kind, Source) for kind in types):
         return {name: value}
-    words = [item for row in value or () if isinstance(row, tuple) for item in row]
+    rows = value if isinstance(value, tuple) else ()
+    words = [word for row in rows if isinstance(row, tuple) for word in row]
     words = [word for word in words if not isinstance(word, Path)]
     return {name: words} if words else {}

@@ -1,12 +1,26 @@
 """Commands of the stage `report`: tables, figures and the page of a study."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from redistil import lineage
-from redistil.cli.options import In, Out, Source, making, setting
+from redistil.cli.options import In, Json, Out, Source, making, setting
 from redistil.tables import CURVE, MEASURES
+
+
+@click.command()
+@click.argument("out", type=Out())
+@setting("--settings", Json(), "The merged configuration, as JSON.")
+def resolve(out: Path, settings: dict[str, Any]) -> None:
+    """Write the study as it was asked for, catalogues and grid, as the YAML file OUT."""
+    import yaml
+
+    from redistil.tables import aside
+
+    with aside(out) as partial:
+        partial.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
 
 
 @click.command()

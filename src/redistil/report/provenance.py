@@ -1,4 +1,4 @@
-"""Whether measured numbers are the ones a study asks for, and how each was made.
+"""Whether measured numbers are the ones a study asks for.
 
 The worst failure of this pipeline is a table that is silently stale. The workflow rebuilds what
 changed; this is the second, independent guard. Every measures file carries the records of all that
@@ -76,7 +76,7 @@ def _check_settings(
 
 def _wrong(made: Made, asked: Mapping[tuple[str, str], Mapping[str, Any]]) -> str | None:
     """Return in what an artefact is not what the study asks for; None if it is."""
-    if made.command == "file":
+    if made.command in lineage.OUTSIDE:
         return _wrong_outside(made)
     wanted = asked.get((made.command, made.name))
     again = f"(`snakemake -R {made.command.replace('-', '_')}`)"

@@ -39,6 +39,11 @@ def load(folder: Path) -> Any:
 
     record = folder / SIDECAR
     if not record.exists():
-        raise BadSource(f"{folder} is not a trained model: it has no {SIDECAR}; train it, or check the path")
+        raise BadSource(
+            f"{folder} is not a trained model: it has no {SIDECAR}; train it, or check the path"
+        )
     made = Made.loads(record.read_text(encoding="utf-8"))
-    return ARCHITECTURES[made.settings["architecture"]].load(folder)
+    architecture = made.settings.get("architecture")
+    if architecture not in ARCHITECTURES:
+        raise BadSource(f"{folder} is not a trained model but {made.who}: check the path")
+    return ARCHITECTURES[architecture].load(folder)

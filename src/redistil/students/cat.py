@@ -12,10 +12,11 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from redistil.batches import PairTemplate, padded
-from redistil.errors import BadSource
+from redistil.errors import BadSettings, BadSource
 from redistil.ragged import Tokens
 
 LENGTHS = ("query_length", "passage_length", "pair_length")
@@ -34,6 +35,11 @@ class Cat(nn.Module):
         self.tokenizer = tokenizer
         self.lengths = lengths
         self.template = pair_template(tokenizer)
+        if lengths["pair_length"] > tokenizer.model_max_length:
+            raise BadSettings(
+                f"pair_length: the backbone reads {tokenizer.model_max_length} tokens at most, "
+                f"got {lengths['pair_length']}"
+            )
 
     @classmethod
     def new(cls, backbone: Path, lengths: dict[str, int], seed: int) -> Self:
@@ -42,10 +48,9 @@ class Cat(nn.Module):
 
         torch.manual_seed(seed)
         tokenizer = load_tokenizer(backbone)
-        with usable(backbone):
-            network = AutoModelForSequenceClassification.from_pretrained(
-                backbone, num_labels=1, dtype=torch.float32, local_files_only=True, use_safetensors=True
-            )
+        network = load_network(
+            AutoModelForSequenceClassification, backbone, new_head=True, num_labels=1
+        )
         return cls(network, tokenizer, lengths)
 
     @classmethod
@@ -54,15 +59,21 @@ class Cat(nn.Module):
         from transformers import AutoModelForSequenceClassification
 
         with usable(folder):
-            lengths = json.loads((folder / "lengths.json").read_text())
-            network = AutoModelForSequenceClassification.from_pretrained(
-                folder, dtype=torch.float32, local_files_only=True, use_safetensors=True
-            )
+            found = json.loads((folder / "lengths.json").read_text())
+            lengths = {key: found[key] for key in LENGTHS}
+        network = load_network(AutoModelForSequenceClassification, folder)
         return cls(network, load_tokenizer(folder), lengths)
 
     def save(self, folder: Path) -> None:
-        """Write a folder that `transformers` and `sentence_transformers.CrossEncoder` load."""
+        """Write a folder that `transformers` and `sentence_transformers.CrossEncoder` load.
+
+        It tells the latter that a score is the raw logit: its own default is a sigmoid.
+        """
         partial = folder / ".partial"
+        shutil.rmtree(partial, ignore_errors=True)  # of a save that was killed
+        self.network.config.sentence_transformers = {  # type: ignore[union-attr]
+            "activation_fn": "torch.nn.modules.linear.Identity"
+        }
         self.network.save_pretrained(partial)  # type: ignore[operator]
         self.tokenizer.save_pretrained(partial)
         (partial / "lengths.json").write_text(json.dumps(self.lengths, sort_keys=True) + "\n")
@@ -107,7 +118,42 @@ def load_tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     with usable(folder):
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+    # without its files, transformers makes a tokenizer up: one that knows special tokens only
+    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
+        raise BadSource(f"{folder} is not a usable checkpoint: it has no tokenizer")
+    return tokenizer
+
+
+def load_network(auto: Any, folder: Path, new_head: bool = False, **more: Any) -> Any:
+    """Return the float32 network of a checkpoint folder, read by one of transformers' `Auto...`.
+
+    new_head: what lies above the encoder need not be there, and is then drawn by torch. Raises
+    BadSource when other weights are missing, which transformers would draw as well.
+    """
+    with usable(folder):
+        network, report = auto.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            **more,
+        )
+    encoder = network.base_model_prefix + "."
+    missing = sorted(
+        name
+        for name in report["missing_keys"]
+        if not new_head or (name.startswith(encoder) and ".pooler." not in name)
+    )
+    if missing:
+        raise BadSource(
+            f"{folder} is not a usable checkpoint: {len(missing)} weights of a "
+            f"{type(network).__name__} are not in it (first: {missing[0]})"
+        )
+    return network
 
 
 class usable:
@@ -119,7 +165,12 @@ class usable:
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, (OSError, ValueError, KeyError)):
+        if isinstance(error, RuntimeError):
+            raise BadSource(
+                f"{self.folder} is not a usable checkpoint: the shapes of its weights are not "
+                "those that its configuration asks for"
+            ) from None
+        if isinstance(error, (OSError, ValueError, KeyError, SafetensorError)):
             reason = str(error).strip().splitlines()[0] if str(error).strip() else kind.__name__
             raise BadSource(f"{self.folder} is not a usable checkpoint: {reason}") from None
 
@@ -127,28 +178,40 @@ class usable:
 def pair_template(tokenizer: Any) -> PairTemplate:
     """Return how `tokenizer` joins a pair, found by letting it join one.
 
-    Two one-token texts are encoded as a native pair; what stands around them is the template.
+    Two short texts are encoded as a native pair; what stands around them is the template.
     """
-    first, second = _two_words(tokenizer)
-    encoded = tokenizer(first[0], second[0])
+    if tokenizer.pad_token_id is None:
+        raise BadSource("the tokenizer has no padding token: it is not one of an encoder")
+    (first, query), (second, passage) = _two_texts(tokenizer)
+    encoded = tokenizer(first, second)
     ids, types = encoded["input_ids"], encoded.get("token_type_ids")
-    q = ids.index(first[1])
-    p = ids.index(second[1], q + 1)
-    parts = (slice(0, q), slice(q, q + 1), slice(q + 1, p), slice(p, p + 1), slice(p + 1, None))
-    before, _, between, _, after = (tuple(ids[part]) for part in parts)
+    q = _find(query, ids, 0)
+    between = q + len(query)
+    p = _find(passage, ids, between)
+    after = p + len(passage)
     kinds = None
     if types is not None:
-        kinds = (tuple(types[:q]), types[q], tuple(types[q + 1 : p]), types[p], tuple(types[p + 1 :]))
-    return PairTemplate(before, between, after, kinds, tokenizer.pad_token_id)
+        kinds = tuple(types[:q]), types[q], tuple(types[between:p]), types[p], tuple(types[after:])
+    return PairTemplate(
+        tuple(ids[:q]), tuple(ids[between:p]), tuple(ids[after:]), kinds, tokenizer.pad_token_id
+    )
 
 
-def _two_words(tokenizer: Any) -> list[tuple[str, int]]:
-    """Return two texts, with their ids, that `tokenizer` turns into one token each."""
+def _two_texts(tokenizer: Any) -> list[tuple[str, list[int]]]:
+    """Return two texts, with their ids, that `tokenizer` knows."""
     special, found = set(tokenizer.all_special_ids), []
     for text in "abcdefghijklmnopqrstuvwxyz0123456789":
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-        if len(ids) == 1 and ids[0] not in special:
-            found.append((text, ids[0]))
+        if ids and special.isdisjoint(ids):
+            found.append((text, ids))
         if len(found) == 2:
             return found
     raise BadSource("the tokenizer has no two letters of its own: is this its vocabulary?")
+
+
+def _find(part: list[int], ids: list[int], start: int) -> int:
+    """Return where `part` begins in `ids`, from `start` on; BadSource if it is not there."""
+    for place in range(start, len(ids) - len(part) + 1):
+        if ids[place : place + len(part)] == part:
+            return place
+    raise BadSource("the tokenizer encodes a text otherwise in a pair than alone")

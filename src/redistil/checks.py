@@ -1,0 +1,238 @@
+"""What a study may not ask for: refused before any job starts.
+
+Unknown keys and values out of range (workflow/schemas/params.schema.yaml), names that no catalogue
+has, and settings that contradict each other. A message names the path of the key, what was
+expected and the nearest valid name.
+"""
+
+import difflib
+from collections.abc import Collection, Iterator
+
+from redistil.errors import BadSettings
+from redistil.grid import Cell, Config, grid_cells, members, teacher_cells, teacher_of
+
+# objectives that read labels, and those that cannot do with them; a house test holds these equal
+# to redistil.objectives, which would cost every plan an import of torch
+LABELLED = {"bce", "hinge", "infonce"}
+DISTILLED = {"margin-mse", "adr-mse", "weighted-ranknet", "pointwise-mse", "kl"}
+OPTIONS = {  # of each objective that has any: all of them must be given
+    "hinge": {"margin"},
+    "infonce": {"temperature"},
+    "adr-mse": {"temperature"},
+    "weighted-ranknet": {"weight"},
+    "kl": {"temperature"},
+}
+
+
+def nearest(word: str, names: Collection[str]) -> str:
+    """Return ", did you mean 'x'?" for the closest of `names`, or nothing."""
+    close = difflib.get_close_matches(str(word), [str(name) for name in names], n=1)
+    return f": did you mean {close[0]!r}?" if close else ""
+
+
+def check(config: Config, schema: Config) -> None:
+    """Refuse, before any job starts, a configuration that asks for the impossible.
+
+    Raises BadSettings naming the path of the key, what was expected and the nearest valid name.
+    """
+    _check_schema(config, schema)
+    for path, name, catalogue in _references(config):
+        if name not in config[catalogue]:
+            raise BadSettings(
+                f"{path}: no {catalogue} entry {name!r}{nearest(name, config[catalogue])} "
+                f"(params.yaml or the study must define it under {catalogue})"
+            )
+    _check_grid(config)
+
+
+def _check_schema(config: Config, schema: Config) -> None:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    error = best_match(Draft202012Validator(schema).iter_errors(config))
+    if error is None:
+        return
+    path = ".".join(str(part) for part in error.absolute_path)
+    hint = nearest(error.instance, error.validator_value) if error.validator == "enum" else ""
+    if error.validator == "additionalProperties":
+        known = error.schema.get("properties", {})
+        for unknown in sorted(set(error.instance) - set(known)):
+            where = f"{path}.{unknown}" if path else unknown
+            expected = ", ".join(sorted(known))
+            raise BadSettings(f"{where}: unknown key{nearest(unknown, known)} (one of: {expected})")
+    raise BadSettings(f"{path or 'configuration'}: {error.message}{hint}")
+
+
+def _references(config: Config) -> Iterator[tuple[str, str, str]]:
+    """Yield (path of the key, name, catalogue it must be in)."""
+    grid = config["grid"]
+    axes = {"students": "students", "losses": "losses", "datasets": "datasets"}
+    axes |= {"baselines": "first_stages", "teachers": "teachers"}
+    for axis, catalogue in axes.items():
+        for name in grid[axis]:
+            yield f"grid.{axis}", name, catalogue
+    yield "grid.first_stage", grid["first_stage"], "first_stages"
+    for name in grid["losses"]:
+        if name in config["losses"]:
+            yield f"losses.{name}.reads", config["losses"][name]["reads"], "sources"
+    for kind, source in config["sources"].items():
+        yield f"sources.{kind}.negatives", source["negatives"], "negatives"
+        if source.get("teacher"):
+            yield f"sources.{kind}.teacher", source["teacher"], "teachers"
+    for group, datasets in config["groups"].items():
+        for name in datasets:
+            yield f"groups.{group}", name, "datasets"
+    single = [  # (catalogue, key of an entry, catalogue that the value must be in)
+        ("datasets", "corpus", "corpora"),
+        ("students", "backbone", "backbones"),
+        ("first_stages", "encoder", "backbones"),
+        ("first_stages", "import", "downloads"),
+        ("negatives", "dataset", "datasets"),
+        ("negatives", "first_stage", "first_stages"),
+        ("negatives", "teacher", "teachers"),
+        ("teachers", "import", "downloads"),
+    ]
+    for owner, key, catalogue in single:
+        for name, entry in config[owner].items():
+            if key in entry:
+                yield f"{owner}.{name}.{key}", entry[key], catalogue
+    for name, entry in config["backbones"].items():
+        if "build" in entry:
+            yield f"backbones.{name}.build.corpus", entry["build"]["corpus"], "corpora"
+            yield f"backbones.{name}.build.dataset", entry["build"]["dataset"], "datasets"
+    yield from _teacher_references(config)
+
+
+def _teacher_references(config: Config) -> Iterator[tuple[str, str, str]]:
+    for name, entry in config["teachers"].items():
+        for member in entry.get("average", []):
+            yield f"teachers.{name}.average", member, "teachers"
+        for negatives in entry.get("over", []):
+            yield f"teachers.{name}.over", negatives, "negatives"
+        if "model" in entry:
+            yield f"teachers.{name}.model.student", entry["model"]["student"], "students"
+            yield f"teachers.{name}.model.loss", entry["model"]["loss"], "losses"
+
+
+def _check_grid(config: Config) -> None:
+    """Refuse what is well-formed and well-named, yet contradicts itself."""
+    for axis, values in config["grid"].items():
+        if isinstance(values, list) and len(set(values)) != len(values):
+            raise BadSettings(f"grid.{axis}: a value is listed twice in {values}")
+    for group, datasets in config["groups"].items():
+        for name in datasets:
+            if name not in config["grid"]["datasets"]:
+                close = nearest(name, config["grid"]["datasets"])
+                raise BadSettings(f"groups.{group}: {name!r} is not in grid.datasets{close}")
+    for name, loss in config["losses"].items():
+        _check_options(f"losses.{name}", loss)
+    _check_teachers(config)
+    _check_depths(config)
+    _check_lengths(config)
+    for cell in [*grid_cells(config), *teacher_cells(config).values()]:
+        _check_cell(config, cell)
+
+
+def _check_options(path: str, loss: Config) -> None:
+    given, wanted = set(loss) - {"objective", "reads"}, OPTIONS.get(loss["objective"], set())
+    for option in sorted(wanted - given):
+        raise BadSettings(f"{path}: {loss['objective']} needs `{option}`")
+    for option in sorted(given - wanted):
+        takes = ", ".join(sorted(wanted)) or "no option"
+        raise BadSettings(f"{path}.{option}: {loss['objective']} takes {takes}")
+
+
+def _check_teachers(config: Config) -> None:
+    for name, entry in config["teachers"].items():
+        for member in entry.get("average", []):
+            if "average" in config["teachers"][member]:
+                raise BadSettings(f"teachers.{name}.average: {member!r} is itself an average")
+        _refuse_circle(config, name)
+    for name, entry in config["negatives"].items():
+        if entry.get("teacher", name) != name:
+            raise BadSettings(
+                f"negatives.{name}.teacher: {entry['teacher']!r} brings negatives of its own name"
+            )
+    for name in config["grid"]["teachers"]:
+        for leaf in members(config, name):
+            if "model" not in config["teachers"][leaf]:
+                raise BadSettings(f"grid.teachers: {leaf!r} has no model here that could re-rank")
+    for kind, source in config["sources"].items():
+        teacher = source.get("teacher")
+        if teacher is None:
+            continue
+        for leaf in members(config, teacher):
+            entry = config["teachers"][leaf]
+            if "over" in entry and source["negatives"] not in entry["over"]:
+                raise BadSettings(
+                    f"sources.{kind}: teacher {leaf!r} scores {entry['over']}, not "
+                    f"{source['negatives']!r}: add it to teachers.{leaf}.over"
+                )
+
+
+def _refuse_circle(config: Config, teacher: str, pupils: tuple[str, ...] = ()) -> None:
+    if teacher in pupils:
+        path = " <- ".join([*pupils, teacher])
+        raise BadSettings(f"teachers.{teacher}.model.loss: {teacher!r} learns from itself ({path})")
+    for leaf in members(config, teacher):
+        model = config["teachers"][leaf].get("model")
+        above = teacher_of(config, model["loss"]) if model else None
+        if above:
+            _refuse_circle(config, above, (*pupils, teacher))
+
+
+def _check_depths(config: Config) -> None:
+    """Refuse a depth beyond what the first stage keeps: fewer would be used without a word."""
+    stages = config["first_stages"]
+    wanted = [("reranking.depth", config["grid"]["first_stage"], config["reranking"]["depth"])]
+    wanted += [
+        (f"negatives.{name}.depth", entry["first_stage"], entry["depth"])
+        for name, entry in config["negatives"].items()
+        if "kind" in entry
+    ]
+    for path, stage, depth in wanted:
+        kept = stages[stage].get("depth")
+        if kept and depth > kept:
+            raise BadSettings(f"{path}: {depth} exceeds first_stages.{stage}.depth ({kept})")
+
+
+def _check_lengths(config: Config) -> None:
+    """Refuse a cap beyond the tokens that are kept, and a pair without room for its passage."""
+    longest, training = config["tokens"]["longest"], config["training"]
+    stages = [config["grid"]["first_stage"], *config["grid"]["baselines"]]
+    holders = {f"first_stages.{name}": config["first_stages"][name] for name in stages}
+    for path, entry in ({"training": training} | holders).items():
+        for key in ("query_length", "passage_length"):
+            if entry.get(key, 0) > longest:
+                raise BadSettings(f"{path}.{key}: {entry[key]} exceeds tokens.longest ({longest})")
+    if training["pair_length"] <= training["query_length"]:
+        raise BadSettings(
+            f"training.pair_length: {training['pair_length']} leaves a query of "
+            f"training.query_length ({training['query_length']}) no room for a passage"
+        )
+
+
+def _check_cell(config: Config, cell: Cell) -> None:
+    loss, size = config["losses"][cell.loss], config["students"][cell.student]["size"]
+    where = f"students.{cell.student}.size"
+    sizes = config["training"]["sizes"]
+    if size not in sizes:
+        raise BadSettings(f"{where}: training.sizes has no {size!r}{nearest(size, sizes)}")
+    if sizes[size]["warmup_steps"] > sizes[size]["steps"]:
+        raise BadSettings(f"training.sizes.{size}.warmup_steps: more than its steps")
+    if loss["reads"] not in config["sources"]:
+        close = nearest(loss["reads"], config["sources"])
+        raise BadSettings(f"losses.{cell.loss}.reads: no sources entry {loss['reads']!r}{close}")
+    if loss["reads"] not in sizes[size]["batch"]:
+        raise BadSettings(f"training.sizes.{size}.batch: no batch for {loss['reads']!r}")
+    source = config["sources"][loss["reads"]]
+    if loss["objective"] in DISTILLED and not source.get("teacher"):
+        raise BadSettings(
+            f"losses.{cell.loss}: {loss['objective']} learns from a teacher, and "
+            f"sources.{loss['reads']} names none"
+        )
+    if loss["objective"] in LABELLED and source.get("teacher"):
+        raise BadSettings(
+            f"losses.{cell.loss}: {loss['objective']} learns from labels, and "
+            f"sources.{loss['reads']} would give it the scores of {source['teacher']!r}"
+        )

@@ -1,0 +1,121 @@
+"""The grid of a study: its cells, its systems, and the words that the catalogues derive from them.
+
+Pure functions of the merged configuration (params.yaml with studies/<study>.yaml on top).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Config = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class System:
+    """Something that ranks the candidates and has a line in the leaderboard.
+
+    kind: student, teacher, first stage or random; loss and seed are None where there is none.
+    """
+
+    name: str
+    kind: str
+    student: str | None = None
+    loss: str | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training: a student, a loss and a seed."""
+
+    student: str
+    loss: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.student}/{self.loss}/{self.seed}"
+
+
+def grid_cells(config: Config) -> list[Cell]:
+    """Return every student x loss x seed of the grid."""
+    grid = config["grid"]
+    return [
+        Cell(student, loss, seed)
+        for student in grid["students"]
+        for loss in grid["losses"]
+        for seed in grid["seeds"]
+    ]
+
+
+def teacher_of(config: Config, loss: str) -> str | None:
+    """Return the teacher that a loss learns from in this study, if it has one."""
+    teacher: str | None = config["sources"].get(config["losses"][loss]["reads"], {}).get("teacher")
+    return teacher
+
+
+def teacher_cells(config: Config) -> dict[str, Cell]:
+    """Return the cell that each trained teacher of this study is, a teacher's teachers too."""
+    grid, found = config["grid"], dict[str, Cell]()
+    waiting = [*grid["teachers"], *(teacher_of(config, loss) for loss in grid["losses"])]
+    while waiting:
+        teacher = waiting.pop()
+        for leaf in members(config, teacher) if teacher else []:
+            model = config["teachers"][leaf].get("model")
+            if model and leaf not in found:
+                found[leaf] = Cell(**model)
+                waiting.append(teacher_of(config, model["loss"]))
+    return dict(sorted(found.items()))
+
+
+def systems(config: Config) -> list[System]:
+    """Return everything the study compares, baselines first."""
+    grid = config["grid"]
+    return [
+        System(f"random/{config['random_seed']}", "random", seed=config["random_seed"]),
+        *(System(name, "first stage") for name in [grid["first_stage"], *grid["baselines"]]),
+        *(System(name, "teacher") for name in grid["teachers"]),
+        *(
+            System(cell.name, "student", cell.student, cell.loss, cell.seed)
+            for cell in grid_cells(config)
+        ),
+    ]
+
+
+def words(config: Config, **known: Any) -> dict[str, Any]:
+    """Return `known` with every word that the catalogues derive from it.
+
+    A student has a backbone; a loss reads negatives and perhaps a teacher's scores; negatives
+    belong to a dataset; a dataset to a corpus. A word that does not apply is None.
+    """
+    found = dict(known)
+
+    def derive(word: str, value: Callable[[], Any]) -> None:
+        if word not in found:
+            found[word] = value()
+
+    if "student" in found:
+        derive("backbone", lambda: config["students"][found["student"]]["backbone"])
+    if "loss" in found:
+        source = config["sources"][config["losses"][found["loss"]]["reads"]]
+        derive("negatives", lambda: source["negatives"])
+        derive("teacher", lambda: source.get("teacher"))
+    if "negatives" in found:
+        negatives = config["negatives"][found["negatives"]]
+        derive("dataset", lambda: negatives["dataset"])
+        derive("first_stage", lambda: negatives.get("first_stage"))
+    if "built" in found:
+        recipe = config["backbones"][found["built"]]["build"]
+        derive("dataset", lambda: recipe["dataset"])
+        derive("corpus", lambda: recipe["corpus"])
+    if "splade" in found:
+        derive("backbone", lambda: config["first_stages"][found["splade"]]["encoder"])
+    if "dataset" in found:
+        derive("corpus", lambda: config["datasets"][found["dataset"]]["corpus"])
+    return found
+
+
+def members(config: Config, teacher: str) -> list[str]:
+    """Return the single teachers behind a teacher: those it averages, or itself."""
+    average: list[str] = config["teachers"][teacher].get("average", [teacher])
+    return average
