@@ -4,6 +4,7 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
+
 container: "docker://python:3.11-slim"
 
 
@@ -26,10 +27,10 @@ include: "workflow/rules/report.smk"
 
 
 rule all:
+    default_target: True
     """The leaderboard, the figures and the page of the study."""
     input:
         rules.report.input,
-    default_target: True
 
 
 onsuccess:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from redistil.errors import BadTable
 from redistil.lineage import Made
-from redistil.seeds import generator
+from redistil.seeds import fraction, generator
 from redistil.tables import LISTS, QRELS, RUN, TRIPLES, top
 
 Drawn = tuple[str, list[str], list[str]]  # query_id, its positives, its negatives
@@ -26,14 +26,16 @@ def mine(
     depth: int,
     per_query: int,
     seed: int,
+    at_most: int | None = None,
 ) -> dict[str, int]:
     """Write triples or lists; return counts of what was used and what was not.
 
     Negatives come from ranks 1 to `depth`, `per_query` of each query (fewer where there are fewer),
     without replacement; a judged passage or the query's own is never one. Each query draws from a
-    stream of its own, so one more query shifts no other's. Raises BadTable when nothing is drawn.
+    stream of its own, so one more query shifts no other's. at_most: queries used, chosen by a hash
+    of their id. Raises BadTable when nothing is drawn.
     """
-    run, judged = RUN.read(candidates), QRELS.read(qrels)
+    run, judged = RUN.read(candidates), some(QRELS.read(qrels), at_most)
     drawn = list(draw(run, judged, depth=depth, per_query=per_query, seed=seed))
     if not drawn:
         raise BadTable(
@@ -47,6 +49,12 @@ def mine(
         "queries": len(drawn),
         "queries left out: no relevant passage, or no negative": left_out,
     }
+
+
+def some(qrels: pa.Table, at_most: int | None) -> pa.Table:
+    """Return the judgements of at most so many queries."""
+    chosen = sorted(pc.unique(qrels["query_id"]).to_pylist(), key=fraction)[:at_most]
+    return qrels.filter(pc.is_in(qrels["query_id"], pa.array(chosen, pa.string())))
 
 
 def draw(

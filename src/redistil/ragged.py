@@ -35,9 +35,10 @@ def writer(path: Path, made: Made) -> Iterator[Callable[[list[str], list[list[in
 
             def flush(at_least: int) -> None:
                 while waiting and sum(map(len, waiting)) >= at_least:
-                    rows = pa.Table.from_batches(waiting).combine_chunks()
-                    out.write_batch(rows.slice(0, BATCH).to_batches()[0])
-                    waiting[:] = rows.slice(BATCH).to_batches()
+                    rows = pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
+                    # taken, not sliced: a slice would be written with the tokens behind it
+                    out.write_batch(rows.take(pa.array(np.arange(min(BATCH, len(rows))))))
+                    waiting[:] = [rows.slice(BATCH)]
 
             def append(ids: list[str], tokens: list[list[int]]) -> None:
                 waiting.append(

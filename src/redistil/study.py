@@ -93,8 +93,8 @@ def _asked_of_data(config: Config) -> Iterator[tuple[Key, dict[str, Any]]]:
         yield from _asked_of_first_stage(config, first_stage, entry)
     for negatives, entry in config["negatives"].items():
         if "kind" in entry:
-            drawn = ("kind", "depth", "per_query", "seed")
-            yield ("mine", negatives), {key: entry[key] for key in drawn}
+            drawn = ("kind", "depth", "per_query", "seed", "at_most")
+            yield ("mine", negatives), {key: entry.get(key) for key in drawn}
         elif "docpairs" in entry:
             yield (
                 ("export-docpairs", negatives),

@@ -5,10 +5,10 @@ rule fetch:
         "data/backbones/{fetched}/made.json",
     log:
         "logs/backbones/{fetched}.log",
+    retries: 2
     params:
         code=code("backbones"),
         settings=settings("fetch", "{fetched}"),
-    retries: 2
     shell:
         "redistil fetch data/backbones/{wildcards.fetched} {params.settings} 2> {log}"
 
@@ -35,4 +35,7 @@ rule build:
 rule backbones:
     """Every checkpoint that a student of the grid starts from."""
     input:
-        [named("data/backbones/{backbone}/made.json")({"student": s}) for s in GRID["students"]],
+        [
+            named("data/backbones/{backbone}/made.json")({"student": s})
+            for s in GRID["students"]
+        ],

@@ -7,11 +7,11 @@ rule encode:
         "data/candidates/{splade}/vectors/{corpus}.parquet",
     log:
         "logs/candidates/{splade}/vectors/{corpus}.log",
+    resources:
+        gpu=GPU,
     params:
         code=code("candidates"),
         settings=settings("encode", "{splade}/{corpus}"),
-    resources:
-        gpu=GPU,
     shell:
         "redistil encode {input.checkpoint} {input.tokens} {output} {params.settings}"
         " --threads {threads} 2> {log}"

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from redistil.errors import UserError
 from snakemake.exceptions import WorkflowError
 
 try:
-    schema = yaml.safe_load((Path(workflow.basedir) / "workflow/schemas/params.schema.yaml").read_text())
+    schema = yaml.safe_load(
+        (Path(workflow.basedir) / "workflow/schemas/params.schema.yaml").read_text()
+    )
     study.check(config, schema)
 except UserError as mistake:
     raise WorkflowError(str(mistake))
@@ -19,7 +22,9 @@ except UserError as mistake:
 ASKED = study.asked(config)
 GRID = config["grid"]
 RESULTS = f"results/{config['study']}"
-GPU = int(Path("/dev/nvidia0").exists())  # where there is none, as many jobs run as there are cores
+GPU = int(
+    Path("/dev/nvidia0").exists()
+)  # where there is none, as many jobs run as there are cores
 
 
 def of_kind(catalogue, key):
@@ -72,7 +77,11 @@ def named(pattern):
 
     def paths(wildcards):
         words = {"study": config["study"], **study.words(config, **wildcards)}
-        missing = [word for word, value in words.items() if value is None and f"{{{word}}}" in pattern]
+        missing = [
+            word
+            for word, value in words.items()
+            if value is None and f"{{{word}}}" in pattern
+        ]
         return [] if missing else pattern.format(**words)
 
     return paths
@@ -113,8 +122,14 @@ def unrecorded():
     for top in ("data", RESULTS):
         for path in sorted(Path(top).rglob("*")):
             mark = urlsafe_b64encode(str(path).encode()).decode()
-            kept = any((state / kind / mark).exists() for kind in ("metadata", "incomplete"))
-            made = path.suffix in {".parquet", ".arrow"} or path.name in {"made.json", "recipe.yaml", "study.yaml"}
+            kept = any(
+                (state / kind / mark).exists() for kind in ("metadata", "incomplete")
+            )
+            made = path.suffix in {".parquet", ".arrow"} or path.name in {
+                "made.json",
+                "recipe.yaml",
+                "study.yaml",
+            }
             if made and not kept and len(mark) < 255 and not path.name.startswith("."):
                 yield path
 

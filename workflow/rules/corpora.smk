@@ -4,11 +4,11 @@ rule export_passages:
         "data/corpora/passages/{corpus}.parquet",
     log:
         "logs/corpora/passages/{corpus}.log",
+    resources:
+        docstore=1,
     params:
         code=code("corpora"),
         settings=settings("export-passages", "{corpus}"),
-    resources:
-        docstore=1,
     shell:
         "redistil export-passages {output} {params.settings} 2> {log}"
 
@@ -30,5 +30,8 @@ rule export_queries:
 rule corpora:
     """Every collection that is tested on."""
     input:
-        [named("data/corpora/passages/{corpus}.parquet")({"dataset": d}) for d in GRID["datasets"]],
+        [
+            named("data/corpora/passages/{corpus}.parquet")({"dataset": d})
+            for d in GRID["datasets"]
+        ],
         expand(rules.export_queries.output, dataset=GRID["datasets"]),

@@ -4,10 +4,10 @@ rule download:
         "data/downloads/{file}",
     log:
         "logs/downloads/{file}.log",
-    params:
-        settings=settings("download", "{file}"),
     wildcard_constraints:
         file="|".join(config["downloads"]),
     retries: 2
+    params:
+        settings=settings("download", "{file}"),
     shell:
         "redistil download {output} {params.settings} 2> {log}"

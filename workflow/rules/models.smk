@@ -25,11 +25,11 @@ rule train:
         made="results/{study}/models/{student}/{loss}/{seed}/made.json",
     log:
         "logs/{study}/models/{student}/{loss}/{seed}/train.log",
+    resources:
+        gpu=GPU,
     params:
         code=code("models"),
         teacher=lambda w, input: f"--teacher {input.teacher}" if input.teacher else "",
-    resources:
-        gpu=GPU,
     shell:
         "redistil train {input.recipe} {input.backbone} {input.queries} {input.passages}"
         " {input.negatives} $(dirname {output.made}) {params.teacher}"

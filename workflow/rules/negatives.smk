@@ -7,11 +7,11 @@ rule mine:
         "data/negatives/{negatives}.parquet",
     log:
         "logs/negatives/{negatives}.log",
+    wildcard_constraints:
+        negatives=of_kind("negatives", "kind"),
     params:
         code=code("negatives"),
         settings=settings("mine", "{negatives}"),
-    wildcard_constraints:
-        negatives=of_kind("negatives", "kind"),
     shell:
         "redistil mine {input.candidates} {input.qrels} {output} {params.settings} 2> {log}"
 
@@ -22,11 +22,11 @@ rule export_docpairs:
         "data/negatives/{docpairs}.parquet",
     log:
         "logs/negatives/{docpairs}.log",
+    resources:
+        docstore=1,
     params:
         code=code("corpora"),
         settings=settings("export-docpairs", "{docpairs}"),
-    resources:
-        docstore=1,
     shell:
         "redistil export-docpairs {output} {params.settings} 2> {log}"
 
@@ -34,4 +34,7 @@ rule export_docpairs:
 rule negatives:
     """What every loss of the grid trains on."""
     input:
-        [named("data/negatives/{negatives}.parquet")({"loss": loss}) for loss in GRID["losses"]],
+        [
+            named("data/negatives/{negatives}.parquet")({"loss": loss})
+            for loss in GRID["losses"]
+        ],

@@ -26,18 +26,20 @@ rule tabulate:
                 "cells.csv",
                 "metrics.json",
                 "tables.json",
-                "made.json",
             ],
         ),
+        made=f"{RESULTS}/report/tables/made.json",
     log:
         f"logs/{config['study']}/report/tabulate.log",
     params:
         code=code("report"),
         settings=settings("tabulate", config["study"]),
-        measures=lambda w, input: " ".join(f"--measures {path}" for path in input.measures),
+        measures=lambda w, input: " ".join(
+            f"--measures {path}" for path in input.measures
+        ),
         models=lambda w, input: " ".join(f"--models {path}" for path in input.models),
     shell:
-        "redistil tabulate {input.study} $(dirname {output[0]}) {params.measures} {params.models}"
+        "redistil tabulate {input.study} $(dirname {output.made}) {params.measures} {params.models}"
         " {params.settings} 2> {log}"
 
 
@@ -45,29 +47,39 @@ rule plot:
     """The figures, for the screen and for print."""
     input:
         study=rules.resolve.output,
-        tables=f"{RESULTS}/report/tables/made.json",
-        curves=[path.replace("made.json", "curve.parquet") for path in rules.models.input],
+        tables=rules.tabulate.output.made,
+        curves=[
+            path.replace("made.json", "curve.parquet") for path in rules.models.input
+        ],
     output:
-        expand(f"{RESULTS}/report/figures/{{figure}}.{{form}}", figure=["bars", "curves"], form=["svg", "png"]),
-        f"{RESULTS}/report/figures/made.json",
+        expand(
+            f"{RESULTS}/report/figures/{{figure}}.{{form}}",
+            figure=["bars", "curves"],
+            form=["svg", "png"],
+        ),
+        made=f"{RESULTS}/report/figures/made.json",
     log:
         f"logs/{config['study']}/report/plot.log",
     params:
         code=code("report"),
         curves=lambda w, input: " ".join(f"--curves {path}" for path in input.curves),
     shell:
-        "redistil plot {input.study} $(dirname {input.tables}) $(dirname {output[0]}) {params.curves} 2> {log}"
+        "redistil plot {input.study} $(dirname {input.tables}) $(dirname {output.made}) {params.curves} 2> {log}"
 
 
 rule publish:
     """One self-contained page: every number with the file and command behind it."""
     input:
         study=rules.resolve.output,
-        tables=f"{RESULTS}/report/tables/made.json",
-        figures=f"{RESULTS}/report/figures/made.json",
+        tables=rules.tabulate.output.made,
+        figures=rules.plot.output.made,
         departures="docs/departures.md",
     output:
-        report(f"{RESULTS}/report/index.html", caption="../report/page.rst", category="Page"),
+        report(
+            f"{RESULTS}/report/index.html",
+            caption="../report/page.rst",
+            category="Page",
+        ),
     log:
         f"logs/{config['study']}/report/publish.log",
     params:

@@ -9,11 +9,11 @@ rule rerank:
         "results/{study}/runs/{student}/{loss}/{seed}/{dataset}.parquet",
     log:
         "logs/{study}/runs/{student}/{loss}/{seed}/{dataset}.log",
+    resources:
+        gpu=GPU,
     params:
         code=code("runs"),
         settings=settings("rerank", "{student}/{loss}/{seed}/{dataset}"),
-    resources:
-        gpu=GPU,
     shell:
         "redistil rerank {input.candidates} {output}"
         " --member {input.model} {input.queries} {input.passages}"
@@ -29,12 +29,14 @@ rule rerank_teacher:
         "results/{study}/runs/{teacher}/{dataset}.parquet",
     log:
         "logs/{study}/runs/{teacher}/{dataset}.log",
+    resources:
+        gpu=GPU,
     params:
         code=code("runs"),
         settings=settings("rerank", "{teacher}/{dataset}"),
-        members=lambda w: " ".join(f"--member {' '.join(member)}" for member in members(w)),
-    resources:
-        gpu=GPU,
+        members=lambda w: " ".join(
+            f"--member {' '.join(member)}" for member in members(w)
+        ),
     shell:
         "redistil rerank {input.candidates} {output} {params.members} {params.settings}"
         " --threads {threads} 2> {log}"

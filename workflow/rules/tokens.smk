@@ -7,11 +7,11 @@ rule tokenize:
         "data/tokens/{backbone}/{side}/{collection}.arrow",
     log:
         "logs/tokens/{backbone}/{side}/{collection}.log",
+    wildcard_constraints:
+        side="passages|queries",
     params:
         code=code("tokens"),
         settings=settings("tokenize", "{backbone}/{side}/{collection}"),
-    wildcard_constraints:
-        side="passages|queries",
     shell:
         "redistil tokenize {input.checkpoint} {input.texts} {output} {params.settings} 2> {log}"
 
@@ -20,7 +20,9 @@ rule tokens:
     """The token ids of every test collection under every tokenizer of the grid."""
     input:
         [
-            named(f"data/tokens/{{backbone}}/{side}.arrow")({"student": s, "dataset": d})
+            named(f"data/tokens/{{backbone}}/{side}.arrow")(
+                {"student": s, "dataset": d}
+            )
             for side in ("queries/{dataset}", "passages/{corpus}")
             for s in GRID["students"]
             for d in GRID["datasets"]

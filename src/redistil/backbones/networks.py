@@ -44,7 +44,9 @@ def network(family: str, tokenizer: Any, layers: int, width: int, heads: int) ->
         modern: nn.Module = ModernBertForSequenceClassification(config)
         _mimic_modernbert(modern, width)
         return modern
-    config = BertConfig(**common, intermediate_size=2 * width)
+    # no dropout: it would cost the fused attention, and nothing here trains long enough to need it
+    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    config = BertConfig(**common, **still, intermediate_size=2 * width)
     if family == "splade":
         splade: nn.Module = BertForMaskedLM(config)
         _mimic_bert(splade, width)

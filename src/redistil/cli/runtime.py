@@ -13,5 +13,6 @@ def quiet(threads: int) -> None:
 
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads such memory
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()

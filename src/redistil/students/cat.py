@@ -170,7 +170,9 @@ class usable:
                 f"{self.folder} is not a usable checkpoint: the shapes of its weights are not "
                 "those that its configuration asks for"
             ) from None
-        if isinstance(error, (OSError, ValueError, KeyError, SafetensorError)):
+        # tokenizers raises bare Exceptions
+        known = isinstance(error, (OSError, ValueError, KeyError, SafetensorError))
+        if known or type(error) is Exception:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else kind.__name__
             raise BadSource(f"{self.folder} is not a usable checkpoint: {reason}") from None
 

@@ -1,0 +1,188 @@
+"""The whole house in miniature: built, idle, stale where it should be, and nowhere else."""
+
+import csv
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from redistil import lineage
+from redistil.tables import RUN
+
+CELL = Counter(recipe=1, train=1, rerank=1, evaluate=1)
+REPORT = Counter(resolve=1, tabulate=1, plot=1, publish=1)
+
+
+@pytest.fixture(autouse=True)
+def restored(house):
+    """Leave the house as it was found: sources and settings of the last commit."""
+    yield
+    house.run("git", "checkout", "--quiet", "--", ".")
+
+
+def test_the_plan_has_the_jobs_of_the_grid(house):
+    planned = Counter(json.loads((house.root / "dry.json").read_text()))
+    assert planned == Counter(
+        export_passages=1,
+        export_queries=2,
+        build=3,
+        tokenize=9,
+        encode=1,
+        retrieve=2,
+        mine=2,
+        recipe=4,
+        train=4,
+        score=2,
+        average=1,
+        rerank=2,
+        rerank_teacher=1,
+        shuffle=1,
+        evaluate=4,
+        evaluate_first_stage=1,
+        **REPORT,
+    )
+
+
+def test_the_build_ends_in_a_leaderboard_of_everything_asked_for(house):
+    rows = list(csv.DictReader(house.leaderboard().splitlines()))
+    assert {row["system"] for row in rows} == {
+        "random",
+        "tiny-splade",
+        "pydocs-mean",
+        "tiny-bert/hinge",
+        "tiny-bert/margin-mse",
+    }
+    run = RUN.read(house.root / "results/miniature/runs/tiny-bert/hinge/1/pydocs-test.parquet")
+    assert len(run) == 30 * 5
+    page = (house.root / "results/miniature/report/index.html").read_text()
+    assert "tiny-bert" in page and "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_a_second_run_has_nothing_to_do(house):
+    assert house.planned() == Counter()
+    assert "didn't change, skipping" in house.run("dvc", "repro")
+
+
+def test_a_touch_remakes_nothing(house):
+    for top in ("data", "results", "src", "studies", "params.yaml"):
+        house.run("find", top, "-type", "f", "-exec", "touch", "{}", "+")
+    assert house.planned() == Counter()
+
+
+def test_a_comment_or_docstring_remakes_nothing(house):
+    house.edit("src/redistil/objectives.py", '"""Ranking', '# a remark\n"""Rank-order')
+    assert house.planned() == Counter()
+
+
+def test_a_changed_line_of_training_retrains_and_remakes_what_follows_and_nothing_else(house):
+    house.edit("src/redistil/models.py", "def train(", "CHANGED = True\n\n\ndef train(")
+    assert house.planned() == Counter(
+        train=4,
+        score=2,
+        average=1,
+        rerank=2,
+        rerank_teacher=1,
+        evaluate=3,
+        tabulate=1,
+        plot=1,
+        publish=1,
+    )
+
+
+def test_a_parameter_of_one_loss_remakes_only_its_cells(house):
+    house.study({"losses": {"hinge": {"margin": 2.0}}})
+    assert house.planned() == CELL + REPORT
+
+
+def test_a_new_seed_adds_only_its_cells(house):
+    house.study({"grid": {"seeds": [1, 2]}})
+    assert house.planned() == CELL + CELL + REPORT
+
+
+def test_dvc_remakes_what_a_changed_parameter_touches_and_compares_the_numbers(house):
+    before = house.leaderboard()
+    house.study({"losses": {"hinge": {"margin": 2.0}}})
+    assert "margin" in house.run("dvc", "params", "diff")
+    house.run("dvc", "repro")
+    assert house.planned() == Counter()
+    assert house.leaderboard() != before
+    assert "metrics.json" in house.run("dvc", "metrics", "show")
+    house.run("dvc", "plots", "show")
+    # and back: what was made before is taken from the cache, not made again
+    house.run("git", "checkout", "--quiet", "--", ".")
+    house.run("dvc", "checkout", "--force")
+    assert house.planned() == Counter()
+    assert house.leaderboard() == before
+
+
+def test_a_colleague_pulls_every_intermediate_and_retrains_nothing(house, tmp_path):
+    remote, other = tmp_path / "remote", tmp_path / "other"
+    house.run("dvc", "remote", "add", "--local", "--default", "store", str(remote))
+    house.run("dvc", "push")
+    house.run("git", "clone", "--quiet", str(house.root), str(other))
+    colleague = type(house)(other)
+    colleague.run("dvc", "remote", "add", "--local", "--default", "store", str(remote))
+    colleague.run("dvc", "pull")
+    assert colleague.planned() == Counter()
+    assert colleague.leaderboard() == house.leaderboard()
+
+
+class TestNoSilentlyStaleNumber:
+    """The traps in which a plain pipeline ends with exit 0 and a wrong table."""
+
+    def test_without_snakemakes_records_a_changed_loss_is_refused(self, house):
+        metadata = house.root / ".snakemake/metadata"
+        metadata.rename(house.root / ".snakemake/kept")
+        try:
+            house.study({"losses": {"hinge": {"margin": 2.0}}})
+            assert "no record of what made them" in house.run("snakemake", ok=False)
+        finally:
+            shutil.rmtree(metadata, ignore_errors=True)
+            (house.root / ".snakemake/kept").rename(metadata)
+
+    def test_one_finished_file_without_a_record_is_refused(self, house):
+        path = "results/miniature/runs/tiny-bert/hinge/1/pydocs-test.parquet"
+        house.run("snakemake", "--cleanup-metadata", path)
+        try:
+            assert path in house.run("snakemake", ok=False)
+        finally:
+            house.run("dvc", "checkout", "--force")
+
+    def test_an_old_run_beside_a_new_model_is_refused(self, house):
+        """A run whose time is newer than the model's, though the model is not the one it ran."""
+        model = "results/miniature/models/tiny-bert/hinge/1/made.json"
+        made = lineage.Made.loads((house.root / model).read_text())
+        other = lineage.Made(made.command, made.name, made.settings, "other code", made.inputs)
+        (house.root / model).write_text(other.dumps())
+        said = house.run("redistil", *_tabulate(house), ok=False)
+        assert "different versions of train tiny-bert/hinge/1" in said
+        house.run("dvc", "checkout", "--force")
+
+    def test_a_cell_that_left_the_grid_is_not_in_the_table(self, house):
+        house.study({"grid": {"losses": ["margin-mse"]}})
+        house.run("snakemake")
+        assert "hinge" not in house.leaderboard()
+        house.run("git", "checkout", "--quiet", "--", ".")
+        house.run("dvc", "checkout", "--force")
+        assert "hinge" in house.leaderboard()
+
+    def test_a_table_of_another_study_is_refused(self, house):
+        house.study({"losses": {"hinge": {"margin": 2.0}}})
+        study = house.root / "other.yaml"
+        text = (house.root / "results/miniature/study.yaml").read_text()
+        study.write_text(text.replace("margin: 1.0", "margin: 2.0"))
+        said = house.run("redistil", *_tabulate(house, str(study)), ok=False)
+        assert "margin" in said and "2" in said
+        study.unlink()
+
+
+def _tabulate(house, study: str = "results/miniature/study.yaml") -> list[str]:
+    """Return the command that tabulates, with every file the study names."""
+    measures = sorted(Path(house.root).glob("results/miniature/measures/**/*.parquet"))
+    models = sorted(Path(house.root).glob("results/miniature/models/tiny-bert/*/*/made.json"))
+    out = ["tabulate", study, "forged", "--name", "miniature"]
+    out += [word for path in measures for word in ("--measures", str(path))]
+    out += [word for path in models for word in ("--models", str(path))]
+    return [*out, "--alpha", "0.05", "--resamples", "200", "--seed", "1"]

@@ -1,0 +1,262 @@
+"""Training: what it leaves, what it refuses, and that its bytes depend on its recipe alone."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from click.testing import CliRunner
+from transformers import AutoModelForSequenceClassification
+
+from redistil import lineage, models, optimise, students
+from redistil.cli import cli
+from redistil.errors import BadTable, Stale
+from redistil.lineage import Made
+from redistil.optimise import Point
+from redistil.ragged import Ragged
+from redistil.seeds import derive
+from redistil.tables import CURVE, LISTS, TEACHER_SCORES, TRIPLES
+from tests.unit import tiny
+
+CPU = torch.device("cpu")
+LEFT = {
+    "config.json",
+    "curve.parquet",
+    "lengths.json",
+    "made.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+}
+
+
+def write(path, table, rows, name):
+    columns = dict(zip(table.schema.names, zip(*rows, strict=True), strict=True))
+    table.write(table.rows(columns), path, Made("mine", name))
+    return path
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("house")
+    backbone = tiny.checkpoint(folder / "bert")
+    tiny.tokens(folder / "q.arrow", backbone, tiny.texts(4, "q", 4))
+    tiny.tokens(folder / "d.arrow", backbone, tiny.texts(12, "d", 8))
+    lists = [
+        (f"q{i}", [f"d{(3 * i + j) % 12}" for j in range(5)], [1, 0, 0, 0, 0]) for i in range(4)
+    ]
+    write(folder / "lists.parquet", LISTS, lists, "mined")
+    triples = [(q, docs[0], d) for q, docs, _ in lists for d in docs[1:3]]
+    write(folder / "triples.parquet", TRIPLES, triples, "mined")
+    scores = [(q, d, float(len(q + d) - j)) for q, docs, _ in lists for j, d in enumerate(docs)]
+    write(folder / "teacher.parquet", TEACHER_SCORES, scores, "wise")
+    write(folder / "short.parquet", TEACHER_SCORES, scores[:-2], "wise")
+    write(folder / "other.parquet", TEACHER_SCORES, [("elsewhere", "d0", 1.0)], "wise")
+    return folder
+
+
+DISTILLING = {"objective": "margin-mse", "options": {}, "teacher": "wise"}
+
+
+def train(house, out, negatives="lists", teacher=None, **changed):
+    recipe = tiny.recipe(**changed)
+    out.mkdir(exist_ok=True)
+    models.train(
+        recipe,
+        house / "bert",
+        (house / "q.arrow", house / "d.arrow"),
+        house / f"{negatives}.parquet",
+        house / f"{teacher}.parquet" if teacher else None,
+        out,
+        Made("train", "cell", recipe),
+        CPU,
+    )
+    return out
+
+
+def weights(folder):
+    return (folder / "model.safetensors").read_bytes()
+
+
+# --- what it leaves -----------------------------------------------------------------------------
+
+
+def test_a_training_leaves_weights_tokenizer_curve_and_record(house, tmp_path):
+    out = train(house, tmp_path / "m")
+    assert {path.name for path in out.iterdir()} == LEFT
+    assert lineage.of(out).settings["loss"] == "infonce"
+    assert json.loads((out / "lengths.json").read_text())["pair_length"] == 35
+    curve = CURVE.read(out / "curve.parquet").to_pylist()
+    assert [row["step"] for row in curve] == [1, 2]
+    assert [row["learning_rate"] for row in curve] == [0.01, 0.01]
+    assert all(row["loss"] > 0 and row["gradient_norm"] > 0 for row in curve)
+
+
+def test_what_is_left_scores_as_it_was_trained(house, tmp_path):
+    out = train(house, tmp_path / "m")
+    student = students.load(out).eval()
+    network = AutoModelForSequenceClassification.from_pretrained(out).eval()
+    queries, passages = Ragged(house / "q.arrow"), Ragged(house / "d.arrow")
+    with torch.inference_mode():
+        ours = student.score([queries[0]], [passages[0]])
+        texts = tiny.texts(4, "q", 4)["q0"], tiny.texts(12, "d", 8)["d0"]
+        theirs = network(**student.tokenizer(*texts, return_tensors="pt")).logits[0]
+    assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+def test_training_lowers_the_loss(house, tmp_path):
+    out = train(house, tmp_path / "m", steps=40, log_every=10, batch=4, documents=5)
+    losses = CURVE.read(out / "curve.parquet")["loss"].to_pylist()
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize("negatives", ["lists", "triples"])
+@pytest.mark.parametrize("teacher", ["teacher", None])
+def test_triples_and_lists_train_with_labels_and_with_scores(house, tmp_path, negatives, teacher):
+    options = DISTILLING if teacher else {}
+    train(house, tmp_path / "m", negatives, teacher, **options)
+
+
+def test_examples_carry_the_teachers_score_of_their_own_pair(house):
+    files = [Ragged(house / f"{side}.arrow") for side in "qd"]
+    scores = TEACHER_SCORES.read(house / "teacher.parquet").to_pylist()
+    known = {(row["query_id"], row["doc_id"]): row["score"] for row in scores}
+    for negatives in ("lists", "triples"):
+        paths = house / f"{negatives}.parquet", house / "teacher.parquet"
+        found = models.read_examples(*files, *paths)
+        for row, start in enumerate(found.offsets[:-1]):
+            for place in range(start, found.offsets[row + 1]):
+                pair = f"q{found.queries[row]}", f"d{found.passages[place]}"
+                assert found.teacher[place] == np.float32(known[pair])
+
+
+def test_a_curve_is_the_mean_of_its_stretches():
+    points = [Point(i, float(i), 2.0 * i, 0.1) for i in range(5)]
+    rows = models.curve(points, 2).to_pylist()
+    assert [row["step"] for row in rows] == [2, 4, 5]
+    assert [row["loss"] for row in rows] == [0.5, 2.5, 4.0]
+    assert [row["gradient_norm"] for row in rows] == [1.0, 5.0, 8.0]
+
+
+# --- the same bytes, or others --------------------------------------------------------------------
+
+
+def test_a_seed_repeats_its_bytes_and_another_gives_others(house, tmp_path):
+    once, again = train(house, tmp_path / "a"), train(house, tmp_path / "b")
+    assert weights(once) == weights(again)
+    for name in LEFT:
+        assert (once / name).read_bytes() == (again / name).read_bytes(), name
+    assert weights(train(house, tmp_path / "c", seed=2)) != weights(once)
+
+
+def test_a_seed_covers_head_order_and_dropout(house):
+    heads = [students.new(tiny.recipe(), house / "bert", derive(seed, "head")) for seed in (1, 2)]
+    first, second = (head.network.classifier.weight for head in heads)
+    assert not torch.equal(first, second)
+
+
+class Killed(BaseException):
+    """What a scheduler does to a job."""
+
+
+@pytest.mark.parametrize("after", [1, 3, 4])
+def test_a_killed_training_goes_on_to_the_same_bytes(house, tmp_path, monkeypatch, after):
+    how = {"steps": 6, "checkpoint_every": 2}
+    whole = train(house, tmp_path / "whole", **how)
+    steps = []
+
+    def dying(*args):
+        for point in optimise.optimise(*args):
+            yield point
+            steps.append(point.step)
+            if len(steps) == after:
+                raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(models, "optimise", dying)
+        train(house, tmp_path / "killed", **how)
+    kept = {path.name for path in (tmp_path / "killed").iterdir()}
+    assert kept == ({"checkpoint.safetensors"} if after > 1 else set())
+    resumed = train(house, tmp_path / "killed", **how)
+    assert {path.name for path in resumed.iterdir()} == LEFT
+    for name in LEFT:
+        assert (whole / name).read_bytes() == (resumed / name).read_bytes(), name
+
+
+def test_the_state_of_another_training_is_thrown_away(house, tmp_path, monkeypatch):
+    def dying(*args):
+        for point in optimise.optimise(*args):
+            yield point
+            if point.step == 1:
+                raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(models, "optimise", dying)
+        train(house, tmp_path / "m", steps=4, seed=2)
+    assert weights(train(house, tmp_path / "m", steps=4)) == weights(
+        train(house, tmp_path / "fresh", steps=4)
+    )
+
+
+# --- what it refuses ------------------------------------------------------------------------------
+
+REFUSED = {
+    "other negatives": ({"negatives": "others"}, None, "wants the negatives 'others'"),
+    "another backbone": ({"backbone": "roberta"}, None, "wants the backbone 'roberta'"),
+    "no teacher": (DISTILLING, None, "wants the teacher 'wise', and none was given"),
+    "another teacher": (DISTILLING | {"teacher": "odd"}, "teacher", "wants the teacher 'odd'"),
+    "a teacher unasked": ({}, "teacher", "wants the teacher None"),
+}
+
+
+@pytest.mark.parametrize(("changed", "teacher", "said"), REFUSED.values(), ids=REFUSED.keys())
+def test_inputs_that_the_recipe_does_not_name_are_refused(house, tmp_path, changed, teacher, said):
+    with pytest.raises(Stale, match=said):
+        train(house, tmp_path / "m", teacher=teacher, **changed)
+    assert not list((tmp_path / "m").iterdir())
+
+
+@pytest.mark.parametrize(("teacher", "missing"), [("short", 2), ("other", 20)])
+def test_a_pair_that_the_teacher_did_not_score_is_refused(house, tmp_path, teacher, missing):
+    with pytest.raises(BadTable, match=f"has no score for {missing} of 20 pairs of .*lists"):
+        train(house, tmp_path / "m", teacher=teacher, **DISTILLING)
+    assert not list((tmp_path / "m").iterdir())
+
+
+def test_neither_triples_nor_lists_are_refused(house, tmp_path):
+    with pytest.raises(Stale, match="wants the negatives"):
+        train(house, tmp_path / "m", negatives="teacher")
+    with pytest.raises(BadTable, match="is not a table `triples`"):
+        train(house, tmp_path / "m", negatives="teacher", **{"negatives": "wise"})
+
+
+@pytest.mark.parametrize("table", [LISTS, TRIPLES], ids=["lists", "triples"])
+def test_an_empty_table_is_refused(house, tmp_path, table):
+    table.write(table.schema.empty_table(), tmp_path / "none.parquet", Made("mine", "mined"))
+    files = [Ragged(house / f"{side}.arrow") for side in "qd"]
+    with pytest.raises(BadTable, match=f"has no {table.name.rstrip('s')} to train on"):
+        models.read_examples(*files, tmp_path / "none.parquet", None)
+
+
+# --- the commands ---------------------------------------------------------------------------------
+
+
+def test_the_commands_make_a_recipe_and_train_it(house, tmp_path):
+    recipe = tiny.recipe()
+    file, out = tmp_path / "recipe.yaml", tmp_path / "m"
+    run("recipe", file, "--settings", json.dumps(recipe))
+    assert yaml.safe_load(file.read_text()) == recipe
+    inputs = [house / name for name in ("bert/made.json", "q.arrow", "d.arrow", "lists.parquet")]
+    run("train", file, *inputs, out, "--device", "cpu", "--name", "tiny/infonce/1")
+    assert weights(out) == weights(train(house, tmp_path / "direct"))
+    made = lineage.of(out)
+    assert made.who == "train tiny/infonce/1"
+    assert lineage.canonical(made.settings) == lineage.canonical(recipe)
+    assert "mine mined" in made.inputs and "build bert" in made.inputs
+
+
+def run(*words):
+    result = CliRunner().invoke(cli, [str(word) for word in words])
+    if result.exception:
+        raise result.exception

@@ -1,0 +1,322 @@
+"""The training loop: its rates, its gradients, and that a kill cannot be told from its weights."""
+
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from redistil import scoring
+from redistil.errors import UserError
+from redistil.optimise import Checkpoint, Point, Schedule, optimise
+from redistil.scoring import score_all
+
+STEPS = 10
+SCHEDULE = Schedule(
+    steps=STEPS,
+    warmup_steps=3,
+    learning_rate=0.05,
+    epsilon=1e-8,
+    weight_decay=0.01,
+    clip_norm=1.0,
+    seed=4,
+)
+
+
+def network() -> nn.Module:
+    """A network with dropout, shared weights and a weight that no loss reaches."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.3), nn.Tanh(), nn.Linear(8, 4))
+    model.add_module("again", model[0])
+    model.register_parameter("idle", nn.Parameter(torch.ones(2)))
+    return model
+
+
+def loss_on(model: nn.Module) -> Callable[[int], Tensor]:
+    def loss(step: int) -> Tensor:
+        inputs = torch.from_numpy(np.random.default_rng(step).normal(size=(5, 4))).float()
+        hidden = inputs
+        for layer in (model[0], model[1], model[2], model[3]):
+            hidden = layer(hidden)
+        return (hidden - inputs.flip(1)).square().mean()
+
+    return loss
+
+
+def weights_of(model: nn.Module) -> bytes:
+    return save({name: tensor.clone() for name, tensor in model.state_dict().items()})
+
+
+def trained(checkpoint: Checkpoint | None = None) -> tuple[bytes, list[Point]]:
+    model = network()
+    points = list(optimise(model, loss_on(model), SCHEDULE, checkpoint))
+    return weights_of(model), points
+
+
+@pytest.fixture(scope="module")
+def uninterrupted() -> tuple[bytes, list[Point]]:
+    return trained()
+
+
+# --- rates ------------------------------------------------------------------------------------
+
+
+def test_rates_by_hand():
+    """Warm-up 1/3, 2/3, 1 of the peak, then a line from the peak that would meet 0 at step 10."""
+    rates = [SCHEDULE.rate(step) / SCHEDULE.learning_rate for step in range(STEPS)]
+    wanted = [1 / 3, 2 / 3, 1, 7 / 7, 6 / 7, 5 / 7, 4 / 7, 3 / 7, 2 / 7, 1 / 7]
+    assert rates == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("warmup", [0, 1, 9, 10, 25])
+def test_any_warm_up_has_rates(warmup):
+    schedule = Schedule(10, warmup, 1.0, 1e-8, 0.0, 1.0, 0)
+    rates = [schedule.rate(step) for step in range(10)]
+    assert all(0 < rate <= 1 for rate in rates)
+    assert rates[0] == (1 / warmup if warmup else 1)
+
+
+def test_points_tell_what_was_done(uninterrupted):
+    _, points = uninterrupted
+    assert [point.step for point in points] == list(range(STEPS))
+    assert [point.learning_rate for point in points] == [SCHEDULE.rate(s) for s in range(STEPS)]
+    model = network().train()
+    from redistil.seeds import derive
+
+    torch.manual_seed(derive(SCHEDULE.seed, "dropout", 0))
+    assert points[0].loss == loss_on(model)(0).item()
+
+
+def test_one_step_by_hand():
+    """AdamW's first step: every weight moves by the rate against the sign of its gradient."""
+    model = nn.Linear(1, 1, bias=False)
+    model.weight.data.fill_(2.0)
+    schedule = Schedule(1, 0, 0.1, 1e-12, 0.5, 100.0, 0)
+    (point,) = optimise(model, lambda step: 3 * model.weight.sum(), schedule)
+    assert model.weight.item() == pytest.approx(2.0 * (1 - 0.1 * 0.5) - 0.1)
+    assert (point.loss, point.gradient_norm) == (6.0, pytest.approx(3.0))
+
+
+def test_gradients_are_clipped_after_their_norm_is_told():
+    model = nn.Linear(2, 1, bias=False)
+    schedule = Schedule(1, 0, 0.1, 1e-12, 0.0, 1.0, 0)
+    scale = torch.tensor([[30.0, 40.0]])
+    (point,) = optimise(model, lambda step: (model.weight * scale).sum(), schedule)
+    assert point.gradient_norm == pytest.approx(50.0)
+    assert model.weight.grad.flatten().tolist() == pytest.approx([0.6, 0.8], rel=1e-4)
+
+
+def test_training_learns(uninterrupted):
+    losses = [point.loss for point in uninterrupted[1]]
+    assert sum(losses[-3:]) < sum(losses[:3])
+
+
+def test_frozen_weights_stay():
+    model = network()
+    model[0].weight.requires_grad_(False)
+    before = model[0].weight.clone()
+    list(optimise(model, loss_on(model), SCHEDULE))
+    assert torch.equal(model[0].weight, before)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_ends_the_training_and_names_the_step(bad):
+    model = network()
+    good = loss_on(model)
+    seen = []
+    with pytest.raises(UserError, match="diverged at step 4: loss (nan|inf)") as caught:
+        for point in optimise(model, lambda s: good(s) * (bad if s == 4 else 1), SCHEDULE):
+            seen.append(point.step)
+    assert seen == [0, 1, 2, 3] and "\n" not in str(caught.value)
+    assert all(torch.isfinite(weight).all() for weight in model.parameters())
+
+
+def test_a_gradient_that_is_no_number_ends_the_training():
+    model = nn.Linear(1, 1, bias=False)
+    model.weight.data.zero_()
+    with pytest.raises(UserError, match="step 0: loss 0.0, gradient norm (nan|inf)"):
+        list(optimise(model, lambda step: model.weight.abs().sqrt().sum(), SCHEDULE))
+
+
+# --- in parts ---------------------------------------------------------------------------------
+
+
+class Mean(nn.Module):
+    """A student: the score of a pair is a product of the means of its embeddings."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.words = nn.Embedding(20, 6)
+        self.calls = 0
+
+    def lengths_of(self, queries, passages):
+        return [len(q) + len(p) for q, p in zip(queries, passages, strict=True)]
+
+    def score(self, queries, passages):
+        self.calls += 1
+        sides = [
+            torch.stack([self.words(torch.from_numpy(t).long()).mean(0) for t in texts])
+            for texts in (queries, passages)
+        ]
+        return (sides[0] * sides[1]).sum(-1)
+
+
+def texts(seed: int, count: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [rng.integers(20, size=rng.integers(1, 9)).astype(np.int32) for _ in range(count)]
+
+
+@pytest.mark.parametrize("budget", [1, 12, 30])
+def test_a_batch_in_parts_has_the_gradient_of_the_whole(budget, monkeypatch):
+    queries, passages = texts(1, 9), texts(2, 9)
+
+    def loss(scores: Tensor) -> Tensor:
+        return (scores.view(3, 3).softmax(-1)[:, 0] - 0.2).square().sum()
+
+    whole, parts = Mean(), Mean()
+    scores = whole.score(queries, passages)
+    loss(scores).backward()
+    monkeypatch.setattr(scoring, "BUDGET", budget)
+    split = score_all(parts, queries, passages)
+    torch.testing.assert_close(split, scores)
+    loss(split).backward()
+    assert parts.calls > 2
+    torch.testing.assert_close(parts.words.weight.grad, whole.words.weight.grad)
+
+
+# --- killed and resumed -----------------------------------------------------------------------
+
+
+def checkpoint_in(folder: Path, fingerprint: str = "this") -> Checkpoint:
+    return Checkpoint(folder / "checkpoint.safetensors", 3, fingerprint)
+
+
+def killed_at(step: int, checkpoint: Checkpoint) -> None:
+    """Train until the loss of `step` is asked for."""
+    model = network()
+    good = loss_on(model)
+
+    def loss(now: int) -> Tensor:
+        if now == step:
+            raise KeyboardInterrupt
+        return good(now)
+
+    with pytest.raises(KeyboardInterrupt):
+        list(optimise(model, loss, SCHEDULE, checkpoint))
+
+
+def test_a_checkpoint_changes_nothing(uninterrupted, tmp_path):
+    assert trained(checkpoint_in(tmp_path)) == uninterrupted
+    checkpoint_in(tmp_path).done()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("step", [0, 2, 3, 5, 9])
+def test_killed_and_resumed_is_uninterrupted(uninterrupted, step, tmp_path):
+    state = checkpoint_in(tmp_path)
+    killed_at(step, state)
+    assert state.path.exists() == (step >= 3)
+    resumed = []
+    model = network()
+    good = loss_on(model)
+    points = list(optimise(model, lambda s: resumed.append(s) or good(s), SCHEDULE, state))
+    assert (weights_of(model), points) == uninterrupted
+    assert resumed == list(range(step // 3 * 3, STEPS))
+
+
+def test_killed_many_times(uninterrupted, tmp_path):
+    state = checkpoint_in(tmp_path)
+    for step in (4, 4, 7, 9):
+        killed_at(step, state)
+    assert trained(state) == uninterrupted
+
+
+def test_a_reader_that_stops_and_comes_back(uninterrupted, tmp_path):
+    model = network()
+    points = optimise(model, loss_on(model), SCHEDULE, checkpoint_in(tmp_path))
+    assert [next(points).step for _ in range(7)] == list(range(7))
+    points.close()
+    assert trained(checkpoint_in(tmp_path)) == uninterrupted
+
+
+def test_a_training_that_ended_before_its_weights_were_saved_is_not_done_again(
+    uninterrupted, tmp_path
+):
+    state = Checkpoint(tmp_path / "c.safetensors", STEPS, "this")
+    assert trained(state) == uninterrupted
+    model = network()
+
+    def never(step: int) -> Tensor:
+        raise AssertionError
+
+    assert list(optimise(model, never, SCHEDULE, state)) == uninterrupted[1]
+    assert weights_of(model) == uninterrupted[0]
+
+
+def test_killed_without_warning_and_resumed_is_uninterrupted(uninterrupted, tmp_path):
+    """SIGKILL, in the middle of a step: nothing gets to clean up."""
+    script = f"""
+    import os, signal, sys
+    sys.path.insert(0, {str(Path(__file__).parent)!r})
+    import test_optimise as here
+    from pathlib import Path
+    model = here.network()
+    good = here.loss_on(model)
+    def loss(step):
+        if step == 8:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return good(step)
+    list(here.optimise(model, loss, here.SCHEDULE, here.checkpoint_in(Path({str(tmp_path)!r}))))
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True
+    )
+    assert ended.returncode == -9, ended.stderr
+    state = checkpoint_in(tmp_path)
+    assert len(state.restore(network(), torch.optim.AdamW(network().parameters()))) == 6
+    assert trained(state) == uninterrupted
+
+
+def test_what_a_kill_left_of_writing_a_checkpoint_goes_in_the_end(tmp_path):
+    state = checkpoint_in(tmp_path)
+    (tmp_path / ".checkpoint.safetensors.123.partial").write_bytes(b"half")
+    (tmp_path / "recipe.yaml").write_text("kept")
+    trained(state)
+    state.done()
+    assert [path.name for path in tmp_path.iterdir()] == ["recipe.yaml"]
+
+
+def test_the_state_of_another_training_is_ignored(uninterrupted, tmp_path):
+    other = network()
+    other_loss = loss_on(other)
+    theirs = checkpoint_in(tmp_path, "another")
+    list(optimise(other, lambda step: 2 * other_loss(step), SCHEDULE, theirs))
+    assert trained(checkpoint_in(tmp_path)) == uninterrupted
+
+
+@pytest.mark.parametrize("keep", [0, 4, 40, 0.5, 0.99])
+def test_half_a_checkpoint_is_ignored(uninterrupted, keep, tmp_path):
+    state = checkpoint_in(tmp_path)
+    killed_at(7, state)
+    content = state.path.read_bytes()
+    state.path.write_bytes(content[: keep if keep >= 1 else int(len(content) * keep)])
+    assert trained(state) == uninterrupted
+
+
+def test_a_checkpoint_of_something_else_is_ignored(uninterrupted, tmp_path):
+    state = checkpoint_in(tmp_path)
+    state.path.write_text("not a checkpoint" * 100)
+    assert trained(state) == uninterrupted
+
+
+def test_dropout_does_not_depend_on_what_was_drawn_before(uninterrupted):
+    torch.manual_seed(99)
+    torch.rand(10)
+    assert trained() == uninterrupted
