@@ -1,5 +1,6 @@
 # How should a re-ranker be taught? `snakemake` reproduces the study that params.yaml names.
 # One room: `snakemake corpora` (or backbones, tokens, ... report). What would run: `snakemake -n`.
+from redistil.checks import study_file
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -9,7 +10,15 @@ container: "docker://python:3.11-slim"
 
 
 configfile: "params.yaml"
-configfile: f"studies/{config['study']}.yaml"
+configfile: study_file(config["study"])
+
+
+rule all:
+    """The leaderboard, the figures and the page of the study."""
+    input:
+        f"results/{config['study']}/report/tables/leaderboard.csv",
+        f"results/{config['study']}/report/figures/made.json",
+        f"results/{config['study']}/report/index.html",
 
 
 include: "workflow/rules/common.smk"
@@ -26,13 +35,6 @@ include: "workflow/rules/measures.smk"
 include: "workflow/rules/report.smk"
 
 
-rule all:
-    default_target: True
-    """The leaderboard, the figures and the page of the study."""
-    input:
-        rules.report.input,
-
-
 onsuccess:
-    print(f"leaderboard: results/{config['study']}/report/tables/leaderboard.csv")
-    print(f"page:        results/{config['study']}/report/index.html")
+    print("leaderboard:", rules.all.input[0])
+    print("page:       ", rules.all.input[2])

@@ -80,7 +80,7 @@ def optimise(
         adam.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = float(nn.utils.clip_grad_norm_(weights, schedule.clip_norm))
-        point = Point(step, float(loss), norm, schedule.rate(step))
+        point = Point(step, loss.item(), norm, schedule.rate(step))
         _refuse_non_finite(point)
         for group in adam.param_groups:
             group["lr"] = point.learning_rate

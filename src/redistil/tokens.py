@@ -4,32 +4,48 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
+from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from redistil import ragged
+from redistil.errors import BadSource
 from redistil.lineage import Made
-from redistil.students.cat import load_tokenizer
 from redistil.tables import Table
 
 TEXTS = 4096  # texts a call of the tokenizer
 
 
-def tokenize(checkpoint: Path, table: Table, texts: Path, out: Path, made: Made, longest: int) -> None:
+def tokenize(
+    checkpoint: Path, table: Table, texts: Path, out: Path, made: Made, longest: int
+) -> None:
     """Write the first `longest` token ids of every text, without special tokens, in file order.
 
-    Streams: memory does not grow with the collection.
+    Streams: memory does not grow with the collection. Reads `tokenizer.json`, the form in which
+    `fetch` and `build` leave every tokenizer: the library behind transformers, without its imports.
     """
-    tokenizer = load_tokenizer(checkpoint)
+    tokenizer = _load(checkpoint / "tokenizer.json")
     with (
         ragged.writer(out, made) as append,
         tqdm(total=table.count(texts), unit="text", mininterval=2) as bar,
     ):
         for batch in _pieces(table, texts):
-            ids = tokenizer(
-                batch["text"].to_pylist(), add_special_tokens=False, truncation=True, max_length=longest
-            )["input_ids"]
-            append(batch[0].to_pylist(), ids)
+            encoded = tokenizer.encode_batch(batch["text"].to_pylist(), add_special_tokens=False)
+            append(batch[0].to_pylist(), [one.ids[:longest] for one in encoded])
             bar.update(len(batch))
+
+
+def _load(path: Path) -> Tokenizer:
+    if not path.exists():
+        raise BadSource(f"{path} does not exist: put the checkpoint in place with `redistil fetch`")
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises no narrower class
+        raise BadSource(
+            f"{path} is not a tokenizer ({error}): fetch the checkpoint again"
+        ) from None
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 def _pieces(table: Table, texts: Path) -> Iterator[pa.RecordBatch]:

@@ -15,7 +15,6 @@ from redistil.errors import BadTable, Stale
 from redistil.lineage import Made
 from redistil.optimise import Point
 from redistil.ragged import Ragged
-from redistil.seeds import derive
 from redistil.tables import CURVE, LISTS, TEACHER_SCORES, TRIPLES
 from tests.unit import tiny
 
@@ -43,13 +42,14 @@ def house(tmp_path_factory):
     backbone = tiny.checkpoint(folder / "bert")
     tiny.tokens(folder / "q.arrow", backbone, tiny.texts(4, "q", 4))
     tiny.tokens(folder / "d.arrow", backbone, tiny.texts(12, "d", 8))
-    lists = [
-        (f"q{i}", [f"d{(3 * i + j) % 12}" for j in range(5)], [1, 0, 0, 0, 0]) for i in range(4)
-    ]
+    pools = {f"q{i}": [f"d{(3 * i + j) % 12}" for j in range(5)] for i in range(4)}
+    lists = [(q, docs, [1, 0, 0, 0, 0]) for q, docs in pools.items()]
     write(folder / "lists.parquet", LISTS, lists, "mined")
-    triples = [(q, docs[0], d) for q, docs, _ in lists for d in docs[1:3]]
+    triples = [(q, docs[0], d) for q, docs in pools.items() for d in docs[1:3]]
     write(folder / "triples.parquet", TRIPLES, triples, "mined")
-    scores = [(q, d, float(len(q + d) - j)) for q, docs, _ in lists for j, d in enumerate(docs)]
+    scores = [
+        (q, d, float(len(q + d) - j)) for q, docs in pools.items() for j, d in enumerate(docs)
+    ]
     write(folder / "teacher.parquet", TEACHER_SCORES, scores, "wise")
     write(folder / "short.parquet", TEACHER_SCORES, scores[:-2], "wise")
     write(folder / "other.parquet", TEACHER_SCORES, [("elsewhere", "d0", 1.0)], "wise")
@@ -59,15 +59,15 @@ def house(tmp_path_factory):
 DISTILLING = {"objective": "margin-mse", "options": {}, "teacher": "wise"}
 
 
-def train(house, out, negatives="lists", teacher=None, **changed):
+def train(house, out, pairs="lists", scores=None, **changed):
     recipe = tiny.recipe(**changed)
     out.mkdir(exist_ok=True)
     models.train(
         recipe,
         house / "bert",
         (house / "q.arrow", house / "d.arrow"),
-        house / f"{negatives}.parquet",
-        house / f"{teacher}.parquet" if teacher else None,
+        house / f"{pairs}.parquet",
+        house / f"{scores}.parquet" if scores else None,
         out,
         Made("train", "cell", recipe),
         CPU,
@@ -150,10 +150,11 @@ def test_a_seed_repeats_its_bytes_and_another_gives_others(house, tmp_path):
     assert weights(train(house, tmp_path / "c", seed=2)) != weights(once)
 
 
-def test_a_seed_covers_head_order_and_dropout(house):
-    heads = [students.new(tiny.recipe(), house / "bert", derive(seed, "head")) for seed in (1, 2)]
-    first, second = (head.network.classifier.weight for head in heads)
-    assert not torch.equal(first, second)
+def test_the_head_is_drawn_from_the_seed_before_any_step(house, tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "optimise", lambda *args: iter([]))
+    once, other = (train(house, tmp_path / str(seed), seed=seed) for seed in (1, 2))
+    assert weights(once) == weights(train(house, tmp_path / "again"))
+    assert weights(once) != weights(other)
 
 
 class Killed(BaseException):
@@ -213,22 +214,22 @@ REFUSED = {
 @pytest.mark.parametrize(("changed", "teacher", "said"), REFUSED.values(), ids=REFUSED.keys())
 def test_inputs_that_the_recipe_does_not_name_are_refused(house, tmp_path, changed, teacher, said):
     with pytest.raises(Stale, match=said):
-        train(house, tmp_path / "m", teacher=teacher, **changed)
+        train(house, tmp_path / "m", scores=teacher, **changed)
     assert not list((tmp_path / "m").iterdir())
 
 
 @pytest.mark.parametrize(("teacher", "missing"), [("short", 2), ("other", 20)])
 def test_a_pair_that_the_teacher_did_not_score_is_refused(house, tmp_path, teacher, missing):
     with pytest.raises(BadTable, match=f"has no score for {missing} of 20 pairs of .*lists"):
-        train(house, tmp_path / "m", teacher=teacher, **DISTILLING)
+        train(house, tmp_path / "m", scores=teacher, **DISTILLING)
     assert not list((tmp_path / "m").iterdir())
 
 
 def test_neither_triples_nor_lists_are_refused(house, tmp_path):
     with pytest.raises(Stale, match="wants the negatives"):
-        train(house, tmp_path / "m", negatives="teacher")
+        train(house, tmp_path / "m", pairs="teacher")
     with pytest.raises(BadTable, match="is not a table `triples`"):
-        train(house, tmp_path / "m", negatives="teacher", **{"negatives": "wise"})
+        train(house, tmp_path / "m", pairs="teacher", negatives="wise")
 
 
 @pytest.mark.parametrize("table", [LISTS, TRIPLES], ids=["lists", "triples"])

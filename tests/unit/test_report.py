@@ -146,6 +146,30 @@ def test_a_loss_is_tested_over_all_its_students_and_seeds(tables: Tables, values
     assert row["best_p_holm"] == best["Out of domain p_holm"]
 
 
+@pytest.mark.parametrize("group", ["In domain", "Out of domain"])
+def test_a_difference_has_a_paired_interval_of_its_own(tables: Tables, group: str):
+    """Hard queries are hard for both systems, so the difference is surer than either value."""
+    rows = [row for row in tables.leaderboard if row["kind"] == "student"] + tables.losses
+    for row in rows:
+        if row.get("group", group) == group:
+            prefix = "" if "group" in row else f"{group} "
+            low, high = row[f"{prefix}difference_low"], row[f"{prefix}difference_high"]
+            assert low < row[f"{prefix}difference"] < high
+            assert high - low < (row[f"{prefix}high"] - row[f"{prefix}low"]) / 2
+
+
+def test_a_verdict_needs_the_corrected_p():
+    def barely(system: studies.System, dataset: str) -> np.ndarray:
+        away = np.tile([0.1, -0.1], report_study.QUERIES // 2) + 0.0352  # t = 2.2 for 40 queries
+        return 0.5 + away * (system.kind == "student")
+
+    study = report_study.config(groups={"One": ["test"]})
+    found = leaderboard.tabulate(study, values_of(study, barely), HOW)
+    cells = [row for row in found.tests if row["family"] == "cells"]
+    assert all(row["p"] < 0.05 < row["p_holm"] for row in cells)
+    assert {row["verdict"] for row in cells} == {"not distinguishable"}
+
+
 def test_verdicts_follow_the_invented_truth(tables: Tables):
     """hinge was invented below the first stage, infonce above it."""
     words = {row["loss"]: row["verdict"] for row in tables.losses if row["group"] == "In domain"}
@@ -483,7 +507,7 @@ def test_hostile_text_is_text(html: str, seen: Seen):
 
 def test_hostile_names_stay_inside_their_attributes(tmp_path: Path):
     study = report_study.config()
-    hostile = '"><script>alert(1)</script>'
+    hostile = '"><script>alert(1)</script> $\\frac$'
     study["losses"][hostile] = study["losses"].pop("hinge")
     study["grid"]["losses"] = [hostile, "infonce"]
     tables = leaderboard.tabulate(study, values_of(study), HOW)

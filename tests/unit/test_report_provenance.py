@@ -172,6 +172,14 @@ def test_a_setting_that_changed_anywhere_upstream_is_refused(
     assert f"snakemake -R {rule}" in message
 
 
+def test_a_setting_that_the_study_no_longer_has_is_refused():
+    study = report_study.config()
+    asked = studies.asked(study)["train", CELL]
+    records = report_study.records(study, {("train", CELL): asked | {"dropout": 0.1}})
+    message = refusal(study, records)
+    assert f"train {CELL} was made with dropout = 0.1, and the study asks for nothing" in message
+
+
 def test_the_first_in_the_order_of_the_work_is_named_and_the_others_are_counted():
     study = report_study.config()
     records = report_study.records(study)

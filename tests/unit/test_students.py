@@ -191,11 +191,13 @@ def write_checkpoint(family: str, folder: Path, auto: Any = AutoModel) -> Path:
 
 @pytest.fixture(scope="module", autouse=True)
 def quiet():
-    before = transformers.logging.get_verbosity()
+    before, threads = transformers.logging.get_verbosity(), torch.get_num_threads()
+    torch.set_num_threads(1)  # more are slower on networks this small
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     yield
     transformers.logging.set_verbosity(before)
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -22,9 +22,8 @@ except UserError as mistake:
 ASKED = study.asked(config)
 GRID = config["grid"]
 RESULTS = f"results/{config['study']}"
-GPU = int(
-    Path("/dev/nvidia0").exists()
-)  # where there is none, as many jobs run as there are cores
+# jobs hold the accelerator in turn; where there is none, as many run as there are cores
+GPU = int(shutil.which("nvidia-smi") is not None)
 
 
 def of_kind(catalogue, key):

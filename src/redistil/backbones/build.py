@@ -56,7 +56,9 @@ def build(
         seed=warmup["seed"],
     )
     out.mkdir(parents=True, exist_ok=True)
-    learner, loss = (_splade if family == "splade" else _cross_encoder)(model, tokenizer, pairs, warmup)
+    learner, loss = (_splade if family == "splade" else _cross_encoder)(
+        model, tokenizer, pairs, warmup
+    )
     for _ in optimise(learner, loss, schedule, state):
         pass
     saved: Any = model if family == "splade" else model.base_model
@@ -69,7 +71,9 @@ def build(
 class _Pairs:
     """The training pairs as token ids: queries[i] with its relevant passages."""
 
-    def __init__(self, tokenizer: Any, passages: pa.Table, queries: pa.Table, qrels: pa.Table) -> None:
+    def __init__(
+        self, tokenizer: Any, passages: pa.Table, queries: pa.Table, qrels: pa.Table
+    ) -> None:
         self.passages = _tokens(tokenizer, passages["text"].to_pylist())
         by_id = dict(zip(queries["query_id"].to_pylist(), queries["text"].to_pylist(), strict=True))
         place = {doc_id: row for row, doc_id in enumerate(passages["doc_id"].to_pylist())}
@@ -115,7 +119,8 @@ def _cross_encoder(model: Any, tokenizer: Any, pairs: _Pairs, warmup: Mapping[st
         scores = output.logits.view(count, width)
         contrast = objectives.infonce(scores, labels, mask, temperature=1.0)
         asked = probe(output.hidden_states[-1]).squeeze(-1)
-        return contrast + warmup["overlap"] * _overlap(asked, inputs, tokenizer)
+        total: Tensor = contrast + warmup["overlap"] * _overlap(asked, inputs, tokenizer)
+        return total
 
     return student, loss
 
@@ -143,6 +148,7 @@ def _splade(model: nn.Module, tokenizer: Any, pairs: _Pairs, warmup: Mapping[str
         passages = encoder.vectors(own, warmup["passage_length"])
         labels, mask = torch.eye(count), torch.ones(count, count, dtype=torch.bool)
         contrast = objectives.infonce(queries @ passages.T, labels, mask, temperature=1.0)
-        return contrast + warmup["flops"] * (flops(queries) + flops(passages))
+        total: Tensor = contrast + warmup["flops"] * (flops(queries) + flops(passages))
+        return total
 
     return encoder, loss

@@ -34,9 +34,18 @@ def fetch(source: Mapping[str, Any], out: Path, made: Made) -> None:
         shutil.copyfile(path, out / path.name)
     if source.get("lower_case"):
         _force_lower_case(out)
+    _convert_tokenizer(out)
     commit = folder.name if "hub" in source else ""
     version = Made("checkpoint", str(source.get("hub") or folder), {"commit": commit})
     (out / SIDECAR).write_text(made.reading(version).dumps() + "\n", encoding="utf-8")
+
+
+def _convert_tokenizer(folder: Path) -> None:
+    """Leave `tokenizer.json` where there is only a vocabulary or a sentencepiece model."""
+    if not (folder / "tokenizer.json").exists():
+        from redistil.students.cat import load_tokenizer
+
+        load_tokenizer(folder).save_pretrained(folder)
 
 
 def _snapshot(source: Mapping[str, Any], out: Path) -> Path:

@@ -12,7 +12,9 @@ from redistil.tables import PASSAGES, QRELS, QUERIES
 
 @click.command()
 @click.argument("out", type=Out())
-@setting("--source", Json(), '{"hub": ID, "revision": R} or {"folder": PATH}; optional "lower_case".')
+@setting(
+    "--source", Json(), '{"hub": ID, "revision": R} or {"folder": PATH}; optional "lower_case".'
+)
 @making("backbones")
 def fetch(out: Path, source: dict[str, Any], made: Made) -> None:
     """Put a checkpoint with its tokenizer into the folder OUT."""
@@ -26,7 +28,9 @@ def fetch(out: Path, source: dict[str, Any], made: Made) -> None:
 @click.argument("queries", type=In(QUERIES))
 @click.argument("qrels", type=In(QRELS))
 @click.argument("out", type=Out())
-@setting("--family", click.Choice(["bert", "modernbert", "splade"]), "Kind of encoder and tokenizer.")
+@setting(
+    "--family", click.Choice(["bert", "modernbert", "splade"]), "Kind of encoder and tokenizer."
+)
 @setting("--vocabulary", click.IntRange(300), "Tokens.")
 @setting("--layers", click.IntRange(1), "Transformer layers.")
 @setting("--width", click.IntRange(8), "Dimensions of a hidden state.")

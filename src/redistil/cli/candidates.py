@@ -23,7 +23,13 @@ drop_identical = setting(
 @device
 @making("candidates")
 def encode(
-    checkpoint: Path, tokens: Path, out: Path, passage_length: int, threads: int, device: str, made: Made
+    checkpoint: Path,
+    tokens: Path,
+    out: Path,
+    passage_length: int,
+    threads: int,
+    device: str,
+    made: Made,
 ) -> None:
     """Encode the passages of a token file as sparse SPLADE vectors."""
     from redistil.cli.runtime import quiet
@@ -33,7 +39,12 @@ def encode(
     from redistil.scoring import device_of
 
     splade.encode(
-        checkpoint.parent, tokens, out, made, passage_length=passage_length, device=device_of(device)
+        checkpoint.parent,
+        tokens,
+        out,
+        made,
+        passage_length=passage_length,
+        device=device_of(device),
     )
 
 

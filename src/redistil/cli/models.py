@@ -57,5 +57,12 @@ def train(
 
     out.mkdir(parents=True, exist_ok=True)
     models.train(
-        recipe, backbone.parent, (queries, passages), negatives, teacher, out, made, device_of(device)
+        recipe,
+        backbone.parent,
+        (queries, passages),
+        negatives,
+        teacher,
+        out,
+        made,
+        device_of(device),
     )

@@ -13,6 +13,7 @@ def quiet(threads: int) -> None:
 
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads such memory
+    # nothing here reads memory it has not written, so there is nothing to fill
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()

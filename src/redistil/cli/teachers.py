@@ -16,7 +16,9 @@ precision = setting("--precision", click.Choice(["float32", "bfloat16"]), "Of th
 @click.argument("queries", type=Source())
 @click.argument("passages", type=Source())
 @click.argument("out", type=Out())
-@click.option("--over", type=Source(), multiple=True, required=True, help="Triples or lists; repeatable.")
+@click.option(
+    "--over", type=Source(), multiple=True, required=True, help="Triples or lists; repeatable."
+)
 @precision
 @threads
 @device

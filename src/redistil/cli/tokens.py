@@ -1,5 +1,6 @@
 """Commands of the stage tokens."""
 
+import os
 from pathlib import Path
 
 import click
@@ -7,7 +8,7 @@ import click
 from redistil.cli.options import Out, Source, making, setting, threads
 from redistil.errors import BadTable
 from redistil.lineage import Made
-from redistil.tables import PASSAGES, QUERIES
+from redistil.tables import PASSAGES, QUERIES, Table
 
 
 @click.command()
@@ -22,15 +23,14 @@ def tokenize(
 ) -> None:
     """Write the token ids of TEXTS (queries or passages) under the tokenizer of CHECKPOINT."""
     table = _table_of(texts)
-    from redistil.cli.runtime import quiet
-
-    quiet(threads)
+    os.environ["RAYON_NUM_THREADS"] = str(threads)
     from redistil import tokens
 
-    tokens.tokenize(checkpoint.parent if checkpoint.is_file() else checkpoint, table, texts, out, made, longest)
+    folder = checkpoint.parent if checkpoint.is_file() else checkpoint
+    tokens.tokenize(folder, table, texts, out, made, longest)
 
 
-def _table_of(texts: Path) -> "type[PASSAGES] | type[QUERIES]":  # type: ignore[valid-type]
+def _table_of(texts: Path) -> Table:
     for table in (QUERIES, PASSAGES):
         try:
             table.expect(texts)
