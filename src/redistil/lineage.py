@@ -214,8 +214,11 @@ def code(stage: str) -> str:
     while todo:
         module = todo.pop()
         for file in _files(module):
-            if file not in found:
-                tree = ast.parse((_PACKAGE / file).read_text(encoding="utf-8"))
+            if file in found:
+                continue
+            found[file] = (_PACKAGE / file).read_text(encoding="utf-8")
+            if file.endswith(".py"):
+                tree = ast.parse(found[file])
                 found[file] = ast.unparse(_without_docstrings(tree))
                 todo += _imports(tree)
     if not found:
@@ -224,10 +227,11 @@ def code(stage: str) -> str:
 
 
 def _files(module: str) -> list[str]:
-    """Return the files of a module, relative to the package; a package means all its modules."""
+    """Return the files of a module, relative to the package; a package means all it holds."""
     below = Path(*module.split(".")[1:])
     if (_PACKAGE / below).is_dir() and below != Path():
-        return sorted(str(p.relative_to(_PACKAGE)) for p in (_PACKAGE / below).glob("*.py"))
+        held = [*(_PACKAGE / below).glob("*.py"), *(_PACKAGE / below).glob("*.j2")]
+        return sorted(str(path.relative_to(_PACKAGE)) for path in held)
     file = below.with_suffix(".py") if below != Path() else Path("__init__.py")
     return [str(file)] if (_PACKAGE / file).exists() else []
 

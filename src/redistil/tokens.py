@@ -1,4 +1,4 @@
-"""Token ids of a collection under one tokenizer: made once, read by every training and re-ranking."""
+"""Token ids of a collection under one tokenizer: made once, read by all who train or re-rank."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,5 +1,6 @@
 """Tokenizers trained on a corpus, each of the kind that its family uses."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +16,7 @@ from tokenizers import (
 from transformers import PreTrainedTokenizerFast
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+PRIVATE = 0xF0000  # where Unicode has room for letters of one's own
 LONGEST = 512  # tokens; what the position embeddings of a built encoder reach
 
 
@@ -42,16 +44,42 @@ def vocabulary(family: str, texts: Iterable[str], size: int) -> Any:
 
 
 def _word_pieces(texts: Iterable[str], size: int) -> Tokenizer:
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    tokenizer.train_from_iterator(
-        texts,
-        trainers.WordPieceTrainer(
+    """Return BERT's kind of tokenizer, learned as its trainer would.
+
+    That trainer numbers the pieces inside a word ("##x") in the order of a hash map, so that no
+    two of its vocabularies agree. The one for byte pairs sorts its alphabet: here it is given each
+    letter inside a word as a letter of its own, and learns the same merges every time.
+    """
+    normalizer = normalizers.BertNormalizer(lowercase=True)
+    splitter = pre_tokenizers.BertPreTokenizer()
+    words: Counter[str] = Counter()
+    for text in texts:
+        words.update(word for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
+    letters = sorted({letter for word in words for letter in word})
+    inside = {letter: chr(PRIVATE + i) for i, letter in enumerate(letters)}
+    outside = {private: letter for letter, private in inside.items()}
+
+    learner = Tokenizer(models.BPE())
+    learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    marked = (
+        f"{word[0]}{''.join(inside[letter] for letter in word[1:])} " * count
+        for word, count in sorted(words.items())
+    )
+    learner.train_from_iterator(
+        marked,
+        trainers.BpeTrainer(
             vocab_size=size, special_tokens=list(SPECIAL), show_progress=False, min_frequency=2
         ),
     )
+    pieces = {}
+    for token, place in learner.get_vocab().items():
+        plain = "".join(outside.get(letter, letter) for letter in token)
+        pieces[f"##{plain}" if token[0] in outside else plain] = place
+
+    tokenizer = Tokenizer(models.WordPiece(pieces, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = splitter
+    tokenizer.decoder = decoders.WordPiece()
     return tokenizer
 
 

@@ -1,0 +1,239 @@
+"""Checkpoints: built to the byte, of their family's own form, and fetched without pickles."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from click.testing import CliRunner
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
+
+from redistil import backbones, lineage
+from redistil.backbones.networks import network
+from redistil.backbones.vocabularies import SPECIAL, vocabulary
+from redistil.cli import cli
+from redistil.errors import BadSource
+from redistil.students.cat import pair_template
+from redistil.tables import PASSAGES, QRELS, QUERIES
+from tests.unit import tiny
+
+FAMILIES = ["bert", "modernbert", "splade"]
+SHAPE = {"layers": 1, "width": 16, "heads": 2}
+WARMUP = {
+    "steps": 3,
+    "queries": 4,
+    "negatives": 2,
+    "learning_rate": 1e-3,
+    "overlap": 1.0,
+    "flops": 1e-3,
+    "query_length": 8,
+    "passage_length": 12,
+    "seed": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpus")
+    passages, queries = tiny.texts(20, "d", 9), tiny.texts(8, "q", 4)
+    rows = {
+        PASSAGES: (list(passages), list(passages.values())),
+        QUERIES: (list(queries), list(queries.values())),
+        QRELS: (list(queries), [f"d{i}" for i in range(8)], [1] * 8),
+    }
+    paths = []
+    for table, columns in rows.items():
+        paths.append(folder / f"{table.name}.parquet")
+        table.write(
+            table.rows(dict(zip(table.schema.names, columns, strict=True))), paths[-1], tiny.MADE
+        )
+    return tuple(paths)
+
+
+def build(corpus, out, family, **warmup):
+    how = {"vocabulary_size": 300, "shape": SHAPE, "warmup": WARMUP | warmup}
+    backbones.build(corpus, out, tiny.MADE, family=family, **how)
+    return out
+
+
+def files_of(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+# --- built ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_checkpoint_is_built_to_the_same_bytes(corpus, tmp_path, family):
+    once, again = (build(corpus, tmp_path / name, family) for name in "ab")
+    assert files_of(once) == files_of(again)
+    assert {"model.safetensors", "config.json", "tokenizer.json", "made.json"} <= set(
+        files_of(once)
+    )
+    assert "checkpoint.safetensors" not in files_of(once)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_seed_and_a_step_change_the_weights(corpus, tmp_path, family):
+    variants = [{}, {"seed": 2}, {"steps": 2}, {"steps": 0}]
+    built = [build(corpus, tmp_path / str(i), family, **v) for i, v in enumerate(variants)]
+    assert len({files_of(folder)["model.safetensors"] for folder in built}) == len(built)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_built_folder_loads_like_any_checkpoint(corpus, tmp_path, family):
+    folder = build(corpus, tmp_path / "b", family)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    auto = AutoModelForMaskedLM if family == "splade" else AutoModel
+    model, report = auto.from_pretrained(folder, output_loading_info=True)
+    assert not report["missing_keys"] and not report["unexpected_keys"]
+    model.eval()
+    inputs = tokenizer(["sparse rank", "dense"], return_tensors="pt", padding=True)
+    with torch.inference_mode():
+        together = model(**inputs)[0][1, 1]
+        alone = model(**tokenizer(["dense"], return_tensors="pt"))[0][0, 1]
+    assert together == pytest.approx(alone, abs=1e-4), "padding changes nothing"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_tokenizer_joins_a_pair_in_its_own_form(family):
+    tokenizer = vocabulary(family, tiny.WORDS * 3, 300)
+    cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
+    template = pair_template(tokenizer)
+    assert (template.before, template.between, template.after) == ((cls,), (sep,), (sep,))
+    if family == "modernbert":
+        assert template.types is None
+    else:
+        assert template.types == ((0,), 0, (0,), 1, (1,))
+    query, passage = "sparse rank query", "dense tensor"
+    ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in (query, passage)]
+    assert template.join(*ids).tolist() == tokenizer(query, passage)["input_ids"]
+    assert template.special == 3
+
+
+def test_word_pieces_are_lower_cased_and_byte_pairs_are_not():
+    texts = ["Rank the Tensor", "rank the tensor"] * 5
+    pieces, pairs = vocabulary("bert", texts, 300), vocabulary("modernbert", texts, 400)
+    assert pieces("RANK")["input_ids"] == pieces("rank")["input_ids"]
+    assert pairs("Rank")["input_ids"] != pairs("rank")["input_ids"]
+    assert pairs.decode(pairs("Été \N{SNOWMAN}")["input_ids"], skip_special_tokens=True) == "Été ☃"
+    for tokenizer, most in ((pieces, 300), (pairs, 400)):
+        assert len(tokenizer) <= most
+        assert tokenizer.convert_tokens_to_ids(list(SPECIAL)) == [0, 1, 2, 3, 4]
+
+
+def test_a_splade_starts_as_a_bag_of_its_own_words():
+    torch.manual_seed(1)
+    tokenizer = vocabulary("splade", tiny.WORDS * 3, 300)
+    model = network("splade", tokenizer, layers=1, width=128, heads=2).eval()
+    ids = tokenizer("tensor rank", return_tensors="pt")
+    with torch.inference_mode():
+        weights = torch.relu(model(**ids).logits[0]).amax(0)
+    own = set(tokenizer("tensor rank", add_special_tokens=False)["input_ids"])
+    assert own <= set(weights.topk(len(own) + 2).indices.tolist())
+
+
+def test_the_command_builds(corpus, tmp_path):
+    words = ["build", *map(str, corpus), str(tmp_path / "b"), "--family", "bert", "--vocabulary"]
+    words += ["300", *"--layers 1 --width 16 --heads 2 --name tiny".split()]
+    result = CliRunner().invoke(cli, [*words, "--warmup", json.dumps(WARMUP)])
+    assert result.exit_code == 0, result.output
+    direct = files_of(build(corpus, tmp_path / "direct", "bert"))
+    assert files_of(tmp_path / "b")["model.safetensors"] == direct["model.safetensors"]
+    assert lineage.of(tmp_path / "b").who == "build tiny"
+
+
+# --- fetched ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def local(tmp_path):
+    """A checkpoint that lies on the disk, with a pickle beside its weights."""
+    folder = tiny.checkpoint(tmp_path / "local")
+    (folder / "pytorch_model.bin").write_bytes(b"\x80\x04.")
+    return folder
+
+
+def fetch(folder, out, **more):
+    backbones.fetch({"folder": str(folder)} | more, out, lineage.Made("fetch", "it"))
+    return out
+
+
+def test_a_local_folder_is_taken_without_its_pickles(local, tmp_path):
+    out = fetch(local, tmp_path / "out")
+    kept = files_of(out)
+    assert set(kept) == set(files_of(local)) - {"pytorch_model.bin"}
+    assert kept["model.safetensors"] == files_of(local)["model.safetensors"]
+    assert lineage.of(out).who == "fetch it"
+    assert AutoTokenizer.from_pretrained(out)("rank")["input_ids"]
+
+
+@pytest.mark.parametrize("lost", ["model.safetensors", ""])
+def test_a_folder_without_safetensors_is_refused(local, tmp_path, lost):
+    if lost:
+        (local / lost).unlink()
+        wanted = "has no .*safetensors weights .pickled ones are never loaded"
+    else:
+        shutil.rmtree(local)
+        wanted = "local is not a folder"
+    with pytest.raises(BadSource, match=wanted) as caught:
+        fetch(local, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def cased(folder, normalizer):
+    """A tokenizer that keeps capitals: what MiniLM's configuration forgets to forbid."""
+    words = {word: i for i, word in enumerate([*SPECIAL, "rank", "tensor"])}
+    tokenizer = Tokenizer(models.WordPiece(words, unk_token="[UNK]"))
+    if normalizer is not None:
+        tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "vocab.txt").write_text("\n".join(words) + "\n")
+    special = {f"{token.strip('[]').lower()}_token": token for token in SPECIAL}
+    said = {"tokenizer_class": "BertTokenizer", "do_lower_case": False} | special
+    (folder / "tokenizer_config.json").write_text(json.dumps(said))
+
+
+NORMALIZERS = {
+    "BERT's": normalizers.BertNormalizer(lowercase=False),
+    "another": normalizers.NFC(),
+    "none": None,
+    "no tokenizer.json": "only a vocabulary",
+}
+
+
+@pytest.mark.parametrize("normalizer", NORMALIZERS.values(), ids=NORMALIZERS.keys())
+def test_lower_case_is_forced_on_a_tokenizer_that_forgets_it(local, tmp_path, normalizer):
+    alone = isinstance(normalizer, str)
+    cased(local, normalizers.BertNormalizer(lowercase=False) if alone else normalizer)
+    if alone:
+        (local / "tokenizer.json").unlink()
+    before = AutoTokenizer.from_pretrained(fetch(local, tmp_path / "as-is"))
+    assert before("Rank TENSOR")["input_ids"] == [2, 1, 1, 3]
+    after = AutoTokenizer.from_pretrained(fetch(local, tmp_path / "forced", lower_case=True))
+    assert after("Rank TENSOR")["input_ids"] == [2, 5, 6, 3]
+    assert after("Rank", "TENSOR")["input_ids"] == [2, 5, 3, 6, 3]
+
+
+def test_a_hub_out_of_reach_says_how_to_place_the_files_by_hand(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    source = {"hub": "nobody/nothing-here", "revision": "main"}
+    with pytest.raises(BadSource) as caught:
+        backbones.fetch(source, tmp_path / "mini", lineage.Made("fetch", "mini"))
+    said = str(caught.value)
+    assert said.startswith("nobody/nothing-here at main cannot be reached (") and "\n" not in said
+    assert "`{folder: path}` in place of `hub` under backbones.mini in params.yaml" in said
+    assert not (tmp_path / "mini").exists()
+
+
+def test_the_command_fetches_a_folder(local, tmp_path):
+    words = ["fetch", str(tmp_path / "out"), "--source", json.dumps({"folder": str(local)})]
+    result = CliRunner().invoke(cli, [*words, "--name", "local"])
+    assert result.exit_code == 0, result.output
+    assert lineage.of(tmp_path / "out").settings == {"source": {"folder": str(local)}}
