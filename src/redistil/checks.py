@@ -127,6 +127,9 @@ def _check_grid(config: Config) -> None:
                 raise BadSettings(f"groups.{group}: {name!r} is not in grid.datasets{close}")
     for name, loss in config["losses"].items():
         _check_options(f"losses.{name}", loss)
+    for name, entry in config["backbones"].items():
+        if "build" in entry:
+            _check_build(f"backbones.{name}.build", entry["build"])
     _check_teachers(config)
     _check_depths(config)
     _check_lengths(config)
@@ -141,6 +144,16 @@ def _check_options(path: str, loss: Config) -> None:
     for option in sorted(given - wanted):
         takes = ", ".join(sorted(wanted)) or "no option"
         raise BadSettings(f"{path}.{option}: {loss['objective']} takes {takes}")
+
+
+def _check_build(path: str, build: Config) -> None:
+    weight = "flops" if build["family"] == "splade" else "overlap"
+    if weight not in build["warmup"]:
+        raise BadSettings(f"{path}.warmup: the warm-up of {build['family']} needs `{weight}`")
+    if build["width"] % build["heads"]:
+        raise BadSettings(
+            f"{path}.width: {build['width']} is no multiple of {build['heads']} heads"
+        )
 
 
 def _check_teachers(config: Config) -> None:

@@ -123,6 +123,18 @@ def test_the_same_is_drawn_for_triples_and_lists(tmp_path):
     assert found == set(TRIPLES.read(triples)["negative_id"].to_pylist())
 
 
+def test_at_most_so_many_queries_are_drawn_for_and_the_same_ones_however_many(tmp_path):
+    names = [f"q{i}" for i in range(20)]
+    qrels, run = qrels_of(*[(q, "d0", 1) for q in names]), run_of(names)
+    chosen = {}
+    for most in (5, 9, 30, None):
+        out, counts = mined(tmp_path, run, qrels, "lists", at_most=most)
+        chosen[most] = set(LISTS.read(out)["query_id"].to_pylist())
+        assert counts["queries"] == len(chosen[most]) == min(most or 20, 20)
+    assert chosen[5] < chosen[9] < chosen[30] == chosen[None]
+    assert chosen[5] != set(sorted(names)[:5]), "chosen by a hash, not by name"
+
+
 @pytest.mark.parametrize("kind", ["triples", "lists"])
 def test_a_run_of_other_queries_is_refused(tmp_path, kind):
     with pytest.raises(BadTable, match="are both of one dataset"):

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from redistil import objectives
+from redistil.backbones.lexicon import Lexicon
 from redistil.backbones.networks import network
 from redistil.backbones.vocabularies import vocabulary
 from redistil.batches import step_rows
@@ -92,48 +94,63 @@ Warmup = tuple[nn.Module, Callable[[int], Tensor]]
 
 
 def _cross_encoder(model: Any, tokenizer: Any, pairs: _Pairs, warmup: Mapping[str, Any]) -> Warmup:
-    """InfoNCE over each query's passage and random ones: what matching is, nothing of ranking.
+    """What matching is: the query's own passage against lexically near ones and a random one.
 
-    That signal alone, one bit a pair, takes thousands of steps to be heard. So every token is also
-    asked whether it occurs on the other side, through a probe that is thrown away afterwards.
+    One bit a pair takes thousands of steps to be heard by a fresh encoder. So the logit also learns
+    BM25's margins, and every token is asked, through a probe that is thrown away afterwards,
+    whether it occurs on the other side and what that is worth. docs/departures.md has the figures.
     """
     query, passage = warmup["query_length"], warmup["passage_length"]
     lengths = {"query_length": query, "passage_length": passage, "pair_length": query + passage + 4}
     student = Cat(model, tokenizer, lengths)
-    probe = nn.Linear(model.config.hidden_size, 1)
+    probe = nn.Linear(model.config.hidden_size, 2)
     student.add_module("probe", probe)
+    bm25 = warmup["bm25"]
+    cut = [tokens[:passage] for tokens in pairs.passages]
+    lexicon = Lexicon.of(cut, len(tokenizer), bm25["k1"], bm25["b"])
+    near = lexicon.neighbours([t[:query] for t in pairs.queries], cut, bm25["depth"])
     seed, count, width = warmup["seed"], warmup["queries"], warmup["negatives"] + 1
 
     def loss(step: int) -> Tensor:
         rows = step_rows(len(pairs.queries), count, seed, step)
-        rng = generator(seed, "random negatives", step)
+        rng = generator(seed, "warm-up negatives", step)
         chosen = rng.integers(len(pairs.passages), size=(count, width))
-        chosen[:, 0] = [pairs.positives[row] for row in rows]
+        for place, row in enumerate(rows):
+            some = rng.permutation(near[row])[: width - 2]
+            chosen[place, : len(some) + 1] = [pairs.positives[row], *some]
         queries = [pairs.queries[row] for row in rows for _ in range(width)]
         inputs = student.inputs(queries, [pairs.passages[i] for i in chosen.flat])
         output = model(**inputs, output_hidden_states=True)
         labels = torch.zeros(count, width)
         labels[:, 0] = 1
-        # a random passage may be the query's own: it is then no negative
+        # a passage drawn may be the query's own: it is then no negative
         mask = torch.from_numpy(chosen != chosen[:, :1]) | (labels > 0)
         scores = output.logits.view(count, width)
         contrast = objectives.infonce(scores, labels, mask, temperature=1.0)
-        asked = probe(output.hidden_states[-1]).squeeze(-1)
-        total: Tensor = contrast + warmup["overlap"] * _overlap(asked, inputs, tokenizer)
+        shared, worth, words = _matches(inputs["input_ids"], tokenizer, lexicon)
+        asked, worth = probe(output.hidden_states[-1]), worth / bm25["scale"]
+        tokens = F.binary_cross_entropy_with_logits(asked[..., 0][words], shared[words])
+        tokens = tokens + F.mse_loss(asked[..., 1][words], worth[words])
+        margins = objectives.margin_mse(scores, worth.sum(1).view(count, width), mask)
+        total: Tensor = contrast + bm25["margins"] * margins + bm25["tokens"] * tokens
         return total
 
     return student, loss
 
 
-def _overlap(asked: Tensor, inputs: Mapping[str, Tensor], tokenizer: Any) -> Tensor:
-    """Return the cross-entropy of "does this token occur on the other side?", mean over words."""
-    ids = inputs["input_ids"]
+def _matches(ids: Tensor, tokenizer: Any, lexicon: Lexicon) -> tuple[Tensor, Tensor, Tensor]:
+    """Return, for tokens [N, L] of pairs: is it on the other side, what is it worth, is it a word.
+
+    Only query tokens are worth anything: their sum is the pair's BM25.
+    """
     separators = ids == tokenizer.sep_token_id
     side = separators.cumsum(1) - separators.long()  # 0 for the query, 1 for the passage
-    across = side[:, :, None] != side[:, None, :]
-    shared = ((ids[:, :, None] == ids[:, None, :]) & across).any(2)
     words = ~torch.isin(ids, torch.tensor(tokenizer.all_special_ids))
-    return nn.functional.binary_cross_entropy_with_logits(asked[words], shared[words].float())
+    across = side[:, :, None] != side[:, None, :]
+    counts = ((ids[:, :, None] == ids[:, None, :]) & across).sum(2).float() * words
+    lengths = (words & (side == 1)).sum(1, keepdim=True)
+    worth = lexicon.worth(ids, counts, lengths) * (words & (side == 0))
+    return (counts > 0).float(), worth, words
 
 
 def _splade(model: nn.Module, tokenizer: Any, pairs: _Pairs, warmup: Mapping[str, Any]) -> Warmup:

@@ -1,0 +1,101 @@
+"""What is written down twice is equal, and what is mentioned exists."""
+
+import inspect
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from redistil import objectives, study
+from redistil.cli import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md", "results/README.md"]
+PAGES += ["docs/protocol.md", "docs/tables.md", "docs/departures.md"]
+every_page = pytest.mark.parametrize("page", PAGES)
+
+
+def read(path):
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def load(path):
+    return yaml.safe_load(read(path))
+
+
+def test_objectives_are_one_list_wherever_they_are_named():
+    schema = load("workflow/schemas/params.schema.yaml")
+    losses = schema["properties"]["losses"]["additionalProperties"]["properties"]
+    used = {loss["objective"] for loss in load("params.yaml")["losses"].values()}
+    assert set(losses["objective"]["enum"]) == objectives.OBJECTIVES.keys() == used
+    assert losses.keys() - {"objective", "reads"} == set().union(*study.OPTIONS.values())
+
+
+def test_what_the_plan_knows_of_objectives_is_what_they_are():
+    assert study.DISTILLED == objectives.DISTILLED
+    assert study.LABELLED == objectives.LABELLED
+    for name, objective in objectives.OBJECTIVES.items():
+        takes = {p.name for p in inspect.signature(objective).parameters.values() if p.kind == 3}
+        assert study.OPTIONS.get(name, set()) == takes, name
+
+
+def test_conda_users_get_the_same_versions():
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+    listed = load("environment.yml")["dependencies"]
+    (pinned,) = [entry["pip"] for entry in listed if isinstance(entry, dict)]
+    assert sorted(set(pinned) - {"--editable ."}) == sorted(wanted)
+    assert all("==" in requirement for requirement in wanted)
+    (python,) = [entry for entry in listed if str(entry).startswith("python=")]
+    low, high = re.findall(r"3\.(\d+)", project["requires-python"])
+    assert int(low) <= int(python.removeprefix("python=3.")) < int(high)
+
+
+def test_the_lock_holds_every_direct_version():
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    locked = set(re.split(r"[\s;\\]+", read("requirements.lock").lower().replace("_", "-")))
+    for requirement in project["dependencies"] + project["optional-dependencies"]["dev"]:
+        assert requirement.lower().replace("_", "-") in locked, requirement
+
+
+def code_of(page):
+    """What a page sets as code: fenced blocks, and words between backticks."""
+    prose, *blocks = re.split(r"^```.*?\n(.*?)^```", read(page), flags=re.M | re.S)
+    prose += "".join(blocks[1::2])
+    return "\n".join([*blocks[::2], *re.findall(r"`([^`\n]+)`", prose)])
+
+
+@every_page
+def test_every_command_that_a_page_mentions_exists(page):
+    code = code_of(page)
+    rules = set(re.findall(r"^rule (\w+):", "".join(map(read, rule_files())), re.M))
+    for name in re.findall(r"^(?:\$ )?redistil +([\w-]+)", code, re.M):
+        assert name in COMMANDS or name.startswith("-") or name.isupper(), f"redistil {name}"
+    for name in re.findall(r"^(?:\$ )?snakemake +([a-z]\w*)", code, re.M):
+        assert name in rules, f"snakemake {name}"
+    for name in re.findall(r"^(?:\$ )?make +([a-z]\w*)", code, re.M):
+        assert re.search(rf"^{name}:", read("Makefile"), re.M), f"make {name}"
+
+
+def rule_files():
+    return ["Snakefile", *(str(p.relative_to(ROOT)) for p in (ROOT / "workflow").rglob("*.smk"))]
+
+
+@every_page
+def test_every_link_of_a_page_leads_to_a_file(page):
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", read(page)):
+        assert ((ROOT / page).parent / target).exists(), f"{page} links to {target}"
+    for path in re.findall(r"^(?:src|tests|docs|studies|workflow)/[\w./-]*$", code_of(page), re.M):
+        assert (ROOT / path).exists(), f"{page} mentions {path}"
+
+
+@every_page
+def test_every_study_and_setting_that_a_page_mentions_exists(page):
+    for name in re.findall(r"study=([\w.-]+)", code_of(page)):
+        assert (ROOT / f"studies/{name}.yaml").exists(), name
+    for path in re.findall(r"-S ([\w.-]+)=", code_of(page)):
+        value = load("params.yaml")
+        for key in path.split("."):
+            value = value[key]

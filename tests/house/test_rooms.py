@@ -1,0 +1,120 @@
+"""One noun for a stage, one verb for a rule: from any file one guesses the others."""
+
+import ast
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from redistil.cli import COMMANDS, cli
+from redistil.tables import TABLES
+
+ROOT = Path(__file__).parents[2]
+SRC = ROOT / "src" / "redistil"
+RULES = {path.stem: path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk"))}
+STAGES = sorted(RULES.keys() - {"common"})
+WITHOUT_CODE = {"download", "recipe", "resolve"}  # copy what they are given
+SHELL = re.compile(r'shell:\n((?:\s+".*"\n)+)')
+
+
+def rules():
+    """Return the text of every rule, by its name."""
+    head = re.compile(r"^(?:use )?rule (?:\w+ as )?(\w+)(?: with)?:$", re.M)
+    parts = [head.split(text) for text in RULES.values()]
+    return {n: body for p in parts for n, body in zip(p[1::2], p[2::2], strict=True)}
+
+
+def shells():
+    """Return the command line of every rule that has one."""
+    lines = {name: SHELL.search(body) for name, body in rules().items()}
+    joined = {n: "".join(re.findall(r'"(.*)"', found[1])) for n, found in lines.items() if found}
+    assert len(joined) == sum(text.count("shell:") for text in RULES.values())
+    return joined
+
+
+def docs(name):
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_has_its_rules_module_commands_test_and_line(stage):
+    assert (SRC / f"{stage}.py").exists() or (SRC / stage / "__init__.py").exists()
+    assert (SRC / "cli" / f"{stage}.py").exists()
+    assert (ROOT / f"tests/unit/test_{stage}.py").exists()
+    assert re.search(rf"^.*\b{stage}\b", docs("tables.md"), re.M)
+    assert stage in COMMANDS.values()
+    assert stage == "downloads" or f"\nrule {stage}:" in RULES[stage], "no target of its name"
+
+
+def test_the_stages_are_those_of_the_commands():
+    assert set(STAGES) == set(COMMANDS.values())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_has_help_and_a_rule(name):
+    command = cli.get_command(click.Context(cli), name)
+    assert command.name == name and command.get_short_help_str()
+    assert any(shell.split()[1] == name for shell in shells().values())
+
+
+def test_a_rule_is_one_command_of_ours_with_a_log():
+    for rule, shell in shells().items():
+        verb = shell.split()[1]
+        assert re.match(r"redistil [a-z0-9-]+ ", shell) and shell.endswith(" 2> {log}"), rule
+        assert len(re.findall(r"\bredistil\b", shell)) == 1 and not re.search(r"[;&|]", shell), rule
+        assert rule == verb.replace("-", "_") or rule == "rerank_teacher", rule
+        assert '"""' in rules()[rule] and "log:" in rules()[rule], rule
+    for text in RULES.values():
+        assert not re.search(r"^\s+(run|script|notebook|wrapper):", text, re.M)
+
+
+def test_a_rule_is_remade_by_the_code_of_its_own_stage():
+    for rule, shell in shells().items():
+        named = re.findall(r"code=code\(\"(\w+)\"\)", rules()[rule])
+        wanted = [] if rule in WITHOUT_CODE else [COMMANDS[shell.split()[1]]]
+        assert named == wanted, rule
+
+
+def test_every_table_and_column_is_described():
+    text = docs("tables.md")
+    for name, table in TABLES.items():
+        section = re.split(r"^#{2,3} ", text, flags=re.M)
+        (found,) = [part for part in section if part.startswith(f"{name}\n")]
+        rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", found, re.M))
+        assert list(rows) == table.schema.names, name
+        for field in table.schema:
+            kind = re.sub("element: |large_", "", str(field.type))
+            kind = re.sub(r"\bdouble\b", "float64", re.sub(r"\bfloat\b", "float32", kind))
+            assert rows[field.name] == kind, f"{name}.{field.name}"
+        assert f"Key: {', '.join(f'`{column}`' for column in table.key)}." in found, name
+
+
+def test_every_file_that_a_rule_makes_is_described():
+    for rule, body in rules().items():
+        output = re.search(r"\n    output:\n((?:        .*\n)+)", body)
+        made = re.findall(r'"((?:data|results|\{RESULTS\})/[^"]+)"', output[1] if output else "")
+        for path in made:
+            path = re.sub(r"\{(\{\w+\})\}", r"\1", path.replace("{RESULTS}", "results/{study}"))
+            assert f"`{path}`" in docs("tables.md"), f"{rule} makes {path}"
+
+
+FORBIDDEN = {"utils", "helpers", "misc", "scripts", "util", "helper", "common"}
+
+
+def test_no_drawer_and_no_room_too_large():
+    for path in [*SRC.rglob("*.py"), *(ROOT / "workflow").rglob("*.smk")]:
+        assert path.stem not in FORBIDDEN or path.suffix == ".smk", path
+        assert len(path.read_text().splitlines()) <= 400, path
+
+
+def test_nothing_is_unpickled_and_no_code_is_fetched():
+    for path in SRC.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            said = ast.unparse(node) if isinstance(node, (ast.Call, ast.keyword)) else ""
+            assert not re.match(r"(torch|pickle|joblib|dill)\.loads?\(", said), path
+            assert said != "trust_remote_code=True", path
+            assert "allow_pickle=True" != said, path
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                names = [alias.name for alias in node.names] + [getattr(node, "module", "")]
+                assert not {"pickle", "joblib", "dill", "shelve"} & set(names), path
