@@ -147,9 +147,9 @@ def _check_options(path: str, loss: Config) -> None:
 
 
 def _check_build(path: str, build: Config) -> None:
-    weight = "flops" if build["family"] == "splade" else "overlap"
-    if weight not in build["warmup"]:
-        raise BadSettings(f"{path}.warmup: the warm-up of {build['family']} needs `{weight}`")
+    wanted = "flops" if build["family"] == "splade" else "bm25"
+    if wanted not in build["warmup"]:
+        raise BadSettings(f"{path}.warmup: the warm-up of {build['family']} needs `{wanted}`")
     if build["width"] % build["heads"]:
         raise BadSettings(
             f"{path}.width: {build['width']} is no multiple of {build['heads']} heads"

@@ -95,7 +95,7 @@ def average(members: Sequence[Path], out: Path, made: Made) -> list[str]:
 
 def _correlation(left: Floats, right: Floats) -> float:
     """Return Pearson's r; 0 where one side does not vary."""
-    if not (left.std() and right.std()):
+    if not (np.ptp(left) and np.ptp(right)):
         return 0.0
     return float(np.corrcoef(left, right)[0, 1])
 

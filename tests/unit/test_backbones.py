@@ -1,8 +1,10 @@
 """Checkpoints: built to the byte, of their family's own form, and fetched without pickles."""
 
 import json
+import math
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -10,6 +12,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
 
 from redistil import backbones, lineage
+from redistil.backbones.lexicon import Lexicon
 from redistil.backbones.networks import network
 from redistil.backbones.vocabularies import SPECIAL, vocabulary
 from redistil.cli import cli
@@ -25,7 +28,7 @@ WARMUP = {
     "queries": 4,
     "negatives": 2,
     "learning_rate": 1e-3,
-    "overlap": 1.0,
+    "bm25": {"k1": 1.2, "b": 0.75, "depth": 5, "scale": 4.0, "margins": 1.0, "tokens": 1.0},
     "flops": 1e-3,
     "query_length": 8,
     "passage_length": 12,
@@ -131,6 +134,25 @@ def test_a_splade_starts_as_a_bag_of_its_own_words():
         weights = torch.relu(model(**ids).logits[0]).amax(0)
     own = set(tokenizer("tensor rank", add_special_tokens=False)["input_ids"])
     assert own <= set(weights.topk(len(own) + 2).indices.tolist())
+
+
+def test_a_lexicons_neighbours_are_the_best_by_bm25_which_is_what_tokens_are_worth():
+    passages = [np.array(row) for row in ([1, 2, 2], [2, 3], [4, 4, 4, 4], [1, 5, 5], [6])]
+    query, k1, b = np.array([1, 2]), 1.2, 0.75
+    lexicon = Lexicon.of(passages, 8, k1, b)
+    idf = {1: math.log(1 + 3.5 / 2.5), 2: math.log(1 + 3.5 / 2.5)}  # each in two of five
+    norms = [k1 * (1 - b + b * len(row) / 2.6) for row in passages]
+    scores = [
+        sum(idf[t] * (row == t).sum() * (k1 + 1) / ((row == t).sum() + norm) for t in (1, 2))
+        for row, norm in zip(passages, norms, strict=True)
+    ]
+    counts = torch.tensor([[(row == t).sum() for t in (1, 2)] for row in passages])
+    lengths = torch.tensor([[len(row)] for row in passages])
+    worth = lexicon.worth(torch.tensor([[1, 2]] * 5), counts.float(), lengths)
+    assert worth.sum(1).tolist() == pytest.approx(scores, rel=1e-5)
+    found = lexicon.neighbours([query, np.array([7])], passages, 2)
+    assert found[0].tolist() == sorted(range(5), key=lambda row: -scores[row])[:2]
+    assert found[1].tolist() == []
 
 
 def test_the_command_builds(corpus, tmp_path):

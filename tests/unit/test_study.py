@@ -176,7 +176,7 @@ CONTRADICTIONS = {
     "losses bce margin": (1.0, "losses.bce.margin: bce takes no option"),
     "backbones tiny-splade build warmup": (
         {"steps": 1, "queries": 1, "negatives": 0, "learning_rate": 0.1, "seed": 1}
-        | {"query_length": 9, "passage_length": 9, "overlap": 1.0},
+        | {"query_length": 9, "passage_length": 9},
         "backbones.tiny-splade.build.warmup: the warm-up of splade needs `flops`",
     ),
     "backbones tiny-splade build heads": (3, "backbones.tiny-splade.build.width: "),
