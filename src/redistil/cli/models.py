@@ -5,7 +5,17 @@ from typing import Any
 
 import click
 
-from redistil.cli.options import Json, Out, Settings, Source, device, making, setting, threads
+from redistil.cli.options import (
+    Json,
+    Out,
+    Settings,
+    Source,
+    device,
+    making,
+    setting,
+    threads,
+    write_settings,
+)
 from redistil.lineage import Made
 
 
@@ -14,12 +24,7 @@ from redistil.lineage import Made
 @setting("--settings", Json(), "The settings of one training, as JSON.")
 def recipe(out: Path, settings: dict[str, Any]) -> None:
     """Write the resolved settings of one training as the YAML file OUT."""
-    import yaml
-
-    from redistil.tables import aside
-
-    with aside(out) as partial:
-        partial.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    write_settings(settings, out)
 
 
 @click.command()

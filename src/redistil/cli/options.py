@@ -7,7 +7,7 @@ No setting has a default here: numbers live in params.yaml and studies/.
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import click
 
 from redistil import lineage
 from redistil.errors import UserError
-from redistil.tables import Table
+from redistil.tables import Table, aside
 
 
 class Source(click.ParamType[Path]):
@@ -103,6 +103,14 @@ device = click.option(
     show_default=True,
     help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.",
 )
+
+
+def write_settings(settings: Mapping[str, Any], out: Path) -> None:
+    """Write settings as a YAML file, in the order given."""
+    import yaml
+
+    with aside(out) as partial:
+        partial.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
 
 
 def making(stage: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from redistil import lineage
-from redistil.cli.options import In, Json, Out, Source, making, setting
+from redistil.cli.options import In, Json, Out, Source, making, setting, write_settings
 from redistil.tables import CURVE, MEASURES
 
 
@@ -15,12 +15,7 @@ from redistil.tables import CURVE, MEASURES
 @setting("--settings", Json(), "The merged configuration, as JSON.")
 def resolve(out: Path, settings: dict[str, Any]) -> None:
     """Write the study as it was asked for, catalogues and grid, as the YAML file OUT."""
-    import yaml
-
-    from redistil.tables import aside
-
-    with aside(out) as partial:
-        partial.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    write_settings(settings, out)
 
 
 @click.command()
