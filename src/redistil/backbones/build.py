@@ -98,7 +98,7 @@ def _cross_encoder(model: Any, tokenizer: Any, pairs: _Pairs, warmup: Mapping[st
 
     One bit a pair takes thousands of steps to be heard by a fresh encoder. So the logit also learns
     BM25's margins, and every token is asked, through a probe that is thrown away afterwards,
-    whether it occurs on the other side and what that is worth. docs/protocol.md says what was tried.
+    whether it occurs on the other side and what that is worth (docs/protocol.md: what was tried).
     """
     query, passage = warmup["query_length"], warmup["passage_length"]
     lengths = {"query_length": query, "passage_length": passage, "pair_length": query + passage + 4}
