@@ -15,7 +15,7 @@ test: $(READY)	## all tests
 
 lint: $(READY)	## ruff, mypy, snakefmt, snakemake --lint
 	ruff check . && ruff format --check src tests && mypy
-	snakefmt --check --quiet Snakefile workflow
+	snakefmt --check Snakefile workflow
 	snakemake --lint
 
 setup: $(READY)
