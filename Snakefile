@@ -1,7 +1,7 @@
 # How should a re-ranker be taught? `snakemake` reproduces the study that params.yaml names.
 # One room: `snakemake corpora` (or backbones, tokens, ... report). What would run: `snakemake -n`.
-from redistil.checks import study_file
-from snakemake.utils import min_version
+from redistil.overlays import overlay
+from snakemake.utils import min_version, update_config
 
 min_version("9.27")
 
@@ -10,7 +10,11 @@ container: "docker://python:3.11-slim"
 
 
 configfile: "params.yaml"
-configfile: study_file(config["study"])
+
+
+# the study on top, and above it what the command line says (--config, --configfile)
+update_config(config, overlay(config["study"]))
+update_config(config, workflow.config_settings.overwrite_config)
 
 
 rule all:

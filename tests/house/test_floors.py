@@ -11,7 +11,7 @@ SRC = Path(__file__).parents[2] / "src" / "redistil"
 FLOORS = [
     {"errors", "lineage", "ragged", "seeds", "tables", "trec"},
     {"batches", "checks", "examples", "grid", "objectives", "optimise", "scoring", "splade"}
-    | {"students", "study"},
+    | {"overlays", "students", "study"},
     {"backbones", "candidates", "corpora", "downloads", "measures", "models", "negatives"}
     | {"report", "runs", "teachers", "tokens"},
     {"cli"},

@@ -3,12 +3,14 @@
 import json
 import shlex
 import shutil
+import sys
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import yaml
 from redistil import lineage, study
 from redistil.errors import UserError
+from redistil.overlays import leave_out
 from snakemake.exceptions import WorkflowError
 
 try:
@@ -16,8 +18,12 @@ try:
         (Path(workflow.basedir) / "workflow/schemas/params.schema.yaml").read_text()
     )
     study.check(config, schema)
+    left_out = leave_out(config, "data/corpora/passages")
 except UserError as mistake:
     raise WorkflowError(str(mistake))
+
+if workflow.is_main_process:
+    print(*left_out, sep="\n", end="\n" * bool(left_out), file=sys.stderr)
 
 ASKED = study.asked(config)
 GRID = config["grid"]

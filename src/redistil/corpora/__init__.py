@@ -172,7 +172,7 @@ def _refuse_count(what: str, declared: int | None, found: int, entry: Entry) -> 
 
 
 def _hint(entry: Entry) -> str:
-    return irds.licence(str(entry["irds"])) if "irds" in entry else ""
+    return irds.licence(entry) if "irds" in entry else ""
 
 
 def _refuse_repeated(seen: "array[int]", kind: Kind, corpus: Entry) -> None:
