@@ -57,6 +57,7 @@ wildcard_constraints:
     student="|".join(config["students"]),
     loss="|".join(config["losses"]),
     seed=r"\d+",
+    shard=r"\d+",
 
 
 def code(stage):
@@ -88,6 +89,27 @@ def named(pattern):
             if value is None and f"{{{word}}}" in pattern
         ]
         return [] if missing else pattern.format(**words)
+
+    return paths
+
+
+def vectors(wildcards):
+    """The shards of a dataset's corpus under a SPLADE encoder."""
+    corpus = config["datasets"][wildcards.dataset]["corpus"]
+    return expand(
+        "data/candidates/{splade}/vectors/{corpus}/{shard}.parquet",
+        splade=wildcards.splade,
+        corpus=corpus,
+        shard=range(study.shards(config, wildcards.splade, corpus)),
+    )
+
+
+def downloaded(catalogue, word):
+    """The published file that an entry imports, and the record that it was checked."""
+
+    def paths(wildcards):
+        file = config[catalogue][getattr(wildcards, word)]["import"]
+        return [f"data/downloads/{file}", f"data/downloads/{file}.json"]
 
     return paths
 
