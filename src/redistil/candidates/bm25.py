@@ -47,7 +47,7 @@ def retrieve_bm25(
     words = bm25s.tokenize(asked["text"].to_pylist(), return_ids=False, **options)
     judged = Judged(qrels, least_success)
     with RUN.writer(out, made) as write:
-        for start in tqdm(range(0, len(words), TOGETHER), unit=f"{TOGETHER} queries"):
+        for start in tqdm(range(0, len(words), TOGETHER), unit=f"{TOGETHER} queries", delay=1):
             found = []
             for query in words[start : start + TOGETHER]:
                 scores = index.get_scores_from_ids(index.get_tokens_ids(query))

@@ -52,7 +52,7 @@ def _by_query(source: Path, near: Path) -> Iterator[Iterator[pa.Table]]:
 def _copied(source: Path, copy: Path) -> pa.Table:
     """Copy the pairs of a run; return its stretches (query_id, batch, start, length), sorted."""
     found: list[pa.Table] = []
-    with pa.OSFile(str(copy), "wb") as sink, tqdm(unit="row", unit_scale=True) as bar:
+    with pa.OSFile(str(copy), "wb") as sink, tqdm(unit="row", unit_scale=True, delay=1) as bar:
         out = None
         filled = (piece.combine_chunks() for piece in pairs(source) if len(piece))
         for number, rows in enumerate(filled):

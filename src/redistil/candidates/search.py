@@ -49,7 +49,7 @@ def search(
     blocks = [queries[start : start + TOGETHER] for start in range(0, queries.shape[0], TOGETHER)]
     best = [NOTHING] * len(blocks)
     seen: list[pa.Array] = []
-    with tqdm(unit="query", unit_scale=True, desc="searching", mininterval=2) as bar:
+    with tqdm(unit="query", unit_scale=True, desc="searching", delay=1) as bar:
         for index, ids in pieces(vectors, queries.shape[1]):
             before = sum(map(len, seen))
             for number, block in enumerate(blocks):

@@ -125,6 +125,9 @@ def judgements(topics: Topics, called: str) -> tuple[list[str], list[Judgement]]
     ):
         if count:
             _log.warning("%s: %d %s: left out", called, count, what)
+    silent = sum(not topics.queries[query_id].strip() for query_id in judged)
+    if silent:
+        _log.warning("%s: %d of %d judged queries have no text", called, silent, len(judged))
     if not judged:
         raise BadSource(
             f"{called}: none of {len(topics.queries)} queries has one of {len(topics.qrels)} "
