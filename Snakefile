@@ -1,7 +1,6 @@
 # How should a re-ranker be taught? `snakemake` reproduces the study that params.yaml names.
 # One room: `snakemake corpora` (or backbones, tokens, ... report). What would run: `snakemake -n`.
-from redistil.overlays import overlay
-from snakemake.utils import min_version, update_config
+from snakemake.utils import min_version
 
 min_version("9.27")
 
@@ -9,12 +8,7 @@ min_version("9.27")
 container: "docker://python:3.11-slim"
 
 
-configfile: "params.yaml"
-
-
-# the study on top, and above it what the command line says (--config, --configfile)
-update_config(config, overlay(config["study"]))
-update_config(config, workflow.config_settings.overwrite_config)
+configfile: "params.yaml"  # on top of it, in common.smk: studies/<study>.yaml
 
 
 rule all:
@@ -42,3 +36,4 @@ include: "workflow/rules/report.smk"
 onsuccess:
     print("leaderboard:", rules.all.input[0])
     print("page:       ", rules.all.input[2])
+    print(*warned(), sep="\n")

@@ -82,7 +82,7 @@ def leave_out(config: MutableMapping[str, Any], exported: str | Path) -> list[st
         datasets = [other for other in datasets if other != name]
         lost = sorted(group for group, members in groups.items() if name in members)
         groups = {group: members for group, members in groups.items() if group not in lost}
-        also = f", and with it the group {' and '.join(lost)}" if lost else ""
+        also = f", and with it {' and '.join(map(repr, lost))}" if lost else ""
         lines.append(
             f"{name} is left out{also}: its texts are licensed and not in place; to have it, put "
             f"them below {_home() / place}"

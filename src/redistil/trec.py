@@ -3,7 +3,8 @@
 Newer ones are published as Parquet too; `pairs` reads both, in pieces, however large they are.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,19 +13,75 @@ import pyarrow.parquet as pq
 
 from redistil.errors import BadTable
 
+BLOCK = 1 << 24  # bytes of a file that are parsed at a time
+
 RUN_COLUMNS = ("query_id", "q0", "doc_id", "rank", "score", "tag")
-PAIR_COLUMNS = ("query_id", "doc_id", "score")
-
-# what published Parquet runs call these columns (webis/rank-distillm, Lightning-IR, ir_measures)
-ALSO = {"query_id": ("qid", "q_id"), "doc_id": ("docno", "docid", "pid"), "score": ()}
-
-BLOCK = 1 << 23  # bytes of text parsed at a time
 
 
 def read_run(path: Path) -> pa.Table:
     """Return (query_id, doc_id, score) of a TREC run, in file order."""
-    rows = read_columns(path, RUN_COLUMNS, _delimiter(path))
-    return rows.select(PAIR_COLUMNS)
+    try:
+        with path.open("rb") as lines:
+            delimiter = "\t" if b"\t" in lines.readline() else " "
+    except OSError as error:
+        raise BadTable(f"{path} is not a readable run file ({error.strerror})") from None
+    rows = read_columns(path, RUN_COLUMNS, delimiter)
+    return rows.select(["query_id", "doc_id", "score"])
+
+
+def read_columns(path: Path, names: tuple[str, ...], delimiter: str) -> pa.Table:
+    """Return a headless delimited file: columns named `...score` are float32, the rest text."""
+    types = {name: pa.float32() if name.endswith("score") else pa.string() for name in names}
+    try:
+        return csv.read_csv(
+            path,
+            read_options=csv.ReadOptions(column_names=list(names)),
+            parse_options=csv.ParseOptions(delimiter=delimiter, quote_char=False),
+            convert_options=csv.ConvertOptions(column_types=types),
+        )
+    except pa.ArrowInvalid as error:
+        reason = str(error).splitlines()[0]
+        raise BadTable(f"{path}: wanted the columns {' '.join(names)} ({reason})") from None
+
+
+def column_batches(
+    path: Path, types: Mapping[str, pa.DataType], delimiter: str
+) -> Iterator[pa.RecordBatch]:
+    """Yield a headless delimited file in pieces, as columns of these types; gzip is seen.
+
+    Raises BadTable where a line does not fit.
+    """
+    names = list(types)
+    with _refusing(path, names):
+        with path.open("rb") as stream:
+            packed = "gzip" if stream.read(2) == b"\x1f\x8b" else None
+        with (
+            pa.input_stream(str(path), compression=packed) as stream,
+            csv.open_csv(
+                stream,
+                read_options=csv.ReadOptions(column_names=names, block_size=BLOCK),
+                parse_options=csv.ParseOptions(delimiter=delimiter, quote_char=False),
+                convert_options=csv.ConvertOptions(column_types=dict(types)),
+            ) as reader,
+        ):
+            yield from reader
+
+
+@contextmanager
+def _refusing(path: Path, names: Sequence[str]) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadTable(f"{path}: wanted the columns {' '.join(names)} ({reason})") from None
+
+
+# --- runs of any size, TREC or Parquet -----------------------------------------------------------
+
+PAIR_COLUMNS = ("query_id", "doc_id", "score")
+
+# what published Parquet runs call these columns (webis/rank-distillm, Lightning-IR, ir_measures)
+ALSO = {"query_id": ("qid", "q_id"), "doc_id": ("docno", "docid", "pid"), "score": ()}
 
 
 def pairs(path: Path) -> Iterator[pa.Table]:
@@ -33,69 +90,37 @@ def pairs(path: Path) -> Iterator[pa.Table]:
     path: a TREC run, perhaps gzipped, or Parquet with columns of these names or of those in `ALSO`.
     Raises BadTable where it is neither.
     """
-    if _head(path, None).startswith(b"PAR1"):
+    try:
+        with path.open("rb") as stream:
+            is_parquet = stream.read(4) == b"PAR1"
+    except OSError as error:
+        raise BadTable(f"{path} is not a readable run file ({error.strerror})") from None
+    if is_parquet:
         yield from _parquet_pairs(path)
         return
-    options = _options(RUN_COLUMNS, _delimiter(path))
-    try:
-        with csv.open_csv(path, **options) as batches:
-            for batch in batches:
-                yield pa.table(batch.select(PAIR_COLUMNS))
-    except pa.ArrowInvalid as error:
-        raise _unreadable(path, RUN_COLUMNS, error) from None
+    types = {name: pa.float32() if name == "score" else pa.string() for name in RUN_COLUMNS}
+    for batch in column_batches(path, types, _delimiter(path)):
+        yield pa.table(batch.select(PAIR_COLUMNS))
+
+
+def _delimiter(path: Path) -> str:
+    with _refusing(path, RUN_COLUMNS), path.open("rb") as stream:
+        packed = "gzip" if stream.read(2) == b"\x1f\x8b" else None
+        with pa.input_stream(str(path), compression=packed) as text:
+            return "\t" if b"\t" in text.read(4096).split(b"\n")[0] else " "
 
 
 def _parquet_pairs(path: Path) -> Iterator[pa.Table]:
-    try:
-        with pq.ParquetFile(path) as file:
-            names = [_called(path, name, file.schema_arrow.names) for name in PAIR_COLUMNS]
-            for batch in file.iter_batches(columns=names):
-                columns = [batch[names[0]].cast(pa.string()), batch[names[1]].cast(pa.string())]
-                yield pa.table(
-                    [*columns, batch[names[2]].cast(pa.float32())], names=list(PAIR_COLUMNS)
-                )
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(path, PAIR_COLUMNS, error) from None
+    with _refusing(path, PAIR_COLUMNS), pq.ParquetFile(path) as file:
+        names = [_called(path, name, file.schema_arrow.names) for name in PAIR_COLUMNS]
+        for batch in file.iter_batches(columns=names):
+            ids = [batch[name].cast(pa.string()) for name in names[:2]]
+            scores = batch[names[2]].cast(pa.float32())
+            yield pa.table([*ids, scores], names=list(PAIR_COLUMNS))
 
 
-def _called(path: Path, wanted: str, found: list[str]) -> str:
+def _called(path: Path, wanted: str, found: Sequence[str]) -> str:
     for name in (wanted, *ALSO[wanted]):
         if name in found:
             return name
     raise BadTable(f"{path}: wanted a run with the column {wanted}, got {', '.join(found)}")
-
-
-def read_columns(path: Path, names: tuple[str, ...], delimiter: str) -> pa.Table:
-    """Return a headless delimited file: columns named `...score` are float32, the rest text."""
-    try:
-        return csv.read_csv(path, **_options(names, delimiter))
-    except pa.ArrowInvalid as error:
-        raise _unreadable(path, names, error) from None
-
-
-def _options(names: tuple[str, ...], delimiter: str) -> dict[str, object]:
-    types = {name: pa.float32() if name.endswith("score") else pa.string() for name in names}
-    return {
-        "read_options": csv.ReadOptions(column_names=list(names), block_size=BLOCK),
-        "parse_options": csv.ParseOptions(delimiter=delimiter, quote_char=False),
-        "convert_options": csv.ConvertOptions(column_types=types),
-    }
-
-
-def _delimiter(path: Path) -> str:
-    return "\t" if b"\t" in _head(path, "detect").split(b"\n")[0] else " "
-
-
-def _head(path: Path, compression: str | None) -> bytes:
-    try:
-        with pa.input_stream(str(path), compression=compression) as stream:
-            head: bytes = stream.read(4096)
-            return head
-    except OSError as error:
-        reason = str(error).splitlines()[0]
-        raise BadTable(f"{path} is not a readable run file ({reason})") from None
-
-
-def _unreadable(path: Path, names: tuple[str, ...], error: Exception) -> BadTable:
-    reason = str(error).splitlines()[0]
-    return BadTable(f"{path}: wanted the columns {' '.join(names)} ({reason})")

@@ -158,7 +158,8 @@ def test_scores_do_not_hang_on_the_shard_to_the_last_bit(tmp_path, monkeypatch):
         monkeypatch.setattr(tables, "ROW_GROUP", 2 * size)
         rows = splade._vector_rows(pa.array([f"d{i}" for i in range(80)]), passages)
         VECTORS.write(rows, tmp_path / "v.parquet", MADE)
-        found.append(search.search(queries, [tmp_path / "v.parquet"], 9, 2)[0])
+        indexes = search.pieces([tmp_path / "v.parquet"], 50)
+        found.append(search.search(queries, indexes, 9, 2)[0])
     assert all(np.array_equal(one, other) for one, other in zip(*found, strict=True))
     assert len(found[0].score) == 6 * 9
 

@@ -10,6 +10,7 @@ import sys
 import textwrap
 import zipfile
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -666,6 +667,32 @@ def test_irds_refusals(home, out):
     assert "has no docpairs" in said["no pairs"]
     assert all("\n" not in line for line in said.values())
     assert not out.exists()
+
+
+def test_the_catalogue_declares_what_the_library_counts(home):
+    """Every id exists, and every count is the one that ir_datasets publishes with it."""
+    code = """
+        import json, sys
+        import ir_datasets, yaml
+
+        params = yaml.safe_load(open(sys.argv[1]))
+        wanted = {"corpora": {"documents": "docs"}, "datasets": dict.fromkeys(["queries", "qrels"])}
+        for catalogue, keys in wanted.items():
+            for entry in params[catalogue].values():
+                if "irds" in entry:
+                    found = ir_datasets.load(entry["irds"])
+                    for key, kind in keys.items():
+                        kind = kind or key
+                        said = (found.metadata().get(kind) or {}).get("count")
+                        print(json.dumps([entry["irds"], kind, found.has(kind), entry[key], said]))
+    """
+    done = python(home, code, Path(__file__).parents[2] / "params.yaml")
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    counted = [row for row in rows if row[-1] is not None]
+    assert len(counted) > 100 and len(rows) - len(counted) < 5
+    for name, kind, has, declared, published in rows:
+        assert has and published in (declared, None), (name, kind)
 
 
 def test_irds_docpairs_keep_the_order_of_their_file(home, out, tmp_path):

@@ -10,13 +10,17 @@ from pathlib import Path
 import yaml
 from redistil import lineage, study
 from redistil.errors import UserError
-from redistil.overlays import leave_out
+from redistil.overlays import leave_out, overlay
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
 try:
     schema = yaml.safe_load(
         (Path(workflow.basedir) / "workflow/schemas/params.schema.yaml").read_text()
     )
+    # the study lies on params.yaml, and what the command line says (--config, --configfile) on both
+    update_config(config, overlay(config["study"]))
+    update_config(config, workflow.config_settings.overwrite_config)
     study.check(config, schema)
     left_out = leave_out(config, "data/corpora/passages")
 except UserError as mistake:
@@ -137,6 +141,21 @@ def each_dataset(runs, qrels):
     """The flags that pair every dataset's run with its qrels."""
     rows = zip(GRID["datasets"], runs, qrels, strict=True)
     return " ".join(f"--on {dataset} {run} {judged}" for dataset, run, judged in rows)
+
+
+def warned():
+    """What the jobs behind this study counted and warned of, from their logs: nothing is silent."""
+    names = {GRID["first_stage"], *GRID["baselines"], *GRID["datasets"]}
+    names |= {config["datasets"][d]["corpus"] for d in GRID["datasets"]}
+    for source in config["sources"].values():
+        names |= {source["negatives"], source.get("teacher")}
+        names.add(config["negatives"][source["negatives"]]["dataset"])
+    for path in sorted(Path("logs").rglob("*.log")):
+        about = {*path.parent.parts, path.stem}
+        if config["study"] in about or path.parts[1] != "tokens" and about & names:
+            for line in path.read_text(errors="replace").splitlines():
+                if "redistil: WARNING: " in line:
+                    yield f"{path}: {line.split('redistil: WARNING: ')[1]}"
 
 
 def unrecorded():

@@ -23,6 +23,9 @@ TOGETHER = 1024  # queries multiplied at once
 TIES = 16  # passages asked for beyond the depth, before ties at the cut are looked for
 
 
+Index = tuple[sparse.csr_matrix, pa.Array]  # [vocabulary, D], and the doc_ids of its D passages
+
+
 class Hits(NamedTuple):
     """Scored pairs, query by query, scores downwards: rows of the queries and of the passages."""
 
@@ -39,18 +42,18 @@ NOTHING = Hits(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.floa
 
 
 def search(
-    queries: sparse.csr_matrix, vectors: Iterable[Path], keep: int, threads: int
+    queries: sparse.csr_matrix, indexes: Iterable[Index], keep: int, threads: int
 ) -> tuple[Hits, pa.Array]:
     """Return each query's `keep` best passages and all that tie with the last, and the doc_ids.
 
-    queries: [Q, vocabulary]; vectors: the shards of a corpus, in order. A score is an inner product
+    queries: [Q, vocabulary]; indexes: `pieces` of a corpus, in order. A score is an inner product
     in float32; a passage that shares no term with the query is none of its hits.
     """
     blocks = [queries[start : start + TOGETHER] for start in range(0, queries.shape[0], TOGETHER)]
     best = [NOTHING] * len(blocks)
     seen: list[pa.Array] = []
     with tqdm(unit="query", unit_scale=True, desc="searching", delay=1) as bar:
-        for index, ids in pieces(vectors, queries.shape[1]):
+        for index, ids in indexes:
             before = sum(map(len, seen))
             for number, block in enumerate(blocks):
                 found = top(block, index, keep, threads)
@@ -63,10 +66,8 @@ def search(
     return joined(NOTHING, *best), pa.concat_arrays(seen) if seen else pa.array([], pa.string())
 
 
-def pieces(
-    vectors: Iterable[Path], vocabulary: int
-) -> Iterator[tuple[sparse.csr_matrix, pa.Array]]:
-    """Yield inverted indexes [vocabulary, D] of some `PIECE` postings each, and their doc_ids."""
+def pieces(vectors: Iterable[Path], vocabulary: int) -> Iterator[Index]:
+    """Yield the shards of a corpus as inverted indexes of some `PIECE` postings each."""
     held: list[pa.RecordBatch] = []
     postings = 0
     for path in vectors:
@@ -80,7 +81,7 @@ def pieces(
         yield _inverted(held, vocabulary)
 
 
-def _inverted(held: list[pa.RecordBatch], vocabulary: int) -> tuple[sparse.csr_matrix, pa.Array]:
+def _inverted(held: list[pa.RecordBatch], vocabulary: int) -> Index:
     """Turn batches of vectors into an inverted index; they are let go of as soon as they can."""
     ids = pa.concat_arrays([batch["doc_id"] for batch in held])
     lengths = np.concatenate([np.diff(batch["terms"].offsets.to_numpy()) for batch in held])

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from redistil.batches import by_budget
 from redistil.candidates.cut import first
 from redistil.candidates.judged import Judged
-from redistil.candidates.search import Hits, search
+from redistil.candidates.search import Hits, pieces, search
 from redistil.errors import BadSource
 from redistil.lineage import Made
 from redistil.ragged import Ragged
@@ -114,7 +114,8 @@ def retrieve(
             rows = range(start, min(start + QUERIES, len(texts)))
             queries = _vectors(encoder, texts, rows, query_length)
             empty += _empty(queries)
-            hits, doc_ids = search(queries, vectors, depth + int(drop_identical), threads)
+            indexes = pieces(vectors, queries.shape[1])
+            hits, doc_ids = search(queries, indexes, depth + int(drop_identical), threads)
             some = query_ids.slice(start, len(rows))
             write(judged.passing(first(_pairs(hits, some, doc_ids), depth, drop_identical)))
         _refuse_empty(empty, len(texts), f"queries of {tokens}")
