@@ -1,6 +1,7 @@
 """A user's own collection, the whole way: the study that README shows, on a folder made by hand."""
 
 import csv
+import hashlib
 import io
 import json
 import re
@@ -122,6 +123,32 @@ def test_every_id_arrives_as_it_was(house):
     assert found == {f"test {name}": name for name in IDS}
     (rerun,) = (house.root / "results/mine/runs").glob("*/*/1/mine-test.parquet")
     assert set(RUN.read(rerun)["query_id"].to_pylist()) == set(asked)
+
+
+def test_a_file_put_in_place_by_hand_is_checked_before_it_is_used(house):
+    """Its publisher cannot be reached: it is neither fetched, nor taken unseen, nor deleted."""
+    placed, out = (
+        house.root / path
+        for path in ("data/downloads/theirs.run", "data/candidates/theirs/mine-test.parquet")
+    )
+    placed.parent.mkdir(parents=True)
+    rows = [(f"test {name}", "Q0", name, 1, 9.5, "tag") for name in IDS if "\t" not in name]
+    placed.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows), encoding="utf-8")
+    right = hashlib.md5(placed.read_bytes()).hexdigest()
+
+    def build(md5, ok):
+        file = {"url": "http://127.0.0.1:9/theirs.run", "md5": md5}
+        change = {"downloads": {"theirs.run": file}}
+        change["first_stages"] = {"theirs": {"import": "theirs.run"}}
+        (house.root / "theirs.yaml").write_text(yaml.safe_dump(change))
+        target = str(out.relative_to(house.root))
+        return house.run(*RUN_IT, "theirs.yaml", "--retries", "0", "--", target, ok=ok)
+
+    said = build("0" * 32, ok=False)
+    assert f"md5 {'0' * 32} declared, {right} found" in said
+    assert placed.exists() and not out.exists()
+    build(right, ok=True)
+    assert len(RUN.read(out)) == len(rows) and placed.with_name("theirs.run.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -241,6 +241,20 @@ def test_a_checkpoint_encodes_as_the_formula_says(tmp_path):
         assert got == pytest.approx(wanted, abs=1e-5)
 
 
+def test_a_vector_is_the_same_whatever_shard_it_is_made_in(tmp_path, monkeypatch):
+    monkeypatch.setattr(splade, "WINDOW", 7)
+    folder = tiny.checkpoint(tmp_path / "splade", "splade")
+    tokens = tiny.tokens(tmp_path / "p.arrow", folder, tiny.texts(40, "d", 9))
+    found = []
+    for shards in (1, 3, 9):
+        paths = [tmp_path / f"{shards}-{shard}.parquet" for shard in range(shards)]
+        for shard, path in enumerate(paths):
+            how = {"passage_length": 9, "shard": shard, "shards": shards}
+            splade.encode(folder, tokens, path, MADE, **how, device=torch.device("cpu"))
+        found.append(pa.concat_tables(VECTORS.read(path) for path in paths).combine_chunks())
+    assert found[0] == found[1] == found[2] and len(found[0]) == 40
+
+
 def test_the_commands_find_the_text_itself(tmp_path):
     folder = tiny.checkpoint(tmp_path / "splade", "splade")
     texts = {f"d{i}": word for i, word in enumerate(tiny.WORDS)}

@@ -12,6 +12,6 @@ rule download:
         file="|".join(config["downloads"]),
     retries: 2
     params:
-        settings=settings("download", "{file}"),
+        settings=lambda w: study.flags(ASKED["download", w.file]),
     shell:
         "redistil download {output.file} {output.checked} {params.settings} 2> {log}"

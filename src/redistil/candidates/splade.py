@@ -40,12 +40,16 @@ def encode(
 ) -> None:
     """Write the sparse vector of every passage of a shard, in the order of the token file.
 
-    shard: which of `shards` stretches of the file, as equal in length as can be, from 0. Refuses an
-    encoder that gives every passage an empty vector: a badly loaded checkpoint looks like that.
+    shard: which of `shards` stretches of the file, from 0. They end where windows end, so that what
+    is encoded together, and with it the last digit of a weight, does not hang on their number.
+    Refuses an encoder that gives every passage an empty vector: one badly loaded looks like that.
     """
     encoder, texts = Splade.load(checkpoint).to(device).eval(), Ragged(tokens)
     ids = texts.ids().combine_chunks()
-    first_row, end = (len(texts) * number // shards for number in (shard, shard + 1))
+    windows = -(-len(texts) // WINDOW)
+    first_row, end = (
+        min(windows * number // shards * WINDOW, len(texts)) for number in (shard, shard + 1)
+    )
     empty = 0
     with (
         VECTORS.writer(out, made) as write,
