@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from redistil.tables import VECTORS
 
-PIECE = 1 << 27  # postings searched at once, 1 GB of them: 1 M passages of SPLADE
+PIECE = 1 << 26  # postings searched at once, half a GB: some 560,000 passages of SPLADE
 TOGETHER = 1024  # queries multiplied at once
 TIES = 16  # passages asked for beyond the depth, before ties at the cut are looked for
 
