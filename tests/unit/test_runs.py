@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from redistil import lineage, runs
 from redistil.cli import cli
 from redistil.errors import BadTable
+from redistil.processes import Processes
 from redistil.ragged import Ragged
 from redistil.students.cat import Cat
 from redistil.tables import RUN, ranked
 from tests.unit import tiny
 
-CPU = torch.device("cpu")
+CPU = Processes("cpu")
 
 
 def run_of(sizes):
@@ -57,7 +58,7 @@ def member(house, family="bert"):
 
 
 def rerank(house, out, *members, depth=20):
-    how = {"depth": depth, "precision": "float32", "device": CPU}
+    how = {"depth": depth, "precision": "float32", "processes": CPU}
     runs.rerank(house / "candidates.parquet", members, out, tiny.MADE, **how)
     return RUN.read(out)
 
@@ -111,7 +112,7 @@ def test_an_ensembles_score_is_the_mean_over_tokenizers_of_their_own(house, tmp_
 
 def test_a_candidate_without_tokens_is_refused(house, tmp_path):
     RUN.write(ranked(["q0"], ["d77"], [1.0]), tmp_path / "odd.parquet", tiny.MADE)
-    how = {"depth": 5, "precision": "float32", "device": CPU}
+    how = {"depth": 5, "precision": "float32", "processes": CPU}
     with pytest.raises(BadTable, match="first: 'd77'"):
         runs.rerank(tmp_path / "odd.parquet", [member(house)], tmp_path / "o", tiny.MADE, **how)
     assert not (tmp_path / "o").exists()
