@@ -18,7 +18,7 @@ from redistil.models.reading import Dataset
 from redistil.models.writing import curve
 from redistil.processes import Processes
 from redistil.ragged import Ragged
-from redistil.tables import CURVE, LISTS, TEACHER_SCORES, TRIPLES
+from redistil.tables import CURVE, LISTS, QRELS, RUN, TEACHER_SCORES, TRIPLES, VALIDATION
 from tests.unit import tiny
 
 LEFT = {
@@ -56,6 +56,11 @@ def house(tmp_path_factory):
     ]
     write(folder / "teacher.parquet", TEACHER_SCORES, scores, "wise")
     write(folder / "short.parquet", TEACHER_SCORES, scores[:-2], "wise")
+    run = [(q, d, 1, 0.0) for q, docs in pools.items() for d in docs]
+    run = [(q, d, i % 5 + 1, 0.0) for i, (q, d, _, _) in enumerate(run)]
+    write(folder / "candidates.parquet", RUN, run, "first/dev")
+    qrels = [(q, docs[2], 1) for q, docs in pools.items()]
+    write(folder / "qrels.parquet", QRELS, qrels, "dev")
     write(folder / "other.parquet", TEACHER_SCORES, [("elsewhere", "d0", 1.0)], "wise")
     return folder
 
@@ -147,6 +152,61 @@ def test_a_curve_is_the_mean_of_its_stretches():
     assert [row["step"] for row in rows] == [2, 4, 5]
     assert [row["loss"] for row in rows] == [0.5, 2.5, 4.0]
     assert [row["gradient_norm"] for row in rows] == [1.0, 5.0, 8.0]
+
+
+# --- validation -----------------------------------------------------------------------------------
+
+
+def validating(**changed):
+    asked = {"datasets": {"dev": 1}, "first_stage": "first", "depth": 5, "every": 2}
+    return asked | {"measure": "nDCG@10", "keep": "best", "patience": None} | changed
+
+
+def values_of(folder):
+    rows = VALIDATION.read(folder / "validation.parquet").to_pylist()
+    assert {(row["dataset"], row["measure"]) for row in rows} <= {("dev", "nDCG@10")}
+    return {row["step"]: row["value"] for row in rows}
+
+
+def test_the_best_weights_are_the_model_and_the_last_lie_beside_them(house, tmp_path):
+    how = {"steps": 12, "learning_rate": 0.1, "batch": 4}
+    best = train(house, tmp_path / "best", validation=validating(), **how)
+    last = train(house, tmp_path / "last", validation=validating(keep="last"), **how)
+    values = values_of(best)
+    assert list(values) == [2, 4, 6, 8, 10, 12] and values == values_of(last)
+    step = max(values, key=lambda step: (values[step], -step))
+    assert step < 12, "the last is the best: this test sees nothing"
+    assert (best / "last.safetensors").read_bytes() == weights(last) != weights(best)
+    assert not list(last.glob("last.*")) and not list(best.glob("best-*"))
+
+
+def test_without_validation_there_is_no_row(house, tmp_path):
+    assert not values_of(train(house, tmp_path / "m"))
+
+
+def test_a_killed_validating_training_goes_on_to_the_same_bytes(house, tmp_path, monkeypatch):
+    how = {"steps": 12, "learning_rate": 0.1, "batch": 4, "checkpoint_every": 5}
+    whole = train(house, tmp_path / "whole", validation=validating(), **how)
+    for step in (3, 6, 11):
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(models, "learn", dying_at(step))
+            train(house, tmp_path / "killed", validation=validating(), **how)
+    resumed = train(house, tmp_path / "killed", validation=validating(), **how)
+    assert {path.name for path in resumed.iterdir()} == {path.name for path in whole.iterdir()}
+    for name in LEFT | {"last.safetensors"}:
+        assert (whole / name).read_bytes() == (resumed / name).read_bytes(), name
+
+
+def test_patience_ends_a_training_early(house, tmp_path):
+    how = {"steps": 40, "learning_rate": 0.0, "batch": 4}
+    values = values_of(train(house, tmp_path / "m", validation=validating(patience=3), **how))
+    assert list(values) == [2, 4, 6, 8]
+
+
+def test_data_sets_that_the_recipe_does_not_validate_on_are_refused(house, tmp_path):
+    asked = validating() | {"datasets": {"other": 1}}
+    with pytest.raises(Stale, match="validates on other, and --validate names dev"):
+        train(house, tmp_path / "m", validation=asked)
 
 
 # --- the same bytes, or others --------------------------------------------------------------------
