@@ -14,6 +14,7 @@ from redistil.tables import RUN, in_pieces, ranked, top
 Member = tuple[Path, Path, Path]  # a model folder, and token files of queries and passages
 
 SHARD = 1 << 16  # pairs scored and written together, and lost at most when a job is killed
+LOOKED_UP = 1 << 20  # pairs whose token rows are found together: each time, all ids are hashed
 
 
 def rerank(
@@ -32,19 +33,20 @@ def rerank(
     run, and what a killed job had finished is not scored again.
     """
     from redistil import students  # torch stays behind the door: `shuffle` does without
-    from redistil.ragged import Ragged
+    from redistil.ragged import Ragged, rows_of, with_rows
     from redistil.scoring import mean_scores
 
     ready = [
         (students.load(model).to(processes.device), Ragged(queries), Ragged(passages))
         for model, queries, passages in members
     ]
+    tokens = [(queries, passages) for _, queries, passages in ready]
+    found = (with_rows(pairs, tokens) for pairs in in_pieces(_cut(candidates, depth), LOOKED_UP))
     shards, count = Shards(RUN, out, made), 0
-    for number, pairs in enumerate(in_pieces(_cut(candidates, depth), SHARD)):
+    for number, pairs in enumerate(in_pieces(found, SHARD)):
         count += 1
         if number % processes.count == processes.rank and not shards.has(number):
-            rows = [(q.rows(pairs["query_id"]), p.rows(pairs["doc_id"])) for _, q, p in ready]
-            scores = mean_scores(ready, rows, precision)
+            scores = mean_scores(ready, rows_of(pairs, len(ready)), precision)
             RUN.write(ranked(pairs["query_id"], pairs["doc_id"], scores), shards.path(number), made)
     processes.wait()
     if processes.first:

@@ -39,19 +39,20 @@ def score(
     Goes through the queries in shards, dealt out to the processes; what a killed job had finished
     is not scored again.
     """
-    from redistil.ragged import Ragged
+    from redistil.ragged import Ragged, rows_of, with_rows
     from redistil.scoring import score_pairs
     from redistil.students import load
 
     queries, passages = map(Ragged, tokens)
     student = load(model).to(processes.device)
+    found = with_rows(distinct_pairs(over), [(queries, passages)])
     shards, count = Shards(TEACHER_SCORES, out, made), 0
-    for number, pairs in enumerate(in_pieces([distinct_pairs(over)], SHARD)):
+    for number, pairs in enumerate(in_pieces([found], SHARD)):
         count += 1
         if number % processes.count == processes.rank and not shards.has(number):
-            rows = queries.rows(pairs["query_id"]), passages.rows(pairs["doc_id"])
+            (rows,) = rows_of(pairs, 1)
             scores = score_pairs(student, queries, passages, rows, precision)
-            scored = pairs.append_column("score", pa.array(scores))
+            scored = pairs.select(["query_id", "doc_id"]).append_column("score", pa.array(scores))
             TEACHER_SCORES.write(scored, shards.path(number), made)
     processes.wait()
     if processes.first:
