@@ -10,8 +10,8 @@ import pytest
 SRC = Path(__file__).parents[2] / "src" / "redistil"
 FLOORS = [
     {"errors", "lineage", "ragged", "seeds", "tables", "trec"},
-    {"batches", "checks", "examples", "grid", "objectives", "optimise", "scoring", "splade"}
-    | {"students", "study"},
+    {"batches", "checks", "examples", "grid", "objectives", "optimise", "precision"}
+    | {"scoring", "splade", "students", "study"},
     {"backbones", "candidates", "corpora", "downloads", "measures", "models", "negatives"}
     | {"report", "runs", "teachers", "tokens"},
     {"cli"},
