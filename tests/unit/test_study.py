@@ -168,7 +168,10 @@ CONTRADICTIONS = {
     "training query_length": (1025, "training.query_length: 1025 exceeds tokens.longest (1024)"),
     "training passage_length": (1025, "training.passage_length: 1025 exceeds tokens.longest"),
     "training pair_length": (4, "training.pair_length: 4 leaves a query of training.query_len"),
-    "first_stages tiny-splade passage_length": (1025, "first_stages.tiny-splade.passage_length: 1025"),
+    "first_stages tiny-splade passage_length": (
+        1025,
+        "first_stages.tiny-splade.passage_length: 1025",
+    ),
     "reranking depth": (9999, "reranking.depth: 9999 exceeds first_stages.tiny-splade.depth"),
     "negatives pydocs-lists depth": (9999, "negatives.pydocs-lists.depth: 9999 exceeds first_"),
     "negatives other": ({"teacher": "t2", "dataset": "msmarco-train"}, "negatives.other.teacher:"),
