@@ -180,6 +180,7 @@ def recipe(config: Config, cell: Cell) -> dict[str, Any]:
         "query_length": training["query_length"],
         "passage_length": training["passage_length"],
         "pair_length": training["pair_length"],
+        "pair_form": training["pair_form"],
         "precision": training["precision"],
         "room": dict(training["room"]),
         "compile": training["compile"],

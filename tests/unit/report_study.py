@@ -71,6 +71,7 @@ def config(**changed: Any) -> dict[str, Any]:
             "query_length": 9,
             "passage_length": 9,
             "pair_length": 20,
+            "pair_form": "native",
             "precision": "float32",
             "compile": False,
             "room": {"at_once": 99, "held": 99},
