@@ -70,6 +70,9 @@ def recipe(**changed):
         "passage_length": 16,
         "pair_length": 35,
         "precision": "float32",
+        "room": {"at_once": 4096, "held": 16384},
+        "compile": False,
+        "validation": None,
         "checkpoint_every": 2,
         "log_every": 1,
     } | changed

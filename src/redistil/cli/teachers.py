@@ -8,7 +8,9 @@ from redistil.cli.options import In, Out, Source, device, making, setting, threa
 from redistil.lineage import Made
 from redistil.tables import TEACHER_SCORES
 
-precision = setting("--precision", click.Choice(["float32", "bfloat16"]), "Of the forward pass.")
+precision = setting(
+    "--precision", click.Choice(["float32", "tf32", "bfloat16"]), "Of the forward pass."
+)
 
 
 @click.command()
@@ -42,9 +44,10 @@ def score(
 
     quiet(threads)
     from redistil import teachers
-    from redistil.scoring import device_of
+    from redistil.processes import Processes
 
-    teachers.score(model.parent, (queries, passages), over, out, made, precision, device_of(device))
+    with Processes(device) as processes:
+        teachers.score(model.parent, (queries, passages), over, out, made, precision, processes)
 
 
 @click.command()
