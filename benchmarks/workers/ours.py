@@ -1,4 +1,4 @@
-"""redistil's side: `scoring.score_pairs` and `models.train`, on the token files, as the rules do."""
+"""redistil's side: `scoring.score_pairs` and `models.train`, on the token files, as in a study."""
 
 import json
 import shutil
