@@ -38,8 +38,6 @@ class Cat(nn.Module):
         self.tokenizer = tokenizer
         self.lengths = lengths
         self.template = pair_template(tokenizer)
-        shortcuts.only_first_token(network)
-        shortcuts.exact_logit(network)
         longest = reach(network)
         if longest is not None and lengths["pair_length"] > longest:
             raise BadSettings(
@@ -59,7 +57,7 @@ class Cat(nn.Module):
         network, tokenizer = load_pair(
             AutoModelForSequenceClassification, backbone, new_head=True, num_labels=1
         )
-        return cls(network, PAIR_FORMS[pair_form](tokenizer), lengths)
+        return cls(shortcuts.taken(network), PAIR_FORMS[pair_form](tokenizer), lengths)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -70,7 +68,7 @@ class Cat(nn.Module):
             found = json.loads((folder / "lengths.json").read_text())
             lengths = {key: found[key] for key in LENGTHS}
         network, tokenizer = load_pair(AutoModelForSequenceClassification, folder)
-        return cls(network, tokenizer, lengths)
+        return cls(shortcuts.taken(network), tokenizer, lengths)
 
     def for_scoring(self, precision: str) -> Self:
         """Return a snapshot that only scores, faster, with weights in `precision`."""
