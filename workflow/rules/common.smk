@@ -108,14 +108,14 @@ def vectors(wildcards):
     )
 
 
-def downloaded(catalogue, word):
-    """The published file that an entry imports, and the record that it was checked."""
+def downloaded(catalogue, word, suffix=""):
+    """The published file that an entry imports, or beside it (.json) the record that it was checked."""
 
-    def paths(wildcards):
+    def path(wildcards):
         file = config[catalogue][getattr(wildcards, word)]["import"]
-        return [f"data/downloads/{file}", f"data/downloads/{file}.json"]
+        return f"data/downloads/{file}{suffix}"
 
-    return paths
+    return path
 
 
 def taught(wildcards):
@@ -132,6 +132,20 @@ def members(wildcards):
         words = {"student": cells[name].student, "dataset": wildcards.dataset}
         yield (
             f"{RESULTS}/models/{cells[name].name}/made.json",
+            named("data/tokens/{backbone}/queries/{dataset}.arrow")(words),
+            named("data/tokens/{backbone}/passages/{corpus}.arrow")(words),
+        )
+
+
+def validation(wildcards):
+    """Name, candidates, qrels and token files of every data set that a training validates on."""
+    asked = config["training"].get("validation", {"datasets": []})
+    for dataset in asked["datasets"]:
+        words = {"student": wildcards.student, "dataset": dataset}
+        yield (
+            dataset,
+            f"data/candidates/{asked['first_stage']}/{dataset}.parquet",
+            f"data/corpora/qrels/{dataset}.parquet",
             named("data/tokens/{backbone}/queries/{dataset}.arrow")(words),
             named("data/tokens/{backbone}/passages/{corpus}.arrow")(words),
         )

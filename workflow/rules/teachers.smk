@@ -49,7 +49,8 @@ rule average:
 rule import_scores:
     """Teacher scores that others published, with the triples or lists they belong to."""
     input:
-        downloaded("teachers", "published"),
+        published=downloaded("teachers", "published"),
+        checked=downloaded("teachers", "published", ".json"),
     output:
         scores="data/teachers/{published}.parquet",
         pairs="data/negatives/{published}.parquet",
@@ -59,7 +60,7 @@ rule import_scores:
         code=code("teachers"),
         settings=settings("import-scores", "{published}"),
     shell:
-        "redistil import-scores {input[0]} {output.scores} {output.pairs} {params.settings} 2> {log}"
+        "redistil import-scores {input.published} {output.scores} {output.pairs} {params.settings} 2> {log}"
 
 
 rule teachers:
