@@ -29,7 +29,8 @@ def tokenize(
         tqdm(total=table.count(texts), unit="text", mininterval=2) as bar,
     ):
         for batch in _pieces(table, texts):
-            encoded = tokenizer.encode_batch(batch["text"].to_pylist(), add_special_tokens=False)
+            texts = batch["text"].to_pylist()
+            encoded = tokenizer.encode_batch_fast(texts, add_special_tokens=False)  # no offsets
             append(batch[0].to_pylist(), [one.ids[:longest] for one in encoded])
             bar.update(len(batch))
 
