@@ -2,7 +2,7 @@
 
 from redistil.errors import BadSettings
 
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "tf32", "bfloat16")
 AMPERE = (8, 0)  # compute capability from which CUDA devices have bfloat16
 
 

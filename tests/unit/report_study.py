@@ -73,6 +73,8 @@ def config(**changed: Any) -> dict[str, Any]:
             "pair_length": 20,
             "pair_form": "native",
             "precision": "float32",
+            "compile": False,
+            "room": {"at_once": 99, "held": 99},
             "optimiser": {"epsilon": 1e-8},
             "checkpoint_every": 5,
             "log_every": 1,

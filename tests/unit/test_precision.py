@@ -24,5 +24,5 @@ def test_a_gpu_before_ampere_has_no_bfloat16(capability):
 
 @pytest.mark.parametrize("name", ["float16", "bf16", "fp32", ""])
 def test_an_unknown_precision_is_refused(name):
-    with pytest.raises(BadSettings, match=f"'{name}' is none of float32, bfloat16"):
+    with pytest.raises(BadSettings, match=f"'{name}' is none of float32, tf32, bfloat16"):
         refuse_precision(name, "cpu", None)

@@ -18,7 +18,7 @@ from transformers import (
     AutoTokenizer,
 )
 
-from redistil import lineage, ragged, scoring, students
+from redistil import lineage, processes, ragged, scoring, students
 from redistil.errors import BadSettings, BadSource, Stale
 from redistil.ragged import Ragged
 from redistil.scoring import mean_scores, score_pairs
@@ -263,7 +263,8 @@ def test_what_is_saved_is_loaded(checkpoints, family, tmp_path):
     wanted = scores(student, PAIRS)
     student.save(tmp_path)
     loaded = Cat.load(tmp_path).eval()
-    assert torch.equal(scores(loaded, PAIRS), wanted)
+    # not equal to the bit: where weights lie in memory decides how some products are rounded
+    close(scores(loaded, PAIRS), wanted)
     assert loaded.lengths == student.lengths and loaded.template == student.template
     assert not [file for file in tmp_path.iterdir() if file.suffix == ".bin" or file.is_dir()]
 
@@ -499,18 +500,19 @@ def test_half_precision_is_near(files):
 def test_an_ensemble_is_the_plain_mean_of_logits(checkpoints, files):
     first, queries, passages = files
     second = student_on(checkpoints["roberta"], seed=2)
-    args = [queries] * 2, [passages] * 2, [ROWS] * 2, "float32"
     alone = [score_pairs(s, queries, passages, ROWS, "float32") for s in (first, second)]
     assert np.abs(alone[0] - alone[1]).max() > 0.1
-    np.testing.assert_allclose(mean_scores([first, second], *args), sum(alone) / 2, atol=1e-6)
-    np.testing.assert_array_equal(mean_scores([first, first], *args), alone[0])
+    members = [(student, queries, passages) for student in (first, second)]
+    both = mean_scores(members, [ROWS] * 2, "float32")
+    np.testing.assert_allclose(both, sum(alone) / 2, atol=1e-6)
+    np.testing.assert_array_equal(mean_scores([members[0]] * 2, [ROWS] * 2, "float32"), alone[0])
 
 
 def test_a_device_that_is_not_there_is_refused():
-    assert scoring.device_of("cpu") == torch.device("cpu")
+    assert processes.device_of("cpu") == torch.device("cpu")
     for name in ("cuda:99", "nonsense", "xla"):
         with pytest.raises(BadSettings, match=f"--device: this machine has no '{name}'"):
-            scoring.device_of(name)
+            processes.device_of(name)
 
 
 # --- SPLADE -----------------------------------------------------------------------------------

@@ -67,6 +67,7 @@ def test_every_study_of_the_repository_passes(name):
 UNKNOWN = {
     "gridd": "gridd: unknown key: did you mean 'grid'?",
     "grid student": "grid.student: unknown key: did you mean 'students'?",
+    "training validation mesure": "training.validation.mesure: unknown key: did you mean 'measure'",
     "training optimiser epsilom": "training.optimiser.epsilom: unknown key: did you mean 'epsilon'",
     "training sizes tiny stepz": "training.sizes.tiny.stepz: unknown key: did you mean 'steps'?",
     "losses infonce temprature": "losses.infonce.temprature: unknown key: did you mean 'temp",
@@ -171,6 +172,15 @@ CONTRADICTIONS = {
     "first_stages tiny-splade passage_length": (
         1025,
         "first_stages.tiny-splade.passage_length: 1025",
+    ),
+    "training validation depth": (9999, "training.validation.depth: 9999 exceeds first_stages"),
+    "training validation datasets": (
+        ["pydocs-test"],
+        "training.validation.datasets: 'pydocs-test' is in grid.datasets: a test set cannot",
+    ),
+    "training validation first_stage": (
+        "tiny-splad",
+        "training.validation.first_stage: no first_stages entry 'tiny-splad': did you mean",
     ),
     "reranking depth": (9999, "reranking.depth: 9999 exceeds first_stages.tiny-splade.depth"),
     "negatives pydocs-lists depth": (9999, "negatives.pydocs-lists.depth: 9999 exceeds first_"),

@@ -71,6 +71,9 @@ def recipe(**changed):
         "pair_length": 35,
         "pair_form": "native",
         "precision": "float32",
+        "room": {"at_once": 4096, "held": 16384},
+        "compile": False,
+        "validation": None,
         "checkpoint_every": 2,
         "log_every": 1,
     } | changed
