@@ -141,6 +141,18 @@ def test_a_hub_out_of_reach_says_what_to_do_by_hand(refused, house, monkeypatch)
     assert not (house / "fetched").exists()
 
 
+@pytest.mark.parametrize("hub", ["not an id", "a/b/c", ""])
+def test_what_is_no_id_of_a_hub_is_refused(refused, house, hub):
+    source = json.dumps({"hub": hub, "revision": "main"})
+    assert f"{hub} at main cannot be reached" in refused("fetch", house / "x", "--source", source)
+
+
+@pytest.mark.parametrize("source", [{}, {"hub": "a/b"}, {"hubb": "a/b", "revision": "main"}])
+def test_a_source_that_names_none_is_refused(refused, house, source):
+    message = refused("fetch", house / "x", "--source", json.dumps(source))
+    assert 'wanted {"hub": id, "revision": ...} or {"folder": path}, got {' in message
+
+
 # --- token files ------------------------------------------------------------------------------
 
 
