@@ -139,8 +139,8 @@ def members(wildcards):
 
 def validation(wildcards):
     """Name, candidates, qrels and token files of every data set that a training validates on."""
-    asked = config["training"].get("validation", {"datasets": []})
-    for dataset in asked["datasets"]:
+    asked = config["training"].get("validation")
+    for dataset in asked["datasets"] if asked else []:
         words = {"student": wildcards.student, "dataset": dataset}
         yield (
             dataset,
