@@ -21,6 +21,7 @@ from redistil.grid import (
     members,
     systems,
     teacher_cells,
+    test_sets,
     words,
 )
 
@@ -41,6 +42,7 @@ __all__ = [
     "recipe",
     "systems",
     "teacher_cells",
+    "test_sets",
     "words",
 ]
 
@@ -57,7 +59,12 @@ def read(path: Path) -> dict[str, Any]:
 
 # --- what each artefact is asked to be ------------------------------------------------------------
 
-_ABOUT = {"corpus", "relevant_from", "drop_identical"}  # of a dataset, but not of its export
+_ABOUT = {
+    "corpus",
+    "relevant_from",
+    "drop_identical",
+    "apart_from",
+}  # of a dataset, but not of its export
 
 
 def asked(config: Config) -> dict[Key, dict[str, Any]]:
@@ -93,14 +100,15 @@ def _asked_of_data(config: Config) -> Iterator[tuple[Key, dict[str, Any]]]:
         yield from _asked_of_first_stage(config, first_stage, entry)
     for negatives, entry in config["negatives"].items():
         if "kind" in entry:
-            drawn = ("kind", "depth", "per_query", "seed", "at_most")
+            drawn = ("kind", "positives", "depth", "per_query", "seed", "at_most")
             yield ("mine", negatives), {key: entry.get(key) for key in drawn}
         elif "docpairs" in entry:
             yield (
                 ("export-docpairs", negatives),
                 {
                     "irds": entry["docpairs"],
-                    "at_most": entry.get("at_most"),
+                    "at_most": entry["at_most"],
+                    "seed": entry["seed"],
                 },
             )
     for teacher, entry in config["teachers"].items():
@@ -109,7 +117,8 @@ def _asked_of_data(config: Config) -> Iterator[tuple[Key, dict[str, Any]]]:
         elif "average" in entry:
             yield ("average", teacher), {}
         else:
-            yield ("import-scores", teacher), {"format": entry["format"]}
+            told = {key: entry[key] for key in ("format", "unknown", "tolerance")}
+            yield ("import-scores", teacher), told
 
 
 def _asked_of_first_stage(

@@ -9,7 +9,7 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "src" / "redistil"
 FLOORS = [
-    {"errors", "lineage", "ragged", "seeds", "tables", "trec"},
+    {"errors", "identifiers", "lineage", "overlaps", "ragged", "seeds", "spill", "tables", "trec"},
     {"batches", "checks", "examples", "grid", "objectives", "optimise", "scoring", "splade"}
     | {"students", "study"},
     {"backbones", "candidates", "corpora", "downloads", "measures", "models", "negatives"}

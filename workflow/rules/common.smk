@@ -86,6 +86,30 @@ def named(pattern):
     return paths
 
 
+def training(pattern):
+    """The path of what belongs to the dataset of the negatives that the first wildcard names."""
+    return lambda wildcards: named(pattern)({"negatives": wildcards[0]})
+
+
+def test_queries(same_corpus):
+    """The queries that negatives may not have: those of test sets over the same corpus, or not."""
+
+    def paths(wildcards):
+        dataset = config["negatives"][wildcards[0]]["dataset"]
+        return expand(
+            "data/corpora/queries/{dataset}.parquet",
+            dataset=study.test_sets(config, dataset)[same_corpus],
+        )
+
+    return paths
+
+
+def kept_apart(wildcards, input):
+    """The flags that name the queries of test sets."""
+    flags = [f"--test {path}" for path in input.test]
+    return " ".join(flags + [f"--test-elsewhere {path}" for path in input.elsewhere])
+
+
 def taught(wildcards):
     """The words of a trained teacher: its student, and the dataset it teaches on."""
     over = config["teachers"][wildcards.scored]["over"][0]

@@ -49,17 +49,26 @@ rule average:
 rule import_scores:
     """Teacher scores that others published, with the triples or lists they belong to."""
     input:
-        lambda w: "data/downloads/{}".format(config["teachers"][w.published]["import"]),
+        source=lambda w: "data/downloads/{}".format(
+            config["teachers"][w.published]["import"]
+        ),
+        queries=training("data/corpora/queries/{dataset}.parquet"),
+        passages=training("data/corpora/passages/{corpus}.parquet"),
+        test=test_queries(same_corpus=True),
+        elsewhere=test_queries(same_corpus=False),
     output:
         scores="data/teachers/{published}.parquet",
         pairs="data/negatives/{published}.parquet",
     log:
         "logs/teachers/{published}.log",
+    threads: 2
     params:
         code=code("teachers"),
         settings=settings("import-scores", "{published}"),
+        apart=kept_apart,
     shell:
-        "redistil import-scores {input} {output.scores} {output.pairs} {params.settings} 2> {log}"
+        "redistil import-scores {input.source} {input.queries} {input.passages} {output.scores}"
+        " {output.pairs} {params.settings} {params.apart} --threads {threads} 2> {log}"
 
 
 rule teachers:

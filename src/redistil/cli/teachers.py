@@ -4,9 +4,18 @@ from pathlib import Path
 
 import click
 
-from redistil.cli.options import In, Out, Source, device, making, setting, threads
+from redistil.cli.options import (
+    In,
+    Out,
+    Source,
+    device,
+    making,
+    setting,
+    test_queries,
+    threads,
+)
 from redistil.lineage import Made
-from redistil.tables import TEACHER_SCORES
+from redistil.tables import PASSAGES, QUERIES, TEACHER_SCORES
 
 precision = setting("--precision", click.Choice(["float32", "bfloat16"]), "Of the forward pass.")
 
@@ -61,12 +70,55 @@ def average(out: Path, members: tuple[Path, ...], made: Made) -> None:
 
 @click.command()
 @click.argument("source", type=Source())
+@click.argument("queries", type=In(QUERIES))
+@click.argument("passages", type=In(PASSAGES))
 @click.argument("scores", type=Out())
 @click.argument("pairs", type=Out())
-@setting("--format", click.Choice(["scored-triples", "trec"]), "Layout of SOURCE.")
+@setting(
+    "--format",
+    click.Choice(["scored-triples", "trec", "ranking", "id-lists", "margins"]),
+    "Layout of SOURCE (docs/tables.md).",
+)
+@setting("--unknown", click.FloatRange(0, 1), "Share of rows that may name an unknown id.")
+@setting("--tolerance", click.FloatRange(0), "Logits by which two scores of a pair may differ.")
+@test_queries
+@threads
 @making("teachers")
-def import_scores(source: Path, scores: Path, pairs: Path, format: str, made: Made) -> None:
-    """Import a published teacher file: its SCORES, and the triples or lists (PAIRS) it scores."""
-    from redistil import teachers
+def import_scores(
+    source: Path,
+    queries: Path,
+    passages: Path,
+    scores: Path,
+    pairs: Path,
+    format: str,
+    unknown: float,
+    tolerance: float,
+    test: tuple[Path, ...],
+    test_elsewhere: tuple[Path, ...],
+    threads: int,
+    made: Made,
+) -> None:
+    """Import a published teacher file: its SCORES, and the triples or lists (PAIRS) it scores.
 
-    teachers.import_scores(source, scores, pairs, made, format)
+    QUERIES and PASSAGES are those of the collection that it was made for.
+    """
+    from redistil import overlaps
+    from redistil.teachers import imported
+
+    shared = overlaps.overlapping(queries, test, test_elsewhere)
+    for line in overlaps.said(shared, QUERIES.count(queries)):
+        click.echo(line, err=True)
+    known = imported.Known.of(queries, passages, set(shared))
+    sifted = imported.import_scores(
+        source,
+        known,
+        scores,
+        pairs,
+        made,
+        form=format,
+        unknown=unknown,
+        tolerance=tolerance,
+        threads=threads,
+    )
+    for line in sifted.said():
+        click.echo(line, err=True)

@@ -13,12 +13,9 @@ import pyarrow.compute as pc
 
 from redistil.errors import BadTable, UserError
 from redistil.lineage import Made
-from redistil.tables import LISTS, TEACHER_SCORES, TRIPLES, aside
-from redistil.trec import read_columns, read_run
+from redistil.tables import LISTS, TEACHER_SCORES, TRIPLES
 
 Floats = npt.NDArray[np.float32]
-
-SCORED_TRIPLES = ("positive_score", "negative_score", "query_id", "positive_id", "negative_id")
 
 
 def score(
@@ -98,67 +95,3 @@ def _correlation(left: Floats, right: Floats) -> float:
     if not (np.ptp(left) and np.ptp(right)):
         return 0.0
     return float(np.corrcoef(left, right)[0, 1])
-
-
-def import_scores(source: Path, scores: Path, pairs: Path, made: Made, form: str) -> None:
-    """Write the teacher scores of a published file, and the triples or lists that it scores.
-
-    form: "scored-triples" (five columns: positive score, negative score, query, positive,
-    negative; Zenodo 4068216) or "trec" (a run whose score is the teacher's; Zenodo 12528410).
-    Both files appear, or neither. Raises BadTable when a pair has two different scores.
-    """
-    if form == "trec":
-        rows = read_run(source)
-        table, pools = LISTS, _lists(rows)
-    else:
-        triples = read_columns(source, SCORED_TRIPLES, "\t")
-        table, pools = TRIPLES, triples.select(TRIPLES.schema.names)
-        rows = _pair_scores(triples, source)
-    with aside(scores) as first, aside(pairs) as second:
-        TEACHER_SCORES.write(rows.select(TEACHER_SCORES.schema.names), first, made)
-        table.write(pools, second, made)
-
-
-def _lists(rows: pa.Table) -> pa.Table:
-    """Return each query's passages, best first, none of them marked relevant.
-
-    A teacher's ranking says nothing of judgements.
-    """
-    ordered = rows.sort_by(
-        [("query_id", "ascending"), ("score", "descending"), ("doc_id", "descending")]
-    )
-    lists = ordered.group_by("query_id", use_threads=False).aggregate([("doc_id", "list")])
-    doc_ids = lists["doc_id_list"].to_pylist()
-    return LISTS.rows(
-        {
-            "query_id": lists["query_id"].combine_chunks(),
-            "doc_ids": doc_ids,
-            "relevances": [[0] * len(ids) for ids in doc_ids],
-        }
-    )
-
-
-def _pair_scores(triples: pa.Table, source: Path) -> pa.Table:
-    """Return the score of each distinct pair, which every triple that has the pair must share."""
-    sides = [
-        pa.table(
-            [triples["query_id"], triples[f"{side}_id"], triples[f"{side}_score"]],
-            names=TEACHER_SCORES.schema.names,
-        )
-        for side in ("positive", "negative")
-    ]
-    found = (
-        pa.concat_tables(sides)
-        .group_by(["query_id", "doc_id"])
-        .aggregate([("score", "min"), ("score", "max")])
-    )
-    differing = found.filter(pc.not_equal(found["score_min"], found["score_max"]))
-    if len(differing):
-        first = differing.slice(0, 1).to_pylist()[0]
-        raise BadTable(
-            f"{source}: {len(differing)} of {len(found)} pairs have different scores (first: query "
-            f"{first['query_id']!r}, passage {first['doc_id']!r}): which one is the teacher's?"
-        )
-    return found.select(["query_id", "doc_id", "score_min"]).rename_columns(
-        TEACHER_SCORES.schema.names
-    )
