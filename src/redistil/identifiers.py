@@ -61,13 +61,20 @@ class Identifiers:
 def _numbers(ids: pa.Array | pa.ChunkedArray) -> Codes | None:
     """Return ids as numbers, if all are plain decimal ones and a table of them is not too large."""
     try:
-        numbers = ids.cast(pa.int32())
+        numbers = np.asarray(ids.cast(pa.int32()))
     except pa.ArrowInvalid:
         return None
-    plain = len(ids) and numbers.cast(pa.string()).equals(ids)
-    if not plain or not 0 <= pc.min(numbers).as_py() <= pc.max(numbers).as_py() < DENSE * len(ids):
+    if not len(numbers) or numbers.min() < 0 or numbers.max() >= DENSE * len(numbers):
         return None
-    return np.asarray(numbers)
+    # a number that is not spelled plainly ("007") is spelled longer
+    spelled = pc.sum(pc.binary_length(ids)).as_py()
+    return numbers if spelled == int(_log10(numbers).sum()) + len(numbers) else None
+
+
+def _log10(numbers: Codes) -> npt.NDArray[np.int64]:
+    """Return the digits of each number beyond the first."""
+    powers = 10 ** np.arange(1, 10)
+    return np.searchsorted(powers, numbers, side="right")
 
 
 def _new(values: Any) -> npt.NDArray[np.bool_]:
@@ -81,6 +88,6 @@ def _new(values: Any) -> npt.NDArray[np.bool_]:
 
 def _by_digits(numbers: Codes) -> Codes:
     """Return distinct numbers in the order of their decimal spelling: 1, 10, 2."""
-    digits = np.where(numbers > 0, np.floor(np.log10(np.maximum(numbers, 1))), 0).astype(np.int64)
+    digits = _log10(numbers)
     aligned = numbers.astype(np.int64) * 10 ** (digits.max() - digits)
     return numbers[np.argsort(aligned * 16 + digits)]

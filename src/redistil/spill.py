@@ -37,7 +37,7 @@ class Buckets:
         ends = np.cumsum(np.bincount(bucket, minlength=self.count))
         for file, start, end in zip(self._files, [0, *ends[:-1]], ends, strict=True):
             if end > start:
-                file.write(rows[start:end].tobytes())
+                file.write(rows[start:end].view(np.uint8).data)
 
     def clear(self) -> None:
         """Forget all rows."""

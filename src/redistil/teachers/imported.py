@@ -75,6 +75,11 @@ class Known:
     passages: Identifiers
     held_out: npt.NDArray[np.bool_]
 
+    @property
+    def bits(self) -> int:
+        """Those that hold a passage's code."""
+        return max(len(self.passages).bit_length(), 1)
+
     @staticmethod
     def of(queries: Path, passages: Path, held_out: set[str]) -> "Known":
         query_ids = Identifiers(QUERIES.read(queries, ["query_id"])["query_id"])
@@ -180,7 +185,7 @@ def _refuse(source: Path, sifted: Sifted, unknown: float) -> None:
 
 
 def _triples(known: Known, form: Form, rows: Any) -> tuple[pa.Table, Any, int]:
-    found, pairs = ordered.triples(form.solved(rows), len(known.passages))
+    found, pairs = ordered.triples(form.solved(rows), known.bits)
     table = pa.table(
         [
             known.queries.ids(found.query),
@@ -193,7 +198,7 @@ def _triples(known: Known, form: Form, rows: Any) -> tuple[pa.Table, Any, int]:
 
 
 def _lists(known: Known, form: Form, rows: Any) -> tuple[pa.Table, Any, int]:
-    found, pairs, repeated = ordered.lists(rows, len(known.passages))
+    found, pairs, repeated = ordered.lists(rows, known.bits)
     offsets = pa.array(np.concatenate([[0], found.ends]).astype(np.int32))
     element = {name: LISTS.schema.field(name).type for name in ("doc_ids", "relevances")}
     grades = pa.array(np.zeros(len(found.doc), np.int32))

@@ -50,28 +50,27 @@ class Lists(NamedTuple):
     ends: Ints
 
 
-def triples(rows: Records, width: int) -> tuple[Triples, Pairs]:
+def triples(rows: Records, bits: int) -> tuple[Triples, Pairs]:
     """Return the distinct triples by (query, positive, negative), and the distinct pairs.
 
-    width: an upper bound of the passage codes. Where the scores of a pair differ, the mean of each
+    bits: those that hold a passage's code. Where the scores of a pair differ, the mean of each
     side (as a positive, as a negative) is taken, then of both: the same whatever the order of rows.
     """
-    query, negative = _wide(rows, "query_id"), _wide(rows, "negative_id")
-    key = query * width + negative
+    query, negative = _wide(rows, "query_id") << bits, _wide(rows, "negative_id")
+    key = query | negative
     order = np.argsort(key)
     negatives = _distinct(key[order], rows["negative_score"][order])
-    key = (query * width + rows["positive_id"])[order]
+    key = (query | rows["positive_id"])[order]
     if (key[1:] < key[:-1]).any():  # some query has several positives
         order = order[np.argsort(key, kind="stable")]
-        key = (query * width + rows["positive_id"])[order]
+        key = (query | rows["positive_id"])[order]
     negative = negative[order]
     positives = _distinct(key, rows["positive_score"][order])
     new = _first(key, negative)
     if not new.all():
         key, negative = key[new], negative[new]
-    query, positive = np.divmod(key, width)
-    found = Triples(query, positive, negative, len(rows) - len(key))
-    return found, _pairs(_merged(negatives, positives), width)
+    found = Triples(key >> bits, key & _low(bits), negative, len(rows) - len(key))
+    return found, _pairs(_merged(negatives, positives), bits)
 
 
 def _first(*keys: Ints) -> npt.NDArray[np.bool_]:
@@ -109,22 +108,26 @@ def _merged(left: _Scored, right: _Scored) -> _Scored:
     return _distinct(key[order], score[order], apart[order])
 
 
-def _pairs(found: _Scored, width: int) -> Pairs:
-    return Pairs(*np.divmod(found.key, width), found.score, found.apart)
+def _pairs(found: _Scored, bits: int) -> Pairs:
+    return Pairs(found.key >> bits, found.key & _low(bits), found.score, found.apart)
 
 
-def lists(rows: Records, width: int) -> tuple[Lists, Pairs, int]:
+def _low(bits: int) -> int:
+    return (1 << bits) - 1
+
+
+def lists(rows: Records, bits: int) -> tuple[Lists, Pairs, int]:
     """Return each query's passages, best first, the pairs, and how many rows repeat a pair.
 
     Ties by passage downwards, the canonical order of a run.
     """
     query, doc = _wide(rows, "query_id"), _wide(rows, "doc_id")
     best = np.lexsort((-doc, -rows["score"], query))
-    ends = np.append(np.flatnonzero(_first(query[best]))[1:], len(rows))
-    ranked = Lists(query[best][ends - 1], doc[best], ends)
-    key = query * width + doc
+    starts = np.flatnonzero(_first(query[best]))
+    ranked = Lists(query[best][starts], doc[best], np.append(starts, len(rows))[1:])
+    key = (query << bits) | doc
     order = np.argsort(key)
-    pairs = _pairs(_distinct(key[order], rows["score"][order]), width)
+    pairs = _pairs(_distinct(key[order], rows["score"][order]), bits)
     return ranked, pairs, len(rows) - len(pairs.doc)
 
 
