@@ -305,7 +305,9 @@ BAD_LISTS = {
     "an empty run": ("trec", "", "wanted the columns"),
     "no row": (
         "id-lists",
-        pa.table({"query_id": pa.array([], "string"), "doc_ids": pa.array([], pa.list_(pa.string()))}),
+        pa.table(
+            {"query_id": pa.array([], "string"), "doc_ids": pa.array([], pa.list_(pa.string()))}
+        ),
         "no row to learn from",
     ),
 }

@@ -15,9 +15,10 @@ from redistil.cli.options import (
     threads,
 )
 from redistil.lineage import Made
+from redistil.precision import PRECISIONS
 from redistil.tables import PASSAGES, QUERIES, TEACHER_SCORES
 
-precision = setting("--precision", click.Choice(["float32", "bfloat16"]), "Of the forward pass.")
+precision = setting("--precision", click.Choice(PRECISIONS), "Of the forward pass.")
 
 
 @click.command()
@@ -51,9 +52,10 @@ def score(
 
     quiet(threads)
     from redistil import teachers
-    from redistil.scoring import device_of
+    from redistil.processes import Processes
 
-    teachers.score(model.parent, (queries, passages), over, out, made, precision, device_of(device))
+    with Processes(device) as processes:
+        teachers.score(model.parent, (queries, passages), over, out, made, precision, processes)
 
 
 @click.command()
