@@ -1,11 +1,15 @@
 """Teacher scores: computed, averaged and imported, pair by pair."""
 
+import itertools
+import json
+
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from redistil import tables, teachers
 from redistil.cli import cli
@@ -14,6 +18,7 @@ from redistil.processes import Processes
 from redistil.ragged import Ragged
 from redistil.students.cat import Cat
 from redistil.tables import LISTS, TEACHER_SCORES, TRIPLES
+from redistil.teachers import ensemble
 from tests.unit import tiny
 
 MADE = tiny.MADE
@@ -22,7 +27,7 @@ MADE = tiny.MADE
 def scores_file(path, scores):
     """Write {(query, passage): score}."""
     rows = [(q, d, s) for (q, d), s in scores.items()]
-    columns = dict(zip(TEACHER_SCORES.schema.names, zip(*rows, strict=True), strict=True))
+    columns = {name: [row[i] for row in rows] for i, name in enumerate(TEACHER_SCORES.schema.names)}
     TEACHER_SCORES.write(TEACHER_SCORES.rows(columns), path, MADE)
     return path
 
@@ -52,7 +57,7 @@ def test_an_ensemble_is_the_plain_mean_of_raw_logits(tmp_path_factory, rows):
         scores_file(folder / f"{m}.parquet", dict(zip(pairs, column, strict=True)))
         for m, column in enumerate(zip(*rows, strict=True))
     ]
-    teachers.average(members, folder / "mean.parquet", MADE)
+    ensemble.average(members, folder / "mean.parquet", folder / "mean.json", MADE)
     wanted = {pair: np.float32(sum(row) / 3) for pair, row in zip(pairs, rows, strict=True)}
     assert scores_of(folder / "mean.parquet") == wanted
 
@@ -60,30 +65,79 @@ def test_an_ensemble_is_the_plain_mean_of_raw_logits(tmp_path_factory, rows):
 def test_an_ensemble_of_a_teacher_with_itself_is_itself(tmp_path):
     scores = {("q", "a"): 1.1, ("q", "b"): -7.3, ("r", "a"): 22.7}
     member = scores_file(tmp_path / "one.parquet", scores)
-    teachers.average([member, member, member], tmp_path / "mean.parquet", MADE)
+    ensemble.average([member] * 3, tmp_path / "mean.parquet", tmp_path / "mean.json", MADE)
     assert TEACHER_SCORES.read(tmp_path / "mean.parquet") == TEACHER_SCORES.read(member)
 
 
-@pytest.mark.parametrize("other", [{("q", "b"): 1.0}, {("q", "a"): 1.0, ("q", "b"): 1.0}])
-def test_members_that_scored_other_pairs_are_refused(tmp_path, other):
+def averaged(tmp_path, *scores):
+    names = "abcdef"[: len(scores)]
     members = [
-        scores_file(tmp_path / "one.parquet", {("q", "a"): 1.0}),
-        scores_file(tmp_path / "two.parquet", other),
+        scores_file(tmp_path / f"{n}.parquet", s) for n, s in zip(names, scores, strict=True)
     ]
-    with pytest.raises(UserError, match="two.parquet and .*one.parquet scored different pairs"):
-        teachers.average(members, tmp_path / "mean.parquet", MADE)
-    assert not (tmp_path / "mean.parquet").exists()
+    out = tmp_path / "mean.parquet", tmp_path / "mean.json"
+    said = ensemble.average(members, *out, MADE)
+    return json.loads(out[1].read_text()), said
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {("q", "b"): 1.0, ("q", "c"): 1.0},
+        {("q", "a"): 1.0},
+        {("q", "a"): 1.0, ("q", "b"): 1.0, ("q", "c"): 1.0},
+        {},
+    ],
+)
+@pytest.mark.parametrize("piece", [1, 1 << 16])
+def test_members_that_scored_other_pairs_are_refused(tmp_path, monkeypatch, other, piece):
+    monkeypatch.setattr(ensemble, "PIECE", piece)
+    first = {("q", "a"): 1.0, ("q", "b"): 1.0}
+    with pytest.raises(UserError, match="b.parquet and .*a.parquet scored different pairs"):
+        averaged(tmp_path, first, other)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.parquet", "b.parquet"}
 
 
 def test_what_is_said_of_the_members_is_measured(tmp_path):
-    pairs = [("q", "a"), ("q", "b"), ("q", "c")]
-    members = [
-        scores_file(tmp_path / f"{name}.parquet", dict(zip(pairs, values, strict=True)))
-        for name, values in (("up", [1, 2, 3]), ("flat", [5, 5, 5]))
-    ]
-    up, flat = teachers.average(members, tmp_path / "mean.parquet", MADE)
-    assert "mean 2.000, spread 0.816, correlation with the ensemble 1.000" in up
-    assert "mean 5.000, spread 0.000, correlation with the ensemble 0.000" in flat
+    pairs = [("q", "a"), ("q", "b"), ("q", "c"), ("r", "a")]
+    scores = [dict(zip(pairs, s, strict=True)) for s in ([1, 2, 3, 2], [5, 3, 4, 0], [7] * 4)]
+    record, said = averaged(tmp_path, *scores)
+    assert (record["queries"], record["pairs"]) == (2, 4)
+    (up, mixed, flat, _) = record["scores"]
+    assert (up["mean"], up["spread"]) == (2.0, pytest.approx(0.5**0.5))
+    assert (mixed["mean"], flat["spread"]) == (3.0, 0.0)
+    first = record["agreement"][0]
+    # of a<b, a<c, b<c the second inverts the first two; ranks 1 2 3 and 3 1 2
+    assert first["inverted_margins"] == pytest.approx(2 / 3) and first["margins"] == 3
+    assert first["rank_correlation"] == pytest.approx(-0.5)
+    assert record["agreement"][1]["rank_correlation"] is None, "one of them never varies"
+    assert any("rank correlation -0.500, 66.7% of 3 margins inverted" in line for line in said)
+    assert any("rank correlation undefined, undefined of 0 margins" in line for line in said)
+
+
+values = st.lists(st.integers(0, 4), min_size=2, max_size=6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(values, min_size=1, max_size=5), st.integers(0, 99), st.sampled_from([1, 3, 99]))
+def test_agreement_is_what_scipy_finds_query_by_query(tmp_path_factory, lists, seed, piece):
+    rng = np.random.default_rng(seed)
+    left = {(f"q{i}", f"d{j}"): float(v) for i, row in enumerate(lists) for j, v in enumerate(row)}
+    right = {pair: float(rng.integers(0, 5)) for pair in left}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ensemble, "PIECE", piece)
+        patch.setattr(ensemble, "COMPARED", piece)
+        record, _ = averaged(tmp_path_factory.mktemp("agree"), left, right)
+    rho, inverted, ordered = [], 0, 0
+    for i in range(len(lists)):
+        a, b = ([s[p] for p in s if p[0] == f"q{i}"] for s in (left, right))
+        if len(set(a)) > 1 and len(set(b)) > 1:
+            rho.append(stats.spearmanr(a, b).statistic)
+        signs = [(a[x] - a[y]) * (b[x] - b[y]) for x, y in itertools.combinations(range(len(a)), 2)]
+        inverted, ordered = inverted + sum(s < 0 for s in signs), ordered + sum(map(bool, signs))
+    found = record["agreement"][0]
+    assert found["margins"] == ordered
+    assert found["inverted_margins"] == (pytest.approx(inverted / ordered) if ordered else None)
+    assert found["rank_correlation"] == (pytest.approx(np.mean(rho), abs=1e-9) if rho else None)
 
 
 # --- what is scored, and how ----------------------------------------------------------------------

@@ -36,14 +36,15 @@ rule average:
             "data/teachers/{member}.parquet", member=study.members(config, w.averaged)
         ),
     output:
-        "data/teachers/{averaged}.parquet",
+        scores="data/teachers/{averaged}.parquet",
+        agreement="data/teachers/{averaged}.json",
     log:
         "logs/teachers/{averaged}.log",
     params:
         code=code("teachers"),
         settings=settings("average", "{averaged}"),
     shell:
-        "redistil average {output} {input} {params.settings} 2> {log}"
+        "redistil average {output.scores} {output.agreement} {input} {params.settings} 2> {log}"
 
 
 rule import_scores:

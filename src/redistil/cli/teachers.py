@@ -60,13 +60,17 @@ def score(
 
 @click.command()
 @click.argument("out", type=Out())
+@click.argument("agreement", type=Out())
 @click.argument("members", type=In(TEACHER_SCORES), nargs=-1, required=True)
 @making("teachers")
-def average(out: Path, members: tuple[Path, ...], made: Made) -> None:
-    """Average the raw logits of MEMBERS, which must have scored the same pairs."""
-    from redistil import teachers
+def average(out: Path, agreement: Path, members: tuple[Path, ...], made: Made) -> None:
+    """Average the raw logits of MEMBERS, which must have scored the same pairs.
 
-    for line in teachers.average(members, out, made):
+    AGREEMENT, as JSON: rank correlation and share of inverted margins of each two of them.
+    """
+    from redistil.teachers import ensemble
+
+    for line in ensemble.average(members, out, agreement, made):
         click.echo(line, err=True)
 
 

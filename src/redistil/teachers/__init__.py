@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redistil.errors import BadTable, UserError
+from redistil.errors import BadTable
 from redistil.lineage import Made
 from redistil.shards import Shards
 from redistil.tables import LISTS, TEACHER_SCORES, TRIPLES, in_pieces
-
-Floats = npt.NDArray[np.float32]
 
 SHARD = 1 << 16  # pairs scored and written together, and lost at most when a job is killed
 
@@ -82,35 +79,3 @@ def _pairs_of(path: Path) -> Iterator[pa.Table]:
         return
     for side in ("positive_id", "negative_id"):
         yield pa.table({"query_id": rows["query_id"], "doc_id": rows[side]})
-
-
-def average(members: Sequence[Path], out: Path, made: Made) -> list[str]:
-    """Write the plain mean of raw logits, the ensemble of arXiv 2010.02666; tell how they agree.
-
-    Raises UserError when the members did not score the same pairs: a missing one would silently
-    change the mean.
-    """
-    tables = [TEACHER_SCORES.read(path) for path in members]
-    for path, table in zip(members, tables, strict=True):
-        if not table.select(["query_id", "doc_id"]).equals(
-            tables[0].select(["query_id", "doc_id"])
-        ):
-            raise UserError(
-                f"{path} and {members[0]} scored different pairs: score the same triples or lists "
-                "with every member"
-            )
-    scores = np.stack([table["score"].to_numpy() for table in tables])
-    mean = scores.mean(axis=0, dtype=np.float64).astype(np.float32)
-    TEACHER_SCORES.write(tables[0].set_column(2, "score", pa.array(mean)), out, made)
-    return [
-        f"{path}: mean {row.mean():.3f}, spread {row.std():.3f}, correlation with the ensemble "
-        f"{_correlation(row, mean):.3f}"
-        for path, row in zip(members, scores, strict=True)
-    ]
-
-
-def _correlation(left: Floats, right: Floats) -> float:
-    """Return Pearson's r; 0 where one side does not vary."""
-    if not (np.ptp(left) and np.ptp(right)):
-        return 0.0
-    return float(np.corrcoef(left, right)[0, 1])
