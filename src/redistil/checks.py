@@ -97,6 +97,8 @@ def _references(config: Config) -> Iterator[tuple[str, str, str]]:
         ("negatives", "first_stage", "first_stages"),
         ("negatives", "teacher", "teachers"),
         ("teachers", "import", "downloads"),
+        ("teachers", "llm", "backbones"),
+        ("teachers", "first_stage", "first_stages"),
     ]
     for owner, key, catalogue in single:
         for name, entry in config[owner].items():
@@ -173,11 +175,14 @@ def _check_teachers(config: Config) -> None:
                 raise BadSettings(f"teachers.{name}.average: {member!r} is itself an average")
         _refuse_circle(config, name)
     for name, entry in config["teachers"].items():
-        if "import" in entry and config["negatives"].get(name, {}).get("teacher") != name:
+        brings = "import" in entry or "llm" in entry
+        if brings and config["negatives"].get(name, {}).get("teacher") != name:
             raise BadSettings(
                 f"teachers.{name}: what it scores belongs to a dataset: say which, as "
                 f"negatives.{name}: {{teacher: {name}, dataset: ...}}"
             )
+        if entry.get("stride", 0) > entry.get("window", 0):
+            raise BadSettings(f"teachers.{name}.stride: more than its window skips passages")
     for name, entry in config["negatives"].items():
         if entry.get("teacher", name) != name:
             raise BadSettings(

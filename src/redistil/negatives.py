@@ -5,15 +5,14 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from tqdm import tqdm
 
 from redistil.errors import BadTable
 from redistil.lineage import Made
+from redistil.pools import by_query
 from redistil.seeds import fraction, generator
-from redistil.tables import LISTS, QRELS, RUN, TRIPLES, in_row_groups
+from redistil.tables import LISTS, QRELS, TRIPLES, in_row_groups
 
 TOGETHER = 512  # queries written at a time: of 500 passages each, some 30 MB
 
@@ -56,7 +55,7 @@ def mine(
     """
     grades = some(QRELS.read(qrels), at_most, leave_out)
     found = draw(
-        ranked(candidates),
+        by_query(candidates),
         grades,
         positives=positives,
         depth=depth,
@@ -89,29 +88,6 @@ def some(qrels: pa.Table, at_most: int | None, leave_out: Collection[str] = ()) 
         if query_id in grades:
             grades[query_id][doc_id] = relevance
     return grades
-
-
-def ranked(candidates: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield each query of a run with its passages, best first, from a file read in pieces."""
-    query_id, doc_ids = "", list[str]()
-    with tqdm(total=RUN.count(candidates), unit="row", unit_scale=True, mininterval=2) as bar:
-        for batch in RUN.batches(candidates, ["query_id", "doc_id"]):
-            bar.update(len(batch))
-            codes = batch["query_id"].dictionary_encode()
-            places = codes.indices.to_numpy()
-            ends = [*(np.flatnonzero(np.diff(places)) + 1).tolist(), len(batch)]
-            names, docs = codes.dictionary.to_pylist(), batch["doc_id"].to_pylist()
-            for start, end in zip([0, *ends], ends, strict=False):
-                name = names[places[start]]
-                if name < query_id:
-                    raise BadTable(f"{candidates} is not sorted by query_id: make it again")
-                if name != query_id and doc_ids:
-                    yield query_id, doc_ids
-                    doc_ids = []
-                query_id = name
-                doc_ids += docs[start:end]
-    if doc_ids:
-        yield query_id, doc_ids
 
 
 def draw(

@@ -116,6 +116,11 @@ def _asked_of_data(config: Config) -> Iterator[tuple[Key, dict[str, Any]]]:
             yield ("score", teacher), {"precision": config["reranking"]["precision"]}
         elif "average" in entry:
             yield ("average", teacher), {}
+        elif "llm" in entry:
+            read = {"llm", "first_stage"}
+            precision = {"precision": config["reranking"]["precision"]}
+            told = {key: value for key, value in entry.items() if key not in read}
+            yield ("rank", teacher), told | precision
         else:
             told = {key: entry[key] for key in ("format", "unknown", "tolerance")}
             yield ("import-scores", teacher), told

@@ -9,7 +9,7 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "src" / "redistil"
 FLOORS = [
-    {"errors", "identifiers", "lineage", "overlaps", "ragged", "seeds", "shards", "spill"}
+    {"errors", "identifiers", "lineage", "overlaps", "pools", "ragged", "seeds", "shards", "spill"}
     | {"tables", "trec"},
     {"batches", "checks", "examples", "grid", "history", "objectives", "optimise", "precision"}
     | {"processes", "scoring", "splade", "students", "study", "validation"},

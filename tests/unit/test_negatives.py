@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redistil import negatives, tables
+from redistil import negatives, pools, tables
 from redistil.cli import cli
 from redistil.errors import BadTable
 from redistil.lineage import Made
@@ -33,7 +33,7 @@ def drawn(run, qrels, depth=20, per_query=5, seed=1, positives="judged"):
         path = Path(folder) / "run.parquet"
         RUN.write(run, path, MADE)
         found = negatives.draw(
-            negatives.ranked(path),
+            pools.by_query(path),
             negatives.some(qrels, None),
             positives=positives,
             depth=depth,
@@ -175,7 +175,7 @@ def test_pieces_of_any_size_give_the_same_bytes(tmp_path, monkeypatch, kind):
     monkeypatch.setattr(negatives, "TOGETHER", 3)
     for rows in (2, 14, 66):  # of the run, read at a time: within a query, and over several
         monkeypatch.setattr(tables, "ROW_GROUP", rows)
-        batches = negatives.ranked(tmp_path / "run.parquet")
+        batches = pools.by_query(tmp_path / "run.parquet")
         assert [(q, len(docs)) for q, docs in batches] == [(q, 20) for q in names]
     monkeypatch.setattr(tables, "ROW_GROUP", 1 << 17)
     assert mined(tmp_path, run_of(names), qrels, kind)[0].read_bytes() == whole
@@ -196,7 +196,7 @@ def test_a_run_out_of_order_is_refused(tmp_path):
         write(run.slice(20))
         write(run.slice(0, 20))
     with pytest.raises(BadTable, match="not sorted by query_id"):
-        list(negatives.ranked(tmp_path / "run.parquet"))
+        list(pools.by_query(tmp_path / "run.parquet"))
 
 
 @pytest.mark.parametrize("kind", ["triples", "lists"])

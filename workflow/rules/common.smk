@@ -47,6 +47,7 @@ wildcard_constraints:
     scored=of_kind("teachers", "model"),
     averaged=of_kind("teachers", "average"),
     published=of_kind("teachers", "import"),
+    ranked=of_kind("teachers", "llm"),
     teacher="|".join(config["teachers"]),
     student="|".join(config["students"]),
     loss="|".join(config["losses"]),

@@ -72,6 +72,38 @@ rule import_scores:
         " {output.pairs} {params.settings} {params.apart} --threads {threads} 2> {log}"
 
 
+rule rank:
+    """Listwise rankings by a large language model, with the lists they order."""
+    input:
+        checkpoint=lambda w: "data/backbones/{}/made.json".format(
+            config["teachers"][w.ranked]["llm"]
+        ),
+        candidates=lambda w: "data/candidates/{}/{}.parquet".format(
+            config["teachers"][w.ranked]["first_stage"],
+            config["negatives"][w.ranked]["dataset"],
+        ),
+        queries=training("data/corpora/queries/{dataset}.parquet"),
+        passages=training("data/corpora/passages/{corpus}.parquet"),
+        test=test_queries(same_corpus=True),
+        elsewhere=test_queries(same_corpus=False),
+    output:
+        scores="data/teachers/{ranked}.parquet",
+        lists="data/negatives/{ranked}.parquet",
+        answers="data/teachers/{ranked}.json",
+    log:
+        "logs/teachers/{ranked}.log",
+    resources:
+        gpu=GPU,
+    params:
+        code=code("teachers"),
+        settings=settings("rank", "{ranked}"),
+        apart=kept_apart,
+    shell:
+        "redistil rank {input.checkpoint} {input.candidates} {input.queries} {input.passages}"
+        " {output.scores} {output.lists} {output.answers} {params.settings} {params.apart}"
+        " --threads {threads} 2> {log}"
+
+
 rule teachers:
     """The scores of every teacher that a loss of the grid learns from."""
     input:

@@ -24,6 +24,7 @@ COMMANDS = {
     "score": "teachers",
     "average": "teachers",
     "import-scores": "teachers",
+    "rank": "teachers",
     "recipe": "models",
     "train": "models",
     "rerank": "runs",

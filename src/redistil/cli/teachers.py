@@ -14,9 +14,10 @@ from redistil.cli.options import (
     test_queries,
     threads,
 )
+from redistil.errors import BadSettings
 from redistil.lineage import Made
 from redistil.precision import PRECISIONS
-from redistil.tables import PASSAGES, QUERIES, TEACHER_SCORES
+from redistil.tables import PASSAGES, QUERIES, RUN, TEACHER_SCORES
 
 precision = setting("--precision", click.Choice(PRECISIONS), "Of the forward pass.")
 
@@ -128,3 +129,92 @@ def import_scores(
     )
     for line in sifted.said():
         click.echo(line, err=True)
+
+
+@click.command()
+@click.argument("checkpoint", type=Source())
+@click.argument("candidates", type=In(RUN))
+@click.argument("queries", type=In(QUERIES))
+@click.argument("passages", type=In(PASSAGES))
+@click.argument("scores", type=Out())
+@click.argument("lists", type=Out())
+@click.argument("answers", type=Out())
+@setting("--depth", click.IntRange(2), "Candidates of each query that are ranked.")
+@setting("--window", click.IntRange(2), "Passages in one request.")
+@setting("--stride", click.IntRange(1), "Places by which the window moves up.")
+@setting("--passage-words", click.IntRange(1), "Words of a passage in a request.")
+@setting("--context", click.IntRange(64), "Tokens of a request and its answer.")
+@setting("--together", click.IntRange(1), "Queries whose requests are answered together.")
+@setting("--at-most", click.IntRange(1), "Queries ranked.", required=False)
+@precision
+@test_queries
+@threads
+@device
+@making("teachers")
+def rank(
+    checkpoint: Path,
+    candidates: Path,
+    queries: Path,
+    passages: Path,
+    scores: Path,
+    lists: Path,
+    answers: Path,
+    depth: int,
+    window: int,
+    stride: int,
+    passage_words: int,
+    context: int,
+    together: int,
+    at_most: int | None,
+    precision: str,
+    test: tuple[Path, ...],
+    test_elsewhere: tuple[Path, ...],
+    threads: int,
+    device: str,
+    made: Made,
+) -> None:
+    """Let a causal language model rank CANDIDATES, as RankZephyr does.
+
+    SCORES and LISTS are what training reads; ANSWERS counts, as JSON, the answers that were no
+    permutation and how they were repaired.
+    """
+    from redistil.cli.runtime import quiet
+
+    if stride > window:
+        raise BadSettings(f"stride: {stride} would pass over passages with a window of {window}")
+    quiet(threads)
+    from redistil import overlaps
+    from redistil.processes import check_precision, device_of
+    from redistil.teachers import ranked
+
+    where = device_of(device)
+    check_precision(precision, where)
+    shared = overlaps.overlapping(queries, test, test_elsewhere)
+    for line in overlaps.said(shared, QUERIES.count(queries)):
+        click.echo(line, err=True)
+    model = ranked.Model(
+        checkpoint.parent,
+        context=context,
+        words=passage_words,
+        precision=precision,
+        device=where,
+    )
+    seen = ranked.rank(
+        model,
+        candidates,
+        queries,
+        passages,
+        (scores, lists, answers),
+        made,
+        depth=depth,
+        window=window,
+        stride=stride,
+        together=together,
+        at_most=at_most,
+        leave_out=shared.keys(),
+    )
+    click.echo(
+        f"{seen.answers} answers, repaired: {seen.malformed} malformed, {seen.repeated} with a "
+        f"passage twice, {seen.unknown} with one that is not there, {seen.incomplete} without some",
+        err=True,
+    )
