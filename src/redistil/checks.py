@@ -98,6 +98,8 @@ def _references(config: Config) -> Iterator[tuple[str, str, str]]:
         ("negatives", "teacher", "teachers"),
         ("teachers", "import", "downloads"),
         ("teachers", "llm", "backbones"),
+        ("exports", "negatives", "negatives"),
+        ("exports", "teacher", "teachers"),
         ("teachers", "first_stage", "first_stages"),
     ]
     for owner, key, catalogue in single:

@@ -48,6 +48,7 @@ wildcard_constraints:
     averaged=of_kind("teachers", "average"),
     published=of_kind("teachers", "import"),
     ranked=of_kind("teachers", "llm"),
+    exported="|".join(config["exports"]) or "none",
     teacher="|".join(config["teachers"]),
     student="|".join(config["students"]),
     loss="|".join(config["losses"]),
@@ -90,6 +91,12 @@ def named(pattern):
 def training(pattern):
     """The path of what belongs to the dataset of the negatives that the first wildcard names."""
     return lambda wildcards: named(pattern)({"negatives": wildcards[0]})
+
+
+def of_export(pattern, wildcards):
+    """The path of what belongs to the dataset of an export's negatives."""
+    negatives = config["exports"][wildcards.exported]["negatives"]
+    return named(pattern)({"negatives": negatives})
 
 
 def test_queries(same_corpus):

@@ -104,6 +104,32 @@ rule rank:
         " --threads {threads} 2> {log}"
 
 
+rule export_training:
+    """Training data as another library reads it: `snakemake data/exports/NAME/made.json`."""
+    input:
+        negatives=lambda w: "data/negatives/{}.parquet".format(
+            config["exports"][w.exported]["negatives"]
+        ),
+        queries=lambda w: of_export("data/corpora/queries/{dataset}.parquet", w),
+        passages=lambda w: of_export("data/corpora/passages/{corpus}.parquet", w),
+        teacher=lambda w: expand(
+            "data/teachers/{teacher}.parquet",
+            teacher=config["exports"][w.exported].get("teacher", []),
+        ),
+    output:
+        "data/exports/{exported}/card.json",
+        made="data/exports/{exported}/made.json",
+    log:
+        "logs/exports/{exported}.log",
+    params:
+        code=code("teachers"),
+        settings=settings("export-training", "{exported}"),
+        teacher=lambda w, input: f"--teacher {input.teacher}" if input.teacher else "",
+    shell:
+        "redistil export-training {input.negatives} {input.queries} {input.passages}"
+        " $(dirname {output.made}) {params.teacher} {params.settings} 2> {log}"
+
+
 rule teachers:
     """The scores of every teacher that a loss of the grid learns from."""
     input:

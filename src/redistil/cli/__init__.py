@@ -25,6 +25,7 @@ COMMANDS = {
     "average": "teachers",
     "import-scores": "teachers",
     "rank": "teachers",
+    "export-training": "teachers",
     "recipe": "models",
     "train": "models",
     "rerank": "runs",

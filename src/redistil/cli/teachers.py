@@ -218,3 +218,39 @@ def rank(
         f"passage twice, {seen.unknown} with one that is not there, {seen.incomplete} without some",
         err=True,
     )
+
+
+@click.command("export-training")
+@click.argument("negatives", type=Source())
+@click.argument("queries", type=In(QUERIES))
+@click.argument("passages", type=In(PASSAGES))
+@click.argument("out", type=Out())
+@click.option("--teacher", type=In(TEACHER_SCORES), help="Teacher scores of the NEGATIVES.")
+@setting(
+    "--library",
+    click.Choice(["sentence-transformers", "lightning-ir", "pylate", "tevatron", "matchmaker"]),
+    "Whose form.",
+)
+@setting(
+    "--documents", click.IntRange(2), "Passages of an example, where the library wants one number."
+)
+@making("teachers")
+def export_training(
+    negatives: Path,
+    queries: Path,
+    passages: Path,
+    out: Path,
+    teacher: Path | None,
+    library: str,
+    documents: int,
+    made: Made,
+) -> None:
+    """Write NEGATIVES (triples or lists) into the folder OUT as another library reads them."""
+    from redistil.teachers import exports
+
+    files = (negatives, queries, passages)
+    counts = exports.export_training(library, files, teacher, out, made, documents)
+    click.echo(
+        f"{counts['examples']} examples; {counts['left_out']} left out, shorter than {documents}",
+        err=True,
+    )

@@ -17,10 +17,11 @@ BEFORE = (
     "the passages based on their relevance to the search query: {query}.\n"
 )
 AFTER = (
-    "Search Query: {query}.\nRank the {count} passages above based on their relevance to the "
-    "search query. All the passages should be included and listed using identifiers, in "
-    "descending order of relevance. The output format should be [] > [], e.g., [2] > [1], Answer "
-    "concisely and directly and only respond with the ranking results, do not say any word or explain."
+    "Search Query: {query}.\n"
+    "Rank the {count} passages above based on their relevance to the search query. All the "
+    "passages should be included and listed using identifiers, in descending order of relevance. "
+    "The output format should be [] > [], e.g., [2] > [1], Answer concisely and directly and only "
+    "respond with the ranking results, do not say any word or explain."
 )
 WELL_FORMED = re.compile(r"\[\d+\]( > \[\d+\])*")
 
