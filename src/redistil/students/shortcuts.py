@@ -98,9 +98,8 @@ def for_scoring(network: Any, precision: str) -> Any:
 
 def _packs(precision: str) -> bool:
     """Whether torch has oneDNN's linear maps, and the processor their arithmetic."""
-    if not (
-        torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    ):
+    there: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if not there or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return False
     return precision != "bfloat16" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
