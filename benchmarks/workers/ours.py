@@ -93,8 +93,9 @@ def _recipe(work: Path, loss: str, device: str) -> dict[str, Any]:
     """Return the recipe of morand2026 for this loss, of a student and on data of the benchmark."""
     recipe = json.loads((work / "recipes.json").read_text())[loss]
     named = {"backbone": "bench", "negatives": "bench", "teacher": recipe["teacher"] and "bench"}
-    short = {"warmup_steps": 0, "log_every": 1, "checkpoint_every": 10**9, "validation": None}
-    return recipe | named | short | {"room": ROOM["cpu" if device == "cpu" else "gpu"]}
+    same = {"learning_rate": 1e-5, "warmup_steps": 0}  # as the peers are told
+    short = {"log_every": 1, "checkpoint_every": 10**9, "validation": None}
+    return recipe | named | same | short | {"room": ROOM["cpu" if device == "cpu" else "gpu"]}
 
 
 def ceiling(device: str, precision: str, seconds: float) -> dict[str, Any]:
