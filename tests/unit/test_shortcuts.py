@@ -153,11 +153,12 @@ def test_logits_in_half_precision_are_finer_than_half_precision(checkpoints, fam
         assert not torch.equal(found, found.bfloat16().float())
 
 
+@on_a_cpu_that_packs
+@torch.inference_mode()
 def test_a_packed_map_is_the_linear_map():
-    if not shortcuts._packs("float32"):
-        pytest.skip("torch was built without oneDNN")
     for bias in (True, False):
         linear = torch.nn.Linear(6, 10, bias=bias)
-        inputs = torch.randn(2, 3, 6)
-        with torch.inference_mode():
-            close(shortcuts.PackedLinear(linear)(inputs), linear(inputs))
+        inputs = 2 * torch.randn(2, 3, 6)
+        close(shortcuts.PackedLinear(linear)(inputs), linear(inputs))
+        wanted = torch.nn.functional.gelu(linear(inputs))
+        close(shortcuts.PackedLinear(linear, "gelu")(inputs), wanted)
