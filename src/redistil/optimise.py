@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from redistil.checkpoints import Checkpoint, History, Point, Validated
 from redistil.errors import UserError
+from redistil.history import Checkpoint, History, Point, Validated
 from redistil.seeds import derive
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from redistil.errors import BadSettings
+from redistil.precision import refuse_precision
 
 
 class Processes:
@@ -68,6 +69,13 @@ def device_of(name: str) -> torch.device:
     except (RuntimeError, AssertionError):
         raise BadSettings(f"--device: this machine has no {name!r} (cpu always works)") from None
     return device
+
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """Raise BadSettings where a device cannot compute in a precision."""
+    cuda = device.type == "cuda"
+    capability = torch.cuda.get_device_capability(device) if cuda else None
+    refuse_precision(precision, device.type, capability)
 
 
 def allow_tf32(precision: str) -> None:

@@ -33,9 +33,11 @@ def rerank(
     run, and what a killed job had finished is not scored again.
     """
     from redistil import students  # torch stays behind the door: `shuffle` does without
+    from redistil.processes import check_precision
     from redistil.ragged import Ragged, rows_of, with_rows
     from redistil.scoring import mean_scores
 
+    check_precision(precision, processes.device)
     ready = [
         (students.load(model).to(processes.device), Ragged(queries), Ragged(passages))
         for model, queries, passages in members

@@ -39,10 +39,12 @@ def score(
     Goes through the queries in shards, dealt out to the processes; what a killed job had finished
     is not scored again.
     """
+    from redistil.processes import check_precision
     from redistil.ragged import Ragged, rows_of, with_rows
     from redistil.scoring import score_pairs
     from redistil.students import load
 
+    check_precision(precision, processes.device)
     queries, passages = map(Ragged, tokens)
     student = load(model).to(processes.device)
     found = with_rows(distinct_pairs(over), [(queries, passages)])

@@ -10,8 +10,8 @@ import pytest
 SRC = Path(__file__).parents[2] / "src" / "redistil"
 FLOORS = [
     {"errors", "lineage", "ragged", "seeds", "shards", "tables", "trec"},
-    {"batches", "checkpoints", "checks", "examples", "grid", "objectives", "optimise", "processes"}
-    | {"scoring", "splade", "students", "study", "validation"},
+    {"batches", "checks", "examples", "grid", "history", "objectives", "optimise", "precision"}
+    | {"overlays", "processes", "scoring", "splade", "students", "study", "validation"},
     {"backbones", "candidates", "corpora", "downloads", "measures", "models", "negatives"}
     | {"report", "runs", "teachers", "tokens"},
     {"__main__", "cli"},

@@ -28,7 +28,7 @@ def test_the_plan_has_the_jobs_of_the_grid(house):
         export_passages=1,
         export_queries=3,
         build=3,
-        tokenize=11,
+        tokenize=12,
         encode=1,
         retrieve=3,
         mine=2,

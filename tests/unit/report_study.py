@@ -47,9 +47,11 @@ def config(**changed: Any) -> dict[str, Any]:
         },
         "tokens": {"longest": 512},
         "first_stages": {
-            "splade": {"encoder": "tiny", "query_length": 9, "passage_length": 9, "depth": 5},
+            "splade": {"encoder": "tiny", "query_length": 9, "passage_length": 9}
+            | {"shard": 9, "depth": 5},
             "bm25": {"k1": 0.9, "b": 0.4, "stemmer": "english", "depth": 5},
         },
+        "least_success": 0.1,
         "negatives": {},
         "teachers": {"both": {"average": []}},
         "grid": {
@@ -71,6 +73,7 @@ def config(**changed: Any) -> dict[str, Any]:
             "query_length": 9,
             "passage_length": 9,
             "pair_length": 20,
+            "pair_form": "native",
             "precision": "float32",
             "compile": False,
             "room": {"at_once": 99, "held": 99},

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from transformers import AutoModelForSequenceClassification
 
 from redistil import lineage, models, scoring, students
-from redistil.checkpoints import History, Point
 from redistil.cli import cli
 from redistil.errors import BadTable, Stale
+from redistil.history import History, Point
 from redistil.lineage import Made
 from redistil.models.reading import Dataset
 from redistil.models.writing import curve

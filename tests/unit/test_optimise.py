@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from redistil.checkpoints import Checkpoint, History, Point, Validated
 from redistil.errors import UserError
+from redistil.history import Checkpoint, History, Point, Validated
 from redistil.optimise import Schedule, Validation, Watch, optimise, whole
 from redistil.processes import Processes
 from redistil.scoring import Room, learn

@@ -166,10 +166,13 @@ CONTRADICTIONS = {
     "training sizes tiny batch": ({"triples": 1}, "training.sizes.tiny.batch: no batch for"),
     "training sizes teacher batch": ({"triples": 1}, "training.sizes.teacher.batch: no batch for"),
     "training sizes tiny warmup_steps": (10**6, "training.sizes.tiny.warmup_steps: more than"),
-    "training query_length": (513, "training.query_length: 513 exceeds tokens.longest (512)"),
-    "training passage_length": (513, "training.passage_length: 513 exceeds tokens.longest"),
+    "training query_length": (1025, "training.query_length: 1025 exceeds tokens.longest (1024)"),
+    "training passage_length": (1025, "training.passage_length: 1025 exceeds tokens.longest"),
     "training pair_length": (4, "training.pair_length: 4 leaves a query of training.query_len"),
-    "first_stages tiny-splade passage_length": (513, "first_stages.tiny-splade.passage_length: 5"),
+    "first_stages tiny-splade passage_length": (
+        1025,
+        "first_stages.tiny-splade.passage_length: 1025",
+    ),
     "training validation depth": (9999, "training.validation.depth: 9999 exceeds first_stages"),
     "training validation datasets": (
         ["pydocs-test"],

@@ -15,7 +15,7 @@ from redistil.backbones.lexicon import Lexicon
 from redistil.backbones.networks import network
 from redistil.backbones.vocabularies import vocabulary
 from redistil.batches import step_rows
-from redistil.checkpoints import Checkpoint
+from redistil.history import Checkpoint
 from redistil.lineage import SIDECAR, Made
 from redistil.optimise import Schedule, Watch, optimise, whole
 from redistil.ragged import Tokens

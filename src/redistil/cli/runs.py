@@ -6,6 +6,7 @@ import click
 
 from redistil.cli.options import In, Out, Source, device, making, setting, threads
 from redistil.lineage import Made
+from redistil.precision import PRECISIONS
 from redistil.tables import RUN
 
 depth = setting("--depth", click.IntRange(1), "Candidates of each query that are re-ranked.")
@@ -23,7 +24,7 @@ depth = setting("--depth", click.IntRange(1), "Candidates of each query that are
     help="A model's weights with its token files; several make an ensemble.",
 )
 @depth
-@setting("--precision", click.Choice(["float32", "tf32", "bfloat16"]), "Of the forward pass.")
+@setting("--precision", click.Choice(PRECISIONS), "Of the forward pass.")
 @threads
 @device
 @making("runs")

@@ -6,11 +6,10 @@ import click
 
 from redistil.cli.options import In, Out, Source, device, making, setting, threads
 from redistil.lineage import Made
+from redistil.precision import PRECISIONS
 from redistil.tables import TEACHER_SCORES
 
-precision = setting(
-    "--precision", click.Choice(["float32", "tf32", "bfloat16"]), "Of the forward pass."
-)
+precision = setting("--precision", click.Choice(PRECISIONS), "Of the forward pass.")
 
 
 @click.command()

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from redistil import lineage, students
-from redistil.checkpoints import Checkpoint, Point
 from redistil.errors import BadSettings, Stale
 from redistil.examples import Batch, Examples
+from redistil.history import Checkpoint, Point
 from redistil.lineage import SIDECAR, Made
 from redistil.models import writing
 from redistil.models.reading import Dataset, judged_candidates, read_examples
 from redistil.objectives import OBJECTIVES
 from redistil.optimise import Schedule, Validation, Watch, optimise
-from redistil.processes import Processes
+from redistil.processes import Processes, check_precision
 from redistil.ragged import Ragged
 from redistil.scoring import Room, learn, score_shared
 from redistil.seeds import derive
@@ -45,6 +45,7 @@ def train(
     same bytes (CPU, float32).
     """
     _refuse_others(recipe, negatives, teacher, backbone, datasets)
+    check_precision(recipe["precision"], processes.device)
     queries, passages = map(Ragged, tokens)
     examples = read_examples(queries, passages, negatives, teacher)
     student = students.new(recipe, backbone, derive(recipe["seed"], "head")).to(processes.device)

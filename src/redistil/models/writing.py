@@ -12,7 +12,7 @@ import pyarrow as pa
 import torch
 from safetensors.torch import load_file
 
-from redistil.checkpoints import Checkpoint, History, Point
+from redistil.history import Checkpoint, History, Point
 from redistil.lineage import Made
 from redistil.processes import Processes
 from redistil.tables import CURVE, VALIDATION, aside

@@ -17,6 +17,13 @@ HEADS = {f"{family}ForSequenceClassification" for family in ("Bert", "Electra", 
 LAYERS = {"BertLayer", "ElectraLayer", "RobertaLayer"}
 
 
+def taken(network: Any) -> Any:
+    """Return a cross-encoder that computes what its logit needs, and the logit in float32."""
+    only_first_token(network)
+    exact_logit(network)
+    return network
+
+
 def only_first_token(network: Any) -> None:
     """Let the last layer compute the one position that the head reads.
 
@@ -99,8 +106,8 @@ def for_scoring(network: Any, precision: str) -> Any:
 
 def _packs(precision: str) -> bool:
     """Whether torch has oneDNN's linear maps, and the processor their arithmetic."""
-    there: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    if not there or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+    available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if not (available and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
         return False
     return precision != "bfloat16" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
