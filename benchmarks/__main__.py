@@ -31,7 +31,7 @@ BATCH = {  # queries a step, as in morand2026
     "minilm-l6": {"margin-mse": 64, "infonce": 8},
     "bert-base": {"margin-mse": 32, "infonce": 4},
 }
-TRIED = (8, 16, 32, 64, 128)  # batch sizes among which a peer's best is looked for
+TRIED = (8, 16, 32, 64)  # batch sizes among which a peer's best is looked for
 # of float32: logits; losses, relative
 AGREE = {
     "rerank": 1e-5,
@@ -168,7 +168,7 @@ class Run:
 
     def _best_batch(self, peer: str, precision: str) -> int:
         """Return the batch size at which a peer scores the most pairs a second, tried on a few."""
-        few = min(self.pairs, 256)
+        few = min(self.pairs, 128)
         seconds = {
             batch: self._ask(Entry(peer, precision, None, {"batch": batch}), self.work, few)[
                 "seconds"
