@@ -111,6 +111,12 @@ def each_dataset(runs, qrels):
     return " ".join(f"--on {dataset} {run} {judged}" for dataset, run, judged in rows)
 
 
+def swept(wildcards):
+    """Every re-ranked run of a student, as (system, dataset)."""
+    cells = [c.name for c in study.grid_cells(config) if c.student == wildcards.student]
+    return [(cell, dataset) for cell in cells for dataset in GRID["datasets"]]
+
+
 def unrecorded():
     """Made files that Snakemake has no record of: it would not see that their settings changed.
 

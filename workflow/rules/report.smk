@@ -16,6 +16,8 @@ rule tabulate:
         study=rules.resolve.output,
         measures=rules.measures.input,
         models=rules.models.input,
+        published="workflow/resources/published.csv",
+        names="workflow/resources/published.yaml",
     output:
         expand(
             f"{RESULTS}/report/tables/{{table}}",
@@ -24,10 +26,12 @@ rule tabulate:
                 "losses.csv",
                 "tests.csv",
                 "cells.csv",
+                "published.csv",
                 "metrics.json",
                 "tables.json",
             ],
         ),
+        paste=directory(f"{RESULTS}/report/tables/paste"),
         made=f"{RESULTS}/report/tables/made.json",
     log:
         f"logs/{config['study']}/report/tabulate.log",
@@ -40,7 +44,7 @@ rule tabulate:
         models=lambda w, input: " ".join(f"--models {path}" for path in input.models),
     shell:
         "redistil tabulate {input.study} $(dirname {output.made}) {params.measures} {params.models}"
-        " {params.settings} 2> {log}"
+        " --published {input.published} --names {input.names} {params.settings} 2> {log}"
 
 
 rule plot:

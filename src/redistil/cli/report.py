@@ -23,7 +23,11 @@ def resolve(out: Path, settings: dict[str, Any]) -> None:
 @click.argument("out", type=Out())
 @setting("--measures", In(MEASURES), "Measures of a system; once per system.", multiple=True)
 @setting("--models", Source(), "Record (made.json) of a model; once per model.", multiple=True)
+@setting("--published", Source(), "Published values, as CSV.")
+@setting("--names", Source(), "How their names map to ours, as YAML.")
 @setting("--alpha", click.FloatRange(0, 1, True, True), "Level of the tests, such as 0.05.")
+@setting("--margin", click.FloatRange(0, 1, True, True), "Equivalent: at most so far apart.")
+@setting("--reproduced-within", click.FloatRange(0, 1, True, True), "Likewise, of publications.")
 @setting("--resamples", click.IntRange(100), "Rounds of the bootstrap and the randomisation test.")
 @setting("--seed", int, "Seed of those rounds.")
 @making("report")
@@ -32,7 +36,11 @@ def tabulate(
     out: Path,
     measures: tuple[Path, ...],
     models: tuple[Path, ...],
+    published: Path,
+    names: Path,
     alpha: float,
+    margin: float,
+    reproduced_within: float,
     resamples: int,
     seed: int,
     made: lineage.Made,
@@ -40,10 +48,13 @@ def tabulate(
     """Compare everything in a STUDY with its first stage; OUT is the folder of the tables.
 
     Refuses a number that is not the one the study asks for. Writes leaderboard.csv, losses.csv,
-    tests.csv, cells.csv, metrics.json, tables.json and made.json.
+    tests.csv, cells.csv, published.csv, metrics.json, tables.json and made.json, and tables to
+    paste (Markdown, LaTeX) in the folder paste.
     """
     from redistil import study as studies
-    from redistil.report import leaderboard, provenance, tabulated
+    from redistil.report import leaderboard, provenance, tabulated, typeset
+    from redistil.report import models as taught
+    from redistil.report import published as elsewhere
 
     asked = studies.read(study)
     records = {path: lineage.of(path) for path in measures}
@@ -53,9 +64,21 @@ def tabulate(
         record.name: {"file": str(path), "fingerprint": record.fingerprint}
         for path, record in records.items()
     }
-    how = leaderboard.Settings(alpha, resamples, seed)
-    tables = leaderboard.tabulate(asked, leaderboard.read(asked, files), how)
-    tabulated.write(tables, sources, out, made)
+    values = leaderboard.read(asked, files)
+    how = leaderboard.Settings(alpha, resamples, seed, margin)
+    tables = leaderboard.tabulate(asked, values, how)
+    lines = leaderboard.entries(studies.systems(asked))
+    theirs = elsewhere.read(published, names)
+    beside = elsewhere.beside(theirs, asked, lines, values, reproduced_within, leaderboard.LEVEL)
+    tabulated.write(
+        tables,
+        sources,
+        out,
+        made,
+        published=beside,
+        parameters=taught.parameters(asked, models),
+        sheets=typeset.sheets(asked, tables.leaderboard, tables.losses, tables.tests, beside),
+    )
     click.echo(f"leaderboard: {out / 'leaderboard.csv'}", err=True)
 
 
