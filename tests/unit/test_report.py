@@ -22,7 +22,7 @@ from redistil.report import figures, leaderboard, page, prose, statistics, tabul
 from redistil.report.leaderboard import Entry, Settings, Tables, Values
 from tests.unit import report_study
 
-HOW = Settings(alpha=0.05, resamples=200, seed=1)
+HOW = Settings(alpha=0.05, resamples=200, seed=1, margin=0.005)
 
 
 def values_of(study: dict[str, Any], of: Callable[..., np.ndarray] = report_study.values) -> Values:
@@ -189,7 +189,7 @@ def test_the_same_seed_gives_the_same_tables_and_another_other_intervals(
     study: dict[str, Any], values: Values, tables: Tables
 ):
     assert leaderboard.tabulate(study, values, HOW) == tables
-    other = leaderboard.tabulate(study, values, Settings(0.05, 200, 2))
+    other = leaderboard.tabulate(study, values, Settings(0.05, 200, 2, 0.005))
     assert other.leaderboard[0]["In domain low"] != tables.leaderboard[0]["In domain low"]
     assert [row["p"] for row in other.tests] == [row["p"] for row in tables.tests]
 

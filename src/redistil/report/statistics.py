@@ -90,8 +90,12 @@ def uncertainty(members: Sequence[Strata]) -> Uncertainty:
     seeds = [(v / len(members) ** 2, degrees) for m in members for v, degrees in _of_seeds(m)]
     of_seeds = max(0.0, sum(variance for variance, _ in seeds))
     variance = of_seeds + sum(variance for variance, _ in queries)
-    squares = sum(v**2 / degrees for v, degrees in [*seeds, *queries])
-    return Uncertainty(variance, variance**2 / squares if squares else np.inf, of_seeds)
+    parts = [*seeds, *queries]
+    squares = sum(v**2 / degrees for v, degrees in parts)
+    # what is subtracted could bring them below those of any part
+    fewest = min(degrees for _, degrees in parts)
+    degrees = max(fewest, variance**2 / squares) if squares else np.inf
+    return Uncertainty(variance, degrees, of_seeds)
 
 
 Part = tuple[float, float]  # a variance and its degrees of freedom
