@@ -38,10 +38,8 @@ rule tabulate:
     params:
         code=code("report"),
         settings=settings("tabulate", config["study"]),
-        measures=lambda w, input: " ".join(
-            f"--measures {path}" for path in input.measures
-        ),
-        models=lambda w, input: " ".join(f"--models {path}" for path in input.models),
+        measures=lambda w, input: each("--measures", input.measures),
+        models=lambda w, input: each("--models", input.models),
     shell:
         "redistil tabulate {input.study} $(dirname {output.made}) {params.measures} {params.models}"
         " --published {input.published} --names {input.names} {params.settings} 2> {log}"
@@ -52,13 +50,27 @@ rule plot:
     input:
         study=rules.resolve.output,
         tables=rules.tabulate.output.made,
+        measures=rules.measures.input,
+        models=rules.models.input,
         curves=[
             path.replace("made.json", "curve.parquet") for path in rules.models.input
         ],
+        depths=expand(rules.sweep.output, student=GRID["students"]),
+        teachers=[path for teacher in taught_by() for path in teacher[1::2]],
     output:
         expand(
             f"{RESULTS}/report/figures/{{figure}}.{{form}}",
-            figure=["bars", "curves"],
+            figure=[
+                "bars",
+                "table",
+                "pairs",
+                "sizes",
+                "scatter",
+                "depths",
+                "cost",
+                "curves",
+                "margins",
+            ],
             form=["svg", "png"],
         ),
         made=f"{RESULTS}/report/figures/made.json",
@@ -66,9 +78,15 @@ rule plot:
         f"logs/{config['study']}/report/plot.log",
     params:
         code=code("report"),
-        curves=lambda w, input: " ".join(f"--curves {path}" for path in input.curves),
+        measures=lambda w, input: each("--measures", input.measures),
+        models=lambda w, input: each("--models", input.models),
+        curves=lambda w, input: each("--curves", input.curves),
+        depths=lambda w, input: each("--depths", input.depths),
+        teachers=lambda w: each("--teacher", map(" ".join, taught_by())),
     shell:
-        "redistil plot {input.study} $(dirname {input.tables}) $(dirname {output.made}) {params.curves} 2> {log}"
+        "redistil plot {input.study} $(dirname {input.tables}) $(dirname {output.made})"
+        " {params.measures} {params.models} {params.curves} {params.depths} {params.teachers}"
+        " 2> {log}"
 
 
 rule publish:

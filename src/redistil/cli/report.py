@@ -1,5 +1,6 @@
 """Commands of the stage `report`: tables, figures and the page of a study."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,12 @@ import click
 
 from redistil import lineage
 from redistil.cli.options import In, Json, Out, Source, making, setting, write_settings
-from redistil.tables import CURVE, MEASURES
+from redistil.tables import CURVE, DEPTHS, MEASURES, TEACHER_SCORES
+
+
+def several(flag: str, type: Any, help: str, **more: Any) -> Callable[..., Any]:
+    """Return an option for files that may be given several times, or not at all."""
+    return setting(flag, type, help, multiple=True, required=False, **more)
 
 
 @click.command()
@@ -86,28 +92,45 @@ def tabulate(
 @click.argument("study", type=Source())
 @click.argument("tables", type=Source())
 @click.argument("out", type=Out())
-@setting(
-    "--curves", In(CURVE), "Training curve of a model; once each.", multiple=True, required=False
+@several("--curves", In(CURVE), "Training curve of a model; once each.")
+@several("--models", Source(), "Record (made.json) of a model, its cost beside it; once each.")
+@several("--measures", In(MEASURES), "Measures of a system; once each.")
+@several("--depths", In(DEPTHS), "What `sweep` made; once per student.")
+@several(
+    "--teacher",
+    (str, In(TEACHER_SCORES), str, Source()),
+    "A teacher, its scores, and the negatives it scored with their file; once each.",
+    metavar="TEACHER SCORES NEGATIVES FILE",
 )
 @making("report")
 def plot(
-    study: Path, tables: Path, out: Path, curves: tuple[Path, ...], made: lineage.Made
+    study: Path,
+    tables: Path,
+    out: Path,
+    curves: tuple[Path, ...],
+    models: tuple[Path, ...],
+    measures: tuple[Path, ...],
+    depths: tuple[Path, ...],
+    teacher: tuple[tuple[str, Path, str, Path], ...],
+    made: lineage.Made,
 ) -> None:
     """Draw the figures of a STUDY from its TABLES; OUT is their folder.
 
-    Writes bars.svg and bars.png, curves.svg and curves.png where curves are given, and made.json.
+    Writes each figure as SVG and PNG, and made.json, which names those that show something: one
+    whose data were not given only says so.
     """
-    from redistil import study as studies
-    from redistil.report import figures, sealed, tabulated
+    from tqdm import tqdm
 
-    asked = studies.read(study)
-    drawn = {"bars": figures.bars(tabulated.read(tables).leaderboard, asked)}
-    if curves:
-        runs = {lineage.of(path).name: figures.points(CURVE.read(path)) for path in curves}
-        drawn["curves"] = figures.curves(runs, asked)
-    with sealed.sealing(out, [f"{name}.svg" for name in drawn], made):
-        for name, figure in drawn.items():
-            figures.save(figure, out / name)
+    from redistil import study as studies
+    from redistil.report import drawing, figures, sealed, tabulated
+
+    given = drawing.Given(curves, models, measures, depths, teacher)
+    drawn = drawing.drawn(studies.read(study), tabulated.read(tables), given)
+    shown = [f"{name}.svg" for name, figure in drawn.items() if not isinstance(figure, str)]
+    with sealed.sealing(out, shown, made):
+        for name, figure in tqdm(drawn.items(), unit="figure"):
+            said = figures.note(figure) if isinstance(figure, str) else figure
+            figures.save(said, out / name)
 
 
 @click.command()
