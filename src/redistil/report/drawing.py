@@ -74,7 +74,7 @@ def _scatter(study: Study, tables: Tabulated, measures: tuple[Path, ...]) -> "Fi
     """Return the best student of each group against the first stage, query by query."""
     first = study["grid"]["first_stage"]
     lines = {entry.name: entry for entry in entries.entries(studies.systems(study))}
-    best = {group: _best(tables, group) for group in study["groups"]}
+    best = {group: entries.best(tables.leaderboard, group)["system"] for group in study["groups"]}
     wanted = {first, *(name for system in best.values() for name in lines[system].systems)}
     files = {name: path for path in measures if (name := lineage.of(path).name) in wanted}
     values = entries.read(study, files).per_query
@@ -90,8 +90,3 @@ def _scatter(study: Study, tables: Tabulated, measures: tuple[Path, ...]) -> "Fi
     }
     names = {group: (first, best[group]) for group in points}
     return figures.scatter(points, names, study["measures"][0])
-
-
-def _best(tables: Tabulated, group: str) -> str:
-    students = [row for row in tables.leaderboard if row["kind"] == "student"]
-    return str(max(students, key=lambda row: float(row[group]))["system"])

@@ -3,7 +3,7 @@
 An *entry* is a line of the leaderboard: the seeds of one student and loss, or one baseline.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,3 +79,9 @@ def read(study: Mapping[str, Any], files: Mapping[str, Path]) -> Values:
                     per_query[name, dataset] = values
                 queries[dataset] = len(values)
     return Values(per_query, means, queries)
+
+
+def best(leaderboard: Sequence[Row], group: str) -> Row:
+    """Return the line of the student that is best in a group of data sets."""
+    students = (row for row in leaderboard if row["kind"] == "student")
+    return max(students, key=lambda row: float(row[group]))

@@ -111,7 +111,7 @@ def _losses(study: Mapping[str, Any], losses: Sequence[Row]) -> Sheet:
         if rows and rows[-1] is not None and rows[-1][0].text != row["group"]:
             rows.append(None)
         words = [row["group"], row["loss"], _value(row["value"]), _signed(row["difference"])]
-        words += [_range(row["difference_low"], row["difference_high"]), f"{row['effect']:+.2f}"]
+        words += [_range(row["difference_low"], row["difference_high"]), _signed(row["effect"], 2)]
         rows.append([Cell(word) for word in [*words, _p(row["p_holm"]), row["verdict"]]])
     first = study["grid"]["first_stage"]
     caption = (
@@ -130,7 +130,7 @@ def _pairs(study: Mapping[str, Any], tests: Sequence[Row]) -> Sheet:
         if rows and rows[-1] is not None and rows[-1][0].text != row["group"]:
             rows.append(None)
         words = [row["group"], row["system"], row["against"], _signed(row["difference"])]
-        words += [f"{row['effect']:+.2f}", _p(row["p_holm"]), row["verdict"], row["equivalence"]]
+        words += [_signed(row["effect"], 2), _p(row["p_holm"]), row["verdict"], row["equivalence"]]
         rows.append([Cell(word) for word in words])
     margin = study["statistics"]["margin"]
     caption = (
@@ -172,8 +172,8 @@ def _value(value: float) -> str:
     return f"{value:.3f}"
 
 
-def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+def _signed(value: float, places: int = 3) -> str:
+    return f"{value:+.{places}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _range(low: float | None, high: float | None) -> str:
@@ -204,7 +204,7 @@ def markdown(sheet: Sheet) -> str:
 
 
 def _marked(cell: Cell) -> str:
-    text = re.sub(r"([\\`*_|<>\[\]])", r"\\\1", cell.text)
+    text = re.sub(r"([\\`*_|]|<(?=[a-zA-Z/!?])|\](?=\())", r"\\\1", cell.text)
     return f"**{text}**" if cell.bold else text
 
 

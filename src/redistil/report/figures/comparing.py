@@ -22,11 +22,11 @@ def matrix(tests: Sequence[Row], study: Mapping[str, Any]) -> "Figure":
     worse. A frame: the two were shown to be equivalent over all students.
     """
     losses, groups = study["grid"]["losses"], list(study["groups"])
-    size = 0.62 * len(losses) + 1.3
+    size = 0.5 * len(losses) + 1.2
     together = [row for row in tests if row["family"] == "loss pairs"]
     largest = max((abs(row["difference"]) for row in together), default=0.0) or 1.0
     with styled():
-        figure, axes_of = panels(len(groups), size + 0.3, size, across=3)
+        figure, axes_of = panels(len(groups), size + 0.5, size - 0.2, across=3)
         for group, axes in zip(groups, axes_of, strict=True):
             here = [row for row in tests if row["group"] == group]
             image = _matrix(axes, here, losses, 100 * largest)

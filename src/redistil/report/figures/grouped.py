@@ -91,6 +91,7 @@ def shaded(leaderboard: Sequence[Row], study: Mapping[str, Any]) -> "Figure":
 
     sheet = typeset.main(study, leaderboard)
     lines = [row for row in sheet.rows if row is not None]
+    rules = [place - number for number, place in enumerate(_places_of_rules(sheet.rows))]
     colours, words = diverging(), sheet.words
     left = 2.9  # cells' widths that the names take
     with styled():
@@ -101,11 +102,11 @@ def shaded(leaderboard: Sequence[Row], study: Mapping[str, Any]) -> "Figure":
         axes.set_axis_off()
         for place, name in enumerate(sheet.header[words:]):
             axes.text(place + 0.5, -0.4, name, ha="center", va="center", weight="bold", fontsize=8)
+        for height in rules:
+            axes.axhline(height, color="#999999", linewidth=0.5)
         for height, row in enumerate(lines):
             axes.text(-left, height + 0.5, row[0].text, va="center")
             axes.text(-left / 2, height + 0.5, row[1].text, va="center")
-            if height and row[0].text != lines[height - 1][0].text:
-                axes.axhline(height, color="#999999", linewidth=0.5)
             for place, cell in enumerate(row[words:]):
                 colour = colours(0.5 + cell.shade / 2)
                 axes.add_patch(Rectangle((place, height), 1, 1, facecolor=colour, linewidth=0))
@@ -113,3 +114,7 @@ def shaded(leaderboard: Sequence[Row], study: Mapping[str, Any]) -> "Figure":
                 middle = (place + 0.5, height + 0.5)
                 axes.text(*middle, cell.text, ha="center", va="center", weight=weight)
     return figure
+
+
+def _places_of_rules(rows: Sequence[Any]) -> list[int]:
+    return [place for place, row in enumerate(rows) if row is None]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from redistil.report.entries import Row
+from redistil.report.entries import Row, best
 from redistil.report.figures.style import COLOURS, DASHES, MARKS, one_legend, panels, pick, styled
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ def sizes(
     grid, groups = study["grid"], list(study["groups"])
     students = sorted((s for s in grid["students"] if s in parameters), key=lambda s: parameters[s])
     found = {row["system"]: row for row in leaderboard}
+    # so that intervals do not hide each other
+    apart = (parameters[students[-1]] / parameters[students[0]]) ** (1 / 150)
     with styled():
         figure, axes_of = panels(len(groups), 3.4, 2.8, across=3)
         for group, axes in zip(groups, axes_of, strict=True):
@@ -32,8 +34,7 @@ def sizes(
                     np.array([row[f"{group}{end}"] for row in rows])
                     for end in ("", " low", " high")
                 )
-                # a little apart, so that intervals do not hide each other
-                x = [parameters[s] * 1.02 ** (place - len(grid["losses"]) / 2) for s in students]
+                x = [parameters[student] * apart**place for student in students]
                 axes.errorbar(
                     x,
                     value,
@@ -74,20 +75,18 @@ def _counted(number: float) -> str:
 def depths(rows: Sequence[Row], leaderboard: Sequence[Row], study: Mapping[str, Any]) -> "Figure":
     """Return the headline when only the first n candidates are re-ranked, a line for each loss.
 
-    rows: of the table `depths`. Means over students and seeds, a panel for each group of data sets;
-    depth 0 is the first stage.
+    rows: of the table `depths`. A panel for each group of data sets, of its best student: means
+    over seeds. Depth 0 is the first stage.
     """
     grid, groups = study["grid"], study["groups"]
     ticks = sorted({row["depth"] for row in rows})
     value = {(row["system"], row["dataset"], row["depth"]): row["value"] for row in rows}
-    systems = {
-        loss: [f"{student}/{loss}/{seed}" for student in grid["students"] for seed in grid["seeds"]]
-        for loss in grid["losses"]
-    }
     with styled():
         figure, axes_of = panels(len(groups), 3.4, 2.8, across=3)
         for (group, datasets), axes in zip(groups.items(), axes_of, strict=True):
-            for place, (loss, names) in enumerate(systems.items()):
+            student = best(leaderboard, group)["student"]
+            for place, loss in enumerate(grid["losses"]):
+                names = [f"{student}/{loss}/{seed}" for seed in grid["seeds"]]
                 line = [
                     np.mean([value.get((n, d, tick), np.nan) for n in names for d in datasets])
                     for tick in ticks
@@ -104,7 +103,7 @@ def depths(rows: Sequence[Row], leaderboard: Sequence[Row], study: Mapping[str, 
                 )
             _first_stage(axes, leaderboard, grid["first_stage"], group)
             axes.set_xticks(range(len(ticks)), [str(tick) for tick in ticks])
-            axes.set_title(group)
+            axes.set_title(f"{group}: {student}")
             axes.set_ylabel(study["measures"][0])
         figure.supxlabel("candidates re-ranked", fontsize=9)
         one_legend(figure, axes_of, loc="outside upper center", ncols=4)

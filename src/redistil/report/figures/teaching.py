@@ -88,10 +88,11 @@ def margins(taught: Sequence[Margins]) -> "Figure":
                     linestyle=pick(DASHES, place),
                     label=f"{found.teacher}: positive first on {found.ordered:.0%}{alike}",
                 )
-            axes.axvline(0, color="#999999", linewidth=0.8)
             axes.set_title(f"{source}, {len(here[0].values):,} pairs")
             axes.set_xlabel("margin (logits)")
             axes.set_yticks([])
-            axes.set_ylim(top=axes.get_ylim()[1] * (1.15 + 0.12 * len(here)))
+            top = axes.get_ylim()[1]
+            axes.vlines(0, 0, top, color="#999999", linewidth=0.8)
+            axes.set_ylim(0, top * (1.15 + 0.12 * len(here)))  # room for the legend
             axes.legend(loc="upper left", fontsize=7.5)
     return figure
