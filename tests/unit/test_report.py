@@ -19,6 +19,7 @@ from redistil import study as studies
 from redistil.cli import cli
 from redistil.errors import BadSettings, Stale
 from redistil.report import figures, leaderboard, page, prose, statistics, tabulated
+from redistil.report.figures import teaching
 from redistil.report.leaderboard import Entry, Settings, Tables, Values
 from tests.unit import report_study
 
@@ -430,9 +431,9 @@ def test_bars_and_intervals_stand_where_the_table_says(study: dict[str, Any], ta
 
 
 def test_a_curve_is_thinned_to_means_of_neighbours():
-    assert figures._thinned(np.arange(6.0), most=3).tolist() == [0.5, 2.5, 4.5]
-    assert len(figures._thinned(np.arange(450.0))) <= 100
-    assert figures._thinned(np.arange(5.0)).tolist() == [0, 1, 2, 3, 4]
+    assert teaching._thinned(np.arange(6.0), most=3).tolist() == [0.5, 2.5, 4.5]
+    assert len(teaching._thinned(np.arange(450.0))) <= 100
+    assert teaching._thinned(np.arange(5.0)).tolist() == [0, 1, 2, 3, 4]
 
 
 # --- the page ---------------------------------------------------------------------------------

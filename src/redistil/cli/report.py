@@ -82,7 +82,7 @@ def tabulate(
         out,
         made,
         published=beside,
-        parameters=taught.parameters(asked, models),
+        sizes=taught.sizes(asked, models),
         sheets=typeset.sheets(asked, tables.leaderboard, tables.losses, tables.tests, beside),
     )
     click.echo(f"leaderboard: {out / 'leaderboard.csv'}", err=True)

@@ -50,8 +50,8 @@ def drawn(study: Study, tables: Tabulated, given: Given) -> dict[str, "Figure | 
     }
     if len(study["grid"]["losses"]) > 1:
         found["pairs"] = figures.matrix(tables.tests, study)
-    if len(set(tables.parameters.values())) > 1:
-        found["sizes"] = figures.sizes(board, study, tables.parameters)
+    if len({size["parameters"] for size in tables.sizes.values()}) > 1:
+        found["sizes"] = figures.sizes(board, study, tables.sizes)
     if given.measures:
         found["scatter"] = _scatter(study, tables, given.measures)
     if given.depths:

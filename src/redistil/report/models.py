@@ -11,22 +11,27 @@ from redistil import lineage
 from redistil import study as studies
 from redistil.errors import BadTable
 
-WEIGHTS = "model.safetensors"
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
 COST = "cost.json"  # written by `train`; times differ from run to run, so it is in no record
 
 
-def parameters(study: Mapping[str, Any], records: Iterable[Path]) -> dict[str, int]:
-    """Return the parameters of each student, read from the weights beside the records given.
+def sizes(study: Mapping[str, Any], records: Iterable[Path]) -> dict[str, dict[str, Any]]:
+    """Return the `parameters` and the `family` of each student, from the model beside a record.
 
-    A student whose weights are not there, only their record, is left out.
+    The family is what transformers calls the network: bert, electra, modernbert. A student whose
+    weights are not there, only their record, is left out.
     """
     students = {cell.name: cell.student for cell in studies.grid_cells(study)}
-    found: dict[str, int] = {}
+    found: dict[str, dict[str, Any]] = {}
     for record in records:
         weights = record.parent / WEIGHTS
         student = students.get(lineage.of(record).name)
         if student is not None and student not in found and weights.exists():
-            found[student] = count(weights)
+            config = json.loads((record.parent / CONFIG).read_text(encoding="utf-8"))
+            found[student] = {
+                "parameters": count(weights),
+                "family": config.get("model_type", student),
+            }
     return found
 
 
@@ -35,7 +40,7 @@ def count(weights: Path) -> int:
     try:
         with weights.open("rb") as stream:
             (length,) = struct.unpack("<Q", stream.read(8))
-            header = json.loads(stream.read(length))
+            header = json.loads(stream.read(min(length, weights.stat().st_size)))
         return sum(prod(t["shape"]) for name, t in header.items() if name != "__metadata__")
     except (OSError, ValueError, KeyError, struct.error) as error:
         raise BadTable(f"{weights} is not a readable safetensors file ({error})") from None

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from redistil.lineage import Made
 from redistil.report import typeset
@@ -20,7 +21,8 @@ JSON = "tables.json"
 class Tabulated:
     """What the figures and the page read: rows as `leaderboard` made them, and their record.
 
-    published: ours beside published values. parameters: of each student, where they are known.
+    published: ours beside published values.
+    sizes: `parameters` and `family` of each student, where they are known.
     sources: by system, the measures file its numbers come from and that file's fingerprint.
     """
 
@@ -28,7 +30,7 @@ class Tabulated:
     losses: list[Row]
     tests: list[Row]
     published: list[Row]
-    parameters: dict[str, int]
+    sizes: dict[str, dict[str, Any]]
     sources: dict[str, dict[str, str]]
     made: Made
 
@@ -40,12 +42,12 @@ def write(
     made: Made,
     *,
     published: Sequence[Row] = (),
-    parameters: Mapping[str, int] | None = None,
+    sizes: Mapping[str, Mapping[str, Any]] | None = None,
     sheets: Mapping[str, typeset.Sheet] | None = None,
 ) -> None:
     """Write the folder; its record is removed first and written last.
 
-    published, parameters: as in `Tabulated`; sheets: what is to be pasted elsewhere.
+    published, sizes: as in `Tabulated`; sheets: what is to be pasted elsewhere.
     """
     rows_of = {name: getattr(tables, name) for name in ("leaderboard", "losses", "tests", "cells")}
     rows_of["published"] = published
@@ -59,7 +61,7 @@ def write(
         _write_json(metrics, folder / "metrics.json")
         _write_sheets(sheets or {}, folder / "paste")
         kept = {name: rows for name, rows in rounded.items() if name != "cells"}
-        _write_json(kept | {"parameters": parameters or {}, "sources": sources}, folder / JSON)
+        _write_json(kept | {"sizes": sizes or {}, "sources": sources}, folder / JSON)
 
 
 def read(folder: Path) -> Tabulated:

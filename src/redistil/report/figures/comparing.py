@@ -22,7 +22,7 @@ def matrix(tests: Sequence[Row], study: Mapping[str, Any]) -> "Figure":
     worse. A frame: the two were shown to be equivalent over all students.
     """
     losses, groups = study["grid"]["losses"], list(study["groups"])
-    size = 0.5 * len(losses) + 1.2
+    size = 0.5 * len(losses) + 0.2 + 0.08 * max(len(loss) for loss in losses)  # inches
     together = [row for row in tests if row["family"] == "loss pairs"]
     largest = max((abs(row["difference"]) for row in together), default=0.0) or 1.0
     with styled():
@@ -69,7 +69,7 @@ def _counts(tests: Sequence[Row]) -> dict[tuple[str, str], tuple[int, int, int]]
     words: dict[tuple[str, str], list[str]] = {}
     for row in tests:
         if row["family"] == "pairs":
-            pair = (row["system"].rpartition("/")[2], row["against"].rpartition("/")[2])
+            pair = (row["system"].partition("/")[2], row["against"].partition("/")[2])
             words.setdefault(pair, []).append(row["verdict"])
     return {
         pair: (
@@ -97,10 +97,8 @@ def scatter(
             x, y = (np.concatenate(some) for some in zip(*sets, strict=True))
             _dots(axes, x, y)
             wins, losses = int((y > x).sum()), int((y < x).sum())
-            axes.set_title(
-                f"{group}\n{wins} queries better, {losses} worse, {len(x) - wins - losses} equal"
-            )
-            axes.title.set_fontsize(9)
+            counts = f"{wins} better, {losses} worse, {len(x) - wins - losses} equal"
+            axes.set_title(f"{group}\n{counts}", fontsize=9)
             axes.set_xlabel(f"{names[group][0]}, {measure}")
             axes.set_ylabel(f"{names[group][1]}, {measure}")
     return figure

@@ -12,51 +12,88 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_ENDS = ("", " low", " high")  # columns of a group: value and interval
+
 
 def sizes(
-    leaderboard: Sequence[Row], study: Mapping[str, Any], parameters: Mapping[str, int]
+    leaderboard: Sequence[Row], study: Mapping[str, Any], of: Mapping[str, Mapping[str, Any]]
 ) -> "Figure":
-    """Return the headline by the students' parameters (log axis), a line for each loss.
+    """Return the headline by the students' parameters (log axis), a panel for each group.
 
-    After Fig. 2 of arXiv 2603.03010; a panel for each group of data sets, bars are the intervals.
+    After Fig. 2 of arXiv 2603.03010. Colour is the loss, mark the family of networks, and lines
+    join the sizes of one family; bars are the intervals. of: `parameters` and `family` by student.
     """
     grid, groups = study["grid"], list(study["groups"])
-    students = sorted((s for s in grid["students"] if s in parameters), key=lambda s: parameters[s])
+    ordered = sorted(of, key=lambda student: int(of[student]["parameters"]))
+    families: dict[str, list[str]] = {}
+    for student in ordered:
+        families.setdefault(of[student]["family"], []).append(student)
     found = {row["system"]: row for row in leaderboard}
-    # so that intervals do not hide each other
-    apart = (parameters[students[-1]] / parameters[students[0]]) ** (1 / 150)
+    counts = np.array([of[student]["parameters"] for student in ordered], dtype=float)
     with styled():
         figure, axes_of = panels(len(groups), 3.4, 2.8, across=3)
         for group, axes in zip(groups, axes_of, strict=True):
             for place, loss in enumerate(grid["losses"]):
-                rows = [found[f"{student}/{loss}"] for student in students]
-                value, low, high = (
-                    np.array([row[f"{group}{end}"] for row in rows])
-                    for end in ("", " low", " high")
-                )
-                x = [parameters[student] * apart**place for student in students]
-                axes.errorbar(
-                    x,
-                    value,
-                    yerr=[np.maximum(0, value - low), np.maximum(0, high - value)],
-                    color=pick(COLOURS, place),
-                    linestyle=pick(DASHES, place),
-                    marker=pick(MARKS, place),
-                    markersize=4,
-                    linewidth=1.2,
-                    elinewidth=0.6,
-                    label=loss,
-                )
+                # a little apart, so that intervals do not hide each other
+                apart = (counts[-1] / counts[0]) ** (place / 150)
+                for number, students in enumerate(families.values()):
+                    rows = [found[f"{student}/{loss}"] for student in students]
+                    x = [of[student]["parameters"] * apart for student in students]
+                    _intervals(axes, x, rows, group, place, number)
             _first_stage(axes, leaderboard, grid["first_stage"], group)
-            axes.set_xscale("log")
-            ticks = [parameters[student] for student in students]
-            axes.set_xticks(ticks, [_counted(n) for n in ticks], rotation=40, ha="right")
-            axes.minorticks_off()
+            _log_axis(axes, counts[0], counts[-1])
             axes.set_title(group)
             axes.set_ylabel(study["measures"][0])
         figure.supxlabel("parameters", fontsize=9)
+        _two_keys(axes_of[0], grid["losses"], list(families), lines=True)
         one_legend(figure, axes_of, loc="outside upper center", ncols=4)
     return figure
+
+
+def _intervals(
+    axes: "Axes", x: Sequence[float], rows: Sequence[Row], group: str, colour: int, mark: int
+) -> None:
+    value, low, high = (np.array([row[f"{group}{end}"] for row in rows]) for end in _ENDS)
+    axes.errorbar(
+        x,
+        value,
+        yerr=[np.maximum(0, value - low), np.maximum(0, high - value)],
+        color=pick(COLOURS, colour),
+        linestyle=pick(DASHES, colour),
+        marker=pick(MARKS, mark),
+        markersize=4,
+        linewidth=1.2,
+        elinewidth=0.6,
+    )
+
+
+def _log_axis(axes: "Axes", low: float, high: float) -> None:
+    """Give a log axis round ticks with short names; over less than a factor of 5 it stays linear.
+
+    Matplotlib's own names are formulas, which the report's style does not set.
+    """
+    if high < 5 * low:
+        axes.xaxis.set_major_formatter(lambda value, _: _counted(value))
+        axes.locator_params(axis="x", nbins=4)
+        return
+    axes.set_xscale("log")
+    powers = range(int(np.floor(np.log10(low))), int(np.log10(high)) + 1)
+    ticks = [m * 10.0**power for power in powers for m in (1, 2, 5)]
+    ticks = [tick for tick in ticks if low / 1.2 <= tick <= high * 1.2]
+    ticks = ticks if len(ticks) < 8 else [tick for tick in ticks if np.log10(tick) % 1 == 0]
+    axes.set_xticks(ticks, [_counted(tick) for tick in ticks])
+    axes.minorticks_off()
+
+
+def _two_keys(axes: "Axes", losses: Sequence[str], marked: Sequence[str], lines: bool) -> None:
+    """Name the colours (losses) and the marks (families or students) in the legend, apart."""
+    for place, loss in enumerate(losses):
+        style = pick(DASHES, place) if lines else "none"
+        mark = "none" if lines else "o"
+        colour = pick(COLOURS, place)
+        axes.plot([], [], color=colour, linestyle=style, marker=mark, label=loss)
+    for place, name in enumerate(marked):
+        axes.plot([], [], color="#555555", linestyle="none", marker=pick(MARKS, place), label=name)
 
 
 def _first_stage(axes: "Axes", leaderboard: Sequence[Row], name: str, group: str) -> None:
@@ -102,7 +139,7 @@ def depths(rows: Sequence[Row], leaderboard: Sequence[Row], study: Mapping[str, 
                     label=loss,
                 )
             _first_stage(axes, leaderboard, grid["first_stage"], group)
-            axes.set_xticks(range(len(ticks)), [str(tick) for tick in ticks])
+            axes.set_xticks(range(len(ticks)), [str(tick) for tick in ticks], fontsize=7.5)
             axes.set_title(f"{group}: {student}")
             axes.set_ylabel(study["measures"][0])
         figure.supxlabel("candidates re-ranked", fontsize=9)
@@ -143,11 +180,17 @@ def cost(
                             color=pick(COLOURS, grid["losses"].index(row["loss"])),
                             marker=pick(MARKS, students[row["student"]]),
                             s=26,
-                            label=f"{row['student']}, {row['loss']}",
                         )
             axes.set_title(group)
             axes.set_xlabel(_COSTS[key])
             axes.set_ylabel(study["measures"][0])
             axes.margins(0.1)
-        one_legend(figure, axes_of, loc="outside right upper", fontsize=7.5)
+            _log_axis(axes, *_range(costs, key))
+        _two_keys(axes_of[0], grid["losses"], list(students), lines=False)
+        one_legend(figure, axes_of, loc="outside right upper")
     return figure
+
+
+def _range(costs: Mapping[str, Mapping[str, Any]], key: str) -> tuple[float, float]:
+    known = [float(found[key]) for found in costs.values() if key in found]
+    return min(known), max(known)
