@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from torch import Tensor
 
@@ -20,6 +20,9 @@ class Student(Protocol):
     def score(self, queries: Sequence[Tokens], passages: Sequence[Tokens]) -> Tensor:
         """Return the raw logits [N] of N pairs of token ids (no special tokens, not yet cut)."""
 
+    def for_scoring(self, precision: str) -> Self:
+        """Return a snapshot that only scores, faster, with weights in `precision`."""
+
     def save(self, folder: Path) -> None:
         """Write weights (safetensors), configuration and tokenizer into `folder`."""
 
@@ -30,7 +33,7 @@ ARCHITECTURES = {"cat": Cat}
 def new(recipe: Mapping[str, Any], backbone: Path, seed: int) -> Any:
     """Return an untrained student of the recipe's architecture on a backbone."""
     lengths = {key: recipe[key] for key in ("query_length", "passage_length", "pair_length")}
-    return ARCHITECTURES[recipe["architecture"]].new(backbone, lengths, seed)
+    return ARCHITECTURES[recipe["architecture"]].new(backbone, lengths, seed, recipe["pair_form"])
 
 
 def load(folder: Path) -> Any:
