@@ -27,6 +27,7 @@ rule tabulate:
                 "tests.csv",
                 "cells.csv",
                 "published.csv",
+                "lines.csv",
                 "metrics.json",
                 "tables.json",
             ],
