@@ -26,8 +26,9 @@ SCHEMA = read("workflow/schemas/params.schema.yaml")
 
 
 def config_of(name):
-    below = read("params.yaml") | {"study": name}
-    return copy.deepcopy(merged(below, overlay(name, ROOT / "studies")))  # tests change it
+    return copy.deepcopy(
+        merged(read("params.yaml") | {"study": name}, overlay(name, ROOT / "studies"))
+    )
 
 
 @pytest.fixture
@@ -359,8 +360,8 @@ def test_every_artefact_of_a_study_is_asked_for(name):
     assert {command for command, _ in asked} <= COMMANDS.keys()
 
 
-MAKE_NEGATIVES = ("mine", "export-docpairs", "import-scores")
-MAKE_SCORES = ("score", "average", "import-scores")
+MAKE_NEGATIVES = ("mine", "export-docpairs", "import-scores", "rank")
+MAKE_SCORES = ("score", "average", "import-scores", "rank")
 
 
 def taken(command, flags):
