@@ -12,7 +12,7 @@ FLOORS = [
     {"errors", "identifiers", "lineage", "overlaps", "pools", "ragged", "seeds", "shards", "spill"}
     | {"tables", "trec"},
     {"batches", "checks", "examples", "grid", "history", "objectives", "optimise", "precision"}
-    | {"processes", "scoring", "splade", "students", "study", "validation"},
+    | {"overlays", "processes", "scoring", "splade", "students", "study", "validation"},
     {"backbones", "candidates", "corpora", "downloads", "measures", "models", "negatives"}
     | {"report", "runs", "teachers", "tokens"},
     {"__main__", "cli"},
