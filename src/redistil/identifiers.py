@@ -51,6 +51,11 @@ class Identifiers:
         found = pc.index_in(ids, value_set=self._ids)
         return np.asarray(pc.fill_null(found, -1)).astype(np.int32, copy=False)
 
+    def find(self, ids: pa.Array | pa.ChunkedArray) -> Codes:
+        """Return the code of each id, given as text, reading it as a number where all are."""
+        numbers = _plain(ids) if self.numeric and len(ids) else None
+        return self.codes(ids if numbers is None else pa.array(numbers))
+
     def ids(self, codes: npt.NDArray[np.integer]) -> pa.Array:
         """Return the ids that codes stand for."""
         return self._ids.take(pa.array(codes))
@@ -58,11 +63,19 @@ class Identifiers:
 
 def _numbers(ids: pa.Array | pa.ChunkedArray) -> Codes | None:
     """Return ids as numbers, if all are plain decimal ones and a table of them is not too large."""
+    numbers = _plain(ids)
+    if numbers is None or not len(numbers) or numbers.max() >= DENSE * len(numbers):
+        return None
+    return numbers
+
+
+def _plain(ids: pa.Array | pa.ChunkedArray) -> Codes | None:
+    """Return ids as numbers, if all are plain decimal ones."""
     try:
         numbers = np.asarray(ids.cast(pa.int32()))
     except pa.ArrowInvalid:
         return None
-    if not len(numbers) or numbers.min() < 0 or numbers.max() >= DENSE * len(numbers):
+    if len(numbers) and numbers.min() < 0:
         return None
     # a number that is not spelled plainly ("007") is spelled longer
     spelled = pc.sum(pc.binary_length(ids)).as_py()

@@ -265,6 +265,15 @@ MEASURES = _table(
     measure=pa.string(),
     value=pa.float64(),
 )
+DEPTHS = _table(
+    "depths",
+    ["system", "dataset", "depth"],
+    "system dataset depth",
+    system=pa.string(),
+    dataset=pa.string(),
+    depth=pa.int32(),
+    value=pa.float64(),
+)
 
 TABLES: dict[str, Table] = {
     table.name: table
@@ -280,6 +289,7 @@ TABLES: dict[str, Table] = {
         CURVE,
         VALIDATION,
         MEASURES,
+        DEPTHS,
     )
 }
 

@@ -99,6 +99,27 @@ def named(pattern):
     return paths
 
 
+def vectors(wildcards):
+    """The shards of a dataset's corpus under a SPLADE encoder."""
+    corpus = config["datasets"][wildcards.dataset]["corpus"]
+    return expand(
+        "data/candidates/{splade}/vectors/{corpus}/{shard}.parquet",
+        splade=wildcards.splade,
+        corpus=corpus,
+        shard=range(study.shards(config, wildcards.splade, corpus)),
+    )
+
+
+def downloaded(catalogue, word):
+    """The published file that an entry imports, and the record that it was checked."""
+
+    def paths(wildcards):
+        file = config[catalogue][getattr(wildcards, word)]["import"]
+        return [f"data/downloads/{file}", f"data/downloads/{file}.json"]
+
+    return paths
+
+
 def training(pattern):
     """The path of what belongs to the dataset of the negatives that the first wildcard names."""
     return lambda wildcards: named(pattern)({"negatives": wildcards[0]})
@@ -119,27 +140,6 @@ def test_queries(same_corpus):
             "data/corpora/queries/{dataset}.parquet",
             dataset=study.test_sets(config, dataset)[same_corpus],
         )
-
-    return paths
-
-
-def vectors(wildcards):
-    """The shards of a dataset's corpus under a SPLADE encoder."""
-    corpus = config["datasets"][wildcards.dataset]["corpus"]
-    return expand(
-        "data/candidates/{splade}/vectors/{corpus}/{shard}.parquet",
-        splade=wildcards.splade,
-        corpus=corpus,
-        shard=range(study.shards(config, wildcards.splade, corpus)),
-    )
-
-
-def downloaded(catalogue, word):
-    """The published file that an entry imports, and the record that it was checked."""
-
-    def paths(wildcards):
-        file = config[catalogue][getattr(wildcards, word)]["import"]
-        return [f"data/downloads/{file}", f"data/downloads/{file}.json"]
 
     return paths
 
@@ -187,6 +187,33 @@ def each_dataset(runs, qrels):
     """The flags that pair every dataset's run with its qrels."""
     rows = zip(GRID["datasets"], runs, qrels, strict=True)
     return " ".join(f"--on {dataset} {run} {judged}" for dataset, run, judged in rows)
+
+
+def each(flag, values):
+    """The flag once for each value."""
+    return " ".join(f"{flag} {value}" for value in values)
+
+
+def taught_by():
+    """Every teacher behind a loss of the grid and its members: name, scores, negatives, file."""
+    rows = {}
+    for loss in GRID["losses"]:
+        source = config["sources"][config["losses"][loss]["reads"]]
+        if source.get("teacher"):
+            negatives = source["negatives"]
+            for name in [source["teacher"], *study.members(config, source["teacher"])]:
+                scores, pairs = (
+                    f"data/teachers/{name}.parquet",
+                    f"data/negatives/{negatives}.parquet",
+                )
+                rows[name, negatives] = (name, scores, negatives, pairs)
+    return list(rows.values())
+
+
+def swept(wildcards):
+    """Every re-ranked run of a student, as (system, dataset)."""
+    cells = [c.name for c in study.grid_cells(config) if c.student == wildcards.student]
+    return [(cell, dataset) for cell in cells for dataset in GRID["datasets"]]
 
 
 def warned():

@@ -50,7 +50,7 @@ rule average:
 rule import_scores:
     """Teacher scores that others published, with the triples or lists they belong to."""
     input:
-        source=downloaded("teachers", "published"),
+        published=downloaded("teachers", "published"),
         queries=training("data/corpora/queries/{dataset}.parquet"),
         passages=training("data/corpora/passages/{corpus}.parquet"),
         test=test_queries(same_corpus=True),
@@ -66,7 +66,7 @@ rule import_scores:
         settings=settings("import-scores", "{published}"),
         apart=kept_apart,
     shell:
-        "redistil import-scores {input.source[0]} {input.queries} {input.passages} {output.scores}"
+        "redistil import-scores {input.published[0]} {input.queries} {input.passages} {output.scores}"
         " {output.pairs} {params.settings} {params.apart} --threads {threads} 2> {log}"
 
 
