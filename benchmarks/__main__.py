@@ -91,7 +91,9 @@ def main(
 class Run:
     """The entries of one model size."""
 
-    def __init__(self, workers: Workers, size: str, device: str, precisions: Sequence[str]) -> None:
+    def __init__(
+        self, workers: Workers, size: str, device: str, precisions: Sequence[str], tf32: bool
+    ) -> None:
         self.workers = workers
         self.size = size
         self.device = device
