@@ -107,7 +107,8 @@ def score_pairs(
     out = np.empty(len(query_rows), np.float32)
     allow_tf32(precision)
     student = student.for_scoring(precision)
-    budget = BUDGET[next(_module(student).parameters()).device.type]
+    kind = next(_module(student).parameters()).device.type
+    budget = BUDGET.get(kind, BUDGET["cuda"])
     with (
         torch.inference_mode(),
         tqdm(total=len(out), unit="pair", mininterval=2, disable=quiet) as bar,

@@ -18,10 +18,13 @@ from redistil.grid import (
     Config,
     System,
     grid_cells,
+    measures_of,
     members,
     shards,
+    sweep_depths,
     systems,
     teacher_cells,
+    test_sets,
     words,
 )
 
@@ -36,6 +39,7 @@ __all__ = [
     "check",
     "flags",
     "grid_cells",
+    "measures_of",
     "members",
     "nearest",
     "read",
@@ -43,6 +47,7 @@ __all__ = [
     "shards",
     "systems",
     "teacher_cells",
+    "test_sets",
     "words",
 ]
 
@@ -59,7 +64,13 @@ def read(path: Path) -> dict[str, Any]:
 
 # --- what each artefact is asked to be ------------------------------------------------------------
 
-_ABOUT = {"corpus", "relevant_from", "drop_identical"}  # of a dataset, but not of its export
+_ABOUT = {
+    "corpus",
+    "relevant_from",
+    "drop_identical",
+    "apart_from",
+    "measures",
+}  # of a dataset, but not of its export
 
 
 def asked(config: Config) -> dict[Key, dict[str, Any]]:
@@ -95,14 +106,15 @@ def _asked_of_data(config: Config) -> Iterator[tuple[Key, dict[str, Any]]]:
         yield from _asked_of_first_stage(config, first_stage, entry)
     for negatives, entry in config["negatives"].items():
         if "kind" in entry:
-            drawn = ("kind", "depth", "per_query", "seed", "at_most")
+            drawn = ("kind", "positives", "depth", "per_query", "seed", "at_most")
             yield ("mine", negatives), {key: entry.get(key) for key in drawn}
         elif "docpairs" in entry:
             yield (
                 ("export-docpairs", negatives),
                 {
                     "irds": entry["docpairs"],
-                    "at_most": entry.get("at_most"),
+                    "at_most": entry["at_most"],
+                    "seed": entry["seed"],
                 },
             )
     for teacher, entry in config["teachers"].items():
@@ -110,8 +122,17 @@ def _asked_of_data(config: Config) -> Iterator[tuple[Key, dict[str, Any]]]:
             yield ("score", teacher), {"precision": config["reranking"]["precision"]}
         elif "average" in entry:
             yield ("average", teacher), {}
+        elif "llm" in entry:
+            read = {"llm", "first_stage"}
+            precision = {"precision": config["reranking"]["precision"]}
+            told = {key: value for key, value in entry.items() if key not in read}
+            yield ("rank", teacher), told | precision
         else:
-            yield ("import-scores", teacher), {"format": entry["format"]}
+            told = {key: entry[key] for key in ("format", "unknown", "tolerance")}
+            yield ("import-scores", teacher), told
+    for exported, entry in config["exports"].items():
+        wanted = {key: entry[key] for key in ("library", "documents")}
+        yield ("export-training", exported), wanted
 
 
 def _asked_of_first_stage(
@@ -150,13 +171,29 @@ def _asked_of_results(config: Config) -> Iterator[tuple[Key, dict[str, Any]]]:
     for dataset in grid["datasets"]:
         depth = {"depth": reranking["depth"], "seed": seed}
         yield ("shuffle", f"random/{seed}/{dataset}"), depth
+    datasets, shared = list(grid["datasets"]), list(config["measures"])
+    own = {dataset: measures_of(config, dataset)[len(shared) :] for dataset in datasets}
+    levels = {dataset: config["datasets"][dataset]["relevant_from"] for dataset in datasets}
     measured = {
-        "on": list(grid["datasets"]),
-        "measures": list(config["measures"]),
-        "relevant_from": {d: config["datasets"][d]["relevant_from"] for d in grid["datasets"]},
+        "on": datasets,
+        "measures": shared,
+        "more": {dataset: names for dataset, names in own.items() if names} or None,
+        "relevant_from": levels,
     }
     for system in systems(config):
         yield ("evaluate", system.name), measured
+    for student in grid["students"]:
+        cells = [cell.name for cell in grid_cells(config) if cell.student == student]
+        yield (
+            ("sweep", student),
+            {
+                "on": datasets,
+                "runs": [word for cell in cells for d in datasets for word in (cell, d)],
+                "measure": shared[0],
+                "depths": sweep_depths(reranking["depth"]),
+                "relevant_from": levels,
+            },
+        )
     yield ("tabulate", config["study"]), dict(config["statistics"])
 
 
@@ -209,12 +246,12 @@ def _validated(config: Config) -> dict[str, Any] | None:
 def flags(settings: Mapping[str, Any]) -> str:
     """Return settings as command-line flags, in the order of their names.
 
-    `on` names the datasets of `evaluate`, whose paths only the workflow knows: it spells that one.
+    `on` and `runs` name what lies at paths that only the workflow knows: it spells those.
     """
     return " ".join(
         f"--{key.replace('_', '-')} {shlex.quote(_spelled(value))}"
         for key, value in sorted(settings.items())
-        if value is not None and key != "on"
+        if value is not None and key not in {"on", "runs"}
     )
 
 

@@ -61,7 +61,8 @@ def column_batches(
                 stream,
                 read_options=csv.ReadOptions(column_names=names, block_size=BLOCK),
                 parse_options=csv.ParseOptions(delimiter=delimiter, quote_char=False),
-                convert_options=csv.ConvertOptions(column_types=dict(types)),
+                # no word stands for a missing value: a score "nan" is refused as what it is
+                convert_options=csv.ConvertOptions(column_types=dict(types), null_values=[]),
             ) as reader,
         ):
             yield from reader

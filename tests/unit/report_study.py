@@ -64,6 +64,7 @@ def config(**changed: Any) -> dict[str, Any]:
             "teachers": ["both"],
         },
         "groups": {"In domain": ["test", "hard"], "Out of domain": ["away"]},
+        "exports": {},
         "measures": ["nDCG@10", "AP"],
         "sources": {
             "triples": {"negatives": "triples", "documents": 2},
@@ -84,7 +85,13 @@ def config(**changed: Any) -> dict[str, Any]:
         },
         "reranking": {"depth": 5, "precision": "float32"},
         "random_seed": 1,
-        "statistics": {"alpha": 0.05, "resamples": 200, "seed": 1},
+        "statistics": {
+            "alpha": 0.05,
+            "margin": 0.005,
+            "reproduced_within": 0.01,
+            "resamples": 200,
+            "seed": 1,
+        },
     } | changed
 
 

@@ -57,6 +57,8 @@ wildcard_constraints:
     scored=of_kind("teachers", "model"),
     averaged=of_kind("teachers", "average"),
     published=of_kind("teachers", "import"),
+    ranked=of_kind("teachers", "llm"),
+    exported="|".join(config["exports"]) or "none",
     teacher="|".join(config["teachers"]),
     student="|".join(config["students"]),
     loss="|".join(config["losses"]),
@@ -118,6 +120,36 @@ def downloaded(catalogue, word):
     return paths
 
 
+def training(pattern):
+    """The path of what belongs to the dataset of the negatives that the first wildcard names."""
+    return lambda wildcards: named(pattern)({"negatives": wildcards[0]})
+
+
+def of_export(pattern, wildcards):
+    """The path of what belongs to the dataset of an export's negatives."""
+    negatives = config["exports"][wildcards.exported]["negatives"]
+    return named(pattern)({"negatives": negatives})
+
+
+def test_queries(same_corpus):
+    """The queries that negatives may not have: those of test sets over the same corpus, or not."""
+
+    def paths(wildcards):
+        dataset = config["negatives"][wildcards[0]]["dataset"]
+        return expand(
+            "data/corpora/queries/{dataset}.parquet",
+            dataset=study.test_sets(config, dataset)[same_corpus],
+        )
+
+    return paths
+
+
+def kept_apart(wildcards, input):
+    """The flags that name the queries of test sets."""
+    flags = [f"--test {path}" for path in input.test]
+    return " ".join(flags + [f"--test-elsewhere {path}" for path in input.elsewhere])
+
+
 def taught(wildcards):
     """The words of a trained teacher: its student, and the dataset it teaches on."""
     over = config["teachers"][wildcards.scored]["over"][0]
@@ -155,6 +187,33 @@ def each_dataset(runs, qrels):
     """The flags that pair every dataset's run with its qrels."""
     rows = zip(GRID["datasets"], runs, qrels, strict=True)
     return " ".join(f"--on {dataset} {run} {judged}" for dataset, run, judged in rows)
+
+
+def each(flag, values):
+    """The flag once for each value."""
+    return " ".join(f"{flag} {value}" for value in values)
+
+
+def taught_by():
+    """Every teacher behind a loss of the grid and its members: name, scores, negatives, file."""
+    rows = {}
+    for loss in GRID["losses"]:
+        source = config["sources"][config["losses"][loss]["reads"]]
+        if source.get("teacher"):
+            negatives = source["negatives"]
+            for name in [source["teacher"], *study.members(config, source["teacher"])]:
+                scores, pairs = (
+                    f"data/teachers/{name}.parquet",
+                    f"data/negatives/{negatives}.parquet",
+                )
+                rows[name, negatives] = (name, scores, negatives, pairs)
+    return list(rows.values())
+
+
+def swept(wildcards):
+    """Every re-ranked run of a student, as (system, dataset)."""
+    cells = [c.name for c in study.grid_cells(config) if c.student == wildcards.student]
+    return [(cell, dataset) for cell in cells for dataset in GRID["datasets"]]
 
 
 def warned():

@@ -16,6 +16,8 @@ rule tabulate:
         study=rules.resolve.output,
         measures=rules.measures.input,
         models=rules.models.input,
+        published="workflow/resources/published.csv",
+        names="workflow/resources/published.yaml",
     output:
         expand(
             f"{RESULTS}/report/tables/{{table}}",
@@ -24,23 +26,24 @@ rule tabulate:
                 "losses.csv",
                 "tests.csv",
                 "cells.csv",
+                "published.csv",
+                "lines.csv",
                 "metrics.json",
                 "tables.json",
             ],
         ),
+        paste=directory(f"{RESULTS}/report/tables/paste"),
         made=f"{RESULTS}/report/tables/made.json",
     log:
         f"logs/{config['study']}/report/tabulate.log",
     params:
         code=code("report"),
         settings=settings("tabulate", config["study"]),
-        measures=lambda w, input: " ".join(
-            f"--measures {path}" for path in input.measures
-        ),
-        models=lambda w, input: " ".join(f"--models {path}" for path in input.models),
+        measures=lambda w, input: each("--measures", input.measures),
+        models=lambda w, input: each("--models", input.models),
     shell:
         "redistil tabulate {input.study} $(dirname {output.made}) {params.measures} {params.models}"
-        " {params.settings} 2> {log}"
+        " --published {input.published} --names {input.names} {params.settings} 2> {log}"
 
 
 rule plot:
@@ -48,13 +51,27 @@ rule plot:
     input:
         study=rules.resolve.output,
         tables=rules.tabulate.output.made,
+        measures=rules.measures.input,
+        models=rules.models.input,
         curves=[
             path.replace("made.json", "curve.parquet") for path in rules.models.input
         ],
+        depths=expand(rules.sweep.output, student=GRID["students"]),
+        teachers=[path for teacher in taught_by() for path in teacher[1::2]],
     output:
         expand(
             f"{RESULTS}/report/figures/{{figure}}.{{form}}",
-            figure=["bars", "curves"],
+            figure=[
+                "bars",
+                "table",
+                "pairs",
+                "sizes",
+                "scatter",
+                "depths",
+                "cost",
+                "curves",
+                "margins",
+            ],
             form=["svg", "png"],
         ),
         made=f"{RESULTS}/report/figures/made.json",
@@ -62,9 +79,15 @@ rule plot:
         f"logs/{config['study']}/report/plot.log",
     params:
         code=code("report"),
-        curves=lambda w, input: " ".join(f"--curves {path}" for path in input.curves),
+        measures=lambda w, input: each("--measures", input.measures),
+        models=lambda w, input: each("--models", input.models),
+        curves=lambda w, input: each("--curves", input.curves),
+        depths=lambda w, input: each("--depths", input.depths),
+        teachers=lambda w: each("--teacher", map(" ".join, taught_by())),
     shell:
-        "redistil plot {input.study} $(dirname {input.tables}) $(dirname {output.made}) {params.curves} 2> {log}"
+        "redistil plot {input.study} $(dirname {input.tables}) $(dirname {output.made})"
+        " {params.measures} {params.models} {params.curves} {params.depths} {params.teachers}"
+        " 2> {log}"
 
 
 rule publish:

@@ -15,6 +15,7 @@ Floats = npt.NDArray[np.float64]
 Strata = Sequence[Floats]
 
 BETTER, WORSE, UNDECIDED = "better", "worse", "not distinguishable"
+EQUIVALENT, NOT_SHOWN = "equivalent", "not shown"
 
 _AT_ONCE = 1 << 22  # numbers in a block of resampling weights: 32 MiB
 
@@ -34,14 +35,136 @@ def spread(per_seed: Floats) -> float | None:
     return float(np.std(per_seed, ddof=1)) if len(per_seed) > 1 else None
 
 
+def spread_of_sets(strata: Strata) -> float | None:
+    """Return the root of the mean over data sets of their variances over seeds [seeds, queries].
+
+    This is how the notebook of arXiv 2603.03010 draws the bars of its aggregates. It is kept to be
+    set beside theirs: it is not the spread of the aggregate, which `spread` is.
+    """
+    if strata[0].shape[0] < 2:
+        return None
+    return float(np.sqrt(np.mean([values.mean(axis=-1).var(ddof=1) for values in strata])))
+
+
+@dataclass(frozen=True)
+class Part:
+    """A variance, and the degrees of freedom with which it is known."""
+
+    variance: float
+    degrees: float
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """What an estimate owes to its queries and to its seeds.
+
+    The half-widths of both t intervals add in quadrature (Howe 1974; the MOVER of Zou and Donner
+    2008). A variance known from one degree of freedom, as of two seeds, then widens the interval by
+    what it must, where Satterthwaite's single t falls short (measured: docs/protocol.md).
+    """
+
+    queries: Part
+    seeds: Part
+
+    @property
+    def variance(self) -> float:
+        return self.queries.variance + self.seeds.variance
+
+    def half_width(self, level: float) -> float:
+        """Return half the width of the central interval that holds the truth with `level`."""
+        from scipy import special
+
+        parts = [part for part in (self.queries, self.seeds) if part.variance > 0]
+        t = [special.stdtrit(part.degrees, (1 + level) / 2) for part in parts]
+        return float(np.sqrt(sum(q**2 * p.variance for q, p in zip(t, parts, strict=True))))
+
+    def p(self, difference: float) -> float:
+        """Return the two-sided p that the true difference is 0: what level just reaches it."""
+        from scipy import optimize
+
+        if self.variance == 0:
+            return float(difference == 0)
+        if not np.isfinite(self.variance) or difference == 0:
+            return 1.0
+        if self.half_width(1 - _LEAST) <= abs(difference):
+            return _LEAST
+        away = abs(difference)
+        return float(
+            10 ** optimize.brentq(lambda x: self.half_width(1 - 10**x) - away, np.log10(_LEAST), 0)
+        )
+
+
+_LEAST = 1e-12  # the smallest p that is worth a digit
+
+
+def uncertainty(members: Sequence[Strata]) -> Uncertainty:
+    """Return that of the mean over `members` of their group means, over queries and seeds.
+
+    A member is strata of [seeds, queries]: the seeds of one student, on the same queries as every
+    other member's. Seeds and queries are crossed, so the variance of a mean over both is that of
+    the seeds' means plus that of the queries' means less the noise that both contain (a two-way
+    random model). A single seed says nothing of others, and its part is then 0; a data set of a
+    single query says nothing at all, and the part of the queries is infinite. Degrees of freedom of
+    several data sets or members are Satterthwaite's.
+    """
+    sets = zip(*members, strict=True)
+    queries = _of_queries([np.mean([v.mean(axis=0) for v in one], axis=0) for one in sets])
+    if any(part.degrees == 0 for part in queries):
+        return Uncertainty(Part(np.inf, 1.0), Part(0.0, 1.0))
+    between, noise = [], 0.0
+    for strata in members:
+        seeds = len(strata[0])
+        if seeds > 1:
+            variance = float(group_mean(strata).var(ddof=1)) / seeds / len(members) ** 2
+            between.append(Part(variance, seeds - 1.0))
+            noise += _noise(strata) / len(members) ** 2
+    of_seeds = _together(between)
+    return Uncertainty(
+        _together(queries), Part(max(0.0, of_seeds.variance - noise), of_seeds.degrees)
+    )
+
+
+def _together(parts: Sequence[Part]) -> Part:
+    """Return the sum of independent variances, with Satterthwaite's degrees of freedom."""
+    variance = sum(part.variance for part in parts)
+    squares = sum(part.variance**2 / part.degrees for part in parts)
+    degrees = variance**2 / squares if squares else min((p.degrees for p in parts), default=1.0)
+    return Part(variance, degrees)
+
+
+def _of_queries(strata: Strata) -> list[Part]:
+    """Return what the queries of each data set [queries] add to the variance of the group mean."""
+    return [
+        Part(float(v.var(ddof=1)) / v.size / len(strata) ** 2 if v.size > 1 else 0.0, v.size - 1)
+        for v in strata
+    ]
+
+
+def _noise(strata: Strata) -> float:
+    """Return what each seed's luck with each query adds to the variance of the group mean.
+
+    It is in the seeds' means, and in those of the queries, which have counted it already.
+    """
+    total = 0.0
+    for v in strata:
+        rest = v - v.mean(axis=0) - v.mean(axis=1, keepdims=True) + v.mean()
+        degrees = (v.shape[0] - 1) * (v.shape[1] - 1)
+        total += float((rest**2).sum()) / degrees / v.size / len(strata) ** 2
+    return total
+
+
 @dataclass(frozen=True)
 class PairedTest:
-    """A mean difference and how surprising it would be if the true one were zero (two-sided p)."""
+    """A mean difference and how surprising it would be if the true one were zero (two-sided p).
+
+    effect: the difference in standard deviations of a query's difference (Cohen's d_z).
+    """
 
     difference: float
     t: float
     degrees: float
     p: float
+    effect: float
 
 
 def paired_t(strata: Strata) -> PairedTest:
@@ -54,16 +177,40 @@ def paired_t(strata: Strata) -> PairedTest:
     from scipy import stats
 
     difference = float(group_mean(strata))
+    effect = effect_size(strata)
     sizes = [len(values) for values in strata]
     if min(sizes) < 2:
-        return PairedTest(difference, 0.0, 0.0, 1.0)
+        return PairedTest(difference, 0.0, 0.0, 1.0, effect)
     parts = np.array([values.var(ddof=1) / len(values) for values in strata]) / len(strata) ** 2
     variance = parts.sum()
     if variance == 0:
-        return PairedTest(difference, 0.0, 0.0, float(difference == 0))
+        return PairedTest(difference, 0.0, 0.0, float(difference == 0), effect)
     degrees = float(variance**2 / (parts**2 / (np.array(sizes) - 1)).sum())
     t = difference / float(np.sqrt(variance))
-    return PairedTest(difference, t, degrees, float(2 * stats.t.sf(abs(t), degrees)))
+    return PairedTest(difference, t, degrees, float(2 * stats.t.sf(abs(t), degrees)), effect)
+
+
+def effect_size(strata: Strata) -> float:
+    """Return the mean difference in standard deviations of a query's difference: Cohen's d_z.
+
+    Over several data sets both are means, of the differences and of the variances. 0 where no query
+    differs from its data set's mean.
+    """
+    varied = [values.var(ddof=1) for values in strata if len(values) > 1]
+    deviation = float(np.sqrt(np.mean(varied))) if varied else 0.0
+    return float(group_mean(strata)) / deviation if deviation else 0.0
+
+
+def equivalence(difference: float, of: Uncertainty, margin: float) -> float:
+    """Return the p of the two one-sided tests (TOST): small if |difference| < `margin` is sure.
+
+    The hypothesis is that the true difference is `margin` or more, in either direction; p is the
+    larger of the two tests' (Schuirmann 1987).
+    """
+    room = margin - abs(difference)
+    if room <= 0:
+        return 1.0 - of.p(room) / 2
+    return of.p(room) / 2
 
 
 def paired_randomisation(strata: Strata, rounds: int, rng: np.random.Generator) -> Floats:
@@ -102,6 +249,11 @@ def verdict(difference: float, p: float, alpha: float) -> str:
     return BETTER if difference > 0 else WORSE
 
 
+def claim(p: float, alpha: float) -> str:
+    """Return the word for a test of equivalence: EQUIVALENT or NOT_SHOWN."""
+    return EQUIVALENT if p < alpha else NOT_SHOWN
+
+
 def resample_queries(strata: Strata, rounds: int, rng: np.random.Generator) -> Floats:
     """Return bootstrap group means [rows, rounds] of strata [rows, queries].
 
@@ -119,22 +271,37 @@ def resample_queries(strata: Strata, rounds: int, rng: np.random.Generator) -> F
     return np.concatenate(blocks, axis=1)
 
 
-def resample_seeds(means: Floats, rng: np.random.Generator) -> Floats:
-    """Return [rounds]: for each round of `means` [seeds, rounds], the mean of seeds drawn again.
+def resample_seeds(means: Floats, of: Uncertainty, rng: np.random.Generator) -> Floats:
+    """Return [rounds]: for each round of `means` [seeds, rounds], their mean had others been drawn.
 
-    The second level of the bootstrap. With two or three seeds it can only see the seeds there are:
-    intervals are then too narrow rather than too wide.
+    The second level of the bootstrap. Two or three seeds cannot be drawn again with replacement:
+    their mean would vary by half or two thirds of what it should, over three or ten values. So
+    their part is drawn from a normal distribution of the variance that they show.
     """
-    seeds, rounds = means.shape
-    drawn = rng.integers(0, seeds, (seeds, rounds))
-    mean: Floats = np.take_along_axis(means, drawn, axis=0).mean(axis=0)
-    return mean
+    rounds: Floats = means.mean(axis=0) + rng.normal(0, np.sqrt(of.seeds.variance), means.shape[1])
+    return rounds
 
 
-def interval(samples: Floats, level: float) -> tuple[float, float]:
-    """Return the central interval that holds `level` of the bootstrap samples."""
+def interval(
+    samples: Floats, centre: float, of: Uncertainty, level: float, within: tuple[float, float]
+) -> tuple[float, float]:
+    """Return the interval around `centre` that holds the truth as often as `level` says.
+
+    The bootstrap gives its shape: how far the central quantiles lie below and above the centre.
+    Its width is that of the t interval of `of`, since the variance of so few seeds is itself hardly
+    known. `within` is what is possible at all. Measured coverage: docs/protocol.md.
+    """
+    from scipy import stats
+
+    if not np.isfinite(of.variance):
+        return within
+    usual = float(stats.norm.ppf((1 + level) / 2) * samples.std())
+    wider = of.half_width(level) / usual if usual else 0.0
     low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return (
+        max(within[0], float(centre - max(0.0, centre - low) * wider)),
+        min(within[1], float(centre + max(0.0, high - centre) * wider)),
+    )
 
 
 def _blocks(rounds: int, width: int) -> Iterator[int]:
