@@ -85,7 +85,6 @@ def config(**changed: Any) -> dict[str, Any]:
         },
         "reranking": {"depth": 5, "precision": "float32"},
         "random_seed": 1,
-        "exports": {},
         "statistics": {
             "alpha": 0.05,
             "margin": 0.005,
