@@ -249,6 +249,8 @@ def unrecorded():
                 "recipe.yaml",
                 "study.yaml",
             }
+            # what is exported is read by no rule
+            made = made and not path.is_relative_to("data/exports")
             if made and not kept and len(mark) < 255 and not path.name.startswith("."):
                 yield path
 
