@@ -108,6 +108,8 @@ def test_it_trains_reranks_and_reports_and_says_what_it_left_out(house):
     assert {row["system"] for row in rows} >= {"bm25", "random"}
     assert (house.root / "results/mine/report/index.html").exists()
     assert house.planned(*RUN_IT[1:]) == {}
+    exported = (house.root / "data/corpora/passages").iterdir()
+    assert [path.name for path in exported if path.suffix == ".parquet"] == ["mine.parquet"]
 
 
 def test_every_id_arrives_as_it_was(house):
