@@ -3,8 +3,6 @@
 Pure: arrays in, arrays out.
 """
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -30,10 +28,10 @@ class Identifiers:
             placed = placed.take(pc.sort_indices(placed)).combine_chunks()
             self._ids = placed.filter(pa.array(_new(placed)))
             return
-        numbers = np.sort(numbers)  # np.unique hashes: twenty times slower
-        numbers = _by_digits(numbers[_new(numbers)])
-        self._ids = pa.array(numbers).cast(pa.string())
         self._table = np.full(int(numbers.max()) + 1, -1, np.int32)
+        self._table[numbers] = 0
+        numbers = _by_digits(np.flatnonzero(self._table == 0))
+        self._ids = pa.array(numbers).cast(pa.string())
         self._table[numbers] = np.arange(len(numbers), dtype=np.int32)
 
     def __len__(self) -> int:
@@ -84,23 +82,22 @@ def _plain(ids: pa.Array | pa.ChunkedArray) -> Codes | None:
     return numbers if spelled == int(_log10(numbers).sum()) + len(numbers) else None
 
 
-def _log10(numbers: Codes) -> npt.NDArray[np.int64]:
+def _log10(numbers: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
     """Return the digits of each number beyond the first."""
     powers = 10 ** np.arange(1, 10)
     return np.searchsorted(powers, numbers, side="right")
 
 
-def _new(values: Any) -> npt.NDArray[np.bool_]:
-    """Return where sorted values differ from the one before."""
-    if isinstance(values, pa.Array):
-        later = pc.not_equal(values[1:], values[:-1]).to_numpy(zero_copy_only=False)
-    else:
-        later = values[1:] != values[:-1]
-    return np.concatenate([np.ones(min(len(values), 1), bool), later])
+def _new(placed: pa.Array) -> npt.NDArray[np.bool_]:
+    """Return where sorted ids differ from the one before."""
+    later = pc.not_equal(placed[1:], placed[:-1]).to_numpy(zero_copy_only=False)
+    return np.concatenate([np.ones(min(len(placed), 1), bool), later])
 
 
-def _by_digits(numbers: Codes) -> Codes:
+def _by_digits(numbers: npt.NDArray[np.int64]) -> Codes:
     """Return distinct numbers in the order of their decimal spelling: 1, 10, 2."""
     digits = _log10(numbers)
-    aligned = numbers.astype(np.int64) * 10 ** (digits.max() - digits)
-    return numbers[np.argsort(aligned * 16 + digits)]
+    most = int(digits.max())
+    keys = np.sort(numbers * (10 ** (most - digits)) * 16 + digits)
+    digits = keys & 15
+    return (keys // 16 // 10 ** (most - digits)).astype(np.int32)

@@ -17,6 +17,8 @@ def overlapping(
     queries) an equal id is an equal query; elsewhere ids are numbers that mean nothing here, and
     texts alone are compared, as `normal` spells them.
     """
+    if not same and not others:
+        return {}
     asked = texts(training, QUERIES)
     by_text: dict[str, list[str]] = {}
     for query_id, text in asked.items():

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redistil.identifiers import Identifiers
@@ -12,6 +12,7 @@ words = st.lists(st.text(max_size=3) | st.integers(0, 40).map(str), min_size=1)
 numbers = st.lists(st.integers(0, 99).map(str), min_size=7)
 
 
+@settings(deadline=None)
 @given(words | numbers, words | numbers)
 def test_a_code_is_the_place_among_the_known_ids(known, asked):
     ids = Identifiers(pa.array(known, pa.string()))
@@ -21,6 +22,7 @@ def test_a_code_is_the_place_among_the_known_ids(known, asked):
     assert ids.ids(np.arange(len(ids))).to_pylist() == placed
 
 
+@settings(deadline=None)
 @given(numbers, st.lists(st.integers(-5, 300), min_size=1))
 def test_numbers_have_the_codes_of_their_spelling(known, asked):
     ids = Identifiers(pa.chunked_array([known[:3], known[3:]], pa.string()))

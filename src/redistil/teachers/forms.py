@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from redistil.errors import BadTable
 from redistil.teachers.ordered import PAIR, TRIPLE
-from redistil.trec import RUN_COLUMNS, column_batches
+from redistil.trec import ALSO, RUN_COLUMNS, column_batches, delimiter
 
 GATHERED = 2_000_000  # rows looked up together where ids are text: a look-up reads all known ids
 PIECE = 1 << 17  # rows of a Parquet file read at a time
@@ -74,16 +74,8 @@ def _scored_triples(path: Path, ids: pa.DataType) -> Iterator[pa.Table]:
 
 def _trec(path: Path, ids: pa.DataType) -> Iterator[pa.Table]:
     """A run of TREC's form (arXiv 2405.07920, Zenodo 12528410)."""
-    with path.open("rb") as lines:
-        delimiter = "\t" if b"\t" in lines.readline() else " "
-    batches = column_batches(path, _types(RUN_COLUMNS, ids), delimiter)
+    batches = column_batches(path, _types(RUN_COLUMNS, ids), delimiter(path))
     return _gathered(batches, GATHERED if ids == pa.string() else 1)
-
-
-_OTHER_NAMES = {
-    "query_id": ("query_id", "qid"),
-    "doc_id": ("doc_id", "docno", "docid", "passage_id"),
-}
 
 
 def _parquet(path: Path, names: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
@@ -93,7 +85,7 @@ def _parquet(path: Path, names: Mapping[str, pa.DataType]) -> Iterator[pa.Record
         have = file.schema_arrow.names
         chosen = {}
         for name in names:
-            found = [other for other in _OTHER_NAMES.get(name, (name,)) if other in have]
+            found = [other for other in (name, *ALSO.get(name, ())) if other in have]
             if len(found) != 1:
                 raise BadTable(
                     f"{path}: wanted the columns {' '.join(names)}, got {' '.join(have)}"
