@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -88,6 +89,22 @@ class Table:
         with self.expect(path) as file, _readable(path):
             yield from file.iter_batches(ROW_GROUP // 2, columns=list(columns) if columns else None)
 
+    def some(self, path: Path, column: str, values: Sequence[str]) -> pa.Table:
+        """Return the rows of a file whose `column` is one of `values`, in the order of the file.
+
+        A row group whose range of values holds none of them is not read: of a run or of qrels,
+        which are sorted, that is nearly all.
+        """
+        wanted = pa.array(sorted(values), pa.string())
+        with self.expect(path) as file, _readable(path):
+            place = file.schema_arrow.get_field_index(column)
+            kept = [self.rows({name: [] for name in self.schema.names})]
+            for group in range(file.num_row_groups):
+                if _may_hold(file.metadata.row_group(group).column(place).statistics, wanted):
+                    rows = file.read_row_group(group).replace_schema_metadata()
+                    kept.append(rows.filter(pc.is_in(rows[column], wanted)))
+        return pa.concat_tables(kept)
+
     def count(self, path: Path) -> int:
         """Return how many rows a file has, from its footer."""
         with self.expect(path) as file:
@@ -118,6 +135,16 @@ def _check_values(column: pa.ChunkedArray, what: str) -> None:
         finite = pc.sum(pc.is_finite(column)).as_py() or 0
         if finite < len(column):
             raise BadTable(f"{what.format(len(column) - finite)} are not finite numbers")
+
+
+def _may_hold(statistics: Any, wanted: pa.Array) -> bool:
+    """Say whether a row group's least and greatest value leave room for one of the wanted."""
+    if statistics is None or not statistics.has_min_max:
+        return len(wanted) > 0
+    within = pc.and_(
+        pc.greater_equal(wanted, statistics.min), pc.less_equal(wanted, statistics.max)
+    )
+    return bool(pc.any(within).as_py())
 
 
 @contextmanager
@@ -217,6 +244,15 @@ CURVE = _table(
     gradient_norm=pa.float64(),
     learning_rate=pa.float64(),
 )
+VALIDATION = _table(
+    "validation",
+    ["step", "dataset", "measure"],
+    "step dataset measure",
+    step=pa.int32(),
+    dataset=pa.string(),
+    measure=pa.string(),
+    value=pa.float64(),
+)
 MEASURES = _table(
     "measures",
     ["query_id", "dataset", "measure"],
@@ -225,6 +261,38 @@ MEASURES = _table(
     dataset=pa.string(),
     measure=pa.string(),
     value=pa.float64(),
+)
+PAIRS = _table(
+    "pairs",
+    ["scope", "system", "against"],
+    "",
+    scope=pa.string(),
+    system=pa.string(),
+    against=pa.string(),
+    queries=pa.int32(),
+    difference=pa.float64(),
+    low=pa.float64(),
+    high=pa.float64(),
+    p=pa.float64(),
+    p_randomisation=pa.float64(),
+    p_holm=pa.float64(),
+    wins=pa.int32(),
+    losses=pa.int32(),
+)
+CONTRASTS = _table(
+    "contrasts",
+    ["query_id", "system", "rank"],
+    "choice system rank",
+    query_id=_ID,
+    choice=pa.int32(),
+    query=_TEXT,
+    system=pa.string(),
+    value=pa.float64(),
+    rank=pa.int32(),
+    doc_id=_ID,
+    judged=pa.bool_(),
+    relevance=pa.int32(),
+    passage=_TEXT,
 )
 
 TABLES: dict[str, Table] = {
@@ -239,7 +307,10 @@ TABLES: dict[str, Table] = {
         LISTS,
         TEACHER_SCORES,
         CURVE,
+        VALIDATION,
         MEASURES,
+        PAIRS,
+        CONTRASTS,
     )
 }
 

@@ -6,15 +6,19 @@ from typing import Any
 
 import numpy as np
 import yaml
+from click.testing import CliRunner, Result
 
 from redistil import lineage
 from redistil import study as studies
+from redistil.cli import cli
 from redistil.lineage import Made
 from redistil.seeds import generator
-from redistil.tables import CURVE, MEASURES
+from redistil.tables import CURVE, MEASURES, PASSAGES, QRELS, QUERIES, RUN, ranked
 
-QUERIES = 40
+COUNT = 40  # queries of each data set
+DOCS = 12
 QUALITY = {"random": 0.1, "first stage": 0.40, "teacher": 0.55}  # means of the invented values
+CAPTIONS = Path(__file__).parents[2] / "workflow/report"
 LOSSES = {"hinge": 0.30, "infonce": 0.50}
 
 
@@ -80,6 +84,8 @@ def config(**changed: Any) -> dict[str, Any]:
         "reranking": {"depth": 5, "precision": "float32"},
         "random_seed": 1,
         "statistics": {"alpha": 0.05, "resamples": 200, "seed": 1},
+        "page": {"queries": 18, "depth": 3, "characters": 60},
+        "publishing": {"licence": "other"},
     } | changed
 
 
@@ -121,8 +127,8 @@ def _ranked_by(system: studies.System, study: Mapping[str, Any]) -> str:
 
 def values(system: studies.System, dataset: str) -> np.ndarray:
     """Return invented values: every system finds the same queries hard."""
-    hardness = generator(1, "hardness", dataset).normal(0, 0.2, QUERIES)
-    noise = generator(1, "noise", system.name, dataset).normal(0, 0.05, QUERIES)
+    hardness = generator(1, "hardness", dataset).normal(0, 0.2, COUNT)
+    noise = generator(1, "noise", system.name, dataset).normal(0, 0.05, COUNT)
     mean = LOSSES[system.loss] if system.loss in LOSSES else QUALITY.get(system.kind, 0.4)
     return np.clip(mean + hardness + noise, 0, 1)
 
@@ -178,3 +184,98 @@ def _model(folder: Path, made: Mapping[str, Made], system: studies.System) -> Pa
     }
     CURVE.write(CURVE.rows(columns), folder / "curve.parquet", record)
     return folder / "made.json"
+
+
+def write_texts(
+    folder: Path, study: Mapping[str, Any], text: Callable[[str], str] = str
+) -> dict[str, dict[str, Any]]:
+    """Write queries, passages, qrels and runs; return the options that name them, by data set.
+
+    text: makes the text of a query or passage of its id.
+    """
+    made = records(study)
+    docs = [f"doc{number}" for number in range(DOCS)]
+    passages = folder / "passages.parquet"
+    rows = {"doc_id": docs, "text": [text(doc) for doc in docs]}
+    PASSAGES.write(PASSAGES.rows(rows), passages, made["export-passages python"])
+    found: dict[str, dict[str, Any]] = {}
+    for dataset in study["grid"]["datasets"]:
+        ids = [f"q{number:03}" for number in range(COUNT)]
+        record = made[f"export-queries {dataset}"]
+        queries, qrels = (folder / kind / f"{dataset}.parquet" for kind in ("queries", "qrels"))
+        rows = {"query_id": ids, "text": [text(f"{dataset} {name}") for name in ids]}
+        QUERIES.write(QUERIES.rows(rows), queries, record)
+        judged = {"query_id": ids, "doc_id": docs[:1] * COUNT, "relevance": [1] * COUNT}
+        QRELS.write(QRELS.rows(judged), qrels, record)
+        runs = []
+        for system in studies.systems(study):
+            path = folder / "runs" / system.name / f"{dataset}.parquet"
+            command = _ranked_by(system, study)
+            scores = generator(1, "run", system.name, dataset).normal(size=(COUNT, DOCS))
+            triples = [(q, d, scores[i, j]) for i, q in enumerate(ids) for j, d in enumerate(docs)]
+            RUN.write(
+                ranked(*zip(*triples, strict=True)),
+                path,
+                made[f"{command} {system.name}/{dataset}"],
+            )
+            runs.append(str(path))
+        found[dataset] = {"files": [queries, passages, qrels], "runs": runs}
+    return found
+
+
+# --- the commands ---------------------------------------------------------------------------
+
+
+def command(*words: Any) -> Result:
+    return CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=True)
+
+
+def named(options: dict[str, list[str]], *keys: str) -> list[str]:
+    return [word for key in keys for value in options[key] for word in (f"--{key}", value)]
+
+
+def tabulate(folder: Path, options: dict[str, list[str]]) -> Result:
+    given = [
+        *named(options, "measures", "models"),
+        "--alpha",
+        0.05,
+        "--resamples",
+        200,
+        "--seed",
+        1,
+    ]
+    return command("tabulate", options["study"][0], folder / "tables", *given, "--name", "small")
+
+
+def plot(folder: Path, options: dict[str, list[str]], *curves: str) -> Result:
+    return command("plot", options["study"][0], folder / "tables", folder / "figures", *curves)
+
+
+def page(folder: Path, options: dict[str, list[str]], departures: str = "None.") -> Result:
+    path = folder / "departures.md"
+    path.write_text(departures, encoding="utf-8")
+    parts = (folder / "tables", folder / "figures", CAPTIONS, path, folder / "index.html")
+    given = [*named(options, "models"), *options.get("comparison", [])]
+    return command("page", options["study"][0], *parts, *given)
+
+
+def compare(
+    folder: Path, options: dict[str, list[str]], texts: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Run `compare`, and `contrast` for each data set; their outputs join the options."""
+    study, measures = options["study"][0], named(options, "measures")
+    how = ["--alpha", 0.05, "--resamples", 200, "--seed", 1]
+    out = folder / "pairs.parquet"
+    ended_well(command("compare", study, out, *measures, *how, "--name", "small"))
+    options["comparison"] = ["--pairs", str(out)]
+    for dataset, found in texts.items():
+        out = folder / "contrasts" / f"{dataset}.parquet"
+        runs = [word for path in found["runs"] for word in ("--runs", path)]
+        sizes = ["--dataset", dataset, "--queries", 6, "--depth", 3, "--characters", 60]
+        given = [*measures, *runs, *sizes, "--name", dataset]
+        ended_well(command("contrast", study, *found["files"], out, *given))
+        options["comparison"] += ["--contrasts", str(out)]
+
+
+def ended_well(result: Result) -> None:
+    assert result.exit_code == 0, (result.output, result.exception)

@@ -11,7 +11,7 @@ from redistil.report.leaderboard import Row, Tables
 from redistil.report.sealed import sealing, unsealed
 from redistil.tables import aside
 
-JSON = "tables.json"
+JSON, CELLS = "tables.json", "cells.csv"
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Tabulated:
     """What the figures and the page read: rows as `leaderboard` made them, and their record.
 
     sources: by system, the measures file its numbers come from and that file's fingerprint.
+    cells: by (system, dataset, measure), the mean over queries. more: further tables by name.
     """
 
     leaderboard: list[Row]
@@ -26,6 +27,8 @@ class Tabulated:
     tests: list[Row]
     sources: dict[str, dict[str, str]]
     made: Made
+    cells: dict[tuple[str, str, str], float]
+    more: dict[str, list[Row]]
 
 
 def write(
@@ -38,7 +41,7 @@ def write(
     }
     rounded["cells"] = [{**row, **sources[row["system"]]} for row in rounded["cells"]]
     metrics = {group: _rounded(row) for group, row in tables.metrics.items()}
-    with sealing(folder, [JSON], made):
+    with sealing(folder, [JSON, CELLS], made):
         for name, rows in rounded.items():
             _write_csv(rows, folder / f"{name}.csv")
         _write_json(metrics, folder / "metrics.json")
@@ -49,7 +52,15 @@ def write(
 def read(folder: Path) -> Tabulated:
     """Return the tables in a folder; Stale if they are not those that its record names."""
     made, files = unsealed(folder, "tabulate")
-    return Tabulated(**json.loads(files[JSON].read_text(encoding="utf-8")), made=made)
+    with files[CELLS].open(newline="", encoding="utf-8") as stream:
+        cells = {
+            (row["system"], row["dataset"], row["measure"]): float(row["value"])
+            for row in csv.DictReader(stream)
+        }
+    tables = json.loads(files[JSON].read_text(encoding="utf-8"))
+    known = {name: tables.pop(name) for name in ("leaderboard", "losses", "tests", "sources")}
+    more = {name: rows for name, rows in tables.items() if isinstance(rows, list)}
+    return Tabulated(**known, made=made, cells=cells, more=more)
 
 
 def _rounded(row: Row) -> Row:
