@@ -61,7 +61,7 @@ _ABOUT = {"corpus", "relevant_from", "drop_identical"}  # of a dataset, but not 
 
 
 def _source(entry: Config) -> dict[str, Any]:
-    """Return an entry without what is only told of it: a licence learnt of later remakes nothing."""
+    """Return an entry without its licence: one that is learnt of later remakes nothing."""
     return {key: value for key, value in entry.items() if key != "licence"}
 
 

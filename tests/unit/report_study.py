@@ -1,5 +1,6 @@
 """A small study with invented numbers: files and records as the pipeline would leave them."""
 
+import csv
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,16 @@ from redistil.lineage import Made
 from redistil.seeds import generator
 from redistil.tables import CURVE, MEASURES, PASSAGES, QRELS, QUERIES, RUN, ranked
 
+HOSTILE = [
+    "</script><script>window.pwned = 1</script>",
+    '" onmouseover="window.pwned = 1" x=\'',
+    "<img src=x onerror=window.pwned=1>",
+    "\u202eevil\u2066 turned round",
+    "a line\u2028 and a paragraph\u2029 separator",
+    "&lt;b&gt; & <b>bold</b>",
+    "{{ 7 * 7 }} ${7 * 7} `code`",
+]
+HOSTILE_LOSS = 'hinge"><img src=x onerror=window.pwned=1> $\\frac$'
 COUNT = 40  # queries of each data set
 DOCS = 12
 QUALITY = {"random": 0.1, "first stage": 0.40, "teacher": 0.55}  # means of the invented values
@@ -279,3 +290,27 @@ def compare(
 
 def ended_well(result: Result) -> None:
     assert result.exit_code == 0, (result.output, result.exception)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def hostile(name: str) -> str:
+    """Return a text for an id, long and of the kind that breaks pages."""
+    return f"{HOSTILE[sum(map(ord, name)) % len(HOSTILE)]} {name} " + "and so on " * 9
+
+
+def build(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """Build a study with hostile names and texts, through every command up to the page."""
+    study = config(title="<script>window.pwned = 1</script> & $x$")
+    study["losses"][HOSTILE_LOSS] = study["losses"].pop("hinge")
+    study["grid"]["losses"] = [HOSTILE_LOSS, "infonce"]
+    options: dict[str, Any] = write(folder, study)
+    ended_well(tabulate(folder, options))
+    ended_well(plot(folder, options, *named(options, "curves")))
+    compare(folder, options, write_texts(folder, study, hostile))
+    said = "# Why\n\n<img src=x onerror=window.pwned=1> and `<b>code</b>`"
+    ended_well(page(folder, options, said))
+    return folder, options

@@ -1,6 +1,5 @@
 """Tables and figures of an invented study, from the commands that the rules call."""
 
-import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,7 @@ from redistil.errors import BadSettings, Stale
 from redistil.report import figures, leaderboard, statistics
 from redistil.report.leaderboard import Entry, Settings, Tables, Values
 from tests.unit import report_study
-from tests.unit.report_study import command, ended_well, named, page, plot, tabulate
+from tests.unit.report_study import command, ended_well, named, page, plot, rows_of, tabulate
 
 HOW = Settings(alpha=0.05, resamples=200, seed=1)
 
@@ -224,11 +223,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, lis
     ended_well(tabulate(folder, options))
     ended_well(plot(folder, options, *named(options, "curves")))
     return folder, options
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
 
 
 def test_the_tables_are_written_with_their_record(built: tuple[Path, Any]):

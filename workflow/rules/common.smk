@@ -111,6 +111,11 @@ def each_dataset(runs, qrels):
     return " ".join(f"--on {dataset} {run} {judged}" for dataset, run, judged in rows)
 
 
+def each(flag, paths):
+    """A flag in front of every path."""
+    return " ".join(f"{flag} {path}" for path in paths)
+
+
 def unrecorded():
     """Made files that Snakemake has no record of: it would not see that their settings changed.
 

@@ -1,3 +1,23 @@
+report: "../report/workflow.rst"
+
+
+# what `plot` draws; each has its caption in workflow/report
+FIGURES = ["bars", "curves"]
+CAPTIONS = sorted(
+    f"workflow/report/{path.name}"
+    for path in Path(workflow.basedir, "workflow/report").glob("*.rst")
+)
+
+
+def shown(wildcards):
+    """The runs whose rankings the page shows: of each student and loss that of its first seed."""
+    for system in study.systems(config):
+        if system.kind == "first stage":
+            yield f"data/candidates/{system.name}/{wildcards.dataset}.parquet"
+        elif system.kind != "student" or system.seed == GRID["seeds"][0]:
+            yield f"{RESULTS}/runs/{system.name}/{wildcards.dataset}.parquet"
+
+
 rule resolve:
     """The study as it was asked for, catalogues and grid in one file."""
     output:
@@ -17,27 +37,25 @@ rule tabulate:
         measures=rules.measures.input,
         models=rules.models.input,
     output:
-        expand(
-            f"{RESULTS}/report/tables/{{table}}",
-            table=[
-                "leaderboard.csv",
-                "losses.csv",
-                "tests.csv",
-                "cells.csv",
-                "metrics.json",
-                "tables.json",
-            ],
-        ),
+        [
+            report(
+                f"{RESULTS}/report/tables/{table}.csv",
+                caption=f"../report/{table}.rst",
+                category="Tables",
+                labels={"table": table},
+            )
+            for table in ("leaderboard", "losses", "tests", "cells")
+        ],
+        f"{RESULTS}/report/tables/metrics.json",
+        f"{RESULTS}/report/tables/tables.json",
         made=f"{RESULTS}/report/tables/made.json",
     log:
         f"logs/{config['study']}/report/tabulate.log",
     params:
         code=code("report"),
         settings=settings("tabulate", config["study"]),
-        measures=lambda w, input: " ".join(
-            f"--measures {path}" for path in input.measures
-        ),
-        models=lambda w, input: " ".join(f"--models {path}" for path in input.models),
+        measures=lambda w, input: each("--measures", input.measures),
+        models=lambda w, input: each("--models", input.models),
     shell:
         "redistil tabulate {input.study} $(dirname {output.made}) {params.measures} {params.models}"
         " {params.settings} 2> {log}"
@@ -52,28 +70,77 @@ rule plot:
             path.replace("made.json", "curve.parquet") for path in rules.models.input
         ],
     output:
-        expand(
-            f"{RESULTS}/report/figures/{{figure}}.{{form}}",
-            figure=["bars", "curves"],
-            form=["svg", "png"],
-        ),
+        [
+            report(
+                f"{RESULTS}/report/figures/{figure}.svg",
+                caption=f"../report/{figure}.rst",
+                category="Figures",
+                labels={"figure": figure},
+            )
+            for figure in FIGURES
+        ],
+        expand(f"{RESULTS}/report/figures/{{figure}}.png", figure=FIGURES),
         made=f"{RESULTS}/report/figures/made.json",
     log:
         f"logs/{config['study']}/report/plot.log",
     params:
         code=code("report"),
-        curves=lambda w, input: " ".join(f"--curves {path}" for path in input.curves),
+        curves=lambda w, input: each("--curves", input.curves),
     shell:
         "redistil plot {input.study} $(dirname {input.tables}) $(dirname {output.made}) {params.curves} 2> {log}"
 
 
-rule publish:
+rule compare:
+    """Tests of any two systems against each other, for the page."""
+    input:
+        study=rules.resolve.output,
+        measures=rules.measures.input,
+    output:
+        f"{RESULTS}/report/pairs.parquet",
+    log:
+        f"logs/{config['study']}/report/compare.log",
+    params:
+        code=code("report"),
+        settings=settings("compare", config["study"]),
+        measures=lambda w, input: each("--measures", input.measures),
+    shell:
+        "redistil compare {input.study} {output} {params.measures} {params.settings} 2> {log}"
+
+
+rule contrast:
+    """The queries of a dataset on which systems differ most, with what they show for them."""
+    input:
+        study=rules.resolve.output,
+        queries="data/corpora/queries/{dataset}.parquet",
+        passages=named("data/corpora/passages/{corpus}.parquet"),
+        qrels="data/corpora/qrels/{dataset}.parquet",
+        measures=rules.measures.input,
+        runs=shown,
+    output:
+        f"{RESULTS}/report/contrasts/{{dataset}}.parquet",
+    log:
+        f"logs/{config['study']}/report/contrasts/{{dataset}}.log",
+    params:
+        code=code("report"),
+        settings=settings("contrast", "{dataset}"),
+        measures=lambda w, input: each("--measures", input.measures),
+        runs=lambda w, input: each("--runs", input.runs),
+    shell:
+        "redistil contrast {input.study} {input.queries} {input.passages} {input.qrels} {output}"
+        " {params.measures} {params.runs} {params.settings} 2> {log}"
+
+
+rule page:
     """One self-contained page: every number with the file and command behind it."""
     input:
         study=rules.resolve.output,
         tables=rules.tabulate.output.made,
         figures=rules.plot.output.made,
         departures="docs/departures.md",
+        captions=CAPTIONS,
+        models=rules.models.input,
+        pairs=rules.compare.output,
+        contrasts=expand(rules.contrast.output, dataset=GRID["datasets"]),
     output:
         report(
             f"{RESULTS}/report/index.html",
@@ -81,12 +148,35 @@ rule publish:
             category="Page",
         ),
     log:
+        f"logs/{config['study']}/report/page.log",
+    params:
+        code=code("report"),
+        models=lambda w, input: each("--models", input.models),
+        contrasts=lambda w, input: each("--contrasts", input.contrasts),
+    shell:
+        "redistil page {input.study} $(dirname {input.tables}) $(dirname {input.figures})"
+        " $(dirname {input.captions[0]}) {input.departures} {output} --pairs {input.pairs}"
+        " {params.models} {params.contrasts} 2> {log}"
+
+
+rule publish:
+    """For each model a folder ready for a hub: weights, tokenizer, recipe, card. Uploads nothing."""
+    input:
+        study=rules.resolve.output,
+        tables=rules.tabulate.output.made,
+        models=rules.models.input,
+    output:
+        f"{RESULTS}/published/models.csv",
+        made=f"{RESULTS}/published/made.json",
+    log:
         f"logs/{config['study']}/report/publish.log",
     params:
         code=code("report"),
+        settings=settings("publish", config["study"]),
+        models=lambda w, input: each("--models", input.models),
     shell:
-        "redistil publish {input.study} $(dirname {input.tables}) $(dirname {input.figures})"
-        " {input.departures} {output} 2> {log}"
+        "redistil publish {input.study} $(dirname {input.tables}) $(dirname {output.made})"
+        " {params.models} {params.settings} 2> {log}"
 
 
 rule report:
@@ -94,4 +184,4 @@ rule report:
     input:
         rules.tabulate.output,
         rules.plot.output,
-        rules.publish.output,
+        rules.page.output,

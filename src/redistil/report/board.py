@@ -23,7 +23,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """text: as it is read; value: as it is sorted; range: what stands behind it in soft ink."""
+    """text: as it is read; value: as it is sorted; range: what stands behind it in soft ink;
+    word: of a cell that holds no number, for its colour.
+    """
 
     text: str
     value: float | None = None
@@ -103,7 +105,7 @@ def _group(row: Row, group: str) -> list[Cell]:
             "" if difference is None else f"[{signed(low)}, {signed(high)}]",
         ),
         Cell(p_value(p), p),
-        Cell(verdict or "–", word=(verdict or "").replace(" ", "-")),
+        Cell(verdict or "–", word=(verdict or "none").replace(" ", "-")),
     ]
 
 
@@ -118,6 +120,6 @@ def _of_one_seed(
     cells = []
     for members in groups.values():
         mean = float(np.mean([values[dataset] for dataset in members]))
-        cells += [Cell(number(mean), mean), Cell("–"), Cell("–"), Cell("–")]
+        cells += [Cell(number(mean), mean), Cell("–"), Cell("–"), Cell("–", word="none")]
     cells += [Cell(number(value), value) for value in values.values()]
     return Line(system.name, system.kind, system.student, system.loss, system.seed, 1, cells)

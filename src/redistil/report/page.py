@@ -53,7 +53,11 @@ class Places:
 
 
 def _relative(path: Path, page: Path) -> str:
-    return Path(os.path.relpath(path, page.parent)).as_posix()
+    """Return the path from the page's folder; it begins with a dot, so that it is no other kind of
+    address, whatever a file is called.
+    """
+    found = Path(os.path.relpath(path, page.parent)).as_posix()
+    return found if found.startswith("../") else f"./{found}"
 
 
 def render(
