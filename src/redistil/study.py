@@ -157,7 +157,8 @@ def _asked_of_results(config: Config) -> Iterator[tuple[Key, dict[str, Any]]]:
     for system in systems(config):
         yield ("evaluate", system.name), measured
     yield ("tabulate", config["study"]), dict(config["statistics"])
-    yield ("compare", config["study"]), dict(config["statistics"])
+    drawn = {key: config["statistics"][key] for key in ("resamples", "seed")}
+    yield ("compare", config["study"]), drawn
     share = {"queries": config["page"]["queries"] // len(grid["datasets"])}
     for dataset in grid["datasets"]:
         yield ("contrast", dataset), {"dataset": dataset} | dict(config["page"]) | share

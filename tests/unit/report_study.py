@@ -275,7 +275,7 @@ def compare(
 ) -> None:
     """Run `compare`, and `contrast` for each data set; their outputs join the options."""
     study, measures = options["study"][0], named(options, "measures")
-    how = ["--alpha", 0.05, "--resamples", 200, "--seed", 1]
+    how = ["--resamples", 200, "--seed", 1]
     out = folder / "pairs.parquet"
     ended_well(command("compare", study, out, *measures, *how, "--name", "small"))
     options["comparison"] = ["--pairs", str(out)]

@@ -17,10 +17,19 @@ import pytest
 from redistil import lineage
 from redistil import study as studies
 from redistil.errors import Stale
-from redistil.report import contrasts, leaderboard, pairs, payload, prose, statistics, wording
+from redistil.report import (
+    contrasts,
+    leaderboard,
+    pairs,
+    payload,
+    prose,
+    statistics,
+    wording,
+)
+from redistil.report import page as pages
 from redistil.report.leaderboard import Settings, Values
 from redistil.tables import CONTRASTS, PAIRS
-from tests.unit import report_study
+from tests.unit import largest_study, report_study
 from tests.unit.report_study import command, ended_well, named, page, plot
 
 SYSTEMS = 8  # lines of the leaderboard
@@ -227,9 +236,7 @@ def values_of(study: dict[str, Any]) -> Values:
 @pytest.fixture(scope="module")
 def tested() -> list[dict[str, Any]]:
     study = report_study.config()
-    rows: list[dict[str, Any]] = pairs.compare(
-        study, values_of(study), Settings(0.05, 2000, 1)
-    ).to_pylist()
+    rows: list[dict[str, Any]] = pairs.compare(study, values_of(study), 2000, 1).to_pylist()
     return rows
 
 
@@ -387,6 +394,23 @@ def test_pairs_of_other_measures_are_refused(built: Any, tmp_path: Path):
     result = page(tmp_path, given)
     assert isinstance(result.exception, Stale)
     assert "evaluate splade" in str(result.exception) and not (tmp_path / "index.html").exists()
+
+
+# --- the largest study ------------------------------------------------------------------------
+
+
+def test_the_page_of_the_papers_grid_stays_below_five_megabytes(tmp_path: Path):
+    """Random numbers throughout, the worst that can be; figures at the most they may take."""
+    study, rng = largest_study.config(), np.random.default_rng(1)
+    paths = largest_study.write(tmp_path, study, rng)
+    compared = payload.comparison(study, paths[0], paths[1:])
+    assert len(compared.contrasts) == compared.asked == 22 * (500 // 22)
+    tables = largest_study.tables(study, rng)
+    assert len(tables.made.ancestors) > 22 * 163
+    files = {name: tmp_path / name for name in ("study", "tables", "figures", "pairs")}
+    places = pages.Places.around(tmp_path / "index.html", [], **files)
+    text = pages.render(study, tables, [], {}, "None.", compared, places)
+    assert len(text.encode()) < 4_000_000  # the figures, in base64, may take the fifth
 
 
 # --- words ------------------------------------------------------------------------------------

@@ -91,7 +91,6 @@ def plot(
 @click.argument("study", type=Source())
 @click.argument("out", type=Out())
 @setting("--measures", In(MEASURES), "Measures of a system; once per system.", multiple=True)
-@setting("--alpha", click.FloatRange(0, 1, True, True), "Level of the tests, such as 0.05.")
 @setting("--resamples", click.IntRange(100), "Rounds of the randomisation test.")
 @setting("--seed", int, "Seed of those rounds.")
 @making("report")
@@ -99,7 +98,6 @@ def compare(
     study: Path,
     out: Path,
     measures: tuple[Path, ...],
-    alpha: float,
     resamples: int,
     seed: int,
     made: lineage.Made,
@@ -110,8 +108,7 @@ def compare(
 
     asked = studies.read(study)
     values = leaderboard.read(asked, _named(measures))
-    how = leaderboard.Settings(alpha, resamples, seed)
-    PAIRS.write(pairs.compare(asked, values, how), out, made)
+    PAIRS.write(pairs.compare(asked, values, resamples, seed), out, made)
 
 
 def _named(paths: tuple[Path, ...]) -> dict[str, Path]:

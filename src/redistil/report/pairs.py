@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from redistil import study as studies
 from redistil.report import statistics
-from redistil.report.leaderboard import LEVEL, Settings, Values, entries
+from redistil.report.leaderboard import LEVEL, Values, entries
 from redistil.report.statistics import Floats
 from redistil.seeds import generator
 from redistil.tables import PAIRS
@@ -29,8 +29,11 @@ def scopes(study: Mapping[str, Any]) -> dict[str, list[str]]:
     return {**study["groups"], **{dataset: [dataset] for dataset in study["grid"]["datasets"]}}
 
 
-def compare(study: Mapping[str, Any], values: Values, how: Settings) -> pa.Table:
-    """Return rows of PAIRS: in each scope, every line of the leaderboard against every later."""
+def compare(study: Mapping[str, Any], values: Values, rounds: int, seed: int) -> pa.Table:
+    """Return rows of PAIRS: in each scope, every line of the leaderboard against every later.
+
+    rounds: signings of the randomisation test, drawn under `seed`.
+    """
     lines = entries(studies.systems(study))
     names = [line.name for line in lines]
     rows = [
@@ -48,17 +51,23 @@ def compare(study: Mapping[str, Any], values: Values, how: Settings) -> pa.Table
                 )
                 for dataset in datasets
             ],
-            how,
+            rounds,
+            generator(seed, "report", "pairs", scope),
         )
     ]
     return PAIRS.rows({name: [row[name] for row in rows] for name in PAIRS.schema.names})
 
 
-def _scope(scope: str, names: Sequence[str], strata: list[Floats], how: Settings) -> list[Row]:
+def _scope(
+    scope: str,
+    names: Sequence[str],
+    strata: list[Floats],
+    rounds: int,
+    rng: np.random.Generator,
+) -> list[Row]:
     """Return the rows of one scope; each stratum is [systems, queries] of a data set."""
     pairs = list(combinations(range(len(names)), 2))
-    rng = generator(how.seed, "report", "pairs", scope)
-    signed = randomised(strata, pairs, how.resamples, rng)
+    signed = randomised(strata, pairs, rounds, rng)
     rows = [_pair([stratum[a] - stratum[b] for stratum in strata]) for a, b in pairs]
     corrected = statistics.holm([row["p"] for row in rows])
     return [
