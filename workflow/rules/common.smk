@@ -134,7 +134,14 @@ def unrecorded():
                 "recipe.yaml",
                 "study.yaml",
             }
-            if made and not kept and len(mark) < 255 and not path.name.startswith("."):
+            copied = Path(RESULTS, "published") in path.parents
+            if (
+                made
+                and not kept
+                and not copied
+                and len(mark) < 255
+                and not path.name.startswith(".")
+            ):
                 yield path
 
 
