@@ -83,6 +83,11 @@ def _references(config: Config) -> Iterator[tuple[str, str, str]]:
     for group, datasets in config["groups"].items():
         for name in datasets:
             yield f"groups.{group}", name, "datasets"
+    validation = config["training"].get("validation")
+    if validation:
+        yield "training.validation.first_stage", validation["first_stage"], "first_stages"
+        for name in validation["datasets"]:
+            yield "training.validation.datasets", name, "datasets"
     single = [  # (catalogue, key of an entry, catalogue that the value must be in)
         ("datasets", "corpus", "corpora"),
         ("students", "backbone", "backbones"),
@@ -131,6 +136,7 @@ def _check_grid(config: Config) -> None:
         if "build" in entry:
             _check_build(f"backbones.{name}.build", entry["build"])
     _check_teachers(config)
+    _check_validation(config)
     _check_depths(config)
     _check_lengths(config)
     for cell in [*grid_cells(config), *teacher_cells(config).values()]:
@@ -195,10 +201,28 @@ def _refuse_circle(config: Config, teacher: str, pupils: tuple[str, ...] = ()) -
             _refuse_circle(config, above, (*pupils, teacher))
 
 
+def _check_validation(config: Config) -> None:
+    """Refuse a choice of weights on what the study is tested on, or on what it is trained on."""
+    validation = config["training"].get("validation")
+    trained = {config["negatives"][s["negatives"]]["dataset"] for s in config["sources"].values()}
+    for name in validation["datasets"] if validation else []:
+        if name in config["grid"]["datasets"]:
+            raise BadSettings(
+                f"training.validation.datasets: {name!r} is in grid.datasets: a test set cannot "
+                "choose the weights"
+            )
+        if name in trained:
+            raise BadSettings(f"training.validation.datasets: {name!r} is what is trained on")
+
+
 def _check_depths(config: Config) -> None:
     """Refuse a depth beyond what the first stage keeps: fewer would be used without a word."""
     stages = config["first_stages"]
     wanted = [("reranking.depth", config["grid"]["first_stage"], config["reranking"]["depth"])]
+    validation = config["training"].get("validation")
+    if validation:
+        where = "training.validation.depth"
+        wanted.append((where, validation["first_stage"], validation["depth"]))
     wanted += [
         (f"negatives.{name}.depth", entry["first_stage"], entry["depth"])
         for name, entry in config["negatives"].items()

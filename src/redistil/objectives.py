@@ -12,8 +12,12 @@ Each objective takes
 and returns a float32 scalar. It computes in float32 even under autocast: a rank among 100 is a
 sum of 99 terms, too fine for the 8 bits of bfloat16. A batch with nothing to compare gives 0 and
 a zero gradient. Pairs never cross queries, and "mean over pairs" is one mean over the pairs of
-the whole batch, so a list with more pairs weighs more. Options have no defaults here: their
-values live in params.yaml. Shapes that differ, and options out of range, raise ValueError.
+the whole batch, so a list with more pairs weighs more. A list of one has no pair:
+objectives over pairs pass over it, ranknet also over pairs that the targets tie, hinge over two
+positives or two negatives, infonce over a query without a positive. infonce, kl and adr_mse count
+a list of one in their mean, with the 0 that it costs; bce and pointwise_mse, which compare
+nothing, read it like any other. Options have no defaults here: their values live in params.yaml.
+Shapes that differ, and options out of range, raise ValueError.
 """
 
 import math

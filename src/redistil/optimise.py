@@ -1,18 +1,17 @@
 """The one training loop: AdamW, linear warm-up and decay, clipping, resumable to the byte."""
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from redistil.errors import UserError
+from redistil.history import Checkpoint, History, Point, Validated
 from redistil.seeds import derive
-from redistil.tables import aside
 
 
 @dataclass(frozen=True)
@@ -38,125 +37,123 @@ class Schedule:
         return self.learning_rate * (self.steps - step) / (self.steps - self.warmup_steps)
 
 
+# step -> its loss without a graph; the gradients of that loss are then in the weights
+Learn = Callable[[int], Tensor]
+
+
+def whole(loss_of: Callable[[int], Tensor]) -> Learn:
+    """Return the `Learn` of a loss whose graph is held whole."""
+
+    def learn(step: int) -> Tensor:
+        loss = loss_of(step)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    return learn
+
+
 @dataclass(frozen=True)
-class Point:
-    """What one step did: its loss, gradient norm before clipping, and learning rate."""
+class Validation:
+    """When and how a training is looked at from outside.
 
-    step: int
-    loss: float
-    gradient_norm: float
-    learning_rate: float
+    every: steps; measure: the value of each data set now, higher is better; patience: validations
+    without a new best mean after which the training ends, None for no end.
+    """
+
+    every: int
+    measure: Callable[[], Mapping[str, float]]
+    patience: int | None
+
+    def due(self, step: int, steps: int) -> bool:
+        """Whether the weights after step `step` (from 0) are looked at; the last always are."""
+        return (step + 1) % self.every == 0 or step + 1 == steps
+
+    def over(self, history: History) -> bool:
+        """Whether the last `patience` validations brought no new best."""
+        best = history.best
+        if self.patience is None or best is None:
+            return False
+        return sum(one.step > best.step for one in history.validations) >= self.patience
 
 
-Loss = Callable[[int], Tensor]  # step -> scalar with a graph
+@dataclass(frozen=True)
+class Watch:
+    """Who looks on: what the bar counts, how a batch is named in an error, who else is told.
+
+    pairs: of a step, for the bar's rate; quiet: show no bar.
+    """
+
+    pairs: int = 0
+    batch: Callable[[int], str] = field(default=lambda step: "")
+    tell: Callable[[Point], None] = field(default=lambda point: None)
+    quiet: bool = False
 
 
 def optimise(
-    model: nn.Module, loss_of: Loss, schedule: Schedule, checkpoint: "Checkpoint | None" = None
-) -> Iterator[Point]:
-    """Train `model` in place, yielding a point for each step.
+    model: nn.Module,
+    learn: Learn,
+    schedule: Schedule,
+    checkpoint: Checkpoint | None = None,
+    validation: Validation | None = None,
+    watch: Watch | None = None,
+) -> History:
+    """Train `model` in place and return what happened, step by step.
 
     The loss of a step and the dropout in it depend on (seed, step) alone; with a checkpoint, a
     training that was killed goes on from the last one and ends in the same weights.
     Raises UserError at the first loss or gradient that is not a finite number.
     """
+    watch = watch or Watch()
     weights = [p for p in model.parameters() if p.requires_grad]
     adam = torch.optim.AdamW(
-        weights, lr=0.0, eps=schedule.epsilon, weight_decay=schedule.weight_decay
+        weights, lr=0.0, eps=schedule.epsilon, weight_decay=schedule.weight_decay, fused=True
     )
-    past = checkpoint.restore(model, adam) if checkpoint else []
-    yield from past
-    model.train()
-    bar = tqdm(
-        range(len(past), schedule.steps),
-        initial=len(past),
-        total=schedule.steps,
-        unit="step",
-        mininterval=2,
-    )
-    for step in bar:
-        torch.manual_seed(derive(schedule.seed, "dropout", step))
-        loss = loss_of(step)
-        adam.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = float(nn.utils.clip_grad_norm_(weights, schedule.clip_norm))
-        point = Point(step, loss.item(), norm, schedule.rate(step))
-        _refuse_non_finite(point)
-        for group in adam.param_groups:
-            group["lr"] = point.learning_rate
-        adam.step()
-        bar.set_postfix(loss=f"{point.loss:.4f}", refresh=False)
-        past.append(point)
-        if checkpoint:
-            checkpoint.after(step, model, adam, past)
-        yield point
+    history = checkpoint.restore(model, adam) if checkpoint else History()
+    begun, before = time.monotonic(), history.seconds
+    with _bar(history, schedule, watch) as bar:
+        for step in range(len(history.points), schedule.steps):
+            if validation and validation.over(history):
+                break
+            model.train()
+            torch.manual_seed(derive(schedule.seed, "dropout", step))
+            adam.zero_grad(set_to_none=True)
+            loss = learn(step)
+            norm = nn.utils.clip_grad_norm_(weights, schedule.clip_norm)
+            point = Point(step, float(loss), float(norm), schedule.rate(step))
+            _refuse_non_finite(point, watch)
+            for group in adam.param_groups:
+                group["lr"] = point.learning_rate
+            adam.step()
+            history.points.append(point)
+            watch.tell(point)
+            _show(bar, point, watch)
+            validated = validation is not None and validation.due(step, schedule.steps)
+            if validation and validated:
+                history.validations.append(Validated(step + 1, dict(validation.measure())))
+            history.seconds = before + time.monotonic() - begun
+            if checkpoint:
+                checkpoint.after(model, adam, history, validated)
+    return history
 
 
-def _refuse_non_finite(point: Point) -> None:
+def _bar(history: History, schedule: Schedule, watch: Watch) -> "tqdm[None]":
+    done = len(history.points)
+    return tqdm(initial=done, total=schedule.steps, unit="step", mininterval=2, disable=watch.quiet)
+
+
+def _show(bar: "tqdm[None]", point: Point, watch: Watch) -> None:
+    said = {"loss": f"{point.loss:.4f}", "rate": f"{point.learning_rate:.1e}"}
+    if watch.pairs and bar.format_dict["rate"]:
+        said["pairs/s"] = f"{bar.format_dict['rate'] * watch.pairs:.0f}"
+    bar.set_postfix(said, refresh=False)
+    bar.update()
+
+
+def _refuse_non_finite(point: Point, watch: Watch) -> None:
     if not (math.isfinite(point.loss) and math.isfinite(point.gradient_norm)):
+        batch = watch.batch(point.step)
         raise UserError(
             f"training diverged at step {point.step}: loss {point.loss}, gradient norm "
-            f"{point.gradient_norm}; lower the learning rate or look at this step's batch"
+            f"{point.gradient_norm}{f', on the queries {batch}' if batch else ''}; lower the "
+            "learning rate or look at this step's batch"
         )
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """Where a training keeps its state every `every` steps, and whose state it is.
-
-    fingerprint: of the training; the state of another one at the same path is thrown away.
-    """
-
-    path: Path
-    every: int
-    fingerprint: str
-
-    def after(
-        self, step: int, model: nn.Module, adam: torch.optim.AdamW, past: list[Point]
-    ) -> None:
-        """Save the state if `step` ends a stretch of `every`."""
-        if (step + 1) % self.every == 0:
-            tensors = {f"weight.{name}": t for name, t in model.state_dict().items()}
-            for i, state in adam.state_dict()["state"].items():
-                tensors |= {f"adam.{i}.{key}": value for key, value in state.items()}
-            columns = [[getattr(p, f) for p in past] for f in _POINT]
-            tensors |= {"past": torch.tensor(columns, dtype=torch.float64)}
-            tensors = {name: t.detach().clone().contiguous() for name, t in tensors.items()}
-            with aside(self.path) as partial:
-                save_file(tensors, partial, metadata={"fingerprint": self.fingerprint})
-
-    def restore(self, model: nn.Module, adam: torch.optim.AdamW) -> list[Point]:
-        """Bring back the last saved state, if it is this training's; return the points so far."""
-        if not self.path.exists() or self._owner() != self.fingerprint:
-            return []
-        tensors = load_file(self.path)
-        weights = {
-            k.removeprefix("weight."): t for k, t in tensors.items() if k.startswith("weight.")
-        }
-        model.load_state_dict(weights)
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith("adam."):
-                _, i, key = name.split(".")
-                state.setdefault(int(i), {})[key] = tensor
-        adam.load_state_dict({"state": state, "param_groups": adam.state_dict()["param_groups"]})
-        rows = tensors["past"].T.tolist()
-        return [Point(int(row[0]), *row[1:]) for row in rows]
-
-    def _owner(self) -> str | None:
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                owner: str | None = (file.metadata() or {}).get("fingerprint")
-                return owner
-        except SafetensorError:
-            return None
-
-    def done(self) -> None:
-        """Remove the state of a training that has ended, and what a kill left of writing it."""
-        for path in (self.path, *self.path.parent.glob(f".{self.path.name}.*.partial")):
-            path.unlink(missing_ok=True)
-
-
-_POINT = ("step", "loss", "gradient_norm", "learning_rate")

@@ -5,7 +5,7 @@ may be shorter). Nothing is copied when it is opened: a row is a view into the p
 corpus of any size costs a process only the rows it touches.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -103,3 +103,18 @@ class Ragged:
                 "make the token file of this collection again"
             )
         return np.asarray(found).astype(np.int64)
+
+
+def with_rows(pairs: pa.Table, tokens: Sequence[tuple[Ragged, Ragged]]) -> pa.Table:
+    """Return pairs (query_id, doc_id) with their rows in each two token files, for `rows_of`."""
+    for number, sides in enumerate(tokens):
+        for side, file, column in zip("qp", sides, ("query_id", "doc_id"), strict=True):
+            pairs = pairs.append_column(f"{side}{number}", pa.array(file.rows(pairs[column])))
+    return pairs
+
+
+def rows_of(
+    pairs: pa.Table, count: int
+) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Return the rows that `with_rows` found in the first `count` pairs of token files."""
+    return [(pairs[f"q{i}"].to_numpy(), pairs[f"p{i}"].to_numpy()) for i in range(count)]

@@ -1,6 +1,6 @@
 """Re-ranked runs: the first stage's candidates in the order of a model, an ensemble, or chance."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +8,13 @@ import pyarrow as pa
 
 from redistil.lineage import Made
 from redistil.seeds import generator
-from redistil.tables import RUN, ranked, top
+from redistil.shards import Shards
+from redistil.tables import RUN, in_pieces, ranked, top
 
 Member = tuple[Path, Path, Path]  # a model folder, and token files of queries and passages
+
+SHARD = 1 << 16  # pairs scored and written together, and lost at most when a job is killed
+LOOKED_UP = 1 << 20  # pairs whose token rows are found together: each time, all ids are hashed
 
 
 def rerank(
@@ -21,23 +25,39 @@ def rerank(
     *,
     depth: int,
     precision: str,
-    device: Any,
+    processes: Any,
 ) -> None:
-    """Write the first `depth` candidates of each query, scored by the mean logit of `members`."""
+    """Write the first `depth` candidates of each query, scored by the mean logit of `members`.
+
+    Goes through the queries in shards, dealt out to the processes: memory does not grow with the
+    run, and what a killed job had finished is not scored again.
+    """
     from redistil import students  # torch stays behind the door: `shuffle` does without
-    from redistil.ragged import Ragged
+    from redistil.processes import check_precision
+    from redistil.ragged import Ragged, rows_of, with_rows
     from redistil.scoring import mean_scores
 
-    pairs = top(RUN.read(candidates), depth)
-    models = [students.load(model).to(device) for model, _, _ in members]
-    queries = [Ragged(path) for _, path, _ in members]
-    passages = [Ragged(path) for _, _, path in members]
-    rows = [
-        (q.rows(pairs["query_id"]), p.rows(pairs["doc_id"]))
-        for q, p in zip(queries, passages, strict=True)
+    check_precision(precision, processes.device)
+    ready = [
+        (students.load(model).to(processes.device), Ragged(queries), Ragged(passages))
+        for model, queries, passages in members
     ]
-    scores = mean_scores(models, queries, passages, rows, precision)
-    RUN.write(ranked(pairs["query_id"], pairs["doc_id"], scores.tolist()), out, made)
+    tokens = [(queries, passages) for _, queries, passages in ready]
+    found = (with_rows(pairs, tokens) for pairs in in_pieces(_cut(candidates, depth), LOOKED_UP))
+    shards, count = Shards(RUN, out, made), 0
+    for number, pairs in enumerate(in_pieces(found, SHARD)):
+        count += 1
+        if number % processes.count == processes.rank and not shards.has(number):
+            scores = mean_scores(ready, rows_of(pairs, len(ready)), precision)
+            RUN.write(ranked(pairs["query_id"], pairs["doc_id"], scores), shards.path(number), made)
+    processes.wait()
+    if processes.first:
+        shards.join(count)
+
+
+def _cut(candidates: Path, depth: int) -> Iterator[pa.Table]:
+    for batch in RUN.batches(candidates):
+        yield top(pa.Table.from_batches([batch]), depth)
 
 
 def shuffle(candidates: Path, out: Path, made: Made, *, depth: int, seed: int) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from redistil.batches import padded
 from redistil.ragged import Tokens
-from redistil.students.cat import load_network, load_tokenizer
+from redistil.students.checkpoints import load_pair
 
 PADDING = -1e6  # added to the logits of padded positions, which then never are the greatest
 
@@ -34,7 +34,7 @@ class Splade(nn.Module):
         """Return the encoder of a checkpoint folder."""
         from transformers import AutoModelForMaskedLM
 
-        return cls(load_network(AutoModelForMaskedLM, folder), load_tokenizer(folder))
+        return cls(*load_pair(AutoModelForMaskedLM, folder))
 
     def vectors(self, texts: Sequence[Tokens], longest: int) -> Tensor:
         """Return weights [N, vocabulary] of N texts, each cut to `longest` tokens in all."""

@@ -192,10 +192,23 @@ def recipe(config: Config, cell: Cell) -> dict[str, Any]:
         "query_length": training["query_length"],
         "passage_length": training["passage_length"],
         "pair_length": training["pair_length"],
+        "pair_form": training["pair_form"],
         "precision": training["precision"],
+        "room": dict(training["room"]),
+        "compile": training["compile"],
+        "validation": _validated(config),
         "checkpoint_every": training["checkpoint_every"],
         "log_every": training["log_every"],
     }
+
+
+def _validated(config: Config) -> dict[str, Any] | None:
+    """Return what a training is validated on, each data set with its `relevant_from`."""
+    validation = config["training"].get("validation")
+    if validation is None:
+        return None
+    levels = {d: config["datasets"][d]["relevant_from"] for d in validation["datasets"]}
+    return {"patience": None, **validation, "datasets": levels}
 
 
 def flags(settings: Mapping[str, Any]) -> str:

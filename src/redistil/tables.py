@@ -315,7 +315,11 @@ TABLES: dict[str, Table] = {
 }
 
 
-def ranked(query_id: Sequence[str], doc_id: Sequence[str], score: Sequence[float]) -> pa.Table:
+def ranked(
+    query_id: Sequence[str] | pa.ChunkedArray,
+    doc_id: Sequence[str] | pa.ChunkedArray,
+    score: Iterable[float],
+) -> pa.Table:
     """Return scored pairs as a run: ranks from 1, ties in canonical order.
 
     Canonical order, as trec_eval's: score (float32) downwards, then doc_id downwards.
@@ -347,6 +351,26 @@ def _positions(sorted_keys: pa.ChunkedArray) -> pa.Array:
 def top(run: pa.Table, depth: int) -> pa.Table:
     """Return the first `depth` passages of each query."""
     return run.filter(pc.less_equal(run["rank"], depth))
+
+
+def in_pieces(rows: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
+    """Yield rows sorted by query_id in pieces of about `size` that never part a query."""
+    waiting: list[pa.Table] = []
+    for some in (part for table in rows for part in _slices(table, size)):
+        waiting.append(some)
+        if sum(map(len, waiting)) < size:
+            continue
+        piece = pa.concat_tables(waiting).combine_chunks()
+        cut = pc.index(piece["query_id"], piece["query_id"][-1]).as_py()
+        if cut:
+            yield piece.slice(0, cut)
+        waiting = [piece.slice(cut)]
+    if sum(map(len, waiting)):
+        yield pa.concat_tables(waiting).combine_chunks()
+
+
+def _slices(rows: pa.Table, size: int) -> Iterator[pa.Table]:
+    return (rows.slice(start, size) for start in range(0, len(rows), size))
 
 
 def texts(path: Path, table: Table) -> dict[str, str]:

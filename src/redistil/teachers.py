@@ -5,6 +5,7 @@ Computed by a trained cross-encoder, averaged into an ensemble, or imported from
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +14,13 @@ import pyarrow.compute as pc
 
 from redistil.errors import BadTable, UserError
 from redistil.lineage import Made
-from redistil.tables import LISTS, TEACHER_SCORES, TRIPLES, aside
+from redistil.shards import Shards
+from redistil.tables import LISTS, TEACHER_SCORES, TRIPLES, aside, in_pieces
 from redistil.trec import read_columns, read_run
 
 Floats = npt.NDArray[np.float32]
+
+SHARD = 1 << 16  # pairs scored and written together, and lost at most when a job is killed
 
 SCORED_TRIPLES = ("positive_score", "negative_score", "query_id", "positive_id", "negative_id")
 
@@ -28,18 +32,33 @@ def score(
     out: Path,
     made: Made,
     precision: str,
-    device: object,
+    processes: Any,
 ) -> None:
-    """Write the raw logit of each distinct pair of `over` (triples or lists) under `model`."""
-    from redistil.ragged import Ragged
+    """Write the raw logit of each distinct pair of `over` (triples or lists) under `model`.
+
+    Goes through the queries in shards, dealt out to the processes; what a killed job had finished
+    is not scored again.
+    """
+    from redistil.processes import check_precision
+    from redistil.ragged import Ragged, rows_of, with_rows
     from redistil.scoring import score_pairs
     from redistil.students import load
 
+    check_precision(precision, processes.device)
     queries, passages = map(Ragged, tokens)
-    pairs = distinct_pairs(over)
-    rows = queries.rows(pairs["query_id"]), passages.rows(pairs["doc_id"])
-    scores = score_pairs(load(model).to(device), queries, passages, rows, precision)
-    TEACHER_SCORES.write(pairs.append_column("score", pa.array(scores)), out, made)
+    student = load(model).to(processes.device)
+    found = with_rows(distinct_pairs(over), [(queries, passages)])
+    shards, count = Shards(TEACHER_SCORES, out, made), 0
+    for number, pairs in enumerate(in_pieces([found], SHARD)):
+        count += 1
+        if number % processes.count == processes.rank and not shards.has(number):
+            (rows,) = rows_of(pairs, 1)
+            scores = score_pairs(student, queries, passages, rows, precision)
+            scored = pairs.select(["query_id", "doc_id"]).append_column("score", pa.array(scores))
+            TEACHER_SCORES.write(scored, shards.path(number), made)
+    processes.wait()
+    if processes.first:
+        shards.join(count)
 
 
 def distinct_pairs(files: Sequence[Path]) -> pa.Table:

@@ -23,7 +23,7 @@ def tokenize(
     Streams: memory does not grow with the collection. Reads `tokenizer.json`, the form in which
     `fetch` and `build` leave every tokenizer: the library behind transformers, without its imports.
     """
-    tokenizer = _load(checkpoint / "tokenizer.json")
+    tokenizer = load(checkpoint / "tokenizer.json")
     with (
         ragged.writer(out, made) as append,
         tqdm(total=table.count(texts), unit="text", mininterval=2) as bar,
@@ -34,7 +34,8 @@ def tokenize(
             bar.update(len(batch))
 
 
-def _load(path: Path) -> Tokenizer:
+def load(path: Path) -> Tokenizer:
+    """Return a tokenizer file without the limits that it may carry; BadSource if it is none."""
     if not path.exists():
         raise BadSource(f"{path} does not exist: put the checkpoint in place with `redistil fetch`")
     try:

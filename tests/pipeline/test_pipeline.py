@@ -27,11 +27,11 @@ def test_the_plan_has_the_jobs_of_the_grid(house):
     planned = Counter(json.loads((house.root / "dry.json").read_text()))
     assert planned == Counter(
         export_passages=1,
-        export_queries=2,
+        export_queries=3,
         build=3,
-        tokenize=9,
+        tokenize=12,
         encode=1,
-        retrieve=2,
+        retrieve=3,
         mine=2,
         recipe=4,
         train=4,

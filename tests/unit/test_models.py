@@ -9,16 +9,18 @@ import yaml
 from click.testing import CliRunner
 from transformers import AutoModelForSequenceClassification
 
-from redistil import lineage, models, optimise, students
+from redistil import lineage, models, scoring, students
 from redistil.cli import cli
 from redistil.errors import BadTable, Stale
+from redistil.history import History, Point
 from redistil.lineage import Made
-from redistil.optimise import Point
+from redistil.models.reading import Dataset
+from redistil.models.writing import curve
+from redistil.processes import Processes
 from redistil.ragged import Ragged
-from redistil.tables import CURVE, LISTS, TEACHER_SCORES, TRIPLES
+from redistil.tables import CURVE, LISTS, QRELS, RUN, TEACHER_SCORES, TRIPLES, VALIDATION
 from tests.unit import tiny
 
-CPU = torch.device("cpu")
 LEFT = {
     "config.json",
     "curve.parquet",
@@ -27,7 +29,9 @@ LEFT = {
     "model.safetensors",
     "tokenizer.json",
     "tokenizer_config.json",
+    "validation.parquet",
 }
+COST = "cost.json"  # times differ from run to run
 
 
 def write(path, table, rows, name):
@@ -52,8 +56,18 @@ def house(tmp_path_factory):
     ]
     write(folder / "teacher.parquet", TEACHER_SCORES, scores, "wise")
     write(folder / "short.parquet", TEACHER_SCORES, scores[:-2], "wise")
+    run = [(q, d, 1, 0.0) for q, docs in pools.items() for d in docs]
+    run = [(q, d, i % 5 + 1, 0.0) for i, (q, d, _, _) in enumerate(run)]
+    write(folder / "candidates.parquet", RUN, run, "first/dev")
+    qrels = [(q, docs[2], 1) for q, docs in pools.items()]
+    write(folder / "qrels.parquet", QRELS, qrels, "dev")
     write(folder / "other.parquet", TEACHER_SCORES, [("elsewhere", "d0", 1.0)], "wise")
     return folder
+
+
+def DEV(house):
+    names = "candidates.parquet", "qrels.parquet", "q.arrow", "d.arrow"
+    return Dataset("dev", *(house / name for name in names))
 
 
 DISTILLING = {"objective": "margin-mse", "options": {}, "teacher": "wise"}
@@ -68,9 +82,10 @@ def train(house, out, pairs="lists", scores=None, **changed):
         (house / "q.arrow", house / "d.arrow"),
         house / f"{pairs}.parquet",
         house / f"{scores}.parquet" if scores else None,
+        [DEV(house)] if recipe["validation"] else [],
         out,
         Made("train", "cell", recipe),
-        CPU,
+        Processes("cpu"),
     )
     return out
 
@@ -84,7 +99,7 @@ def weights(folder):
 
 def test_a_training_leaves_weights_tokenizer_curve_and_record(house, tmp_path):
     out = train(house, tmp_path / "m")
-    assert {path.name for path in out.iterdir()} == LEFT
+    assert {path.name for path in out.iterdir()} == LEFT | {COST}
     assert lineage.of(out).settings["loss"] == "infonce"
     assert json.loads((out / "lengths.json").read_text())["pair_length"] == 35
     curve = CURVE.read(out / "curve.parquet").to_pylist()
@@ -133,10 +148,65 @@ def test_examples_carry_the_teachers_score_of_their_own_pair(house):
 
 def test_a_curve_is_the_mean_of_its_stretches():
     points = [Point(i, float(i), 2.0 * i, 0.1) for i in range(5)]
-    rows = models.curve(points, 2).to_pylist()
+    rows = curve(points, 2).to_pylist()
     assert [row["step"] for row in rows] == [2, 4, 5]
     assert [row["loss"] for row in rows] == [0.5, 2.5, 4.0]
     assert [row["gradient_norm"] for row in rows] == [1.0, 5.0, 8.0]
+
+
+# --- validation -----------------------------------------------------------------------------------
+
+
+def validating(**changed):
+    asked = {"datasets": {"dev": 1}, "first_stage": "first", "depth": 5, "every": 2}
+    return asked | {"measure": "nDCG@10", "keep": "best", "patience": None} | changed
+
+
+def values_of(folder):
+    rows = VALIDATION.read(folder / "validation.parquet").to_pylist()
+    assert {(row["dataset"], row["measure"]) for row in rows} <= {("dev", "nDCG@10")}
+    return {row["step"]: row["value"] for row in rows}
+
+
+def test_the_best_weights_are_the_model_and_the_last_lie_beside_them(house, tmp_path):
+    how = {"steps": 12, "learning_rate": 0.1, "batch": 4}
+    best = train(house, tmp_path / "best", validation=validating(), **how)
+    last = train(house, tmp_path / "last", validation=validating(keep="last"), **how)
+    values = values_of(best)
+    assert list(values) == [2, 4, 6, 8, 10, 12] and values == values_of(last)
+    step = max(values, key=lambda step: (values[step], -step))
+    assert step < 12, "the last is the best: this test sees nothing"
+    assert (best / "last.safetensors").read_bytes() == weights(last) != weights(best)
+    assert not list(last.glob("last.*")) and not list(best.glob("best-*"))
+
+
+def test_without_validation_there_is_no_row(house, tmp_path):
+    assert not values_of(train(house, tmp_path / "m"))
+
+
+def test_a_killed_validating_training_goes_on_to_the_same_bytes(house, tmp_path, monkeypatch):
+    how = {"steps": 12, "learning_rate": 0.1, "batch": 4, "checkpoint_every": 5}
+    whole = train(house, tmp_path / "whole", validation=validating(), **how)
+    for step in (3, 6, 11):
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(models, "learn", dying_at(step))
+            train(house, tmp_path / "killed", validation=validating(), **how)
+    resumed = train(house, tmp_path / "killed", validation=validating(), **how)
+    assert {path.name for path in resumed.iterdir()} == {path.name for path in whole.iterdir()}
+    for name in LEFT | {"last.safetensors"}:
+        assert (whole / name).read_bytes() == (resumed / name).read_bytes(), name
+
+
+def test_patience_ends_a_training_early(house, tmp_path):
+    how = {"steps": 40, "learning_rate": 0.0, "batch": 4}
+    values = values_of(train(house, tmp_path / "m", validation=validating(patience=3), **how))
+    assert list(values) == [2, 4, 6, 8]
+
+
+def test_data_sets_that_the_recipe_does_not_validate_on_are_refused(house, tmp_path):
+    asked = validating() | {"datasets": {"other": 1}}
+    with pytest.raises(Stale, match="validates on other, and --validate names dev"):
+        train(house, tmp_path / "m", validation=asked)
 
 
 # --- the same bytes, or others --------------------------------------------------------------------
@@ -151,7 +221,7 @@ def test_a_seed_repeats_its_bytes_and_another_gives_others(house, tmp_path):
 
 
 def test_the_head_is_drawn_from_the_seed_before_any_step(house, tmp_path, monkeypatch):
-    monkeypatch.setattr(models, "optimise", lambda *args: iter([]))
+    monkeypatch.setattr(models, "optimise", lambda *args: History())
     once, other = (train(house, tmp_path / str(seed), seed=seed) for seed in (1, 2))
     assert weights(once) == weights(train(house, tmp_path / "again"))
     assert weights(once) != weights(other)
@@ -161,39 +231,35 @@ class Killed(BaseException):
     """What a scheduler does to a job."""
 
 
+def dying_at(step):
+    """What learns from a batch, until a step (from 0) is asked for."""
+
+    def learn(student, pairs, loss_of, room, precision, stream, processes):
+        if stream[1] == step:
+            raise Killed
+        return scoring.learn(student, pairs, loss_of, room, precision, stream, processes)
+
+    return learn
+
+
 @pytest.mark.parametrize("after", [1, 3, 4])
 def test_a_killed_training_goes_on_to_the_same_bytes(house, tmp_path, monkeypatch, after):
     how = {"steps": 6, "checkpoint_every": 2}
     whole = train(house, tmp_path / "whole", **how)
-    steps = []
-
-    def dying(*args):
-        for point in optimise.optimise(*args):
-            yield point
-            steps.append(point.step)
-            if len(steps) == after:
-                raise Killed
-
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(models, "optimise", dying)
+        patch.setattr(models, "learn", dying_at(after))
         train(house, tmp_path / "killed", **how)
     kept = {path.name for path in (tmp_path / "killed").iterdir()}
     assert kept == ({"checkpoint.safetensors"} if after > 1 else set())
     resumed = train(house, tmp_path / "killed", **how)
-    assert {path.name for path in resumed.iterdir()} == LEFT
+    assert {path.name for path in resumed.iterdir()} == LEFT | {COST}
     for name in LEFT:
         assert (whole / name).read_bytes() == (resumed / name).read_bytes(), name
 
 
 def test_the_state_of_another_training_is_thrown_away(house, tmp_path, monkeypatch):
-    def dying(*args):
-        for point in optimise.optimise(*args):
-            yield point
-            if point.step == 1:
-                raise Killed
-
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(models, "optimise", dying)
+        patch.setattr(models, "learn", dying_at(2))
         train(house, tmp_path / "m", steps=4, seed=2)
     assert weights(train(house, tmp_path / "m", steps=4)) == weights(
         train(house, tmp_path / "fresh", steps=4)

@@ -219,6 +219,25 @@ def test_a_query_without_a_positive_does_not_dilute_infonce():
     assert loss.item() == pytest.approx(0.407606, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "share"),
+    [
+        ("ranknet", {}, 1),
+        ("hinge", {"margin": 1.0}, 1),
+        ("margin-mse", {}, 1),
+        ("weighted-ranknet", {"weight": "signed"}, 1),
+        ("infonce", {"temperature": 1.0}, 1 / 2),  # of queries
+        ("kl", {"temperature": 1.0}, 1 / 2),
+        ("adr-mse", {"temperature": 1.0}, 3 / 4),  # of candidates
+    ],
+)
+def test_a_list_of_one_beside_another_counts_where_a_mean_is_not_over_pairs(name, options, share):
+    scores, targets = torch.tensor([[1.0, 2, 0], [5, 0, 0]]), torch.tensor([[3, 0, 0], [1, 0, 0]])
+    mask = torch.tensor([[True] * 3, [True, False, False]])
+    both, alone = (OBJECTIVES[name](scores[:n], targets[:n], mask[:n], **options) for n in (2, 1))
+    assert alone > 0.1 and both.item() == pytest.approx(alone.item() * share)
+
+
 def test_an_unknown_weight_is_refused():
     table = torch.ones(1, 2)
     with pytest.raises(ValueError, match="'square'"):

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from redistil import scoring
 from redistil.errors import UserError
-from redistil.optimise import Checkpoint, Point, Schedule, optimise
-from redistil.scoring import score_all
+from redistil.history import Checkpoint, History, Point, Validated
+from redistil.optimise import Schedule, Validation, Watch, optimise, whole
+from redistil.processes import Processes
+from redistil.scoring import Room, learn
 
 STEPS = 10
 SCHEDULE = Schedule(
@@ -55,8 +56,8 @@ def weights_of(model: nn.Module) -> bytes:
 
 def trained(checkpoint: Checkpoint | None = None) -> tuple[bytes, list[Point]]:
     model = network()
-    points = list(optimise(model, loss_on(model), SCHEDULE, checkpoint))
-    return weights_of(model), points
+    history = optimise(model, whole(loss_on(model)), SCHEDULE, checkpoint)
+    return weights_of(model), history.points
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +99,7 @@ def test_one_step_by_hand():
     model = nn.Linear(1, 1, bias=False)
     model.weight.data.fill_(2.0)
     schedule = Schedule(1, 0, 0.1, 1e-12, 0.5, 100.0, 0)
-    (point,) = optimise(model, lambda step: 3 * model.weight.sum(), schedule)
+    (point,) = optimise(model, whole(lambda step: 3 * model.weight.sum()), schedule).points
     assert model.weight.item() == pytest.approx(2.0 * (1 - 0.1 * 0.5) - 0.1)
     assert (point.loss, point.gradient_norm) == (6.0, pytest.approx(3.0))
 
@@ -107,7 +108,7 @@ def test_gradients_are_clipped_after_their_norm_is_told():
     model = nn.Linear(2, 1, bias=False)
     schedule = Schedule(1, 0, 0.1, 1e-12, 0.0, 1.0, 0)
     scale = torch.tensor([[30.0, 40.0]])
-    (point,) = optimise(model, lambda step: (model.weight * scale).sum(), schedule)
+    (point,) = optimise(model, whole(lambda step: (model.weight * scale).sum()), schedule).points
     assert point.gradient_norm == pytest.approx(50.0)
     assert model.weight.grad.flatten().tolist() == pytest.approx([0.6, 0.8], rel=1e-4)
 
@@ -121,7 +122,7 @@ def test_frozen_weights_stay():
     model = network()
     model[0].weight.requires_grad_(False)
     before = model[0].weight.clone()
-    list(optimise(model, loss_on(model), SCHEDULE))
+    optimise(model, whole(loss_on(model)), SCHEDULE)
     assert torch.equal(model[0].weight, before)
 
 
@@ -130,9 +131,10 @@ def test_a_loss_that_is_no_number_ends_the_training_and_names_the_step(bad):
     model = network()
     good = loss_on(model)
     seen = []
-    with pytest.raises(UserError, match="diverged at step 4: loss (nan|inf)") as caught:
-        for point in optimise(model, lambda s: good(s) * (bad if s == 4 else 1), SCHEDULE):
-            seen.append(point.step)
+    watch = Watch(batch=lambda step: f"q{step}", tell=lambda point: seen.append(point.step))
+    spoilt = whole(lambda s: good(s) * (bad if s == 4 else 1))
+    with pytest.raises(UserError, match="at step 4: loss (nan|inf).* on the queries q4;") as caught:
+        optimise(model, spoilt, SCHEDULE, watch=watch)
     assert seen == [0, 1, 2, 3] and "\n" not in str(caught.value)
     assert all(torch.isfinite(weight).all() for weight in model.parameters())
 
@@ -141,7 +143,7 @@ def test_a_gradient_that_is_no_number_ends_the_training():
     model = nn.Linear(1, 1, bias=False)
     model.weight.data.zero_()
     with pytest.raises(UserError, match="step 0: loss 0.0, gradient norm (nan|inf)"):
-        list(optimise(model, lambda step: model.weight.abs().sqrt().sum(), SCHEDULE))
+        optimise(model, whole(lambda step: model.weight.abs().sqrt().sum()), SCHEDULE)
 
 
 # --- in parts ---------------------------------------------------------------------------------
@@ -173,22 +175,142 @@ def texts(seed: int, count: int) -> list[np.ndarray]:
     return [rng.integers(20, size=rng.integers(1, 9)).astype(np.int32) for _ in range(count)]
 
 
-@pytest.mark.parametrize("budget", [1, 12, 30])
-def test_a_batch_in_parts_has_the_gradient_of_the_whole(budget, monkeypatch):
-    queries, passages = texts(1, 9), texts(2, 9)
+ROOMS = {
+    "one pass": (999, 999),
+    "passes held": (12, 999),
+    "passes twice": (12, 20),
+    "pairs": (1, 0),
+}
 
+
+def learnt(room: tuple[int, int], precision: str = "float32") -> tuple[Mean, Tensor]:
     def loss(scores: Tensor) -> Tensor:
         return (scores.view(3, 3).softmax(-1)[:, 0] - 0.2).square().sum()
 
-    whole, parts = Mean(), Mean()
-    scores = whole.score(queries, passages)
-    loss(scores).backward()
-    monkeypatch.setattr(scoring, "BUDGET", budget)
-    split = score_all(parts, queries, passages)
-    torch.testing.assert_close(split, scores)
-    loss(split).backward()
-    assert parts.calls > 2
-    torch.testing.assert_close(parts.words.weight.grad, whole.words.weight.grad)
+    student, pairs = Mean(), (texts(1, 9), texts(2, 9))
+    return student, learn(student, pairs, loss, Room(*room), precision, (1, 1), Processes("cpu"))
+
+
+@pytest.mark.parametrize("room", ROOMS.values(), ids=ROOMS.keys())
+def test_a_batch_in_parts_has_the_loss_and_gradient_of_the_whole(room):
+    whole_batch, parts = Mean(), learnt(room)
+    scores = whole_batch.score(texts(1, 9), texts(2, 9))
+    loss = (scores.view(3, 3).softmax(-1)[:, 0] - 0.2).square().sum()
+    loss.backward()
+    torch.testing.assert_close(parts[1], loss.detach())
+    torch.testing.assert_close(parts[0].words.weight.grad, whole_batch.words.weight.grad)
+
+
+def test_a_step_beyond_its_room_is_scored_twice_and_no_other():
+    calls = {name: learnt(room)[0].calls for name, room in ROOMS.items()}
+    assert calls["one pass"] == 1 and calls["pairs"] == 18
+    assert calls["passes twice"] == 2 * calls["passes held"]
+
+
+class Dropping(Mean):
+    """A student whose scores hang on its dropout."""
+
+    def score(self, queries, passages):
+        return nn.functional.dropout(super().score(queries, passages), 0.5)
+
+
+def test_the_second_pass_draws_the_dropout_of_the_first():
+    pairs, gradients = (texts(1, 9), texts(2, 9)), []
+    for held in (0, 999):
+        student = Dropping()
+        learn(
+            student,
+            pairs,
+            lambda s: s.square().sum(),
+            Room(12, held),
+            "float32",
+            (1, 5),
+            Processes("cpu"),
+        )
+        gradients.append(student.words.weight.grad)
+    assert gradients[0].abs().sum() > 0
+    torch.testing.assert_close(gradients[0], gradients[1])
+
+
+# --- looked at from outside ---------------------------------------------------------------------
+
+
+def validated(values, every=2, patience=None, checkpoint=None):
+    model, told = network(), iter(values)
+    validation = Validation(every, lambda: {"dev": next(told)}, patience)
+    return model, optimise(model, whole(loss_on(model)), SCHEDULE, checkpoint, validation)
+
+
+def test_a_training_is_looked_at_every_so_many_steps_and_at_its_end():
+    _, history = validated([0.1, 0.2, 0.3, 0.4], every=3)
+    assert [one.step for one in history.validations] == [3, 6, 9, 10]
+
+
+def test_the_best_is_the_highest_current_mean_and_the_earliest_of_equals():
+    history = History()
+    for step, values in enumerate([(0.9, 0.1), (0.4, 0.7), (0.7, 0.4), (0.2, 0.8)], 1):
+        history.validations.append(Validated(step, dict(zip("ab", values, strict=True))))
+    # the mean of each set's best so far would be highest, 0.85, at step 4
+    assert history.best.step == 2 and history.best.mean == pytest.approx(0.55)
+
+
+def test_patience_ends_a_training_that_does_not_improve(uninterrupted):
+    _, history = validated([0.5, 0.6, 0.6, 0.1, 0.7], patience=2)
+    assert len(history.points) == 8 and history.best.step == 4
+    assert history.points == uninterrupted[1][:8]
+
+
+def test_a_validation_that_draws_numbers_changes_no_weight(uninterrupted):
+    model = network()
+    validation = Validation(1, lambda: {"dev": torch.rand(1).item() + model.eval().training}, None)
+    optimise(model, whole(loss_on(model)), SCHEDULE, validation=validation)
+    assert weights_of(model) == uninterrupted[0]
+
+
+@pytest.mark.parametrize("dies", [1, 3, 4, 5, 8, 10])
+def test_the_best_weights_survive_a_kill(dies, tmp_path):
+    """The third validation, of step 6, is the best; whenever the kill comes, its weights stay."""
+    values = {2: 0.1, 4: 0.5, 6: 0.9, 8: 0.3, 10: 0.2}
+    model = network()
+    good, seen = whole(loss_on(model)), []
+
+    def measure():
+        return {"dev": values[len(seen)]}
+
+    def dying(step):
+        if step + 1 == dies:
+            raise KeyboardInterrupt
+        return go(step)
+
+    def go(step):
+        del seen[step:]
+        seen.append(step)
+        return good(step)
+
+    state = checkpoint_in(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        optimise(model, dying, SCHEDULE, state, Validation(2, measure, None))
+    model = network()
+    good = whole(loss_on(model))
+    seen = list(range(dies // 2 * 2)) if dies < 99 else []
+    history = optimise(model, go, SCHEDULE, state, Validation(2, measure, None))
+    assert [one.values["dev"] for one in history.validations] == list(values.values())
+    kept = [path.name for path in tmp_path.iterdir() if path.name.startswith("best")]
+    assert kept == ["best-6.safetensors"]
+    six = network()
+    short = Schedule(**{**SCHEDULE.__dict__})
+    with pytest.raises(KeyboardInterrupt):
+        optimise(six, until(6, whole(loss_on(six))), short)
+    assert load_file(state.best_of(6))["0.weight"].tolist() == six[0].weight.tolist()
+
+
+def until(step, learn):
+    def dying(now):
+        if now == step:
+            raise KeyboardInterrupt
+        return learn(now)
+
+    return dying
 
 
 # --- killed and resumed -----------------------------------------------------------------------
@@ -201,15 +323,8 @@ def checkpoint_in(folder: Path, fingerprint: str = "this") -> Checkpoint:
 def killed_at(step: int, checkpoint: Checkpoint) -> None:
     """Train until the loss of `step` is asked for."""
     model = network()
-    good = loss_on(model)
-
-    def loss(now: int) -> Tensor:
-        if now == step:
-            raise KeyboardInterrupt
-        return good(now)
-
     with pytest.raises(KeyboardInterrupt):
-        list(optimise(model, loss, SCHEDULE, checkpoint))
+        optimise(model, until(step, whole(loss_on(model))), SCHEDULE, checkpoint)
 
 
 def test_a_checkpoint_changes_nothing(uninterrupted, tmp_path):
@@ -226,8 +341,9 @@ def test_killed_and_resumed_is_uninterrupted(uninterrupted, step, tmp_path):
     resumed = []
     model = network()
     good = loss_on(model)
-    points = list(optimise(model, lambda s: resumed.append(s) or good(s), SCHEDULE, state))
-    assert (weights_of(model), points) == uninterrupted
+    learning = whole(lambda s: resumed.append(s) or good(s))
+    history = optimise(model, learning, SCHEDULE, state)
+    assert (weights_of(model), history.points) == uninterrupted
     assert resumed == list(range(step // 3 * 3, STEPS))
 
 
@@ -236,14 +352,6 @@ def test_killed_many_times(uninterrupted, tmp_path):
     for step in (4, 4, 7, 9):
         killed_at(step, state)
     assert trained(state) == uninterrupted
-
-
-def test_a_reader_that_stops_and_comes_back(uninterrupted, tmp_path):
-    model = network()
-    points = optimise(model, loss_on(model), SCHEDULE, checkpoint_in(tmp_path))
-    assert [next(points).step for _ in range(7)] == list(range(7))
-    points.close()
-    assert trained(checkpoint_in(tmp_path)) == uninterrupted
 
 
 def test_a_training_that_ended_before_its_weights_were_saved_is_not_done_again(
@@ -256,7 +364,7 @@ def test_a_training_that_ended_before_its_weights_were_saved_is_not_done_again(
     def never(step: int) -> Tensor:
         raise AssertionError
 
-    assert list(optimise(model, never, SCHEDULE, state)) == uninterrupted[1]
+    assert optimise(model, never, SCHEDULE, state).points == uninterrupted[1]
     assert weights_of(model) == uninterrupted[0]
 
 
@@ -273,14 +381,17 @@ def test_killed_without_warning_and_resumed_is_uninterrupted(uninterrupted, tmp_
         if step == 8:
             os.kill(os.getpid(), signal.SIGKILL)
         return good(step)
-    list(here.optimise(model, loss, here.SCHEDULE, here.checkpoint_in(Path({str(tmp_path)!r}))))
+    state = here.checkpoint_in(Path({str(tmp_path)!r}))
+    here.optimise(model, here.whole(loss), here.SCHEDULE, state)
     """
     ended = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True
     )
     assert ended.returncode == -9, ended.stderr
     state = checkpoint_in(tmp_path)
-    assert len(state.restore(network(), torch.optim.AdamW(network().parameters()))) == 6
+    model = network()
+    restored = state.restore(model, torch.optim.AdamW(model.parameters(), fused=True))
+    assert len(restored.points) == 6
     assert trained(state) == uninterrupted
 
 
@@ -297,7 +408,7 @@ def test_the_state_of_another_training_is_ignored(uninterrupted, tmp_path):
     other = network()
     other_loss = loss_on(other)
     theirs = checkpoint_in(tmp_path, "another")
-    list(optimise(other, lambda step: 2 * other_loss(step), SCHEDULE, theirs))
+    optimise(other, whole(lambda step: 2 * other_loss(step)), SCHEDULE, theirs)
     assert trained(checkpoint_in(tmp_path)) == uninterrupted
 
 

@@ -26,6 +26,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, lis
     """A measured study whose models are real, small checkpoints."""
     folder = tmp_path_factory.mktemp("study")
     config = report_study.config()
+    levels, keep = {"test": 1}, {"first_stage": "splade", "depth": 5, "every": 3, "keep": "best"}
+    config["training"]["validation"] = keep | {"datasets": levels, "measure": "nDCG@10"}
     config["backbones"]["tiny"] |= {"licence": "MIT | with <a bar>"}
     config["negatives"] = {name: {"dataset": "test"} for name in ("triples", "lists")}
     options = report_study.write(folder, config)
@@ -37,6 +39,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, lis
             if file.name != "made.json":
                 shutil.copyfile(file, Path(record).parent / file.name)
         (Path(record).parent / "recipe.yaml").write_text("student: small-bert\n")
+        for name in ("last.safetensors", "curve.parquet", "checkpoint.safetensors"):
+            (Path(record).parent / name).write_text("not to be given away")
+        (Path(record).parent / "cost.json").write_text('{"device": "an abacus"}')
     return folder, options
 
 
@@ -144,6 +149,7 @@ def test_the_card_says_licences_results_and_provenance(published: Path):
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1, table
     told = json.loads((published / CELL / "provenance.json").read_text())
     assert told["weights_sha256"] == lineage.sha256(published / CELL / "model.safetensors")
+    assert told["trained_on"] == {"device": "an abacus"}
     assert told["data"].keys() >= {"fetch tiny"} and "torch" in told["written_on"]
     assert re.match(r"[0-9a-f]{40}|unknown", told["commit"])
     assert told["fingerprint"] in text and told["commit"] in text
@@ -182,19 +188,22 @@ def test_seeds_that_tie_on_validation_give_the_first(
     assert {row["seed"] for row in rows_of(tmp_path / "out" / "models.csv")} == {"1"}
 
 
-def test_a_validation_is_a_mean_over_data_sets_at_one_step(tmp_path: Path):
-    """By hand: step 100 has (0.2 + 0.6) / 2, step 200 (0.5 + 0.5) / 2; the maxima make 0.55."""
+def test_a_validation_is_a_mean_over_data_sets_at_the_step_that_was_kept(tmp_path: Path):
+    """By hand: step 100 has (0.2 + 0.6) / 2, step 200 (0.5 + 0.5) / 2, step 300 (0.9 + 0) / 2."""
     rows = {
-        "step": [100, 100, 200, 200, 200],
-        "dataset": ["a", "b", "a", "b", "a"],
-        "measure": ["nDCG@10"] * 4 + ["AP"],
-        "value": [0.2, 0.6, 0.5, 0.5, 0.99],
+        "step": [100, 100, 200, 200, 300, 300],
+        "dataset": ["a", "b"] * 3,
+        "measure": ["nDCG@10"] * 6,
+        "value": [0.2, 0.6, 0.5, 0.5, 0.9, 0.0],
     }
-    path = tmp_path / "validation.parquet"
-    VALIDATION.write(VALIDATION.rows(rows), path, Made("test", "test"))
-    assert publishing.validated({"measures": ["nDCG@10", "AP"]}, path) == pytest.approx(0.5)
-    assert publishing.validated({"measures": ["AP"]}, path) == pytest.approx(0.99)
-    assert publishing.validated({"measures": ["AP"]}, tmp_path / "none.parquet") is None
+    path, made = tmp_path / "validation.parquet", Made("test", "test")
+    VALIDATION.write(VALIDATION.rows(rows), path, made)
+    best, last = ({"validation": {"keep": keep}} for keep in ("best", "last"))
+    assert publishing.validated(best, path) == pytest.approx(0.5)
+    assert publishing.validated(last, path) == pytest.approx(0.45)
+    VALIDATION.write(VALIDATION.rows({name: [] for name in rows}), path, made)
+    assert publishing.validated(best, path) is None  # a study that does not validate
+    assert publishing.validated(best, tmp_path / "none.parquet") is None
 
 
 # --- what is refused ------------------------------------------------------------------------------

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from redistil import lineage, runs
 from redistil.cli import cli
 from redistil.errors import BadTable
+from redistil.processes import Processes
 from redistil.ragged import Ragged
+from redistil.scoring import mean_scores
 from redistil.students.cat import Cat
 from redistil.tables import RUN, ranked
 from tests.unit import tiny
 
-CPU = torch.device("cpu")
+CPU = Processes("cpu")
 
 
 def run_of(sizes):
@@ -57,7 +59,7 @@ def member(house, family="bert"):
 
 
 def rerank(house, out, *members, depth=20):
-    how = {"depth": depth, "precision": "float32", "device": CPU}
+    how = {"depth": depth, "precision": "float32", "processes": CPU}
     runs.rerank(house / "candidates.parquet", members, out, tiny.MADE, **how)
     return RUN.read(out)
 
@@ -109,9 +111,38 @@ def test_an_ensembles_score_is_the_mean_over_tokenizers_of_their_own(house, tmp_
     }
 
 
+@pytest.mark.parametrize("dies", [0, 1, 2])
+def test_a_run_in_shards_killed_and_resumed_is_the_run(house, tmp_path, monkeypatch, dies):
+    """Shards of one query each; what was finished is not scored again."""
+    whole = rerank(house, tmp_path / "whole.parquet", member(house))
+    monkeypatch.setattr(runs, "SHARD", 1)
+    monkeypatch.setattr(runs, "LOOKED_UP", 5)
+    scored = []
+
+    def counting(members, rows, precision):
+        if len(scored) == dies:
+            scored.append("killed")
+            raise KeyboardInterrupt
+        scored.append(len(rows[0][0]))
+        return mean_scores(members, rows, precision)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("redistil.scoring.mean_scores", counting)
+        with pytest.raises(KeyboardInterrupt):
+            rerank(house, tmp_path / "run.parquet", member(house))
+        assert not (tmp_path / "run.parquet").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr("redistil.scoring.mean_scores", counting)
+        run = rerank(house, tmp_path / "run.parquet", member(house))
+    assert [size for size in scored if size != "killed"] == [9, 4, 1]
+    assert run.drop(["score"]) == whole.drop(["score"])
+    np.testing.assert_allclose(run["score"], whole["score"], atol=1e-6)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.parquet", "whole.parquet"]
+
+
 def test_a_candidate_without_tokens_is_refused(house, tmp_path):
     RUN.write(ranked(["q0"], ["d77"], [1.0]), tmp_path / "odd.parquet", tiny.MADE)
-    how = {"depth": 5, "precision": "float32", "device": CPU}
+    how = {"depth": 5, "precision": "float32", "processes": CPU}
     with pytest.raises(BadTable, match="first: 'd77'"):
         runs.rerank(tmp_path / "odd.parquet", [member(house)], tmp_path / "o", tiny.MADE, **how)
     assert not (tmp_path / "o").exists()

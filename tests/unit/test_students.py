@@ -10,15 +10,6 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from tokenizers import (
-    Tokenizer,
-    decoders,
-    models,
-    normalizers,
-    pre_tokenizers,
-    processors,
-    trainers,
-)
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -27,16 +18,24 @@ from transformers import (
     AutoTokenizer,
 )
 
-from redistil import lineage, ragged, scoring, students
+from redistil import lineage, processes, ragged, scoring, students
 from redistil.errors import BadSettings, BadSource, Stale
 from redistil.ragged import Ragged
 from redistil.scoring import mean_scores, score_pairs
 from redistil.splade import Splade, flops
-from redistil.students.cat import Cat, load_tokenizer
+from redistil.students.cat import Cat
+from redistil.students.checkpoints import load_tokenizer
+from tests.unit.hub import (
+    DISENTANGLED,
+    REACH,
+    WORDS,
+    modern_pairs,
+    roberta_pairs,
+    unigrams,
+    word_pieces,
+)
 
-WORDS = "query cat dog bird sings runs fast red blue green the over under lazy river stone".split()
 ROOMY = {"query_length": 20, "passage_length": 30, "pair_length": 60}
-REACH = 64  # tokens that a checkpoint reads
 
 PAIRS = [
     ("cat dog", "the red bird sings over the river"),
@@ -50,71 +49,6 @@ PAIRS = [
 # --- checkpoints as the hub has them ----------------------------------------------------------
 
 
-def word_pieces() -> Tokenizer:
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    pieces = [*special, *WORDS, *letters, *(f"##{letter}" for letter in letters), *",.!?"]
-    tokenizer = Tokenizer(
-        models.WordPiece({piece: i for i, piece in enumerate(pieces)}, unk_token="[UNK]")
-    )
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    tokenizer.post_processor = typed_pair(tokenizer)
-    return tokenizer
-
-
-def typed_pair(tokenizer: Tokenizer) -> Any:
-    return processors.TemplateProcessing(
-        single="[CLS]:0 $A:0 [SEP]:0",
-        pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
-        special_tokens=[(t, tokenizer.token_to_id(t)) for t in ("[CLS]", "[SEP]")],
-    )
-
-
-def byte_pairs(special: list[str]) -> Tokenizer:
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    texts = [" ".join(WORDS), *WORDS] * 5
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=450, special_tokens=special, show_progress=False, initial_alphabet=alphabet
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
-
-
-def roberta_pairs() -> Tokenizer:
-    tokenizer = byte_pairs(["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
-    tokenizer.post_processor = processors.RobertaProcessing(
-        ("</s>", 2), ("<s>", 0), add_prefix_space=False
-    )
-    return tokenizer
-
-
-def modern_pairs() -> Tokenizer:
-    tokenizer = byte_pairs(["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"])
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B [SEP]",
-        special_tokens=[("[CLS]", 1), ("[SEP]", 2)],
-    )
-    return tokenizer
-
-
-def unigrams() -> Tokenizer:
-    pieces = [(token, 0.0) for token in ("[PAD]", "[CLS]", "[SEP]", "[UNK]")]
-    pieces += [(f"▁{word}", -3.0) for word in WORDS] + [("▁", -5.0)]
-    pieces += [(letter, -6.0) for letter in "abcdefghijklmnopqrstuvwxyz,.!?"] + [("[MASK]", 0.0)]
-    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=3, byte_fallback=False))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Strip()])
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.decoder = decoders.Metaspace()
-    tokenizer.post_processor = typed_pair(tokenizer)
-    return tokenizer
-
-
 NAMES = {kind: f"[{kind.upper()}]" for kind in ("pad", "unk", "cls", "sep", "mask")}
 ROBERTA_NAMES = {kind: f"<{kind}>" for kind in ("pad", "unk", "mask")} | {
     "cls": "<s>",
@@ -122,20 +56,15 @@ ROBERTA_NAMES = {kind: f"<{kind}>" for kind in ("pad", "unk", "mask")} | {
     "bos": "<s>",
     "eos": "</s>",
 }
-DISENTANGLED = {  # as microsoft/deberta-v3-base has it
-    "relative_attention": True,
-    "position_buckets": 8,
-    "norm_rel_ebd": "layer_norm",
-    "share_att_key": True,
-    "pos_att_type": "p2c|c2p",
-    "max_relative_positions": -1,
-    "position_biased_input": False,
-    "type_vocab_size": 0,
-}
 FAMILIES: dict[str, tuple[Any, str, dict[str, Any], dict[str, Any]]] = {
     "bert": (word_pieces, "BertTokenizer", {"do_lower_case": True}, {}),
     "electra": (word_pieces, "ElectraTokenizer", {"do_lower_case": True}, {"embedding_size": 8}),
-    "roberta": (roberta_pairs, "RobertaTokenizer", {}, {"type_vocab_size": 1}),
+    "roberta": (
+        roberta_pairs,
+        "RobertaTokenizer",
+        {},
+        {"type_vocab_size": 1, "max_position_embeddings": REACH + 2},
+    ),
     "deberta-v2": (unigrams, "DebertaV2Tokenizer", {}, DISENTANGLED),
     "modernbert": (
         modern_pairs,
@@ -172,18 +101,17 @@ def write_checkpoint(family: str, folder: Path, auto: Any = AutoModel) -> Path:
     """Write a random checkpoint with weights so large that every token moves the score."""
     folder.mkdir(parents=True)
     ids = write_tokenizer(family, folder)
-    config = AutoConfig.for_model(
-        family,
-        vocab_size=ids["size"],
-        pad_token_id=ids["pad"],
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=REACH + 2,
-        initializer_range=0.4,
-        **FAMILIES[family][3],
-    )
+    shape = {
+        "vocab_size": ids["size"],
+        "pad_token_id": ids["pad"],
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "max_position_embeddings": REACH,
+        "initializer_range": 0.4,
+    }
+    config = AutoConfig.for_model(family, **(shape | FAMILIES[family][3]))
     torch.manual_seed(5)
     auto.from_config(config).save_pretrained(folder)
     return folder
@@ -210,7 +138,7 @@ every_family = pytest.mark.parametrize("family", FAMILIES)
 
 
 def student_on(folder: Path, lengths: dict[str, int] = ROOMY, seed: int = 1) -> Cat:
-    return Cat.new(folder, lengths, seed).eval()
+    return Cat.new(folder, lengths, seed, "native").eval()
 
 
 def ids_of(student: Cat, texts: Sequence[str]) -> list[np.ndarray]:
@@ -335,7 +263,8 @@ def test_what_is_saved_is_loaded(checkpoints, family, tmp_path):
     wanted = scores(student, PAIRS)
     student.save(tmp_path)
     loaded = Cat.load(tmp_path).eval()
-    assert torch.equal(scores(loaded, PAIRS), wanted)
+    # not equal to the bit: where weights lie in memory decides how some products are rounded
+    close(scores(loaded, PAIRS), wanted)
     assert loaded.lengths == student.lengths and loaded.template == student.template
     assert not [file for file in tmp_path.iterdir() if file.suffix == ".bin" or file.is_dir()]
 
@@ -405,7 +334,7 @@ def test_a_folder_without_tokenizer_is_refused(checkpoints, family, kept, tmp_pa
     for name in {"tokenizer.json", "tokenizer_config.json"} - set(kept):
         (folder / name).unlink()
     refused(lambda: load_tokenizer(folder), str(folder), "not a usable checkpoint")
-    refused(lambda: Cat.new(folder, ROOMY, 1), str(folder), "not a usable checkpoint")
+    refused(lambda: Cat.new(folder, ROOMY, 1, "native"), str(folder), "not a usable checkpoint")
 
 
 def no_weights(folder: Path) -> None:
@@ -485,7 +414,7 @@ def test_a_folder_that_will_not_do_is_refused_in_one_sentence(checkpoints, harm,
     folder = tmp_path / "backbone"
     shutil.copytree(checkpoints["bert"], folder)
     harm(folder)
-    refused(lambda: Cat.new(folder, ROOMY, 1), f"{folder} is not a usable checkpoint: ")
+    refused(lambda: Cat.new(folder, ROOMY, 1, "native"), f"{folder} is not a usable checkpoint: ")
 
 
 def test_a_missing_head_is_drawn_for_a_new_student_and_refused_in_a_trained_one(
@@ -498,12 +427,16 @@ def test_a_missing_head_is_drawn_for_a_new_student_and_refused_in_a_trained_one(
 
 
 def test_a_pair_longer_than_the_backbone_reads_is_refused(checkpoints):
-    with pytest.raises(BadSettings, match=f"pair_length.* {REACH} tokens at most, got 65"):
-        Cat.new(checkpoints["bert"], ROOMY | {"pair_length": REACH + 1}, 1)
+    for family in ("bert", "electra", "roberta", "modernbert"):
+        student_on(checkpoints[family], ROOMY | {"pair_length": REACH})
+        with pytest.raises(BadSettings, match=f"pair_length.* {REACH} tokens at most, got 65"):
+            student_on(checkpoints[family], ROOMY | {"pair_length": REACH + 1})
+    # relative positions have no end
+    student_on(checkpoints["deberta-v2"], ROOMY | {"pair_length": REACH + 1})
 
 
 def test_the_recipe_names_architecture_and_lengths(checkpoints):
-    recipe = {"architecture": "cat", "loss": "kl", **ROOMY}
+    recipe = {"architecture": "cat", "loss": "kl", "pair_form": "native", **ROOMY}
     student = students.new(recipe, checkpoints["bert"], 1)
     assert isinstance(student, Cat) and student.lengths == ROOMY
 
@@ -567,18 +500,19 @@ def test_half_precision_is_near(files):
 def test_an_ensemble_is_the_plain_mean_of_logits(checkpoints, files):
     first, queries, passages = files
     second = student_on(checkpoints["roberta"], seed=2)
-    args = [queries] * 2, [passages] * 2, [ROWS] * 2, "float32"
     alone = [score_pairs(s, queries, passages, ROWS, "float32") for s in (first, second)]
     assert np.abs(alone[0] - alone[1]).max() > 0.1
-    np.testing.assert_allclose(mean_scores([first, second], *args), sum(alone) / 2, atol=1e-6)
-    np.testing.assert_array_equal(mean_scores([first, first], *args), alone[0])
+    members = [(student, queries, passages) for student in (first, second)]
+    both = mean_scores(members, [ROWS] * 2, "float32")
+    np.testing.assert_allclose(both, sum(alone) / 2, atol=1e-6)
+    np.testing.assert_array_equal(mean_scores([members[0]] * 2, [ROWS] * 2, "float32"), alone[0])
 
 
 def test_a_device_that_is_not_there_is_refused():
-    assert scoring.device_of("cpu") == torch.device("cpu")
+    assert processes.device_of("cpu") == torch.device("cpu")
     for name in ("cuda:99", "nonsense", "xla"):
         with pytest.raises(BadSettings, match=f"--device: this machine has no '{name}'"):
-            scoring.device_of(name)
+            processes.device_of(name)
 
 
 # --- SPLADE -----------------------------------------------------------------------------------

@@ -67,6 +67,7 @@ def test_every_study_of_the_repository_passes(name):
 UNKNOWN = {
     "gridd": "gridd: unknown key: did you mean 'grid'?",
     "grid student": "grid.student: unknown key: did you mean 'students'?",
+    "training validation mesure": "training.validation.mesure: unknown key: did you mean 'measure'",
     "training optimiser epsilom": "training.optimiser.epsilom: unknown key: did you mean 'epsilon'",
     "training sizes tiny stepz": "training.sizes.tiny.stepz: unknown key: did you mean 'steps'?",
     "losses infonce temprature": "losses.infonce.temprature: unknown key: did you mean 'temp",
@@ -165,10 +166,22 @@ CONTRADICTIONS = {
     "training sizes tiny batch": ({"triples": 1}, "training.sizes.tiny.batch: no batch for"),
     "training sizes teacher batch": ({"triples": 1}, "training.sizes.teacher.batch: no batch for"),
     "training sizes tiny warmup_steps": (10**6, "training.sizes.tiny.warmup_steps: more than"),
-    "training query_length": (513, "training.query_length: 513 exceeds tokens.longest (512)"),
-    "training passage_length": (513, "training.passage_length: 513 exceeds tokens.longest"),
+    "training query_length": (1025, "training.query_length: 1025 exceeds tokens.longest (1024)"),
+    "training passage_length": (1025, "training.passage_length: 1025 exceeds tokens.longest"),
     "training pair_length": (4, "training.pair_length: 4 leaves a query of training.query_len"),
-    "first_stages tiny-splade passage_length": (513, "first_stages.tiny-splade.passage_length: 5"),
+    "first_stages tiny-splade passage_length": (
+        1025,
+        "first_stages.tiny-splade.passage_length: 1025",
+    ),
+    "training validation depth": (9999, "training.validation.depth: 9999 exceeds first_stages"),
+    "training validation datasets": (
+        ["pydocs-test"],
+        "training.validation.datasets: 'pydocs-test' is in grid.datasets: a test set cannot",
+    ),
+    "training validation first_stage": (
+        "tiny-splad",
+        "training.validation.first_stage: no first_stages entry 'tiny-splad': did you mean",
+    ),
     "reranking depth": (9999, "reranking.depth: 9999 exceeds first_stages.tiny-splade.depth"),
     "negatives pydocs-lists depth": (9999, "negatives.pydocs-lists.depth: 9999 exceeds first_"),
     "negatives other": ({"teacher": "t2", "dataset": "msmarco-train"}, "negatives.other.teacher:"),
@@ -304,7 +317,8 @@ def test_a_dataset_leaves_every_training_alone(config):
     config["grid"]["datasets"] = ["pydocs-test"]
     config["groups"] = {"In domain": ["pydocs-test"]}
     after = study.asked(config)
-    assert {command for command, _ in changed(before, after)} == {"rerank", "shuffle", "evaluate"}
+    remade = {"rerank", "shuffle", "evaluate", "contrast"}
+    assert {command for command, _ in changed(before, after)} == remade
 
 
 def test_a_threshold_of_a_dataset_remakes_its_measures_only(config):

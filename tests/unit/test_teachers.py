@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from redistil import tables, teachers
 from redistil.cli import cli
 from redistil.errors import BadTable, UserError
+from redistil.processes import Processes
 from redistil.ragged import Ragged
 from redistil.students.cat import Cat
 from redistil.tables import LISTS, TEACHER_SCORES, TRIPLES
@@ -205,7 +206,7 @@ def house(tmp_path_factory):
 def test_a_score_is_the_models_raw_logit(house, tmp_path):
     files = house / "q.arrow", house / "d.arrow"
     out = tmp_path / "scores.parquet"
-    device = torch.device("cpu")
+    device = Processes("cpu")
     over = [house / "lists.parquet"] * 2
     teachers.score(house / "model", files, over, out, MADE, "float32", device)
     found = scores_of(out)
@@ -237,7 +238,7 @@ def test_an_id_without_tokens_is_refused(house, tmp_path):
     with pytest.raises(BadTable, match="first: 'd99'"):
         teachers.score(
             *(house / "model", (house / "q.arrow", house / "d.arrow"), [lists]),
-            *(tmp_path / "out.parquet", MADE, "float32", torch.device("cpu")),
+            *(tmp_path / "out.parquet", MADE, "float32", Processes("cpu")),
         )
     assert not (tmp_path / "out.parquet").exists()
 

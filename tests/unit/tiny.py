@@ -9,7 +9,7 @@ from redistil.backbones.networks import network
 from redistil.backbones.vocabularies import vocabulary
 from redistil.lineage import SIDECAR, Made
 from redistil.seeds import generator
-from redistil.students.cat import load_tokenizer
+from redistil.students.checkpoints import load_tokenizer
 
 WORDS = "alpha beta gamma delta sparse dense rank query passage tensor graph table".split()
 MADE = Made("test", "test")
@@ -69,7 +69,11 @@ def recipe(**changed):
         "query_length": 16,
         "passage_length": 16,
         "pair_length": 35,
+        "pair_form": "native",
         "precision": "float32",
+        "room": {"at_once": 4096, "held": 16384},
+        "compile": False,
+        "validation": None,
         "checkpoint_every": 2,
         "log_every": 1,
     } | changed

@@ -105,6 +105,20 @@ def members(wildcards):
         )
 
 
+def validation(wildcards):
+    """Name, candidates, qrels and token files of every data set that a training validates on."""
+    asked = config["training"].get("validation", {"datasets": []})
+    for dataset in asked["datasets"]:
+        words = {"student": wildcards.student, "dataset": dataset}
+        yield (
+            dataset,
+            f"data/candidates/{asked['first_stage']}/{dataset}.parquet",
+            f"data/corpora/qrels/{dataset}.parquet",
+            named("data/tokens/{backbone}/queries/{dataset}.arrow")(words),
+            named("data/tokens/{backbone}/passages/{corpus}.arrow")(words),
+        )
+
+
 def each_dataset(runs, qrels):
     """The flags that pair every dataset's run with its qrels."""
     rows = zip(GRID["datasets"], runs, qrels, strict=True)

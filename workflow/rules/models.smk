@@ -19,9 +19,11 @@ rule train:
         passages=named("data/tokens/{backbone}/passages/{corpus}.arrow"),
         negatives=named("data/negatives/{negatives}.parquet"),
         teacher=named("data/teachers/{teacher}.parquet"),
+        validation=lambda w: [path for one in validation(w) for path in one[1:]],
     output:
         "results/{study}/models/{student}/{loss}/{seed}/model.safetensors",
         "results/{study}/models/{student}/{loss}/{seed}/curve.parquet",
+        "results/{study}/models/{student}/{loss}/{seed}/validation.parquet",
         made="results/{study}/models/{student}/{loss}/{seed}/made.json",
     log:
         "logs/{study}/models/{student}/{loss}/{seed}/train.log",
@@ -30,10 +32,13 @@ rule train:
     params:
         code=code("models"),
         teacher=lambda w, input: f"--teacher {input.teacher}" if input.teacher else "",
+        validate=lambda w: " ".join(
+            f"--validate {' '.join(one)}" for one in validation(w)
+        ),
     shell:
         "redistil train {input.recipe} {input.backbone} {input.queries} {input.passages}"
         " {input.negatives} $(dirname {output.made}) {params.teacher}"
-        " --name {wildcards.student}/{wildcards.loss}/{wildcards.seed} --threads {threads} 2> {log}"
+        " {params.validate} --name {wildcards.student}/{wildcards.loss}/{wildcards.seed} --threads {threads} 2> {log}"
 
 
 rule models:

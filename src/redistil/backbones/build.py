@@ -15,8 +15,9 @@ from redistil.backbones.lexicon import Lexicon
 from redistil.backbones.networks import network
 from redistil.backbones.vocabularies import vocabulary
 from redistil.batches import step_rows
+from redistil.history import Checkpoint
 from redistil.lineage import SIDECAR, Made
-from redistil.optimise import Checkpoint, Schedule, optimise
+from redistil.optimise import Schedule, Watch, optimise, whole
 from redistil.ragged import Tokens
 from redistil.seeds import derive, generator
 from redistil.splade import Splade, flops
@@ -61,8 +62,8 @@ def build(
     learner, loss = (_splade if family == "splade" else _cross_encoder)(
         model, tokenizer, pairs, warmup
     )
-    for _ in optimise(learner, loss, schedule, state):
-        pass
+    shown = warmup["queries"] * (warmup["negatives"] + 1)
+    optimise(learner, whole(loss), schedule, state, watch=Watch(pairs=shown))
     saved: Any = model if family == "splade" else model.base_model
     saved.save_pretrained(out)
     tokenizer.save_pretrained(out)

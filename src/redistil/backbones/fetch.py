@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from redistil.errors import BadSource
 from redistil.lineage import SIDECAR, Made
+from redistil.tables import aside
 
 # never *.bin, *.pt: a pickle is code
 PATTERNS = ["*.json", "*.txt", "*.model", "*.safetensors"]
@@ -18,34 +20,57 @@ def fetch(source: Mapping[str, Any], out: Path, made: Made) -> None:
 
     source: {"hub": id, "revision": ...} or {"folder": path}; "lower_case": true forces the
     tokenizer to lower-case, for checkpoints whose configuration forgets to say so.
-    Raises BadSource when it cannot be reached or has no safetensors weights.
+    Raises BadSource when it cannot be reached, has no safetensors weights, or a tokenizer that is
+    missing or another model's; `out` is then as it was.
     """
     folder = Path(source["folder"]) if "folder" in source else _snapshot(source, out)
     if not folder.is_dir():
         raise BadSource(f"{folder} is not a folder: put the checkpoint there, or check the path")
     files = sorted(path for pattern in PATTERNS for path in folder.glob(pattern))
-    if not any(path.suffix == ".safetensors" for path in files):
+    weights = [path for path in files if path.suffix == ".safetensors"]
+    if not weights:
         raise BadSource(
             f"{source.get('hub') or folder} has no *.safetensors weights (pickled ones are never "
             "loaded): convert them, or choose a revision that has them"
         )
-    out.mkdir(parents=True, exist_ok=True)
-    for path in files:
-        shutil.copyfile(path, out / path.name)
-    if source.get("lower_case"):
-        _force_lower_case(out)
-    _convert_tokenizer(out)
     commit = folder.name if "hub" in source else ""
     version = Made("checkpoint", str(source.get("hub") or folder), {"commit": commit})
-    (out / SIDECAR).write_text(made.reading(version).dumps() + "\n", encoding="utf-8")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as place:
+        partial = Path(place)
+        for path in set(files) - set(weights):
+            shutil.copyfile(path, partial / path.name)
+        if source.get("lower_case"):
+            _force_lower_case(partial)
+        try:
+            _settle_tokenizer(partial)
+        except BadSource as error:  # the user knows the folder by another name
+            raise BadSource(str(error).replace(str(partial), str(folder))) from None
+        for path in weights:
+            shutil.copyfile(path, partial / path.name)
+        out.mkdir(exist_ok=True)
+        for path in sorted(partial.iterdir()):
+            path.replace(out / path.name)
+    with aside(out / SIDECAR) as record:
+        record.write_text(made.reading(version).dumps() + "\n", encoding="utf-8")
 
 
-def _convert_tokenizer(folder: Path) -> None:
-    """Leave `tokenizer.json` where there is only a vocabulary or a sentencepiece model."""
-    if not (folder / "tokenizer.json").exists():
-        from redistil.students.cat import load_tokenizer
+def _settle_tokenizer(folder: Path) -> None:
+    """Leave as `tokenizer.json` what transformers makes of the tokenizer's files.
 
-        load_tokenizer(folder).save_pretrained(folder)
+    There may be only a vocabulary or a sentencepiece model; and from a `tokenizer.json` of the
+    families of BERT, RoBERTa and DeBERTa transformers takes the vocabulary alone, and does the
+    rest as that family does. Token files are made from this file.
+    """
+    from transformers import AutoConfig
+
+    from redistil.students.checkpoints import check_vocabulary, load_tokenizer, usable
+
+    tokenizer = load_tokenizer(folder)
+    with usable(folder):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    check_vocabulary(tokenizer, config.vocab_size, folder)
+    tokenizer.save_pretrained(folder)
 
 
 def _snapshot(source: Mapping[str, Any], out: Path) -> Path:

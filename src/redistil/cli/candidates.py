@@ -36,7 +36,7 @@ def encode(
 
     quiet(threads)
     from redistil.candidates import splade
-    from redistil.scoring import device_of
+    from redistil.processes import device_of
 
     splade.encode(
         checkpoint.parent,

@@ -6,6 +6,8 @@ from typing import Any
 import click
 
 from redistil.cli.options import (
+    How,
+    In,
     Json,
     Out,
     Settings,
@@ -17,6 +19,7 @@ from redistil.cli.options import (
     write_settings,
 )
 from redistil.lineage import Made
+from redistil.tables import QRELS, RUN
 
 
 @click.command()
@@ -35,8 +38,24 @@ def recipe(out: Path, settings: dict[str, Any]) -> None:
 @click.argument("negatives", type=Source())
 @click.argument("out", type=Out())
 @click.option("--teacher", type=Source(), help="Teacher scores, where the recipe names a teacher.")
+@click.option(
+    "--validate",
+    cls=How,
+    type=(str, In(RUN), In(QRELS), Source(), Source()),
+    metavar="DATASET CANDIDATES QRELS QUERIES PASSAGES",
+    multiple=True,
+    help="A data set that the recipe validates on, with token files; once for each.",
+)
 @threads
 @device
+@click.option(
+    "--tensorboard",
+    cls=How,
+    type=click.Path(path_type=Path),
+    envvar="REDISTIL_TENSORBOARD",
+    show_envvar=True,
+    help="A folder for TensorBoard, which must be installed.",
+)
 @making("models")
 def train(
     recipe: dict[str, Any],
@@ -46,28 +65,35 @@ def train(
     negatives: Path,
     out: Path,
     teacher: Path | None,
+    validate: tuple[tuple[str, Path, Path, Path, Path], ...],
     threads: int,
     device: str,
+    tensorboard: Path | None,
     made: Made,
 ) -> None:
     """Train the student of RECIPE on NEGATIVES (triples or lists) into the folder OUT.
 
-    BACKBONE is a checkpoint's weights file; QUERIES and PASSAGES are its token files.
+    BACKBONE is a checkpoint's weights file; QUERIES and PASSAGES are its token files. `torchrun
+    --nproc-per-node N -m redistil train ...` trains on N devices, with the same loss.
     """
     from redistil.cli.runtime import quiet
 
     quiet(threads)
     from redistil import models
-    from redistil.scoring import device_of
+    from redistil.models.reading import Dataset
+    from redistil.processes import Processes
 
     out.mkdir(parents=True, exist_ok=True)
-    models.train(
-        recipe,
-        backbone.parent,
-        (queries, passages),
-        negatives,
-        teacher,
-        out,
-        made,
-        device_of(device),
-    )
+    with Processes(device) as processes:
+        models.train(
+            recipe,
+            backbone.parent,
+            (queries, passages),
+            negatives,
+            teacher,
+            [Dataset(*one) for one in validate],
+            out,
+            made,
+            processes,
+            tensorboard,
+        )

@@ -100,7 +100,9 @@ device = click.option(
     "--device",
     cls=How,
     default="auto",
+    envvar="REDISTIL_DEVICE",
     show_default=True,
+    show_envvar=True,
     help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.",
 )
 

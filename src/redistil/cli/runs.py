@@ -6,6 +6,7 @@ import click
 
 from redistil.cli.options import In, Out, Source, device, making, setting, threads
 from redistil.lineage import Made
+from redistil.precision import PRECISIONS
 from redistil.tables import RUN
 
 depth = setting("--depth", click.IntRange(1), "Candidates of each query that are re-ranked.")
@@ -23,7 +24,7 @@ depth = setting("--depth", click.IntRange(1), "Candidates of each query that are
     help="A model's weights with its token files; several make an ensemble.",
 )
 @depth
-@setting("--precision", click.Choice(["float32", "bfloat16"]), "Of the forward pass.")
+@setting("--precision", click.Choice(PRECISIONS), "Of the forward pass.")
 @threads
 @device
 @making("runs")
@@ -42,12 +43,13 @@ def rerank(
 
     quiet(threads)
     from redistil import runs
-    from redistil.scoring import device_of
+    from redistil.processes import Processes
 
     members = [(model.parent, queries, passages) for model, queries, passages in member]
-    runs.rerank(
-        candidates, members, out, made, depth=depth, precision=precision, device=device_of(device)
-    )
+    with Processes(device) as processes:
+        runs.rerank(
+            candidates, members, out, made, depth=depth, precision=precision, processes=processes
+        )
 
 
 @click.command()

@@ -6,9 +6,10 @@ import click
 
 from redistil.cli.options import In, Out, Source, device, making, setting, threads
 from redistil.lineage import Made
+from redistil.precision import PRECISIONS
 from redistil.tables import TEACHER_SCORES
 
-precision = setting("--precision", click.Choice(["float32", "bfloat16"]), "Of the forward pass.")
+precision = setting("--precision", click.Choice(PRECISIONS), "Of the forward pass.")
 
 
 @click.command()
@@ -42,9 +43,10 @@ def score(
 
     quiet(threads)
     from redistil import teachers
-    from redistil.scoring import device_of
+    from redistil.processes import Processes
 
-    teachers.score(model.parent, (queries, passages), over, out, made, precision, device_of(device))
+    with Processes(device) as processes:
+        teachers.score(model.parent, (queries, passages), over, out, made, precision, processes)
 
 
 @click.command()

@@ -26,8 +26,10 @@ from redistil.tables import VALIDATION, aside
 WEIGHTS, VALIDATED, INDEX = "model.safetensors", "validation.parquet", "models.csv"
 PROVENANCE = "provenance.json"  # the first file of a folder to be written: it marks it as ours
 
-# what of a model's folder is not given away: how its training went, and what is half done
-_OURS = frozenset({VALIDATED, "curve.parquet", "checkpoint.safetensors"})
+COST = "cost.json"  # what the training cost, and on what: into the provenance
+
+# what of a model's folder is not given away: how its training went, other weights than the chosen
+_OURS = frozenset({VALIDATED, COST, "curve.parquet", "last.safetensors", "checkpoint.safetensors"})
 
 
 @dataclass(frozen=True)
@@ -82,28 +84,23 @@ def _model(study: Mapping[str, Any], tabulated: Tabulated, path: Path) -> Model:
     folder = path.parent
     if not (folder / WEIGHTS).exists():
         raise BadSource(f"{folder} has no {WEIGHTS}: bring it back (`dvc pull`), or train it again")
-    return Model(cells[made.name], folder, made, validated(study, folder / VALIDATED))
+    return Model(cells[made.name], folder, made, validated(made.settings, folder / VALIDATED))
 
 
-def validated(study: Mapping[str, Any], path: Path) -> float | None:
+def validated(recipe: Mapping[str, Any], path: Path) -> float | None:
     """Return a model's value on validation; None where none was done.
 
-    That is the best, over the steps at which it was validated, of the mean over data sets of the
-    study's headline measure, or of the first measure that was taken.
+    That is the mean over data sets at the step whose weights were kept: the best, or the last.
     """
     if not path.exists():
         return None
-    rows = VALIDATION.read(path).to_pylist()
-    measures = list(dict.fromkeys(row["measure"] for row in rows))
-    if not measures:
-        return None
-    headline = study["measures"][0]
-    measure = headline if headline in measures else measures[0]
     steps: dict[int, list[float]] = {}
-    for row in rows:
-        if row["measure"] == measure:
-            steps.setdefault(row["step"], []).append(row["value"])
-    return max(sum(values) / len(values) for values in steps.values())
+    for row in VALIDATION.read(path).to_pylist():
+        steps.setdefault(row["step"], []).append(row["value"])
+    if not steps:
+        return None
+    means = {step: sum(values) / len(values) for step, values in steps.items()}
+    return means[max(means)] if recipe["validation"]["keep"] == "last" else max(means.values())
 
 
 def choose(models: Iterable[Model]) -> list[tuple[Model, str]]:
@@ -134,7 +131,10 @@ def choose(models: Iterable[Model]) -> list[tuple[Model, str]]:
 
 
 def _write(folder: Path, model: Model, words: str) -> None:
+    cost = model.folder / COST
+    trained = json.loads(cost.read_text(encoding="utf-8")) if cost.exists() else "not recorded"
     told = card.provenance(model.made, lineage.sha256(model.folder / WEIGHTS))
+    told["trained_on"] = trained
     with aside(folder / PROVENANCE) as partial:
         partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     for file in sorted(model.folder.iterdir()):

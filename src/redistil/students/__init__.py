@@ -30,7 +30,7 @@ ARCHITECTURES = {"cat": Cat}
 def new(recipe: Mapping[str, Any], backbone: Path, seed: int) -> Any:
     """Return an untrained student of the recipe's architecture on a backbone."""
     lengths = {key: recipe[key] for key in ("query_length", "passage_length", "pair_length")}
-    return ARCHITECTURES[recipe["architecture"]].new(backbone, lengths, seed)
+    return ARCHITECTURES[recipe["architecture"]].new(backbone, lengths, seed, recipe["pair_form"])
 
 
 def load(folder: Path) -> Any:

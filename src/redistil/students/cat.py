@@ -12,12 +12,13 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
+from tokenizers import Tokenizer, processors
 from torch import Tensor, nn
 
 from redistil.batches import PairTemplate, padded
 from redistil.errors import BadSettings, BadSource
 from redistil.ragged import Tokens
+from redistil.students.checkpoints import load_pair, reach, usable
 
 LENGTHS = ("query_length", "passage_length", "pair_length")
 
@@ -35,23 +36,26 @@ class Cat(nn.Module):
         self.tokenizer = tokenizer
         self.lengths = lengths
         self.template = pair_template(tokenizer)
-        if lengths["pair_length"] > tokenizer.model_max_length:
+        longest = reach(network)
+        if longest is not None and lengths["pair_length"] > longest:
             raise BadSettings(
-                f"pair_length: the backbone reads {tokenizer.model_max_length} tokens at most, "
+                f"pair_length: the backbone reads {longest} tokens at most, "
                 f"got {lengths['pair_length']}"
             )
 
     @classmethod
-    def new(cls, backbone: Path, lengths: dict[str, int], seed: int) -> Self:
-        """Return a student on the checkpoint in `backbone`, its head drawn from `seed`."""
+    def new(cls, backbone: Path, lengths: dict[str, int], seed: int, pair_form: str) -> Self:
+        """Return a student on the checkpoint in `backbone`, its head drawn from `seed`.
+
+        pair_form: "native", as the tokenizer joins a pair, or "joined", [CLS] q [SEP] p [SEP].
+        """
         from transformers import AutoModelForSequenceClassification
 
         torch.manual_seed(seed)
-        tokenizer = load_tokenizer(backbone)
-        network = load_network(
+        network, tokenizer = load_pair(
             AutoModelForSequenceClassification, backbone, new_head=True, num_labels=1
         )
-        return cls(network, tokenizer, lengths)
+        return cls(network, PAIR_FORMS[pair_form](tokenizer), lengths)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -61,13 +65,14 @@ class Cat(nn.Module):
         with usable(folder):
             found = json.loads((folder / "lengths.json").read_text())
             lengths = {key: found[key] for key in LENGTHS}
-        network = load_network(AutoModelForSequenceClassification, folder)
-        return cls(network, load_tokenizer(folder), lengths)
+        network, tokenizer = load_pair(AutoModelForSequenceClassification, folder)
+        return cls(network, tokenizer, lengths)
 
     def save(self, folder: Path) -> None:
         """Write a folder that `transformers` and `sentence_transformers.CrossEncoder` load.
 
-        It tells the latter that a score is the raw logit: its own default is a sigmoid.
+        It tells the latter that a score is the raw logit, its own default being a sigmoid, and
+        where to cut a pair: at the length the student was trained on.
         """
         partial = folder / ".partial"
         shutil.rmtree(partial, ignore_errors=True)  # of a save that was killed
@@ -75,6 +80,7 @@ class Cat(nn.Module):
             "activation_fn": "torch.nn.modules.linear.Identity"
         }
         self.network.save_pretrained(partial)  # type: ignore[operator]
+        self.tokenizer.model_max_length = self.lengths["pair_length"]
         self.tokenizer.save_pretrained(partial)
         (partial / "lengths.json").write_text(json.dumps(self.lengths, sort_keys=True) + "\n")
         for file in sorted(partial.iterdir()):
@@ -111,70 +117,6 @@ class Cat(nn.Module):
         if self.template.types is not None:
             inputs["token_type_ids"] = padded([self.template.type_ids(q, p) for q, p in cut], 0)
         return {key: torch.from_numpy(value).to(device) for key, value in inputs.items()}
-
-
-def load_tokenizer(folder: Path) -> Any:
-    """Return the tokenizer of a checkpoint folder; BadSource if there is none."""
-    from transformers import AutoTokenizer
-
-    with usable(folder):
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
-    # without its files, transformers makes a tokenizer up: one that knows special tokens only
-    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
-        raise BadSource(f"{folder} is not a usable checkpoint: it has no tokenizer")
-    return tokenizer
-
-
-def load_network(auto: Any, folder: Path, new_head: bool = False, **more: Any) -> Any:
-    """Return the float32 network of a checkpoint folder, read by one of transformers' `Auto...`.
-
-    new_head: what lies above the encoder need not be there, and is then drawn by torch. Raises
-    BadSource when other weights are missing, which transformers would draw as well.
-    """
-    with usable(folder):
-        network, report = auto.from_pretrained(
-            folder,
-            dtype=torch.float32,
-            local_files_only=True,
-            use_safetensors=True,
-            output_loading_info=True,
-            **more,
-        )
-    encoder = network.base_model_prefix + "."
-    missing = sorted(
-        name
-        for name in report["missing_keys"]
-        if not new_head or (name.startswith(encoder) and ".pooler." not in name)
-    )
-    if missing:
-        raise BadSource(
-            f"{folder} is not a usable checkpoint: {len(missing)} weights of a "
-            f"{type(network).__name__} are not in it (first: {missing[0]})"
-        )
-    return network
-
-
-class usable:
-    """Turn what transformers raises over a bad checkpoint folder into one sentence."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, RuntimeError):
-            raise BadSource(
-                f"{self.folder} is not a usable checkpoint: the shapes of its weights are not "
-                "those that its configuration asks for"
-            ) from None
-        # tokenizers raises bare Exceptions
-        known = isinstance(error, (OSError, ValueError, KeyError, SafetensorError))
-        if known or type(error) is Exception:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else kind.__name__
-            raise BadSource(f"{self.folder} is not a usable checkpoint: {reason}") from None
 
 
 def pair_template(tokenizer: Any) -> PairTemplate:
@@ -217,3 +159,34 @@ def _find(part: list[int], ids: list[int], start: int) -> int:
         if ids[place : place + len(part)] == part:
             return place
     raise BadSource("the tokenizer encodes a text otherwise in a pair than alone")
+
+
+def joined(tokenizer: Any) -> Any:
+    """Return a tokenizer that joins a pair as [CLS] q [SEP] p [SEP], whatever its family does.
+
+    So the later code of arXiv:2603.03010 (preset `morand-rerun`) joins ids for every backbone. Of
+    the nine only RoBERTa has another form. What is returned is of no family: reading it back,
+    transformers would give a `RobertaTokenizer` its own form again.
+    """
+    from transformers import PreTrainedTokenizerFast
+
+    cls, sep = tokenizer.cls_token, tokenizer.sep_token
+    own, wanted = pair_template(tokenizer), ([tokenizer.cls_token_id], [tokenizer.sep_token_id])
+    if [*map(list, (own.before, own.between, own.after))] == [*wanted, wanted[1]]:
+        return tokenizer
+    second = 0 if own.types is None else own.types[3]
+    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend.post_processor = processors.TemplateProcessing(
+        single=[f"{cls}:0", "$A:0", f"{sep}:0"],
+        pair=[f"{cls}:0", "$A:0", f"{sep}:0", f"$B:{second}", f"{sep}:{second}"],
+        special_tokens=[(cls, tokenizer.cls_token_id), (sep, tokenizer.sep_token_id)],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        model_max_length=tokenizer.model_max_length,
+        model_input_names=tokenizer.model_input_names,
+        **tokenizer.special_tokens_map,
+    )
+
+
+PAIR_FORMS = {"native": lambda tokenizer: tokenizer, "joined": joined}

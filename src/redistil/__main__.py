@@ -1,0 +1,5 @@
+"""`python -m redistil`, as torchrun starts it."""
+
+from redistil.cli import main
+
+main()

@@ -1,0 +1,80 @@
+"""What a training leaves beside its weights: curve, validations and cost."""
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from safetensors.torch import load_file
+
+from redistil.history import Checkpoint, History, Point
+from redistil.lineage import Made
+from redistil.processes import Processes
+from redistil.tables import CURVE, VALIDATION, aside
+
+Recipe = Mapping[str, Any]
+
+
+def save(
+    student: Any, history: History, recipe: Recipe, state: Checkpoint, out: Path, made: Made
+) -> None:
+    """Write the chosen weights, the curve and the validations."""
+    best, asked = history.best, recipe["validation"]
+    if best and asked["keep"] == "best" and best.step < len(history.points):
+        student.save(out)
+        (out / "model.safetensors").replace(out / "last.safetensors")
+        student.load_state_dict(load_file(state.best_of(best.step)))
+    student.save(out)
+    CURVE.write(curve(history.points, recipe["log_every"]), out / "curve.parquet", made)
+    VALIDATION.write(validations(history, asked), out / "validation.parquet", made)
+
+
+def curve(points: Sequence[Point], every: int) -> pa.Table:
+    """Return the training curve: the means over stretches of `every` steps, at their last step."""
+    stretches = [points[start : start + every] for start in range(0, len(points), every)]
+    return CURVE.rows(
+        {
+            "step": [part[-1].step + 1 for part in stretches],
+            **{
+                name: [float(np.mean([getattr(p, name) for p in part])) for part in stretches]
+                for name in ("loss", "gradient_norm", "learning_rate")
+            },
+        }
+    )
+
+
+def validations(history: History, asked: Mapping[str, Any] | None) -> pa.Table:
+    """Return the value of every data set at every validation; no row where there was none."""
+    found = [
+        (one.step, name, value) for one in history.validations for name, value in one.values.items()
+    ]
+    return VALIDATION.rows(
+        {
+            "step": [step for step, _, _ in found],
+            "dataset": [name for _, name, _ in found],
+            "measure": [asked["measure"] if asked else ""] * len(found),
+            "value": [value for _, _, value in found],
+        }
+    )
+
+
+def account(history: History, pairs: int, processes: Processes, path: Path) -> None:
+    """Write what the training cost and on what: beside the tables, whose bytes must stay equal."""
+    total = len(history.points) * pairs
+    cuda = processes.device.type == "cuda"
+    said = {
+        "seconds": round(history.seconds, 3),
+        "pairs": total,
+        "pairs_per_second": round(total / history.seconds, 1) if history.seconds else None,
+        "device": torch.cuda.get_device_name() if cuda else platform.processor() or "cpu",
+        "processes": processes.count,
+        "threads": torch.get_num_threads(),
+        "versions": {name: version(name) for name in ("redistil", "torch", "transformers")},
+    }
+    with aside(path) as partial:
+        partial.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,124 @@
+"""Checkpoint folders: tokenizer and network read together, and refused when they cannot be used.
+
+Tokenizers are what `AutoTokenizer` makes of a folder. For some families it does not take the file
+`tokenizer.json` as it is but builds its own pipeline over the vocabulary: `fetch` writes that
+pipeline back, so that token files, students and whoever loads a student later read the same ids.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+from redistil.errors import BadSource
+
+
+def load_pair(auto: Any, folder: Path, **how: Any) -> tuple[Any, Any]:
+    """Return the network and the tokenizer of a checkpoint folder.
+
+    how: as `load_network` takes it. Raises BadSource when the two do not belong together.
+    """
+    tokenizer = load_tokenizer(folder)
+    network = load_network(auto, folder, **how)
+    check_vocabulary(tokenizer, network.get_input_embeddings().num_embeddings, folder)
+    return network, tokenizer
+
+
+def check_vocabulary(tokenizer: Any, rows: int, folder: Path) -> None:
+    """Refuse a tokenizer with ids beyond the `rows` of the embedding: it is another model's.
+
+    Fewer tokens than rows are no mistake: many vocabularies are rounded up for speed.
+    """
+    tokens = max(tokenizer.get_vocab().values()) + 1
+    if tokens > rows:
+        raise BadSource(
+            f"{folder} is not a usable checkpoint: its tokenizer has {tokens} tokens and its "
+            f"embedding {rows} rows: put the tokenizer there that the model was trained with"
+        )
+
+
+def reach(network: Any) -> int | None:
+    """Return how many tokens a network can place, or None where nothing bounds them.
+
+    A table of positions ends with its rows, less those that RoBERTa keeps for padding. Rotary
+    positions (ModernBERT) were trained up to a length. DeBERTa-v3 tells near distances apart and
+    takes all far ones for one, however far.
+    """
+    for name, module in network.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+            kept = 0 if module.padding_idx is None else module.padding_idx + 1
+            return module.num_embeddings - kept
+    if getattr(network.config, "relative_attention", False):
+        return None
+    longest: int | None = getattr(network.config, "max_position_embeddings", None)
+    return longest
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Return the tokenizer of a checkpoint folder; BadSource if there is none."""
+    from transformers import AutoTokenizer
+
+    with usable(folder):
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+    # without its files, transformers makes a tokenizer up: one that knows special tokens only
+    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
+        raise BadSource(f"{folder} is not a usable checkpoint: it has no tokenizer")
+    return tokenizer
+
+
+def load_network(auto: Any, folder: Path, new_head: bool = False, **more: Any) -> Any:
+    """Return the float32 network of a checkpoint folder, read by one of transformers' `Auto...`.
+
+    new_head: what lies above the encoder need not be there, and is then drawn by torch. Raises
+    BadSource when other weights are missing, which transformers would draw as well.
+    """
+    with usable(folder):
+        network, report = auto.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            **more,
+        )
+    encoder = network.base_model_prefix + "."
+    missing = sorted(
+        name
+        for name in report["missing_keys"]
+        if not new_head or (name.startswith(encoder) and ".pooler." not in name)
+    )
+    if missing:
+        raise BadSource(
+            f"{folder} is not a usable checkpoint: {len(missing)} weights of a "
+            f"{type(network).__name__} are not in it (first: {missing[0]})"
+        )
+    for weight in network.parameters():
+        # in memory of its own: the last digit of a product depends on where in a file its factors
+        # lie, and equal weights are to give equal scores
+        weight.data = weight.data.clone()
+    return network
+
+
+class usable:
+    """Turn what transformers raises over a bad checkpoint folder into one sentence."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, RuntimeError):
+            raise BadSource(
+                f"{self.folder} is not a usable checkpoint: the shapes of its weights are not "
+                "those that its configuration asks for"
+            ) from None
+        # tokenizers raises bare Exceptions
+        known = isinstance(error, (OSError, ValueError, KeyError, SafetensorError))
+        if known or type(error) is Exception:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else kind.__name__
+            raise BadSource(f"{self.folder} is not a usable checkpoint: {reason}") from None
