@@ -172,7 +172,7 @@ def test_the_lines_are_filtered_by_student_loss_seed_and_kind(opened: Opened):
     assert sorted(opened.names()) == ["small-bert/infonce/1", "small-bert/infonce/2"]
     assert opened.texts("#shown") == ["2 lines"]
     page.get_by_role("button", name="Show all").click()
-    page.wait_for_function("document.getElementById('shown').textContent === '8 lines'")
+    page.wait_for_selector("#shown:text-is('8 lines')")
 
 
 def test_the_columns_are_filtered_by_group_and_data_set(opened: Opened):
@@ -297,7 +297,7 @@ def test_all_can_be_done_by_keyboard(opened: Opened):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the leaderboard"
     page.keyboard.press("Enter")
-    page.wait_for_function("location.hash === '#leaderboard'")
+    page.wait_for_url("**#leaderboard")
     seen = set()
     for _ in range(120):
         page.keyboard.press("Tab")
