@@ -130,6 +130,10 @@ def _check_grid(config: Config) -> None:
             if name not in config["grid"]["datasets"]:
                 close = nearest(name, config["grid"]["datasets"])
                 raise BadSettings(f"groups.{group}: {name!r} is not in grid.datasets{close}")
+    for name in config.get("table", []):
+        known = [*config["grid"]["datasets"], *config["groups"]]
+        if name not in known:
+            raise BadSettings(f"table: no dataset or group {name!r}{nearest(name, known)}")
     for name, loss in config["losses"].items():
         _check_options(f"losses.{name}", loss)
     for name, entry in config["backbones"].items():

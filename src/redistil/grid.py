@@ -82,6 +82,19 @@ def systems(config: Config) -> list[System]:
     ]
 
 
+def measures_of(config: Config, dataset: str) -> list[str]:
+    """Return the measures of a data set: those of the study, then those it declares itself."""
+    everywhere: list[str] = list(config["measures"])
+    own = config["datasets"][dataset].get("measures", [])
+    return everywhere + [name for name in own if name not in everywhere]
+
+
+def sweep_depths(depth: int) -> list[int]:
+    """Return 0, 1, 2, 5, 10, 20, 50, ... and `depth`: the ticks of a logarithmic axis."""
+    ticks = [m * 10**power for power in range(len(str(depth))) for m in (1, 2, 5)]
+    return [0, *(tick for tick in ticks if tick < depth), depth]
+
+
 def words(config: Config, **known: Any) -> dict[str, Any]:
     """Return `known` with every word that the catalogues derive from it.
 

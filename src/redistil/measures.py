@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redistil.errors import BadSettings, BadTable
-from redistil.tables import MEASURES
+from redistil.tables import MEASURES, RUN
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -96,6 +96,16 @@ class Evaluation:
     queries: int
     unanswered: int
     unjudged: int
+
+    def summary(self, dataset: str) -> str:
+        """Return one line: how many queries counted and how, and the mean of every measure."""
+        means = self.rows.group_by("measure", use_threads=False).aggregate([("value", "mean")])
+        found = [f"{row['measure']} {row['value_mean']:.4f}" for row in means.to_pylist()]
+        left_out = f"; {self.unjudged} of the run without judgements left out"
+        return (
+            f"{dataset}: {self.queries} queries, {self.unanswered} without a result (scored zero)"
+            f"{left_out if self.unjudged else ''}: {', '.join(found)}"
+        )
 
 
 def evaluate(
@@ -246,6 +256,61 @@ def _rows(dataset: str, queries: pa.Array, values: Mapping[str, Floats]) -> pa.T
     )
 
 
+# --- how much of the candidates is re-ranked ---------------------------------------------------
+
+
+def sweep(
+    dataset: str,
+    run: pa.Table,
+    candidates: pa.Table,
+    qrels: pa.Table,
+    measure: Measure,
+    relevant_from: int,
+    depths: Sequence[int],
+) -> list[tuple[int, float]]:
+    """Return (depth, mean value) as if only the first `depth` candidates had been re-ranked.
+
+    The other candidates of the run follow in their first order: depth 0 is the first stage, and
+    the run's own depth what `evaluate` says of it. Deeper depths than the run's are left out.
+    Raises BadTable for a passage that is no candidate.
+    """
+    joined = run.join(
+        candidates.select(["query_id", "doc_id", "rank"]),
+        ["query_id", "doc_id"],
+        right_suffix="_first",
+        use_threads=False,
+    )
+    missing = joined["rank_first"].null_count
+    if missing:
+        raise BadTable(
+            f"{dataset}: {missing} passages of the run are not among the candidates: give the "
+            "candidates that were re-ranked"
+        )
+    first, rank = joined["rank_first"].to_numpy(), joined["rank"].to_numpy()
+    query = _numbers(pc.index_in(joined["query_id"], value_set=pc.unique(joined["query_id"])))
+    deepest = int(first.max(initial=0))
+    found = []
+    for depth in [depth for depth in depths if depth <= deepest]:
+        place = np.where(first <= depth, rank, len(rank) + first)
+        again = joined.set_column(2, "rank", _ranks(query, place)).select(RUN.schema.names)
+        values = evaluate(dataset, again, qrels, [measure], relevant_from).rows["value"]
+        found.append((depth, float(values.to_numpy().mean())))
+    return found
+
+
+def _ranks(query: Indices, place: Indices) -> pa.Array:
+    """Return 1, 2, ... for the rows of each query, by their place."""
+    order = np.lexsort((place, query))
+    starts = np.flatnonzero(np.diff(query[order], prepend=-1))
+    lengths = np.diff(starts, append=len(order))
+    ranks = np.empty(len(order), dtype=np.int32)
+    ranks[order] = np.arange(len(order)) - np.repeat(starts, lengths) + 1
+    return pa.array(ranks)
+
+
+# --- what is asked for ------------------------------------------------------------------------
+
+
 def threshold(dataset: str, relevant_from: Mapping[str, Any]) -> int:
     """Return the least relevant grade of `dataset`, or raise BadSettings."""
     grade = relevant_from.get(dataset)
@@ -255,6 +320,37 @@ def threshold(dataset: str, relevant_from: Mapping[str, Any]) -> int:
             "grade that counts as relevant, such as 2 for TREC DL"
         )
     return grade
+
+
+def thresholds(datasets: Sequence[str], relevant_from: Any) -> dict[str, int]:
+    """Return the least relevant grade of each data set, or raise BadSettings."""
+    if not isinstance(relevant_from, Mapping):
+        raise BadSettings(f"relevant_from: wanted grades by data set, got {relevant_from!r}")
+    return {dataset: threshold(dataset, relevant_from) for dataset in datasets}
+
+
+def by_dataset(datasets: Sequence[str], measures: Any, more: Any) -> dict[str, list[Measure]]:
+    """Return the measures of each data set: those of all, and `more` that it declares itself."""
+    further = more or {}
+    if not isinstance(further, Mapping) or not set(further) <= set(datasets):
+        raise BadSettings(
+            f"more: wanted lists of measures by data set ({', '.join(datasets)}), got {more!r}"
+        )
+    everywhere = distinct(measures)
+    names = [measure.name for measure in everywhere]
+    for own in further.values():
+        distinct([*names, *[measure.name for measure in distinct(own)]])
+    return {d: everywhere + (distinct(further[d]) if d in further else []) for d in datasets}
+
+
+def depths(wanted: Any) -> list[int]:
+    """Return depths of re-ranking, or raise BadSettings."""
+    whole = isinstance(wanted, list) and all(
+        isinstance(depth, int) and not isinstance(depth, bool) and depth >= 0 for depth in wanted
+    )
+    if not whole or not wanted or len(set(wanted)) != len(wanted):
+        raise BadSettings(f"depths: wanted distinct whole numbers such as [0, 10], got {wanted!r}")
+    return list(wanted)
 
 
 def distinct(measures: Collection[Any]) -> list[Measure]:

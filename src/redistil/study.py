@@ -18,7 +18,9 @@ from redistil.grid import (
     Config,
     System,
     grid_cells,
+    measures_of,
     members,
+    sweep_depths,
     systems,
     teacher_cells,
     words,
@@ -35,6 +37,7 @@ __all__ = [
     "check",
     "flags",
     "grid_cells",
+    "measures_of",
     "members",
     "nearest",
     "read",
@@ -57,7 +60,12 @@ def read(path: Path) -> dict[str, Any]:
 
 # --- what each artefact is asked to be ------------------------------------------------------------
 
-_ABOUT = {"corpus", "relevant_from", "drop_identical"}  # of a dataset, but not of its export
+_ABOUT = {
+    "corpus",
+    "relevant_from",
+    "drop_identical",
+    "measures",
+}  # of a dataset, but not of its export
 
 
 def _source(entry: Config) -> dict[str, Any]:
@@ -149,13 +157,29 @@ def _asked_of_results(config: Config) -> Iterator[tuple[Key, dict[str, Any]]]:
     for dataset in grid["datasets"]:
         depth = {"depth": reranking["depth"], "seed": seed}
         yield ("shuffle", f"random/{seed}/{dataset}"), depth
+    datasets, shared = list(grid["datasets"]), list(config["measures"])
+    own = {dataset: measures_of(config, dataset)[len(shared) :] for dataset in datasets}
+    levels = {dataset: config["datasets"][dataset]["relevant_from"] for dataset in datasets}
     measured = {
-        "on": list(grid["datasets"]),
-        "measures": list(config["measures"]),
-        "relevant_from": {d: config["datasets"][d]["relevant_from"] for d in grid["datasets"]},
+        "on": datasets,
+        "measures": shared,
+        "more": {dataset: names for dataset, names in own.items() if names} or None,
+        "relevant_from": levels,
     }
     for system in systems(config):
         yield ("evaluate", system.name), measured
+    for student in grid["students"]:
+        cells = [cell.name for cell in grid_cells(config) if cell.student == student]
+        yield (
+            ("sweep", student),
+            {
+                "on": datasets,
+                "runs": [word for cell in cells for d in datasets for word in (cell, d)],
+                "measure": shared[0],
+                "depths": sweep_depths(reranking["depth"]),
+                "relevant_from": levels,
+            },
+        )
     yield ("tabulate", config["study"]), dict(config["statistics"])
     drawn = {key: config["statistics"][key] for key in ("resamples", "seed")}
     yield ("compare", config["study"]), drawn
@@ -214,12 +238,12 @@ def _validated(config: Config) -> dict[str, Any] | None:
 def flags(settings: Mapping[str, Any]) -> str:
     """Return settings as command-line flags, in the order of their names.
 
-    `on` names the datasets of `evaluate`, whose paths only the workflow knows: it spells that one.
+    `on` and `runs` name what lies at paths that only the workflow knows: it spells those.
     """
     return " ".join(
         f"--{key.replace('_', '-')} {shlex.quote(_spelled(value))}"
         for key, value in sorted(settings.items())
-        if value is not None and key != "on"
+        if value is not None and key not in {"on", "runs"}
     )
 
 

@@ -294,6 +294,15 @@ CONTRASTS = _table(
     relevance=pa.int32(),
     passage=_TEXT,
 )
+DEPTHS = _table(
+    "depths",
+    ["system", "dataset", "depth"],
+    "system dataset depth",
+    system=pa.string(),
+    dataset=pa.string(),
+    depth=pa.int32(),
+    value=pa.float64(),
+)
 
 TABLES: dict[str, Table] = {
     table.name: table
@@ -309,6 +318,7 @@ TABLES: dict[str, Table] = {
         CURVE,
         VALIDATION,
         MEASURES,
+        DEPTHS,
         PAIRS,
         CONTRASTS,
     )

@@ -1,5 +1,6 @@
 """What is written down twice is equal, and what is mentioned exists."""
 
+import csv
 import inspect
 import re
 import tomllib
@@ -99,3 +100,11 @@ def test_every_study_and_setting_that_a_page_mentions_exists(page):
         value = load("params.yaml")
         for key in path.split("."):
             value = value[key]
+
+
+def test_every_published_value_is_cited():
+    with (ROOT / "workflow/resources/published.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) > 500
+    for line, row in enumerate(rows, start=2):
+        assert row["source"].strip() and float(row["value"]) >= 0, f"published.csv, line {line}"

@@ -144,4 +144,4 @@ def tables(study: dict[str, Any], rng: np.random.Generator) -> tabulated.Tabulat
         for name in systems
         for dataset in study["grid"]["datasets"]
     }
-    return tabulated.Tabulated(_board(study, rng), losses, [], sources, chain, cells, {})
+    return tabulated.Tabulated(_board(study, rng), losses, [], [], {}, sources, chain, cells, {})

@@ -30,6 +30,8 @@ COUNT = 40  # queries of each data set
 DOCS = 12
 QUALITY = {"random": 0.1, "first stage": 0.40, "teacher": 0.55}  # means of the invented values
 CAPTIONS = Path(__file__).parents[2] / "workflow/report"
+RESOURCES = Path(__file__).parents[2] / "workflow/resources"
+STATISTICS = ["--margin", 0.005, "--reproduced-within", 0.01, "--resamples", 200, "--seed", 1]
 LOSSES = {"hinge": 0.30, "infonce": 0.50}
 
 
@@ -97,7 +99,13 @@ def config(**changed: Any) -> dict[str, Any]:
         },
         "reranking": {"depth": 5, "precision": "float32"},
         "random_seed": 1,
-        "statistics": {"alpha": 0.05, "resamples": 200, "seed": 1},
+        "statistics": {
+            "alpha": 0.05,
+            "margin": 0.005,
+            "reproduced_within": 0.01,
+            "resamples": 200,
+            "seed": 1,
+        },
         "page": {"queries": 18, "depth": 3, "characters": 60},
         "publishing": {"licence": "other"},
     } | changed
@@ -248,17 +256,15 @@ def named(options: dict[str, list[str]], *keys: str) -> list[str]:
     return [word for key in keys for value in options[key] for word in (f"--{key}", value)]
 
 
-def tabulate(folder: Path, options: dict[str, list[str]]) -> Result:
+def tabulate(
+    folder: Path, options: dict[str, list[str]], alpha: float = 0.05, resources: Path = RESOURCES
+) -> Result:
     given = [
         *named(options, "measures", "models"),
-        "--alpha",
-        0.05,
-        "--resamples",
-        200,
-        "--seed",
-        1,
+        *("--published", resources / "published.csv", "--names", resources / "published.yaml"),
+        *("--alpha", alpha, *STATISTICS, "--name", "small"),
     ]
-    return command("tabulate", options["study"][0], folder / "tables", *given, "--name", "small")
+    return command("tabulate", options["study"][0], folder / "tables", *given)
 
 
 def plot(folder: Path, options: dict[str, list[str]], *curves: str) -> Result:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redistil import lineage, measures
+from redistil import trec as redistil_trec
 from redistil.cli import cli
 from redistil.errors import BadSettings, BadTable, UserError
 from redistil.tables import MEASURES, QRELS, RUN, ranked
@@ -19,7 +20,8 @@ from redistil.tables import MEASURES, QRELS, RUN, ranked
 Scores = Mapping[str, Mapping[str, float]]
 Grades = Mapping[str, Mapping[str, int]]
 
-NAMES = "nDCG@10 nDCG@3 nDCG RR@10 RR AP AP@5 R@3 R@100 P@5 Success@2".split()
+NAMES = "nDCG@10 nDCG@20 nDCG@3 nDCG RR@10 RR AP AP@5 R@3 R@100 R@1000 P@5 Success@2".split()
+NAMES += ["Success@5"]
 
 
 def run_of(scores: Scores) -> pa.Table:
@@ -117,8 +119,8 @@ docs = st.sampled_from([f"d{i}" for i in range(15)])
 tied_scores = st.sampled_from([-1.0, 0.0, 0.1, 0.2, 0.2 + 1e-9, 5.0])  # two are one float32
 queries = st.sampled_from(["q1", "q2", "q3", "q10"])
 runs = st.dictionaries(queries, st.dictionaries(docs, tied_scores, min_size=1), min_size=1)
-judgements = st.dictionaries(  # pytrec_eval may loop for ever on a grade below 0: by hand, above
-    queries, st.dictionaries(docs, st.integers(0, 3), min_size=1), min_size=1
+judgements = st.dictionaries(
+    queries, st.dictionaries(docs, st.integers(-2, 3), min_size=1), min_size=1
 )
 
 
@@ -130,6 +132,8 @@ def reference(scores: Scores, grades: Grades, relevant_from: int) -> dict[tuple[
     """
     import ir_measures
 
+    # pytrec_eval may loop for ever on a grade below 0, which gains nothing and is not relevant
+    grades = {q: {d: max(0, g) for d, g in of_query.items()} for q, of_query in grades.items()}
     ordered: dict[str, dict[str, float]] = {}
     for row in run_of(scores).to_pylist():
         ordered.setdefault(row["query_id"], {})[row["doc_id"]] = -row["rank"]
@@ -155,6 +159,50 @@ def test_values_are_trec_evals(scores: Scores, grades: Grades, relevant_from: in
     assert {query for query, _ in got} == set(grades)
     theirs = reference(scores, grades, relevant_from)
     assert got == pytest.approx(theirs, abs=1e-6)
+
+
+# --- how much of the candidates is re-ranked ---------------------------------------------------
+
+
+def swept(
+    first: Mapping[str, float], model: Mapping[str, float], grades: Mapping[str, int], *depths: int
+) -> list[tuple[int, float]]:
+    runs = run_of({"q": model}), run_of({"q": first})
+    wanted = measures.parse("RR@10")
+    return measures.sweep("d", *runs, qrels_of({"q": grades}), wanted, 1, depths)
+
+
+def test_only_the_first_candidates_are_reordered():
+    first = {"a": 5.0, "b": 4.0, "c": 3.0, "d": 2.0}
+    model = {"d": 9.0, "c": 8.0, "b": 7.0, "a": 6.0}
+    assert swept(first, model, {"b": 1}, 0, 1, 2, 3, 4) == [
+        (0, 1 / 2), (1, 1 / 2), (2, 1), (3, 1 / 2), (4, 1 / 3),
+    ]  # fmt: skip
+    assert swept(first, model, {"d": 1}, 3, 4, 5) == [(3, 1 / 4), (4, 1)]
+
+
+def test_a_sweep_keeps_to_the_candidates_that_were_re_ranked():
+    first = {"a": 5.0, "b": 4.0, "c": 3.0}
+    assert swept(first, {"b": 1.0, "a": 0.0}, {"c": 1}, 0, 2, 3) == [(0, 0), (2, 0)]
+    with pytest.raises(BadTable, match="1 passages of the run are not among the candidates"):
+        swept(first, {"x": 1.0, "a": 0.0}, {"a": 1}, 1)
+
+
+@given(runs, judgements)
+@settings(max_examples=40, deadline=None)
+def test_at_depth_0_it_is_the_first_stage_and_at_the_full_depth_the_run(
+    scores: Scores, grades: Grades
+):
+    if not scores.keys() & grades.keys():
+        return
+    reverse = {q: {d: -s for d, s in docs.items()} for q, docs in scores.items()}
+    run, candidates, qrels = run_of(reverse), run_of(scores), qrels_of(grades)
+    wanted = measures.parse("nDCG@3")
+    deepest = max(len(docs) for docs in scores.values())
+    ends = measures.sweep("d", run, candidates, qrels, wanted, 1, [0, deepest])
+    for (_, value), table in zip(ends, (candidates, run), strict=True):
+        whole = measures.evaluate("d", table, qrels, [wanted], 1).rows["value"].to_numpy()
+        assert value == pytest.approx(whole.mean())
 
 
 # --- refused ----------------------------------------------------------------------------------
@@ -194,6 +242,18 @@ def test_a_threshold_must_be_a_grade(grade: object):
         measures.threshold("dl19", {"dl19": grade})
 
 
+@pytest.mark.parametrize("more", [{"elsewhere": ["AP"]}, ["AP"], {"d": ["nDCG@10"]}, {"d": []}])
+def test_further_measures_are_of_a_data_set_and_new(more: object):
+    with pytest.raises(BadSettings):
+        measures.by_dataset(["d"], ["nDCG@10"], more)
+
+
+@pytest.mark.parametrize("depths", [[], [1, 1], [-1], [1.5], [True], 3, "5"])
+def test_depths_are_distinct_counts(depths: object):
+    with pytest.raises(BadSettings, match="depths"):
+        measures.depths(depths)
+
+
 def test_ranks_with_a_gap_are_refused():
     run = run_of({"q": {"a": 2, "b": 1}}).set_column(2, "rank", pa.array([1, 3], pa.int32()))
     with pytest.raises(BadTable, match="1, 2, 3"):
@@ -219,6 +279,132 @@ def evaluate(folder: Path, **changed: object) -> Result:
     options = [word for key, value in given.items() for word in (f"--{key}", json.dumps(value))]
     words = ["evaluate", folder / "out.parquet", *on, *options, "--name", "tiny/hinge/1"]
     return CliRunner().invoke(cli, [str(word) for word in words])
+
+
+def invoke(*words: object) -> Result:
+    return CliRunner().invoke(cli, [str(word) for word in words])
+
+
+def test_a_data_set_may_have_measures_of_its_own(tmp_path: Path):
+    assert evaluate(tmp_path, more={"out": ["Success@5"]}).exit_code == 0
+    rows = MEASURES.read(tmp_path / "out.parquet").to_pylist()
+    assert {(r["dataset"], r["measure"]) for r in rows} == {
+        ("in", "AP"), ("in", "nDCG@10"), ("out", "AP"), ("out", "nDCG@10"), ("out", "Success@5"),
+    }  # fmt: skip
+
+
+# --- TREC files -------------------------------------------------------------------------------
+
+
+def trec(folder: Path, run: str, qrels: str) -> Result:
+    (folder / "a.run").write_text(run)
+    (folder / "a.qrels").write_text(qrels)
+    options = ["--measures", '["nDCG@10", "RR@10"]', "--relevant-from", '{"dl19": 2}']
+    on = ["--on", "dl19", folder / "a.run", folder / "a.qrels"]
+    return invoke("evaluate", folder / "out.parquet", *on, *options)
+
+
+def test_a_run_of_any_system_can_be_measured(tmp_path: Path):
+    """Two files are all it needs; ranks as written are not believed, and blanks may be tabs."""
+    result = trec(tmp_path, "1 Q0 a 1 0.5 x\n1 Q0 b 7 2.5 x\n", "1\t0\ta\t1\n1\t0\tb\t2\n")
+    assert result.exit_code == 0, result.exception
+    assert "dl19: 1 queries, 0 without a result (scored zero): " in result.stderr
+    assert "RR@10 1.0000" in result.stderr and "nDCG@10 1.0000" in result.stderr
+
+
+@pytest.mark.parametrize("run", ["1  Q0 a   1 0.5 x\n", " 1\tQ0 a 1\t0.5 x \r\n"])
+def test_columns_set_out_with_many_blanks_are_read(tmp_path: Path, run: str):
+    result = trec(tmp_path, run, "1   0 a    2\n")
+    assert result.exit_code == 0 and "RR@10 1.0000" in result.stderr, result.exception
+
+
+@pytest.mark.parametrize(
+    ("run", "qrels", "complaint"),
+    [
+        ("1 Q0 a 1 2 x\n1 Q0 a 2 1 x\n", "1 0 a 1\n", "repeat a (query_id, doc_id)"),
+        ("1 Q0 a 1 nan x\n", "1 0 a 1\n", "1 of 1 score are not finite"),
+        ("1 Q0 a 1 inf x\n", "1 0 a 1\n", "1 of 1 score are not finite"),
+        ("1 Q0 a 1 high x\n", "1 0 a 1\n", "wanted the columns query_id q0 doc_id rank score tag"),
+        ("1 Q0 a 1 2\n", "1 0 a 1\n", "wanted the columns"),
+        ("", "1 0 a 1\n", "a.run"),
+        ("1 Q0 a 1 2 x\n", "1 0 a 1\n1 0 a 2\n", "repeat a (query_id, doc_id)"),
+        ("1 Q0 a 1 2 x\n", "1 0 a yes\n", "wanted the columns query_id iteration"),
+        ("1 Q0 a 1 2 x\n", "q1 0 a 1\n", "none of the 1 queries of the run is among the 1"),
+    ],
+)
+def test_files_that_cannot_be_measured_are_refused(
+    tmp_path: Path, run: str, qrels: str, complaint: str
+):
+    result = trec(tmp_path, run, qrels)
+    assert isinstance(result.exception, UserError), result.exception
+    assert complaint in str(result.exception)
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_a_repeated_passage_is_refused_in_our_own_format_too(tmp_path: Path):
+    made = lineage.make("rerank", "x", {}, "", [])
+    twice = pa.concat_tables([run_of({"q": {"a": 1.0}}), run_of({"q": {"a": 0.5}})])
+    with RUN.writer(tmp_path / "a.parquet", made) as write:  # whose key is the caller's promise
+        write(twice)
+    (tmp_path / "a.qrels").write_text("q 0 a 1\n")
+    on = ["--on", "d", tmp_path / "a.parquet", tmp_path / "a.qrels"]
+    options = ["--measures", '["AP"]', "--relevant-from", '{"d": 1}']
+    result = invoke("evaluate", tmp_path / "out.parquet", *on, *options)
+    assert "repeat a (query_id, doc_id)" in str(result.exception)
+
+
+words = st.text(st.characters(codec="utf-8", exclude_categories=("Z", "C")), min_size=1, max_size=4)
+floats = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+
+@given(st.dictionaries(words, st.dictionaries(words, floats, min_size=1), min_size=1))
+@settings(max_examples=60, deadline=None)
+def test_a_run_comes_back_from_a_trec_file_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, scores: Scores
+):
+    path, rows = tmp_path_factory.mktemp("trec") / "a.run", run_of(scores)
+    redistil_trec.write_run(rows, path, "system/1")
+    assert redistil_trec.run(path).equals(RUN.check(rows, "test"))
+
+
+@given(st.dictionaries(words, st.dictionaries(words, st.integers(-2, 9), min_size=1), min_size=1))
+@settings(max_examples=30, deadline=None)
+def test_qrels_come_back_from_a_trec_file_as_they_were(
+    tmp_path_factory: pytest.TempPathFactory, grades: Grades
+):
+    path, rows = tmp_path_factory.mktemp("trec") / "a.qrels", qrels_of(grades)
+    redistil_trec.write_qrels(rows, path)
+    assert redistil_trec.qrels(path).equals(rows)
+
+
+def test_an_exported_run_means_to_trec_eval_what_it_means_here(tmp_path: Path):
+    import ir_measures
+
+    made = lineage.make("rerank", "x", {}, "", [])
+    scores = {"q1": {"a": 1.0, "b": 1.0, "c": 0.1}, "q2": {"c": 3e-8, "a": 2e-8}}
+    grades = {"q1": {"a": 2, "c": 1}, "q2": {"a": 1}}
+    RUN.write(run_of(scores), tmp_path / "run.parquet", made)
+    QRELS.write(qrels_of(grades), tmp_path / "qrels.parquet", made)
+    run, qrels = tmp_path / "a.run", tmp_path / "a.qrels"
+    assert invoke("export-run", tmp_path / "run.parquet", run, "--tag", "x").exit_code == 0
+    assert invoke("export-qrels", tmp_path / "qrels.parquet", qrels).exit_code == 0
+    theirs = ir_measures.iter_calc(
+        [ir_measures.parse_measure("nDCG@10")],
+        ir_measures.read_trec_qrels(str(qrels)),
+        ir_measures.read_trec_run(str(run)),
+    )
+    ours = values(scores, grades, ["nDCG@10"])
+    assert ours == pytest.approx({(m.query_id, "nDCG@10"): m.value for m in theirs})
+
+
+def test_an_id_with_a_blank_is_not_written(tmp_path: Path):
+    rows = run_of({"q 1": {"a": 1.0}})
+    with pytest.raises(BadTable, match="cannot hold 'q 1'"):
+        redistil_trec.write_run(rows, tmp_path / "a.run", "x")
+    assert not list(tmp_path.iterdir())
+
+
+# --- the command's record ----------------------------------------------------------------------
 
 
 def test_the_command_writes_every_value_and_its_record(tmp_path: Path):

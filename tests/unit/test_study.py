@@ -306,7 +306,8 @@ def test_a_seed_adds_only_its_cells(config):
     before = study.asked(config)
     config["grid"]["seeds"].append(77)
     after = study.asked(config)
-    assert all(after[key] == value for key, value in before.items())
+    gathered = {"sweep"}  # of all runs of a student
+    assert all(after[k] == value for k, value in before.items() if k[0] not in gathered)
     added = after.keys() - before.keys()
     assert {command for command, _ in added} == {"train", "rerank", "evaluate"}
     assert all("/77" in name for _, name in added)
@@ -317,14 +318,35 @@ def test_a_dataset_leaves_every_training_alone(config):
     config["grid"]["datasets"] = ["pydocs-test"]
     config["groups"] = {"In domain": ["pydocs-test"]}
     after = study.asked(config)
-    remade = {"rerank", "shuffle", "evaluate", "contrast"}
+    remade = {"rerank", "shuffle", "evaluate", "sweep", "contrast"}
     assert {command for command, _ in changed(before, after)} == remade
 
 
 def test_a_threshold_of_a_dataset_remakes_its_measures_only(config):
     before = study.asked(config)
     config["datasets"]["pydocs-test"]["relevant_from"] = 2
+    remade = {command for command, _ in changed(before, study.asked(config))}
+    assert remade == {"evaluate", "sweep"}
+
+
+def test_a_measure_of_a_dataset_remakes_measures_only(config):
+    before = study.asked(config)
+    config["datasets"]["pydocs-test"]["measures"] = ["Success@5", "nDCG@10"]
     assert {command for command, _ in changed(before, study.asked(config))} == {"evaluate"}
+    assert study.asked(config)["evaluate", "bm25"]["more"] == {"pydocs-test": ["Success@5"]}
+    assert study.measures_of(config, "pydocs-test")[-1] == "Success@5"
+
+
+def test_the_ticks_of_a_sweep_end_at_the_depth():
+    assert study.sweep_depths(20) == [0, 1, 2, 5, 10, 20]
+    assert study.sweep_depths(1) == [0, 1]
+    assert study.sweep_depths(1000)[-3:] == [200, 500, 1000]
+
+
+def test_the_main_table_shows_what_the_study_has(config):
+    config["table"] = ["pydocs-test", "Out of domian"]
+    with pytest.raises(BadSettings, match="table: no dataset or group .* did you mean 'Out of d"):
+        study.check(config, SCHEMA)
 
 
 def test_a_recipe_says_all_that_a_training_needs(config):
@@ -397,7 +419,7 @@ def test_commands_read_the_flags_as_what_was_asked(name):
         if command == "train":  # takes its recipe as a file
             continue
         parsed = taken(cli.get_command(click.Context(cli), command), study.flags(settings))
-        parsed |= {"on": settings["on"]} if "on" in settings else {}
+        parsed |= {key: settings[key] for key in ("on", "runs") if key in settings}
         assert lineage.canonical(parsed) == lineage.canonical(settings), (command, called)
 
 

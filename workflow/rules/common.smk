@@ -125,9 +125,31 @@ def each_dataset(runs, qrels):
     return " ".join(f"--on {dataset} {run} {judged}" for dataset, run, judged in rows)
 
 
-def each(flag, paths):
-    """A flag in front of every path."""
-    return " ".join(f"{flag} {path}" for path in paths)
+def each(flag, values):
+    """The flag once for each value."""
+    return " ".join(f"{flag} {value}" for value in values)
+
+
+def taught_by():
+    """Every teacher behind a loss of the grid and its members: name, scores, negatives, file."""
+    rows = {}
+    for loss in GRID["losses"]:
+        source = config["sources"][config["losses"][loss]["reads"]]
+        if source.get("teacher"):
+            negatives = source["negatives"]
+            for name in [source["teacher"], *study.members(config, source["teacher"])]:
+                scores, pairs = (
+                    f"data/teachers/{name}.parquet",
+                    f"data/negatives/{negatives}.parquet",
+                )
+                rows[name, negatives] = (name, scores, negatives, pairs)
+    return list(rows.values())
+
+
+def swept(wildcards):
+    """Every re-ranked run of a student, as (system, dataset)."""
+    cells = [c.name for c in study.grid_cells(config) if c.student == wildcards.student]
+    return [(cell, dataset) for cell in cells for dataset in GRID["datasets"]]
 
 
 def unrecorded():

@@ -34,6 +34,73 @@ use rule evaluate as evaluate_first_stage with:
         ),
 
 
+rule sweep:
+    """The headline when only the first candidates are re-ranked, of every run of a student."""
+    input:
+        runs=lambda w: [f"{RESULTS}/runs/{s}/{d}.parquet" for s, d in swept(w)],
+        candidates=expand(
+            f"data/candidates/{GRID['first_stage']}/{{dataset}}.parquet",
+            dataset=GRID["datasets"],
+        ),
+        qrels=expand("data/corpora/qrels/{dataset}.parquet", dataset=GRID["datasets"]),
+    output:
+        f"{RESULTS}/measures/depths/{{student}}.parquet",
+    log:
+        f"logs/{config['study']}/measures/depths/{{student}}.log",
+    params:
+        code=code("measures"),
+        settings=settings("sweep", "{student}"),
+        on=lambda w, input: each_dataset(input.candidates, input.qrels),
+        runs=lambda w: " ".join(
+            f"--runs {s} {d} {RESULTS}/runs/{s}/{d}.parquet" for s, d in swept(w)
+        ),
+    shell:
+        "redistil sweep {output} {params.on} {params.runs} {params.settings} 2> {log}"
+
+
+rule export_run:
+    """A run as a TREC file, for other tools: `snakemake results/.../trec/....run`."""
+    input:
+        f"{RESULTS}/runs/{{system}}/{{dataset}}.parquet",
+    output:
+        f"{RESULTS}/trec/{{system}}/{{dataset}}.run",
+    log:
+        f"logs/{config['study']}/trec/{{system}}/{{dataset}}.log",
+    wildcard_constraints:
+        system="|".join(
+            s.name for s in study.systems(config) if s.kind != "first stage"
+        ),
+    params:
+        code=code("measures"),
+    shell:
+        "redistil export-run {input} {output} --tag {wildcards.system} 2> {log}"
+
+
+rule export_qrels:
+    """Judgements as a TREC file, for other tools."""
+    input:
+        "data/corpora/qrels/{dataset}.parquet",
+    output:
+        f"{RESULTS}/trec/{{dataset}}.qrels",
+    log:
+        f"logs/{config['study']}/trec/{{dataset}}.log",
+    params:
+        code=code("measures"),
+    shell:
+        "redistil export-qrels {input} {output} 2> {log}"
+
+
+rule trec:
+    """Every run and judgement of the study as TREC files."""
+    input:
+        expand(rules.export_qrels.output, dataset=GRID["datasets"]),
+        expand(
+            rules.export_run.output,
+            system=[s.name for s in study.systems(config) if s.kind != "first stage"],
+            dataset=GRID["datasets"],
+        ),
+
+
 rule measures:
     """The measures of everything that the study compares."""
     input:

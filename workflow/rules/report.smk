@@ -2,7 +2,17 @@ report: "../report/workflow.rst"
 
 
 # what `plot` draws; each has its caption in workflow/report
-FIGURES = ["bars", "curves"]
+FIGURES = [
+    "bars",
+    "table",
+    "pairs",
+    "sizes",
+    "scatter",
+    "depths",
+    "cost",
+    "curves",
+    "margins",
+]
 CAPTIONS = sorted(
     f"workflow/report/{path.name}"
     for path in Path(workflow.basedir, "workflow/report").glob("*.rst")
@@ -36,6 +46,8 @@ rule tabulate:
         study=rules.resolve.output,
         measures=rules.measures.input,
         models=rules.models.input,
+        published="workflow/resources/published.csv",
+        names="workflow/resources/published.yaml",
     output:
         [
             report(
@@ -44,10 +56,11 @@ rule tabulate:
                 category="Tables",
                 labels={"table": table},
             )
-            for table in ("leaderboard", "losses", "tests", "cells")
+            for table in ("leaderboard", "losses", "tests", "cells", "published")
         ],
         f"{RESULTS}/report/tables/metrics.json",
         f"{RESULTS}/report/tables/tables.json",
+        paste=directory(f"{RESULTS}/report/tables/paste"),
         made=f"{RESULTS}/report/tables/made.json",
     log:
         f"logs/{config['study']}/report/tabulate.log",
@@ -58,7 +71,7 @@ rule tabulate:
         models=lambda w, input: each("--models", input.models),
     shell:
         "redistil tabulate {input.study} $(dirname {output.made}) {params.measures} {params.models}"
-        " {params.settings} 2> {log}"
+        " --published {input.published} --names {input.names} {params.settings} 2> {log}"
 
 
 rule plot:
@@ -66,9 +79,13 @@ rule plot:
     input:
         study=rules.resolve.output,
         tables=rules.tabulate.output.made,
+        measures=rules.measures.input,
+        models=rules.models.input,
         curves=[
             path.replace("made.json", "curve.parquet") for path in rules.models.input
         ],
+        depths=expand(rules.sweep.output, student=GRID["students"]),
+        teachers=[path for teacher in taught_by() for path in teacher[1::2]],
     output:
         [
             report(
@@ -85,9 +102,15 @@ rule plot:
         f"logs/{config['study']}/report/plot.log",
     params:
         code=code("report"),
+        measures=lambda w, input: each("--measures", input.measures),
+        models=lambda w, input: each("--models", input.models),
         curves=lambda w, input: each("--curves", input.curves),
+        depths=lambda w, input: each("--depths", input.depths),
+        teachers=lambda w: each("--teacher", map(" ".join, taught_by())),
     shell:
-        "redistil plot {input.study} $(dirname {input.tables}) $(dirname {output.made}) {params.curves} 2> {log}"
+        "redistil plot {input.study} $(dirname {input.tables}) $(dirname {output.made})"
+        " {params.measures} {params.models} {params.curves} {params.depths} {params.teachers}"
+        " 2> {log}"
 
 
 rule compare:

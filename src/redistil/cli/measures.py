@@ -6,9 +6,59 @@ from typing import Any
 import click
 
 from redistil import lineage
-from redistil.cli.options import In, Json, Out, making, setting
+from redistil.cli.options import In, InOrTrec, Json, Out, making, setting
 from redistil.errors import BadSettings
-from redistil.tables import MEASURES, QRELS, RUN
+from redistil.tables import DEPTHS, MEASURES, QRELS, RUN
+
+
+@click.command()
+@click.argument("out", type=Out())
+@setting(
+    "--on",
+    (str, InOrTrec(RUN), InOrTrec(QRELS)),
+    "A data set, the run to measure on it, and its qrels; once per data set.",
+    multiple=True,
+    metavar="DATASET RUN QRELS",
+)
+@setting("--measures", Json(), 'Measures as ir_measures writes them: ["nDCG@10", "AP"].')
+@setting("--relevant-from", Json(), 'Least grade that counts as relevant: {"dl19": 2}.')
+@setting(
+    "--more", Json(), 'Measures of one data set alone: {"lotte": ["Success@5"]}.', required=False
+)
+@making("measures")
+def evaluate(
+    out: Path,
+    on: tuple[tuple[str, Path, Path], ...],
+    measures: Any,
+    relevant_from: Any,
+    more: Any,
+    made: lineage.Made,
+) -> None:
+    """Measure the runs of one model on its data sets: OUT holds a value per query and measure.
+
+    RUN and QRELS are ours (.parquet) or TREC files of any system. Every judged query counts: one
+    without a result is 0, and is counted aloud. Binary measures (RR, AP, R, P, Success) take a
+    passage as relevant from the grade --relevant-from; nDCG keeps the grades. Ties are broken as
+    trec_eval does.
+    """
+    import pyarrow as pa
+
+    from redistil import measures as stage
+    from redistil import trec
+
+    datasets = [dataset for dataset, _, _ in on]
+    if len(set(datasets)) != len(datasets):
+        raise BadSettings(f"--on: a data set is named twice in {', '.join(datasets)}")
+    wanted = stage.by_dataset(datasets, measures, more)
+    levels = stage.thresholds(datasets, relevant_from)
+    tables = []
+    for dataset, run, qrels in on:
+        found = stage.evaluate(
+            dataset, trec.run(run), trec.qrels(qrels), wanted[dataset], levels[dataset]
+        )
+        click.echo(found.summary(dataset), err=True)
+        tables.append(found.rows)
+    MEASURES.write(pa.concat_tables(tables), out, made)
 
 
 @click.command()
@@ -16,48 +66,70 @@ from redistil.tables import MEASURES, QRELS, RUN
 @setting(
     "--on",
     (str, In(RUN), In(QRELS)),
-    "A data set, the run to measure on it, and its qrels; once per data set.",
+    "A data set, its candidates and its qrels; once per data set.",
     multiple=True,
-    metavar="DATASET RUN QRELS",
+    metavar="DATASET CANDIDATES QRELS",
 )
-@setting("--measures", Json(), 'Measures as ir_measures writes them: ["nDCG@10", "AP"].')
+@setting(
+    "--runs",
+    (str, str, In(RUN)),
+    "A re-ranked run, with its system and data set; once per run.",
+    multiple=True,
+    metavar="SYSTEM DATASET RUN",
+)
+@setting("--measure", str, "The measure, as ir_measures writes it: nDCG@10.")
+@setting("--depths", Json(), "How many candidates are re-ranked: [0, 5, 10].")
 @setting("--relevant-from", Json(), 'Least grade that counts as relevant: {"dl19": 2}.')
 @making("measures")
-def evaluate(
+def sweep(
     out: Path,
     on: tuple[tuple[str, Path, Path], ...],
-    measures: Any,
+    runs: tuple[tuple[str, str, Path], ...],
+    measure: str,
+    depths: Any,
     relevant_from: Any,
     made: lineage.Made,
 ) -> None:
-    """Measure the runs of one model on its data sets: OUT holds a value per query and measure.
+    """Measure each run as if only the first n candidates had been re-ranked, for several n.
 
-    Every judged query counts: one without a result is 0, and is counted aloud. Binary measures
-    (RR, AP, R, P, Success) take a passage as relevant from the grade --relevant-from; nDCG keeps
-    the grades. Ties are broken as trec_eval does.
+    The others keep their place behind them. A model scores each pair by itself, so the run at the
+    full depth holds all that is needed.
     """
-    import pyarrow as pa
+    from tqdm import tqdm
 
     from redistil import measures as stage
 
-    wanted = stage.distinct(measures)
-    datasets = [dataset for dataset, _, _ in on]
-    if len(set(datasets)) != len(datasets):
-        raise BadSettings(f"--on: a data set is named twice in {', '.join(datasets)}")
-    if not isinstance(relevant_from, dict):
-        raise BadSettings(f"relevant_from: wanted grades by data set, got {relevant_from!r}")
-    levels = {dataset: stage.threshold(dataset, relevant_from) for dataset in datasets}
-    tables = []
-    for dataset, run, qrels in on:
-        found = stage.evaluate(dataset, RUN.read(run), QRELS.read(qrels), wanted, levels[dataset])
-        _say(dataset, found)
-        tables.append(found.rows)
-    MEASURES.write(pa.concat_tables(tables), out, made)
+    of_dataset = {dataset: (candidates, qrels) for dataset, candidates, qrels in on}
+    levels = stage.thresholds(list(of_dataset), relevant_from)
+    wanted, ticks = stage.parse(measure), stage.depths(depths)
+    rows = []
+    for system, dataset, run in tqdm(runs, unit="run", mininterval=1):
+        if dataset not in of_dataset:
+            raise BadSettings(f"--runs: no --on gives the candidates and qrels of {dataset!r}")
+        candidates, qrels = of_dataset[dataset]
+        tables = RUN.read(run), RUN.read(candidates), QRELS.read(qrels)
+        found = stage.sweep(dataset, *tables, wanted, levels[dataset], ticks)
+        rows += [(system, dataset, depth, value) for depth, value in found]
+    columns = dict(zip(DEPTHS.schema.names, zip(*rows, strict=True), strict=True))
+    DEPTHS.write(DEPTHS.rows(columns), out, made)
 
 
-def _say(dataset: str, found: Any) -> None:
-    click.echo(
-        f"{dataset}: {found.queries} queries, {found.unanswered} without a result (scored zero)"
-        + (f"; {found.unjudged} of the run without judgements left out" if found.unjudged else ""),
-        err=True,
-    )
+@click.command()
+@click.argument("run", type=In(RUN))
+@click.argument("out", type=Out())
+@setting("--tag", str, "What the last column calls the system.")
+def export_run(run: Path, out: Path, tag: str) -> None:
+    """Write RUN as the TREC file OUT: `query_id Q0 doc_id rank score tag`."""
+    from redistil import trec
+
+    trec.write_run(RUN.read(run), out, tag)
+
+
+@click.command()
+@click.argument("qrels", type=In(QRELS))
+@click.argument("out", type=Out())
+def export_qrels(qrels: Path, out: Path) -> None:
+    """Write QRELS as the TREC file OUT: `query_id 0 doc_id relevance`."""
+    from redistil import trec
+
+    trec.write_qrels(QRELS.read(qrels), out)

@@ -43,6 +43,20 @@ class In(Source):
         return path
 
 
+class InOrTrec(In):
+    """A Parquet file of one declared table, or a TREC file from elsewhere."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        path = Path(value)
+        return super().convert(value, param, ctx) if path.suffix == ".parquet" else _there(path)
+
+
+def _there(path: Path) -> Path:
+    if not path.is_file():
+        raise UserError(f"{path} does not exist: make it, or check the path")
+    return path
+
+
 class Settings(click.ParamType[dict[str, Any]]):
     """A YAML file whose content is the settings of what is made."""
 

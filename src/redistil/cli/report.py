@@ -1,5 +1,6 @@
 """Commands of the stage `report`: tables, figures and the page of a study."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,23 @@ import click
 
 from redistil import lineage
 from redistil.cli.options import In, Json, Out, Source, making, setting, write_settings
-from redistil.tables import CONTRASTS, CURVE, MEASURES, PAIRS, PASSAGES, QRELS, QUERIES, RUN
+from redistil.tables import (
+    CONTRASTS,
+    CURVE,
+    DEPTHS,
+    MEASURES,
+    PAIRS,
+    PASSAGES,
+    QRELS,
+    QUERIES,
+    RUN,
+    TEACHER_SCORES,
+)
+
+
+def several(flag: str, type: Any, help: str, **more: Any) -> Callable[..., Any]:
+    """Return an option for files that may be given several times, or not at all."""
+    return setting(flag, type, help, multiple=True, required=False, **more)
 
 
 @click.command()
@@ -23,7 +40,11 @@ def resolve(out: Path, settings: dict[str, Any]) -> None:
 @click.argument("out", type=Out())
 @setting("--measures", In(MEASURES), "Measures of a system; once per system.", multiple=True)
 @setting("--models", Source(), "Record (made.json) of a model; once per model.", multiple=True)
+@setting("--published", Source(), "Published values, as CSV.")
+@setting("--names", Source(), "How their names map to ours, as YAML.")
 @setting("--alpha", click.FloatRange(0, 1, True, True), "Level of the tests, such as 0.05.")
+@setting("--margin", click.FloatRange(0, 1, True, True), "Equivalent: at most so far apart.")
+@setting("--reproduced-within", click.FloatRange(0, 1, True, True), "Likewise, of publications.")
 @setting("--resamples", click.IntRange(100), "Rounds of the bootstrap and the randomisation test.")
 @setting("--seed", int, "Seed of those rounds.")
 @making("report")
@@ -32,7 +53,11 @@ def tabulate(
     out: Path,
     measures: tuple[Path, ...],
     models: tuple[Path, ...],
+    published: Path,
+    names: Path,
     alpha: float,
+    margin: float,
+    reproduced_within: float,
     resamples: int,
     seed: int,
     made: lineage.Made,
@@ -40,10 +65,13 @@ def tabulate(
     """Compare everything in a STUDY with its first stage; OUT is the folder of the tables.
 
     Refuses a number that is not the one the study asks for. Writes leaderboard.csv, losses.csv,
-    tests.csv, cells.csv, metrics.json, tables.json and made.json.
+    tests.csv, cells.csv, published.csv, metrics.json, tables.json and made.json, and tables to
+    paste (Markdown, LaTeX) in the folder paste.
     """
     from redistil import study as studies
-    from redistil.report import leaderboard, provenance, tabulated
+    from redistil.report import leaderboard, provenance, tabulated, typeset
+    from redistil.report import models as taught
+    from redistil.report import published as elsewhere
 
     asked = studies.read(study)
     records = {path: lineage.of(path) for path in measures}
@@ -53,9 +81,21 @@ def tabulate(
         record.name: {"file": str(path), "fingerprint": record.fingerprint}
         for path, record in records.items()
     }
-    how = leaderboard.Settings(alpha, resamples, seed)
-    tables = leaderboard.tabulate(asked, leaderboard.read(asked, files), how)
-    tabulated.write(tables, sources, out, made)
+    values = leaderboard.read(asked, files)
+    how = leaderboard.Settings(alpha, resamples, seed, margin)
+    tables = leaderboard.tabulate(asked, values, how)
+    lines = leaderboard.entries(studies.systems(asked))
+    theirs = elsewhere.read(published, names)
+    beside = elsewhere.beside(theirs, asked, lines, values, reproduced_within, leaderboard.LEVEL)
+    tabulated.write(
+        tables,
+        sources,
+        out,
+        made,
+        published=beside,
+        sizes=taught.sizes(asked, models),
+        sheets=typeset.sheets(asked, tables.leaderboard, tables.losses, tables.tests, beside),
+    )
     click.echo(f"leaderboard: {out / 'leaderboard.csv'}", err=True)
 
 
@@ -63,28 +103,45 @@ def tabulate(
 @click.argument("study", type=Source())
 @click.argument("tables", type=Source())
 @click.argument("out", type=Out())
-@setting(
-    "--curves", In(CURVE), "Training curve of a model; once each.", multiple=True, required=False
+@several("--curves", In(CURVE), "Training curve of a model; once each.")
+@several("--models", Source(), "Record (made.json) of a model, its cost beside it; once each.")
+@several("--measures", In(MEASURES), "Measures of a system; once each.")
+@several("--depths", In(DEPTHS), "What `sweep` made; once per student.")
+@several(
+    "--teacher",
+    (str, In(TEACHER_SCORES), str, Source()),
+    "A teacher, its scores, and the negatives it scored with their file; once each.",
+    metavar="TEACHER SCORES NEGATIVES FILE",
 )
 @making("report")
 def plot(
-    study: Path, tables: Path, out: Path, curves: tuple[Path, ...], made: lineage.Made
+    study: Path,
+    tables: Path,
+    out: Path,
+    curves: tuple[Path, ...],
+    models: tuple[Path, ...],
+    measures: tuple[Path, ...],
+    depths: tuple[Path, ...],
+    teacher: tuple[tuple[str, Path, str, Path], ...],
+    made: lineage.Made,
 ) -> None:
     """Draw the figures of a STUDY from its TABLES; OUT is their folder.
 
-    Writes bars.svg and bars.png, curves.svg and curves.png where curves are given, and made.json.
+    Writes each figure as SVG and PNG, and made.json, which names those that show something: one
+    whose data were not given only says so.
     """
-    from redistil import study as studies
-    from redistil.report import figures, sealed, tabulated
+    from tqdm import tqdm
 
-    asked = studies.read(study)
-    drawn = {"bars": figures.bars(tabulated.read(tables).leaderboard, asked)}
-    if curves:
-        runs = {lineage.of(path).name: figures.points(CURVE.read(path)) for path in curves}
-        drawn["curves"] = figures.curves(runs, asked)
-    with sealed.sealing(out, [f"{name}.svg" for name in drawn], made):
-        for name, figure in drawn.items():
-            figures.save(figure, out / name)
+    from redistil import study as studies
+    from redistil.report import drawing, figures, sealed, tabulated
+
+    given = drawing.Given(curves, models, measures, depths, teacher)
+    drawn = drawing.drawn(studies.read(study), tabulated.read(tables), given)
+    shown = [f"{name}.svg" for name, figure in drawn.items() if not isinstance(figure, str)]
+    with sealed.sealing(out, shown, made):
+        for name, figure in tqdm(drawn.items(), unit="figure"):
+            said = figures.note(figure) if isinstance(figure, str) else figure
+            figures.save(said, out / name)
 
 
 @click.command()

@@ -82,6 +82,7 @@ def render(
     environment.filters |= {"number": number, "signed": signed, "p": p_value, "plain": plain}
     style, script = (_read(name) for name in ("page.css.j2", "page.js.j2"))
     lines, made = tabulated.leaderboard, tabulated.made
+    more = {"published": tabulated.published, **tabulated.more}
     return environment.from_string(_read("page.html.j2")).render(
         study=study,
         title=study.get("title") or study["study"],
@@ -92,7 +93,7 @@ def render(
         first=next(row for row in lines if row["system"] == study["grid"]["first_stage"]),
         board=board.board(study, tabulated),
         figures=figures,
-        more={name: rows for name, rows in tabulated.more.items() if 0 < len(rows) <= _ROWS},
+        more={name: rows for name, rows in more.items() if 0 < len(rows) <= _ROWS},
         captions=captions,
         departures=prose.blocks(departures),
         commands=_commands(made),

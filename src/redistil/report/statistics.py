@@ -15,6 +15,7 @@ Floats = npt.NDArray[np.float64]
 Strata = Sequence[Floats]
 
 BETTER, WORSE, UNDECIDED = "better", "worse", "not distinguishable"
+EQUIVALENT, NOT_SHOWN = "equivalent", "not shown"
 
 _AT_ONCE = 1 << 22  # numbers in a block of resampling weights: 32 MiB
 
@@ -34,14 +35,110 @@ def spread(per_seed: Floats) -> float | None:
     return float(np.std(per_seed, ddof=1)) if len(per_seed) > 1 else None
 
 
+def spread_of_sets(strata: Strata) -> float | None:
+    """Return the root of the mean over data sets of their variances over seeds [seeds, queries].
+
+    This is how the notebook of arXiv 2603.03010 draws the bars of its aggregates. It is kept to be
+    set beside theirs: it is not the spread of the aggregate, which `spread` is.
+    """
+    if strata[0].shape[0] < 2:
+        return None
+    return float(np.sqrt(np.mean([values.mean(axis=-1).var(ddof=1) for values in strata])))
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """The variance of an estimate, and the degrees of freedom with which it is known.
+
+    seeds: the part of the variance that comes from the seeds.
+    """
+
+    variance: float
+    degrees: float
+    seeds: float
+
+    def half_width(self, level: float) -> float:
+        """Return half the width of the t interval that holds the truth with `level`."""
+        from scipy import stats
+
+        return float(stats.t.ppf((1 + level) / 2, self.degrees) * np.sqrt(self.variance))
+
+    def p(self, difference: float) -> float:
+        """Return the two-sided p of `difference` under the hypothesis that the true one is 0."""
+        from scipy import stats
+
+        if self.variance == 0:
+            return float(difference == 0)
+        return float(2 * stats.t.sf(abs(difference) / np.sqrt(self.variance), self.degrees))
+
+
+def uncertainty(members: Sequence[Strata]) -> Uncertainty:
+    """Return that of the mean over `members` of their group means, over queries and seeds.
+
+    A member is strata of [seeds, queries]: the seeds of one student, on the same queries as every
+    other member's. Seeds and queries are crossed, so the variance of a mean over both is that of
+    the seeds' means plus that of the queries' means less the noise that both contain (the
+    quasi-F of a two-way random model); its degrees are Satterthwaite's. A single seed says nothing
+    of others, and the variance is then that of queries alone; a data set of a single query says
+    nothing at all, and the variance is infinite.
+    """
+    queries = _of_queries(
+        [np.mean([v.mean(axis=0) for v in sets], axis=0) for sets in zip(*members, strict=True)]
+    )
+    if any(degrees == 0 for _, degrees in queries):
+        return Uncertainty(np.inf, 1.0, 0.0)
+    seeds = [(v / len(members) ** 2, degrees) for m in members for v, degrees in _of_seeds(m)]
+    of_seeds = max(0.0, sum(variance for variance, _ in seeds))
+    variance = of_seeds + sum(variance for variance, _ in queries)
+    parts = [*seeds, *queries]
+    squares = sum(v**2 / degrees for v, degrees in parts)
+    # what is subtracted could bring them below those of any part
+    fewest = min(degrees for _, degrees in parts)
+    degrees = max(fewest, variance**2 / squares) if squares else np.inf
+    return Uncertainty(variance, degrees, of_seeds)
+
+
+Part = tuple[float, float]  # a variance and its degrees of freedom
+
+
+def _of_queries(strata: Strata) -> list[Part]:
+    """Return what the queries of each data set [queries] add to the variance of the group mean."""
+    return [
+        (v.var(ddof=1) / v.size / len(strata) ** 2 if v.size > 1 else 0.0, v.size - 1)
+        for v in strata
+    ]
+
+
+def _of_seeds(strata: Strata) -> list[Part]:
+    """Return what the seeds [seeds, queries] add: the variance of their means, less the noise.
+
+    Each seed meets the same queries with noise of its own, which the variance over queries has
+    counted already.
+    """
+    seeds = len(strata[0])
+    if seeds < 2:
+        return []
+    parts = [(float(group_mean(strata).var(ddof=1)) / seeds, seeds - 1.0)]
+    for v in strata:
+        rest = v - v.mean(axis=0) - v.mean(axis=1, keepdims=True) + v.mean()
+        degrees = (seeds - 1.0) * (v.shape[1] - 1)
+        noise = float((rest**2).sum()) / degrees / v.size / len(strata) ** 2
+        parts.append((-noise, degrees))
+    return parts
+
+
 @dataclass(frozen=True)
 class PairedTest:
-    """A mean difference and how surprising it would be if the true one were zero (two-sided p)."""
+    """A mean difference and how surprising it would be if the true one were zero (two-sided p).
+
+    effect: the difference in standard deviations of a query's difference (Cohen's d_z).
+    """
 
     difference: float
     t: float
     degrees: float
     p: float
+    effect: float
 
 
 def paired_t(strata: Strata) -> PairedTest:
@@ -54,16 +151,42 @@ def paired_t(strata: Strata) -> PairedTest:
     from scipy import stats
 
     difference = float(group_mean(strata))
+    effect = effect_size(strata)
     sizes = [len(values) for values in strata]
     if min(sizes) < 2:
-        return PairedTest(difference, 0.0, 0.0, 1.0)
+        return PairedTest(difference, 0.0, 0.0, 1.0, effect)
     parts = np.array([values.var(ddof=1) / len(values) for values in strata]) / len(strata) ** 2
     variance = parts.sum()
     if variance == 0:
-        return PairedTest(difference, 0.0, 0.0, float(difference == 0))
+        return PairedTest(difference, 0.0, 0.0, float(difference == 0), effect)
     degrees = float(variance**2 / (parts**2 / (np.array(sizes) - 1)).sum())
     t = difference / float(np.sqrt(variance))
-    return PairedTest(difference, t, degrees, float(2 * stats.t.sf(abs(t), degrees)))
+    return PairedTest(difference, t, degrees, float(2 * stats.t.sf(abs(t), degrees)), effect)
+
+
+def effect_size(strata: Strata) -> float:
+    """Return the mean difference in standard deviations of a query's difference: Cohen's d_z.
+
+    Over several data sets both are means, of the differences and of the variances. 0 where no query
+    differs from its data set's mean.
+    """
+    varied = [values.var(ddof=1) for values in strata if len(values) > 1]
+    deviation = float(np.sqrt(np.mean(varied))) if varied else 0.0
+    return float(group_mean(strata)) / deviation if deviation else 0.0
+
+
+def equivalence(difference: float, of: Uncertainty, margin: float) -> float:
+    """Return the p of the two one-sided tests (TOST): small if |difference| < `margin` is sure.
+
+    The hypothesis is that the true difference is `margin` or more, in either direction; p is the
+    larger of the two tests' (Schuirmann 1987).
+    """
+    from scipy import stats
+
+    if of.variance == 0:
+        return float(abs(difference) >= margin)
+    room = (margin - abs(difference)) / float(np.sqrt(of.variance))
+    return float(stats.t.sf(room, of.degrees))
 
 
 def paired_randomisation(strata: Strata, rounds: int, rng: np.random.Generator) -> Floats:
@@ -102,6 +225,11 @@ def verdict(difference: float, p: float, alpha: float) -> str:
     return BETTER if difference > 0 else WORSE
 
 
+def claim(p: float, alpha: float) -> str:
+    """Return the word for a test of equivalence: EQUIVALENT or NOT_SHOWN."""
+    return EQUIVALENT if p < alpha else NOT_SHOWN
+
+
 def resample_queries(strata: Strata, rounds: int, rng: np.random.Generator) -> Floats:
     """Return bootstrap group means [rows, rounds] of strata [rows, queries].
 
@@ -119,22 +247,37 @@ def resample_queries(strata: Strata, rounds: int, rng: np.random.Generator) -> F
     return np.concatenate(blocks, axis=1)
 
 
-def resample_seeds(means: Floats, rng: np.random.Generator) -> Floats:
-    """Return [rounds]: for each round of `means` [seeds, rounds], the mean of seeds drawn again.
+def resample_seeds(means: Floats, of: Uncertainty, rng: np.random.Generator) -> Floats:
+    """Return [rounds]: for each round of `means` [seeds, rounds], their mean had others been drawn.
 
-    The second level of the bootstrap. With two or three seeds it can only see the seeds there are:
-    intervals are then too narrow rather than too wide.
+    The second level of the bootstrap. Two or three seeds cannot be drawn again with replacement:
+    their mean would vary by half or two thirds of what it should, over three or ten values. So
+    their part is drawn from a normal distribution of the variance that they show.
     """
-    seeds, rounds = means.shape
-    drawn = rng.integers(0, seeds, (seeds, rounds))
-    mean: Floats = np.take_along_axis(means, drawn, axis=0).mean(axis=0)
-    return mean
+    rounds: Floats = means.mean(axis=0) + rng.normal(0, np.sqrt(of.seeds), means.shape[1])
+    return rounds
 
 
-def interval(samples: Floats, level: float) -> tuple[float, float]:
-    """Return the central interval that holds `level` of the bootstrap samples."""
+def interval(
+    samples: Floats, centre: float, of: Uncertainty, level: float, within: tuple[float, float]
+) -> tuple[float, float]:
+    """Return the interval around `centre` that holds the truth as often as `level` says.
+
+    The bootstrap gives its shape: how far the central quantiles lie below and above the centre.
+    Its width is that of the t interval of `of`, since the variance of so few seeds is itself hardly
+    known. `within` is what is possible at all. Measured coverage: docs/protocol.md.
+    """
+    from scipy import stats
+
+    if not np.isfinite(of.variance):
+        return within
+    usual = float(stats.norm.ppf((1 + level) / 2) * samples.std())
+    wider = of.half_width(level) / usual if usual else 0.0
     low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return (
+        max(within[0], float(centre - max(0.0, centre - low) * wider)),
+        min(within[1], float(centre + max(0.0, high - centre) * wider)),
+    )
 
 
 def _blocks(rounds: int, width: int) -> Iterator[int]:

@@ -1,23 +1,29 @@
-"""The folder of tables: CSV for people and DVC, one JSON for the figures and the page."""
+"""The folder of tables: CSV for people and DVC, Markdown and LaTeX to paste, JSON for the page."""
 
 import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from redistil.lineage import Made
+from redistil.report import typeset
 from redistil.report.leaderboard import Row, Tables
+from redistil.report.published import HEADER
 from redistil.report.sealed import sealing, unsealed
 from redistil.tables import aside
 
 JSON, CELLS = "tables.json", "cells.csv"
+_KNOWN = ("leaderboard", "losses", "tests", "published", "sizes", "sources")
 
 
 @dataclass(frozen=True)
 class Tabulated:
     """What the figures and the page read: rows as `leaderboard` made them, and their record.
 
+    published: ours beside published values.
+    sizes: `parameters` and `family` of each student, where they are known.
     sources: by system, the measures file its numbers come from and that file's fingerprint.
     cells: by (system, dataset, measure), the mean over queries. more: further tables by name.
     """
@@ -25,6 +31,8 @@ class Tabulated:
     leaderboard: list[Row]
     losses: list[Row]
     tests: list[Row]
+    published: list[Row]
+    sizes: dict[str, dict[str, Any]]
     sources: dict[str, dict[str, str]]
     made: Made
     cells: dict[tuple[str, str, str], float]
@@ -32,21 +40,32 @@ class Tabulated:
 
 
 def write(
-    tables: Tables, sources: Mapping[str, Mapping[str, str]], folder: Path, made: Made
+    tables: Tables,
+    sources: Mapping[str, Mapping[str, str]],
+    folder: Path,
+    made: Made,
+    *,
+    published: Sequence[Row] = (),
+    sizes: Mapping[str, Mapping[str, Any]] | None = None,
+    sheets: Mapping[str, typeset.Sheet] | None = None,
 ) -> None:
-    """Write the folder; its record is removed first and written last."""
-    rounded = {
-        name: [_rounded(row) for row in getattr(tables, name)]
-        for name in ("leaderboard", "losses", "tests", "cells")
-    }
+    """Write the folder; its record is removed first and written last.
+
+    published, sizes: as in `Tabulated`; sheets: what is to be pasted elsewhere.
+    """
+    rows_of = {name: getattr(tables, name) for name in ("leaderboard", "losses", "tests", "cells")}
+    rows_of["published"] = published
+    rounded = {name: [_rounded(row) for row in rows] for name, rows in rows_of.items()}
     rounded["cells"] = [{**row, **sources[row["system"]]} for row in rounded["cells"]]
     metrics = {group: _rounded(row) for group, row in tables.metrics.items()}
+    headers = {"published": HEADER}
     with sealing(folder, [JSON, CELLS], made):
         for name, rows in rounded.items():
-            _write_csv(rows, folder / f"{name}.csv")
+            _write_csv(rows, headers.get(name, list(rows[0]) if rows else []), folder / name)
         _write_json(metrics, folder / "metrics.json")
+        _write_sheets(sheets or {}, folder / "paste")
         kept = {name: rows for name, rows in rounded.items() if name != "cells"}
-        _write_json(kept | {"sources": sources}, folder / JSON)
+        _write_json(kept | {"sizes": sizes or {}, "sources": sources}, folder / JSON)
 
 
 def read(folder: Path) -> Tabulated:
@@ -58,7 +77,7 @@ def read(folder: Path) -> Tabulated:
             for row in csv.DictReader(stream)
         }
     tables = json.loads(files[JSON].read_text(encoding="utf-8"))
-    known = {name: tables.pop(name) for name in ("leaderboard", "losses", "tests", "sources")}
+    known = {name: tables.pop(name) for name in _KNOWN}
     more = {name: rows for name, rows in tables.items() if isinstance(rows, list)}
     return Tabulated(**known, made=made, cells=cells, more=more)
 
@@ -71,11 +90,22 @@ def _rounded(row: Row) -> Row:
     }
 
 
-def _write_csv(rows: Sequence[Row], path: Path) -> None:
-    with aside(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
-        out = csv.DictWriter(stream, list(rows[0]) if rows else [], lineterminator="\n")
-        out.writeheader()
-        out.writerows(rows)
+def _write_csv(rows: Sequence[Row], header: Sequence[str], path: Path) -> None:
+    with aside(path.with_suffix(".csv")) as partial:
+        with partial.open("w", newline="", encoding="utf-8") as stream:
+            out = csv.DictWriter(stream, header, lineterminator="\n")
+            out.writeheader()
+            out.writerows(rows)
+
+
+def _write_sheets(sheets: Mapping[str, typeset.Sheet], folder: Path) -> None:
+    """Write every sheet in both forms, and remove those of an earlier study."""
+    for old in folder.glob("*"):
+        old.unlink()
+    for name, sheet in sheets.items():
+        for form, text in (("md", typeset.markdown(sheet)), ("tex", typeset.latex(sheet, name))):
+            with aside(folder / f"{name}.{form}") as partial:
+                partial.write_text(text, encoding="utf-8")
 
 
 def _write_json(value: object, path: Path) -> None:

@@ -1,0 +1,271 @@
+"""Tables ready to paste: Markdown, and LaTeX with booktabs.
+
+A *sheet* is a table as it is printed. The best of a column is bold; in LaTeX a cell is shaded by
+how far it lies above (blue) or below (orange) the median of its column, as in the notebooks of
+arXiv 2603.03010.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from redistil.report.entries import Row
+
+STRONGEST = 45  # per cent of the colour, so that black text stays readable
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is printed; shade: -1 (lowest) to 1 (highest), 0 for none."""
+
+    text: str
+    bold: bool = False
+    shade: float = 0.0
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table as it is printed; the first `words` columns are words, the others numbers.
+
+    A line (None) parts what stands above it from what stands below.
+    """
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[Cell] | None]
+    words: int
+
+
+def sheets(
+    study: Mapping[str, Any],
+    leaderboard: Sequence[Row],
+    losses: Sequence[Row],
+    tests: Sequence[Row],
+    published: Sequence[Row],
+) -> dict[str, Sheet]:
+    """Return every sheet of the report by name; what has no rows has no sheet."""
+    found = {
+        "main": main(study, leaderboard),
+        "losses": _losses(study, losses),
+        "pairs": _pairs(study, tests),
+        "published": _published(published),
+    }
+    return {name: sheet for name, sheet in found.items() if sheet.rows}
+
+
+def main(study: Mapping[str, Any], leaderboard: Sequence[Row]) -> Sheet:
+    """Return students x losses over the columns that the study names, the baselines above."""
+    columns = columns_of(study)
+    rows = {row["system"]: row for row in leaderboard}
+    names = {
+        student: [f"{student}/{loss}" for loss in study["grid"]["losses"]]
+        for student in study["grid"]["students"]
+    }
+    values = np.array([[rows[n][c] for c in columns] for some in names.values() for n in some])
+    first = study["grid"]["first_stage"]
+    baselines = [row["system"] for row in leaderboard if row["kind"] != "student"]
+    baselines.sort(key=lambda name: name != first)
+    lines: list[Sequence[Cell] | None] = [
+        [Cell(name), Cell(rows[name]["kind"]), *(Cell(_value(rows[name][c])) for c in columns)]
+        for name in baselines
+    ]
+    shades, best = shading(values), values.max(axis=0)
+    place = 0
+    for student, cells in names.items():
+        lines.append(None)
+        for name in cells:
+            numbers = [
+                Cell(_value(v), v == top, float(shade))
+                for v, top, shade in zip(values[place], best, shades[place], strict=True)
+            ]
+            lines.append([Cell(student), Cell(rows[name]["loss"]), *numbers])
+            place += 1
+    caption = (
+        f"{study['measures'][0]}, mean over {len(study['grid']['seeds'])} seeds, re-ranking the "
+        f"top {study['reranking']['depth']} of {first}. Bold: best of the column."
+    )
+    return Sheet(caption, ["student", "loss", *columns], lines, words=2)
+
+
+def columns_of(study: Mapping[str, Any]) -> list[str]:
+    """Return the datasets and groups of the main table; the groups, where the study names none."""
+    named: list[str] = list(study.get("table") or study["groups"])
+    return named
+
+
+def shading(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return how far each value lies from its column's median, the farthest of a column at 1."""
+    away = values - np.median(values, axis=0)
+    farthest = np.abs(away).max(axis=0)
+    shades: np.ndarray[Any, Any] = away / np.where(farthest > 0, farthest, 1.0)
+    return shades
+
+
+def _losses(study: Mapping[str, Any], losses: Sequence[Row]) -> Sheet:
+    header = ["group", "loss", study["measures"][0], "difference", "interval", "d", "p", "verdict"]
+    rows: list[Sequence[Cell] | None] = []
+    for row in losses:
+        if rows and rows[-1] is not None and rows[-1][0].text != row["group"]:
+            rows.append(None)
+        words = [row["group"], row["loss"], _value(row["value"]), _signed(row["difference"])]
+        words += [_range(row["difference_low"], row["difference_high"]), _signed(row["effect"], 2)]
+        rows.append([Cell(word) for word in [*words, _p(row["p_holm"]), row["verdict"]]])
+    first = study["grid"]["first_stage"]
+    caption = (
+        f"Every loss over its students and seeds against {first}: difference with its 95 % "
+        "interval over queries and seeds, Cohen's d over queries, p of the paired t-test after "
+        "Holm's correction over the losses."
+    )
+    return Sheet(caption, header, rows, words=2)
+
+
+def _pairs(study: Mapping[str, Any], tests: Sequence[Row]) -> Sheet:
+    """Return every pair of losses: which is better, and whether they are shown equivalent."""
+    header = ["group", "loss", "against", "difference", "d", "p", "verdict", "equivalence"]
+    rows: list[Sequence[Cell] | None] = []
+    for row in (row for row in tests if row["family"] == "loss pairs"):
+        if rows and rows[-1] is not None and rows[-1][0].text != row["group"]:
+            rows.append(None)
+        words = [row["group"], row["system"], row["against"], _signed(row["difference"])]
+        words += [_signed(row["effect"], 2), _p(row["p_holm"]), row["verdict"], row["equivalence"]]
+        rows.append([Cell(word) for word in words])
+    margin = study["statistics"]["margin"]
+    caption = (
+        "Losses against each other over all students: p of the paired t-test after Holm's "
+        f"correction over the pairs; equivalent: within {margin:g} by two one-sided tests."
+    )
+    return Sheet(caption, header, rows, words=3)
+
+
+def _published(published: Sequence[Row]) -> Sheet:
+    header = ["system", "column", "measure", "ours", "theirs", "difference", "interval", "verdict"]
+    rows = [
+        [
+            Cell(word)
+            for word in (
+                row["system"] + (" (v1)" if row["superseded_by"] else ""),
+                row["column"],
+                row["measure"],
+                _value(row["ours"]),
+                _value(row["theirs"]),
+                _signed(row["difference"]),
+                _range(row["low"], row["high"]),
+                row["verdict"],
+            )
+        ]
+        for row in published
+    ]
+    caption = (
+        "Ours beside the published values: difference with its 95 % interval over seeds. What each "
+        "verdict means: docs/protocol.md."
+    )
+    return Sheet(caption, header, rows, words=3)
+
+
+# --- numbers in words -------------------------------------------------------------------------
+
+
+def _value(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def _signed(value: float, places: int = 3) -> str:
+    return f"{value:+.{places}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _range(low: float | None, high: float | None) -> str:
+    return "–" if low is None or high is None else f"[{_signed(low)}, {_signed(high)}]"
+
+
+def _p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+# --- Markdown ---------------------------------------------------------------------------------
+
+
+def markdown(sheet: Sheet) -> str:
+    """Return the sheet as a Markdown table under its caption."""
+    rows = [[_marked(cell) for cell in row] for row in sheet.rows if row is not None]
+    header = [_marked(Cell(word)) for word in sheet.header]
+    widths = [max(3, *(len(row[i]) for row in [header, *rows])) for i in range(len(header))]
+    rule = [
+        "-" * width if i < sheet.words else "-" * (width - 1) + ":"
+        for i, width in enumerate(widths)
+    ]
+    lines = [
+        "| " + " | ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)) + " |"
+        for row in [header, rule, *rows]
+    ]
+    return f"{sheet.caption}\n\n" + "\n".join(lines) + "\n"
+
+
+def _marked(cell: Cell) -> str:
+    text = re.sub(r"([\\`*_|]|<(?=[a-zA-Z/!?])|\](?=\())", r"\\\1", cell.text)
+    return f"**{text}**" if cell.bold else text
+
+
+# --- LaTeX ------------------------------------------------------------------------------------
+
+_PREAMBLE = """\
+% Needs \\usepackage{booktabs} and \\usepackage[table]{xcolor}.
+\\definecolor{above}{HTML}{56B4E9}
+\\definecolor{below}{HTML}{E69F00}
+"""
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}",
+    "\N{MINUS SIGN}": "$-$", "–": "--",
+}  # fmt: skip
+
+
+def latex(sheet: Sheet, label: str) -> str:
+    """Return the sheet as a table environment with booktabs rules and shaded cells."""
+    kinds = "l" * sheet.words + "r" * (len(sheet.header) - sheet.words)
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{_escaped(sheet.caption)}}}",
+        rf"\label{{tab:{label}}}",
+        rf"\begin{{tabular}}{{{kinds}}}",
+        r"\toprule",
+        _line([Cell(word) for word in sheet.header]),
+        r"\midrule",
+        *(r"\midrule" if row is None else _line(row) for row in _without_repeats(sheet)),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return _PREAMBLE + "\n".join(lines) + "\n"
+
+
+def _without_repeats(sheet: Sheet) -> list[Sequence[Cell] | None]:
+    """Return the rows, with the first word only where it changes."""
+    found: list[Sequence[Cell] | None] = []
+    above = None
+    for row in sheet.rows:
+        first = row[0].text if row else None
+        repeats = row is not None and first == above
+        found.append([replace(row[0], text=""), *row[1:]] if row and repeats else row)
+        above = first
+    return found
+
+
+def _line(row: Sequence[Cell]) -> str:
+    return " & ".join(_set(cell) for cell in row) + r" \\"
+
+
+def _set(cell: Cell) -> str:
+    text = _escaped(cell.text)
+    text = rf"\textbf{{{text}}}" if cell.bold else text
+    strength = round(abs(cell.shade) * STRONGEST)
+    colour = "above" if cell.shade > 0 else "below"
+    return rf"\cellcolor{{{colour}!{strength}}}{text}" if strength else text
+
+
+def _escaped(text: str) -> str:
+    return "".join(_LATEX.get(letter, letter) for letter in text)

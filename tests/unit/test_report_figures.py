@@ -1,0 +1,269 @@
+"""What the figures show, read back from the drawing; and that there is always a file."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from matplotlib.container import ErrorbarContainer
+from safetensors.torch import save_file
+
+from redistil import lineage
+from redistil import study as studies
+from redistil.cli import cli
+from redistil.errors import BadTable
+from redistil.report import figures, leaderboard, margins, models, tabulated
+from redistil.report.entries import Values
+from redistil.report.leaderboard import Settings, Tables
+from redistil.report.margins import Margins
+from redistil.tables import DEPTHS, LISTS, QRELS, RUN, TEACHER_SCORES, TRIPLES, ranked
+from tests.unit import report_study
+
+ALL = ["bars", "cost", "curves", "depths", "margins", "pairs", "scatter", "sizes", "table"]
+
+
+@pytest.fixture(scope="module")
+def study() -> dict[str, Any]:
+    return report_study.config()
+
+
+@pytest.fixture(scope="module")
+def values(study: dict[str, Any]) -> Values:
+    systems, datasets = studies.systems(study), study["grid"]["datasets"]
+    per_query = {(s.name, d): report_study.values(s, d) for s in systems for d in datasets}
+    means = {
+        (name, dataset, measure): float(found.mean())
+        for (name, dataset), found in per_query.items()
+        for measure in study["measures"]
+    }
+    return Values(per_query, means, dict.fromkeys(datasets, report_study.QUERIES))
+
+
+@pytest.fixture(scope="module")
+def tables(study: dict[str, Any], values: Values) -> Tables:
+    return leaderboard.tabulate(study, values, Settings(0.05, 200, 1, 0.005))
+
+
+def line(tables: Tables, system: str) -> dict[str, Any]:
+    (found,) = [row for row in tables.leaderboard if row["system"] == system]
+    return found
+
+
+# --- losses against each other ----------------------------------------------------------------
+
+
+def test_the_matrix_counts_students_and_mirrors_itself(study: dict[str, Any], tables: Tables):
+    """hinge was invented to be far below infonce, for both students."""
+    figure = figures.matrix(tables.tests, study)
+    axes = figure.axes[0]
+    lead = axes.images[0].get_array()
+    assert np.isnan(lead.filled(np.nan).diagonal()).all()
+    together = [line(tables, f"{s}/{x}") for s in study["grid"]["students"] for x in ("hinge",)]
+    best = [line(tables, f"{s}/infonce") for s in study["grid"]["students"]]
+    wanted = np.mean([a["In domain"] - b["In domain"] for a, b in zip(together, best, strict=True)])
+    assert lead[0, 1] == -lead[1, 0] == pytest.approx(100 * wanted)
+    words = {text.get_position(): text.get_text() for text in axes.texts}
+    assert words == {(1, 0): "0/0/2", (0, 1): "2/0/0"}
+    assert not axes.patches  # no frame: they are not equivalent
+
+
+def test_a_frame_marks_losses_shown_to_be_equivalent(study: dict[str, Any], tables: Tables):
+    alike = [row | {"equivalence": "equivalent", "difference": 0.0} for row in tables.tests]
+    assert len(figures.matrix(alike, study).axes[0].patches) == 2
+
+
+# --- two models query by query -----------------------------------------------------------------
+
+
+def test_the_scatter_counts_who_wins_and_draws_what_coincides_larger():
+    x, y = np.array([0.5, 0.5, 0.5, 0.1, 0.9]), np.array([0.5, 0.5, 0.5, 0.2, 0.8])
+    figure = figures.scatter({"All": [(x[:2], y[:2]), (x[2:], y[2:])]}, {"All": ("a", "b")}, "AP")
+    axes = figure.axes[0]
+    assert axes.get_title(loc="left") == "All\n1 better, 1 worse, 3 equal"
+    (dots,) = axes.collections
+    assert len(dots.get_offsets()) == 3
+    assert max(dots.get_sizes()) == pytest.approx(min(dots.get_sizes()) * 3**0.5)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("a, AP", "b, AP")
+
+
+# --- what effectiveness costs ------------------------------------------------------------------
+
+
+def test_sizes_are_joined_within_a_family_and_stand_at_their_parameters(
+    study: dict[str, Any], tables: Tables
+):
+    of = {
+        "small-bert": {"parameters": 10_000_000, "family": "bert"},
+        "small-electra": {"parameters": 100_000_000, "family": "bert"},
+    }
+    axes = figures.sizes(tables.leaderboard, study, of).axes[0]
+    drawn = [found for found in axes.containers if isinstance(found, ErrorbarContainer)]
+    assert len(drawn) == 2  # one for each loss
+    x, y = drawn[1].lines[0].get_data()
+    assert y == pytest.approx(
+        [line(tables, f"{s}/infonce")["In domain"] for s in ("small-bert", "small-electra")]
+    )
+    assert x == pytest.approx([1e7, 1e8], rel=0.05)
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["10M", "20M", "50M", "100M"]
+    apart = of | {"small-electra": {"parameters": 100_000_000, "family": "electra"}}
+    assert len(figures.sizes(tables.leaderboard, study, apart).axes[0].containers) == 4
+
+
+def test_a_depth_is_the_mean_over_seeds_and_data_sets_of_the_best_student(
+    study: dict[str, Any], tables: Tables
+):
+    rows = [
+        {"system": cell.name, "dataset": dataset, "depth": depth, "value": depth + number}
+        for cell in studies.grid_cells(study)
+        for number, dataset in enumerate(study["grid"]["datasets"])
+        for depth in (0, 5)
+    ]
+    axes = figures.depths(rows, tables.leaderboard, study).axes
+    best = max(tables.leaderboard, key=lambda row: (row["kind"] == "student", row["In domain"]))
+    assert axes[0].get_title(loc="left") == f"In domain: {best['student']}"
+    assert list(axes[0].lines[0].get_ydata()) == [0.5, 5.5]
+    assert list(axes[1].lines[0].get_ydata()) == [2, 7]
+
+
+def test_a_cost_is_drawn_where_it_is_known(study: dict[str, Any], tables: Tables):
+    costs = {
+        "small-bert/hinge/1": {"seconds": 10.0, "pairs_per_second": 5.0},
+        "small-bert/hinge/2": {"seconds": 30.0, "pairs_per_second": 5.0},
+    }
+    axes = figures.cost(tables.leaderboard, study, costs).axes
+    assert [panel.get_xlabel() for panel in axes[:2]] == [
+        "training (seconds)", "training (pairs per second)",
+    ]  # fmt: skip
+    (dot,) = axes[0].collections
+    assert list(dot.get_offsets()[0]) == pytest.approx(
+        [20, line(tables, "small-bert/hinge")["In domain"]]
+    )
+
+
+def test_parameters_are_counted_in_the_weights(tmp_path: Path):
+    save_file({"a": torch.zeros(3, 4), "b": torch.zeros(5)}, tmp_path / "model.safetensors")
+    assert models.count(tmp_path / "model.safetensors") == 17
+    (tmp_path / "broken").write_bytes(b"\xff" * 20)
+    with pytest.raises(BadTable, match="not a readable safetensors file"):
+        models.count(tmp_path / "broken")
+
+
+# --- teachers ----------------------------------------------------------------------------------
+
+
+def taught(folder: Path, scores: dict[tuple[str, str], float]) -> Path:
+    rows = [(query, doc, score) for (query, doc), score in scores.items()]
+    columns = dict(zip(TEACHER_SCORES.schema.names, zip(*rows, strict=True), strict=True))
+    made = lineage.make("score", "t", {}, "", [])
+    TEACHER_SCORES.write(TEACHER_SCORES.rows(columns), folder / "scores.parquet", made)
+    return folder / "scores.parquet"
+
+
+def test_margins_of_triples_and_of_lists(tmp_path: Path):
+    made = lineage.make("mine", "n", {}, "", [])
+    triples = {"query_id": ["1", "1"], "positive_id": ["a", "a"], "negative_id": ["b", "c"]}
+    TRIPLES.write(TRIPLES.rows(triples), tmp_path / "triples.parquet", made)
+    lists = {"query_id": ["1"], "doc_ids": [["a", "b", "c"]], "relevances": [[2, 0, 0]]}
+    LISTS.write(LISTS.rows(lists), tmp_path / "lists.parquet", made)
+    scores = taught(tmp_path, {("1", "a"): 2.0, ("1", "b"): 0.5, ("1", "c"): 3.0})
+    for kind in ("triples", "lists"):
+        found = margins.margins("t", scores, tmp_path / f"{kind}.parquet", kind)
+        assert found.values.tolist() == [1.5, -1.0]
+        assert found.ordered == 0.5
+    nobody = lists | {"relevances": [[0, 0, 0]]}
+    LISTS.write(LISTS.rows(nobody), tmp_path / "lists.parquet", made)
+    assert margins.margins("t", scores, tmp_path / "lists.parquet", "x") is None
+
+
+def test_a_pair_without_a_score_is_refused(tmp_path: Path):
+    made = lineage.make("mine", "n", {}, "", [])
+    triples = {"query_id": ["1"], "positive_id": ["a"], "negative_id": ["b"]}
+    TRIPLES.write(TRIPLES.rows(triples), tmp_path / "triples.parquet", made)
+    with pytest.raises(BadTable, match="has no score for .*'b'"):
+        scores = taught(tmp_path, {("1", "a"): 2.0})
+        margins.margins("t", scores, tmp_path / "triples.parquet", "x")
+
+
+def test_of_many_queries_the_same_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(margins, "QUERIES", 3)
+    ids = [str(number) for number in range(20)]
+    triples = {"query_id": ids, "positive_id": ["a"] * 20, "negative_id": ["b"] * 20}
+    made = lineage.make("mine", "n", {}, "", [])
+    TRIPLES.write(TRIPLES.rows(triples), tmp_path / "triples.parquet", made)
+    chosen = [row["query_id"] for row in margins._sampled(TRIPLES, tmp_path / "triples.parquet")]
+    assert len(chosen) == 3 and chosen != sorted(ids)[:3]
+
+
+def test_agreement_and_order_stand_in_the_legend():
+    one = Margins("wide", "triples", np.array([1.0, 2.0, -1.0, 3.0]))
+    other = Margins("deep", "triples", np.array([1.0, -2.0, -1.0, 4.0]))
+    axes = figures.margins([one, other]).axes[0]
+    words = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert words[0] == "wide: positive first on 75%"
+    assert words[1] == "deep: positive first on 50%, as wide on 75%"
+
+
+# --- the commands -----------------------------------------------------------------------------
+
+
+def invoke(*words: Any) -> Result:
+    result = CliRunner().invoke(cli, [str(word) for word in words])
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result
+
+
+def test_a_sweep_is_a_row_for_each_run_and_depth(tmp_path: Path):
+    made = lineage.make("retrieve", "x", {}, "", [])
+    first = ranked(["q"] * 3, ["a", "b", "c"], [3.0, 2.0, 1.0])
+    RUN.write(first, tmp_path / "first.parquet", made)
+    again = ranked(["q"] * 3, ["a", "b", "c"], [1.0, 2.0, 3.0])
+    RUN.write(again, tmp_path / "run.parquet", lineage.make("rerank", "s/l/1/d", {}, "", [made]))
+    rows = QRELS.rows({"query_id": ["q"], "doc_id": ["c"], "relevance": [1]})
+    QRELS.write(rows, tmp_path / "qrels.parquet", lineage.make("export-queries", "d", {}, "", []))
+    words = ["--on", "d", tmp_path / "first.parquet", tmp_path / "qrels.parquet"]
+    words += ["--runs", "s/l/1", "d", tmp_path / "run.parquet", "--measure", "RR@10"]
+    words += ["--depths", "[0, 2, 3]", "--relevant-from", '{"d": 1}']
+    invoke("sweep", tmp_path / "out.parquet", *words)
+    assert DEPTHS.read(tmp_path / "out.parquet").to_pylist() == [
+        {"system": "s/l/1", "dataset": "d", "depth": depth, "value": value}
+        for depth, value in ((0, pytest.approx(1 / 3)), (2, pytest.approx(1 / 3)), (3, 1))
+    ]
+    settings = json.loads(pq.read_schema(tmp_path / "out.parquet").metadata[b"redistil"])
+    assert settings["settings"]["runs"] == ["s/l/1", "d"]
+
+
+def test_every_figure_has_its_files_and_only_those_with_data_are_sealed(
+    tmp_path: Path, study: dict[str, Any], tables: Tables
+):
+    options = report_study.write(tmp_path, study)
+    made = lineage.make("tabulate", "small", {}, "", [])
+    sources = {s.name: {"file": "", "fingerprint": ""} for s in studies.systems(study)}
+    tabulated.write(tables, sources, tmp_path / "tables", made)
+    words = [tmp_path / "study.yaml", tmp_path / "tables", tmp_path / "figures"]
+    invoke("plot", *words)
+    expected = [f"{name}.{kind}" for name in ALL for kind in ("png", "svg")]
+    assert sorted(p.name for p in (tmp_path / "figures").iterdir()) == sorted(
+        [*expected, "made.json"]
+    )
+    sealed = lineage.of(tmp_path / "figures").settings["sha256"]
+    assert sorted(sealed) == ["bars.svg", "pairs.svg", "table.svg"]
+    assert "no cost.json beside the models" in (tmp_path / "figures/cost.svg").read_text()
+    for record in options["models"]:
+        cost = {"seconds": 3.0, "pairs_per_second": 9.0}
+        (Path(record).parent / "cost.json").write_text(json.dumps(cost))
+    given = [w for k in ("measures", "models") for path in options[k] for w in (f"--{k}", path)]
+    invoke("plot", *words, *given)
+    sealed = lineage.of(tmp_path / "figures").settings["sha256"]
+    assert sorted(sealed) == ["bars.svg", "cost.svg", "pairs.svg", "scatter.svg", "table.svg"]
+    assert "small-bert/infonce, nDCG@10" in (tmp_path / "figures/scatter.svg").read_text() or (
+        "small-electra/infonce, nDCG@10" in (tmp_path / "figures/scatter.svg").read_text()
+    )
+
+
+def test_every_figure_has_a_caption_for_the_report():
+    captions = Path(__file__).parents[2] / "workflow/report"
+    assert {path.stem for path in captions.glob("*.rst")} >= set(ALL)
