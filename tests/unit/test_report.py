@@ -154,7 +154,7 @@ def test_a_difference_has_a_paired_interval_of_its_own(tables: Tables, group: st
             prefix = "" if "group" in row else f"{group} "
             low, high = row[f"{prefix}difference_low"], row[f"{prefix}difference_high"]
             assert low < row[f"{prefix}difference"] < high
-            assert high - low < 0.7 * (row[f"{prefix}high"] - row[f"{prefix}low"])
+            assert high - low < 0.9 * (row[f"{prefix}high"] - row[f"{prefix}low"])
 
 
 def test_a_verdict_needs_the_corrected_p():

@@ -14,6 +14,7 @@ from redistil.report.statistics import (
     NOT_SHOWN,
     UNDECIDED,
     WORSE,
+    Part,
     Uncertainty,
 )
 from redistil.seeds import generator
@@ -55,18 +56,32 @@ def test_one_seed_is_the_standard_error_over_queries():
     values = draws(1, 30)
     of = statistics.uncertainty([[values]])
     assert of.variance == pytest.approx(values.var(ddof=1) / 30)
-    assert (of.degrees, of.seeds) == (pytest.approx(29), 0)
+    assert (of.queries.degrees, of.seeds.variance) == (pytest.approx(29), 0)
     assert of.p(values.mean()) == pytest.approx(stats.ttest_1samp(values[0], 0).pvalue)
 
 
 def test_seeds_that_move_every_query_alike_are_the_standard_error_over_seeds():
     values = np.array([[0.1], [0.2], [0.6]]) + np.zeros(40)
     of = statistics.uncertainty([[values]])
-    assert of.variance == of.seeds == pytest.approx(np.var([0.1, 0.2, 0.6], ddof=1) / 3)
-    assert of.degrees == pytest.approx(2)
+    assert of.variance == of.seeds.variance == pytest.approx(np.var([0.1, 0.2, 0.6], ddof=1) / 3)
     low, high = stats.ttest_1samp([0.1, 0.2, 0.6], 0).confidence_interval(0.9)
     assert 0.3 - of.half_width(0.9) == pytest.approx(low)
     assert 0.3 + of.half_width(0.9) == pytest.approx(high)
+
+
+def test_half_widths_add_in_quadrature():
+    of = Uncertainty(Part(4.0, 9.0), Part(1.0, 1.0))
+    wanted = (4 * stats.t.ppf(0.95, 9) ** 2 + stats.t.ppf(0.95, 1) ** 2) ** 0.5
+    assert of.half_width(0.9) == pytest.approx(wanted)
+
+
+@given(st.floats(-5, 5), st.floats(0.01, 4), st.floats(0, 4), st.integers(1, 9))
+def test_p_is_where_the_interval_just_reaches(away: float, one: float, other: float, degrees: int):
+    of = Uncertainty(Part(one, 40.0), Part(other, float(degrees)))
+    p = of.p(away)
+    assert 0 < p <= 1
+    if 1e-11 < p < 1:
+        assert of.half_width(1 - p) == pytest.approx(abs(away), rel=1e-6)
 
 
 def test_noise_of_seeds_on_queries_is_counted_once():
@@ -83,19 +98,20 @@ def test_noise_of_seeds_on_queries_is_counted_once():
 def test_members_and_data_sets_weigh_alike():
     one, other = draws(2, 30, name="one"), draws(2, 50, name="other")
     apart = [statistics.uncertainty([[values]]) for values in (one, other)]
-    rest = [
-        statistics.uncertainty([[v.mean(axis=0, keepdims=True)]]).variance for v in (one, other)
-    ]
     together = statistics.uncertainty([[one, other]])
-    assert together.variance - together.seeds == pytest.approx(sum(rest) / 4)
-    twice = statistics.uncertainty([[one], [one]])  # the same seeds are taken for others
-    assert twice.seeds == pytest.approx(apart[0].seeds / 2)
+    wanted = sum(of.queries.variance for of in apart) / 4
+    assert together.queries.variance == pytest.approx(wanted)
+    seeds = np.array([[0.0], [1.0]]) + np.zeros(30)
+    alone, twice = (statistics.uncertainty(members) for members in ([[seeds]], [[seeds], [seeds]]))
+    assert twice.seeds.variance == pytest.approx(alone.seeds.variance / 2)  # taken for others
+    assert (alone.seeds.degrees, twice.seeds.degrees) == (1, 2)
 
 
 def test_a_single_query_says_nothing():
     of = statistics.uncertainty([[np.array([[0.5], [0.6]]), draws(2, 9)]])
     assert of.variance == np.inf and of.p(0.3) == 1
     assert statistics.interval(np.array([0.1, 0.2]), 0.15, of, 0.95, (0, 1)) == (0, 1)
+    assert statistics.equivalence(0.0, of, 0.005) == 0.5
 
 
 # --- equivalence ------------------------------------------------------------------------------
@@ -121,9 +137,9 @@ def test_little_data_shows_no_equivalence_however_small_the_difference():
 
 
 def test_a_certain_difference_is_within_the_margin_or_not():
-    certain = Uncertainty(0.0, np.inf, 0.0)
+    certain = Uncertainty(Part(0.0, 9.0), Part(0.0, 1.0))
     assert statistics.equivalence(0.004, certain, 0.005) == 0
-    assert statistics.equivalence(0.005, certain, 0.005) == 1
+    assert statistics.equivalence(0.006, certain, 0.005) == 1
 
 
 def test_the_effect_is_in_standard_deviations_of_a_query():
@@ -291,12 +307,12 @@ def test_data_sets_are_drawn_apart_and_weigh_alike():
 
 
 def test_a_single_seed_adds_nothing():
-    means, of = draws(1, 50), Uncertainty(1.0, 9.0, 0.0)
+    means, of = draws(1, 50), Uncertainty(Part(1.0, 9.0), Part(0.0, 1.0))
     assert (statistics.resample_seeds(means, of, generator(1, "x")) == means[0]).all()
 
 
 def test_seeds_widen_the_samples_by_the_variance_they_show():
-    of = Uncertainty(1.0, 9.0, 0.5)
+    of = Uncertainty(Part(1.0, 9.0), Part(0.5, 1.0))
     drawn = statistics.resample_seeds(np.ones((2, 20_000)), of, generator(1, "x"))
     assert (drawn.mean(), drawn.var()) == pytest.approx((1, 0.5), abs=0.02)
 
@@ -312,7 +328,7 @@ def test_an_interval_of_many_queries_is_that_of_the_t_test_and_leans_as_the_valu
 
 def test_an_interval_stays_within_what_is_possible():
     samples = generator(1, "x").normal(0.05, 0.1, 500)
-    of = Uncertainty(0.01, 9.0, 0.0)
+    of = Uncertainty(Part(0.01, 9.0), Part(0.0, 1.0))
     assert statistics.interval(samples, 0.05, of, 0.95, (0, 1))[0] == 0
 
 

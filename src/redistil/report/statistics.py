@@ -47,29 +47,54 @@ def spread_of_sets(strata: Strata) -> float | None:
 
 
 @dataclass(frozen=True)
-class Uncertainty:
-    """The variance of an estimate, and the degrees of freedom with which it is known.
-
-    seeds: the part of the variance that comes from the seeds.
-    """
+class Part:
+    """A variance, and the degrees of freedom with which it is known."""
 
     variance: float
     degrees: float
-    seeds: float
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """What an estimate owes to its queries and to its seeds.
+
+    The half-widths of both t intervals add in quadrature (Howe 1974; the MOVER of Zou and Donner
+    2008). A variance known from one degree of freedom, as of two seeds, then widens the interval by
+    what it must, where Satterthwaite's single t falls short (measured: docs/protocol.md).
+    """
+
+    queries: Part
+    seeds: Part
+
+    @property
+    def variance(self) -> float:
+        return self.queries.variance + self.seeds.variance
 
     def half_width(self, level: float) -> float:
-        """Return half the width of the t interval that holds the truth with `level`."""
-        from scipy import stats
+        """Return half the width of the central interval that holds the truth with `level`."""
+        from scipy import special
 
-        return float(stats.t.ppf((1 + level) / 2, self.degrees) * np.sqrt(self.variance))
+        parts = [part for part in (self.queries, self.seeds) if part.variance > 0]
+        t = [special.stdtrit(part.degrees, (1 + level) / 2) for part in parts]
+        return float(np.sqrt(sum(q**2 * p.variance for q, p in zip(t, parts, strict=True))))
 
     def p(self, difference: float) -> float:
-        """Return the two-sided p of `difference` under the hypothesis that the true one is 0."""
-        from scipy import stats
+        """Return the two-sided p that the true difference is 0: what level just reaches it."""
+        from scipy import optimize
 
         if self.variance == 0:
             return float(difference == 0)
-        return float(2 * stats.t.sf(abs(difference) / np.sqrt(self.variance), self.degrees))
+        if not np.isfinite(self.variance) or difference == 0:
+            return 1.0
+        if self.half_width(1 - _LEAST) <= abs(difference):
+            return _LEAST
+        away = abs(difference)
+        return float(
+            10 ** optimize.brentq(lambda x: self.half_width(1 - 10**x) - away, np.log10(_LEAST), 0)
+        )
+
+
+_LEAST = 1e-12  # the smallest p that is worth a digit
 
 
 def uncertainty(members: Sequence[Strata]) -> Uncertainty:
@@ -77,54 +102,55 @@ def uncertainty(members: Sequence[Strata]) -> Uncertainty:
 
     A member is strata of [seeds, queries]: the seeds of one student, on the same queries as every
     other member's. Seeds and queries are crossed, so the variance of a mean over both is that of
-    the seeds' means plus that of the queries' means less the noise that both contain (the
-    quasi-F of a two-way random model); its degrees are Satterthwaite's. A single seed says nothing
-    of others, and the variance is then that of queries alone; a data set of a single query says
-    nothing at all, and the variance is infinite.
+    the seeds' means plus that of the queries' means less the noise that both contain (a two-way
+    random model). A single seed says nothing of others, and its part is then 0; a data set of a
+    single query says nothing at all, and the part of the queries is infinite. Degrees of freedom of
+    several data sets or members are Satterthwaite's.
     """
-    queries = _of_queries(
-        [np.mean([v.mean(axis=0) for v in sets], axis=0) for sets in zip(*members, strict=True)]
+    sets = zip(*members, strict=True)
+    queries = _of_queries([np.mean([v.mean(axis=0) for v in one], axis=0) for one in sets])
+    if any(part.degrees == 0 for part in queries):
+        return Uncertainty(Part(np.inf, 1.0), Part(0.0, 1.0))
+    between, noise = [], 0.0
+    for strata in members:
+        seeds = len(strata[0])
+        if seeds > 1:
+            variance = float(group_mean(strata).var(ddof=1)) / seeds / len(members) ** 2
+            between.append(Part(variance, seeds - 1.0))
+            noise += _noise(strata) / len(members) ** 2
+    of_seeds = _together(between)
+    return Uncertainty(
+        _together(queries), Part(max(0.0, of_seeds.variance - noise), of_seeds.degrees)
     )
-    if any(degrees == 0 for _, degrees in queries):
-        return Uncertainty(np.inf, 1.0, 0.0)
-    seeds = [(v / len(members) ** 2, degrees) for m in members for v, degrees in _of_seeds(m)]
-    of_seeds = max(0.0, sum(variance for variance, _ in seeds))
-    variance = of_seeds + sum(variance for variance, _ in queries)
-    parts = [*seeds, *queries]
-    squares = sum(v**2 / degrees for v, degrees in parts)
-    # what is subtracted could bring them below those of any part
-    fewest = min(degrees for _, degrees in parts)
-    degrees = max(fewest, variance**2 / squares) if squares else np.inf
-    return Uncertainty(variance, degrees, of_seeds)
 
 
-Part = tuple[float, float]  # a variance and its degrees of freedom
+def _together(parts: Sequence[Part]) -> Part:
+    """Return the sum of independent variances, with Satterthwaite's degrees of freedom."""
+    variance = sum(part.variance for part in parts)
+    squares = sum(part.variance**2 / part.degrees for part in parts)
+    degrees = variance**2 / squares if squares else min((p.degrees for p in parts), default=1.0)
+    return Part(variance, degrees)
 
 
 def _of_queries(strata: Strata) -> list[Part]:
     """Return what the queries of each data set [queries] add to the variance of the group mean."""
     return [
-        (v.var(ddof=1) / v.size / len(strata) ** 2 if v.size > 1 else 0.0, v.size - 1)
+        Part(float(v.var(ddof=1)) / v.size / len(strata) ** 2 if v.size > 1 else 0.0, v.size - 1)
         for v in strata
     ]
 
 
-def _of_seeds(strata: Strata) -> list[Part]:
-    """Return what the seeds [seeds, queries] add: the variance of their means, less the noise.
+def _noise(strata: Strata) -> float:
+    """Return what each seed's luck with each query adds to the variance of the group mean.
 
-    Each seed meets the same queries with noise of its own, which the variance over queries has
-    counted already.
+    It is in the seeds' means, and in those of the queries, which have counted it already.
     """
-    seeds = len(strata[0])
-    if seeds < 2:
-        return []
-    parts = [(float(group_mean(strata).var(ddof=1)) / seeds, seeds - 1.0)]
+    total = 0.0
     for v in strata:
         rest = v - v.mean(axis=0) - v.mean(axis=1, keepdims=True) + v.mean()
-        degrees = (seeds - 1.0) * (v.shape[1] - 1)
-        noise = float((rest**2).sum()) / degrees / v.size / len(strata) ** 2
-        parts.append((-noise, degrees))
-    return parts
+        degrees = (v.shape[0] - 1) * (v.shape[1] - 1)
+        total += float((rest**2).sum()) / degrees / v.size / len(strata) ** 2
+    return total
 
 
 @dataclass(frozen=True)
@@ -181,12 +207,10 @@ def equivalence(difference: float, of: Uncertainty, margin: float) -> float:
     The hypothesis is that the true difference is `margin` or more, in either direction; p is the
     larger of the two tests' (Schuirmann 1987).
     """
-    from scipy import stats
-
-    if of.variance == 0:
-        return float(abs(difference) >= margin)
-    room = (margin - abs(difference)) / float(np.sqrt(of.variance))
-    return float(stats.t.sf(room, of.degrees))
+    room = margin - abs(difference)
+    if room <= 0:
+        return 1.0 - of.p(room) / 2
+    return of.p(room) / 2
 
 
 def paired_randomisation(strata: Strata, rounds: int, rng: np.random.Generator) -> Floats:
@@ -254,7 +278,7 @@ def resample_seeds(means: Floats, of: Uncertainty, rng: np.random.Generator) -> 
     their mean would vary by half or two thirds of what it should, over three or ten values. So
     their part is drawn from a normal distribution of the variance that they show.
     """
-    rounds: Floats = means.mean(axis=0) + rng.normal(0, np.sqrt(of.seeds), means.shape[1])
+    rounds: Floats = means.mean(axis=0) + rng.normal(0, np.sqrt(of.seeds.variance), means.shape[1])
     return rounds
 
 
