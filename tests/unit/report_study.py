@@ -9,12 +9,12 @@ import numpy as np
 import yaml
 from click.testing import CliRunner, Result
 
-from redistil import lineage
+from redistil import lineage, tables
 from redistil import study as studies
 from redistil.cli import cli
 from redistil.lineage import Made
 from redistil.seeds import generator
-from redistil.tables import CURVE, MEASURES, PASSAGES, QRELS, QUERIES, RUN, ranked
+from redistil.tables import CURVE, MEASURES, PASSAGES, QRELS, RUN, ranked
 
 HOSTILE = [
     "</script><script>window.pwned = 1</script>",
@@ -26,7 +26,7 @@ HOSTILE = [
     "{{ 7 * 7 }} ${7 * 7} `code`",
 ]
 HOSTILE_LOSS = 'hinge"><img src=x onerror=window.pwned=1> $\\frac$'
-COUNT = 40  # queries of each data set
+QUERIES = 40  # queries of each data set
 DOCS = 12
 QUALITY = {"random": 0.1, "first stage": 0.40, "teacher": 0.55}  # means of the invented values
 CAPTIONS = Path(__file__).parents[2] / "workflow/report"
@@ -149,8 +149,8 @@ def _ranked_by(system: studies.System, study: Mapping[str, Any]) -> str:
 
 def values(system: studies.System, dataset: str) -> np.ndarray:
     """Return invented values: every system finds the same queries hard."""
-    hardness = generator(1, "hardness", dataset).normal(0, 0.2, COUNT)
-    noise = generator(1, "noise", system.name, dataset).normal(0, 0.05, COUNT)
+    hardness = generator(1, "hardness", dataset).normal(0, 0.2, QUERIES)
+    noise = generator(1, "noise", system.name, dataset).normal(0, 0.05, QUERIES)
     mean = LOSSES[system.loss] if system.loss in LOSSES else QUALITY.get(system.kind, 0.4)
     return np.clip(mean + hardness + noise, 0, 1)
 
@@ -222,18 +222,18 @@ def write_texts(
     PASSAGES.write(PASSAGES.rows(rows), passages, made["export-passages python"])
     found: dict[str, dict[str, Any]] = {}
     for dataset in study["grid"]["datasets"]:
-        ids = [f"q{number:03}" for number in range(COUNT)]
+        ids = [f"q{number:03}" for number in range(QUERIES)]
         record = made[f"export-queries {dataset}"]
         queries, qrels = (folder / kind / f"{dataset}.parquet" for kind in ("queries", "qrels"))
         rows = {"query_id": ids, "text": [text(f"{dataset} {name}") for name in ids]}
-        QUERIES.write(QUERIES.rows(rows), queries, record)
-        judged = {"query_id": ids, "doc_id": docs[:1] * COUNT, "relevance": [1] * COUNT}
+        tables.QUERIES.write(tables.QUERIES.rows(rows), queries, record)
+        judged = {"query_id": ids, "doc_id": docs[:1] * QUERIES, "relevance": [1] * QUERIES}
         QRELS.write(QRELS.rows(judged), qrels, record)
         runs = []
         for system in studies.systems(study):
             path = folder / "runs" / system.name / f"{dataset}.parquet"
             command = _ranked_by(system, study)
-            scores = generator(1, "run", system.name, dataset).normal(size=(COUNT, DOCS))
+            scores = generator(1, "run", system.name, dataset).normal(size=(QUERIES, DOCS))
             triples = [(q, d, scores[i, j]) for i, q in enumerate(ids) for j, d in enumerate(docs)]
             RUN.write(
                 ranked(*zip(*triples, strict=True)),

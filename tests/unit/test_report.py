@@ -30,7 +30,7 @@ def values_of(study: dict[str, Any], of: Callable[..., np.ndarray] = report_stud
         for (name, dataset), found in per_query.items()
         for measure in study["measures"]
     }
-    return Values(per_query, means, dict.fromkeys(datasets, report_study.COUNT))
+    return Values(per_query, means, dict.fromkeys(datasets, report_study.QUERIES))
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_a_cell_is_tested_on_its_mean_over_seeds_against_the_first_stage(
     cell = [values.per_query[f"small-bert/infonce/{seed}", "away"] for seed in (1, 2)]
     test = statistics.paired_t([np.mean(cell, axis=0) - values.per_query["splade", "away"]])
     assert (row["difference"], row["p"]) == pytest.approx((test.difference, test.p))
-    assert (row["against"], row["queries"]) == ("splade", report_study.COUNT)
+    assert (row["against"], row["queries"]) == ("splade", report_study.QUERIES)
     line = only(tables.leaderboard, system="small-bert/infonce")
     assert line["Out of domain difference"] == pytest.approx(test.difference)
     assert line["Out of domain p_holm"] == row["p_holm"]
@@ -159,7 +159,7 @@ def test_a_difference_has_a_paired_interval_of_its_own(tables: Tables, group: st
 
 def test_a_verdict_needs_the_corrected_p():
     def barely(system: studies.System, dataset: str) -> np.ndarray:
-        away = np.tile([0.1, -0.1], report_study.COUNT // 2) + 0.0352  # t = 2.2 for 40 queries
+        away = np.tile([0.1, -0.1], report_study.QUERIES // 2) + 0.0352  # t = 2.2 for 40 queries
         return 0.5 + away * (system.kind == "student")
 
     study = report_study.config(groups={"One": ["test"]})
@@ -177,7 +177,7 @@ def test_verdicts_follow_the_invented_truth(tables: Tables):
 
 def test_students_that_equal_the_first_stage_are_not_distinguishable(study: dict[str, Any]):
     def same(system: studies.System, dataset: str) -> np.ndarray:
-        return np.linspace(0, 1, report_study.COUNT)
+        return np.linspace(0, 1, report_study.QUERIES)
 
     found = leaderboard.tabulate(study, values_of(study, same), HOW)
     assert {row["verdict"] for row in found.tests} == {"not distinguishable"}

@@ -223,7 +223,7 @@ def test_tables_that_the_page_does_not_know_are_shown_as_they_are(built: Any, tm
 def values_of(study: dict[str, Any]) -> Values:
     systems, datasets = studies.systems(study), study["grid"]["datasets"]
     per_query = {(s.name, d): report_study.values(s, d) for s in systems for d in datasets}
-    ids = [f"q{number}" for number in range(report_study.COUNT)]
+    ids = [f"q{number}" for number in range(report_study.QUERIES)]
     means = {
         (*place, measure): float(found.mean())
         for place, found in per_query.items()
