@@ -10,6 +10,10 @@ A measure is written as ir_measures prints it: `nDCG@10`, `RR@10`, `AP`, `R@100`
 The order of a run is its `rank` column, so a tie is broken once, where the run was written
 (score, then doc_id, both downwards, as trec_eval does). ranx, which orders ties unstably, is
 given rows in that order and never sorts.
+
+Equal to trec_eval's values to 1e-6 (tests/unit/test_measures.py), with these differences: scores
+are compared as float32, so two that are one float32 are a tie; RR has a cutoff, which trec_eval
+does not know; and its averages leave out judged queries that a run does not answer, unless asked.
 """
 
 import difflib

@@ -227,9 +227,10 @@ def test_a_text_is_the_same_alone_and_in_a_pair(houses, name):
     def same(query: str, passage: str) -> None:
         q, p = (cached.encode(text, add_special_tokens=False).ids for text in (query, passage))
         pair = call(tokenizer, query, passage)
-        assert template.join(q, p).tolist() == pair["input_ids"]
+        joined, _, types = template.join([q], [p])
+        assert joined.tolist() == [pair["input_ids"]]
         if template.types is not None:
-            assert template.type_ids(q, p).tolist() == pair["token_type_ids"]
+            assert types.tolist() == [pair["token_type_ids"]]
 
     same()
 

@@ -40,6 +40,7 @@ EXAMPLES = {
     "curve": {"step": [2, 1], "loss": [1.0, 2.0], "gradient_norm": [1, 1], "learning_rate": [0, 1]},
     "validation": {"step": [2, 1], "dataset": "ab", "measure": "ab", "value": [0.0, 1.0]},
     "measures": {"query_id": ["2", "1"], "dataset": "ab", "measure": "ab", "value": [0.0, 1.0]},
+    "depths": {"system": "ba", "dataset": "ab", "depth": [2, 1], "value": [0.0, 1.0]},
     "pairs": dict.fromkeys(("scope", "system", "against"), "ba")
     | dict.fromkeys(("queries", "wins", "losses"), [2, 1])
     | dict.fromkeys(("difference", "low", "high", "p", "p_randomisation", "p_holm"), [0.5, 1.0]),

@@ -47,10 +47,14 @@ def count(weights: Path) -> int:
 
 
 def costs(records: Iterable[Path]) -> dict[str, dict[str, Any]]:
-    """Return what each model's training cost, by cell; a model without the file is left out."""
+    """Return what each model's training cost, by cell, as far as it was measured.
+
+    A model without the file is left out, and so is a value without a number.
+    """
     found = {}
     for record in records:
         path = record.parent / COST
         if path.exists():
-            found[lineage.of(record).name] = json.loads(path.read_text(encoding="utf-8"))
+            said = json.loads(path.read_text(encoding="utf-8"))
+            found[lineage.of(record).name] = {k: v for k, v in said.items() if v is not None}
     return found
