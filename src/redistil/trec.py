@@ -1,120 +1,127 @@
-"""TREC files, the form in which runs and judgements travel between tools.
+"""TREC run files, the form in which runs travel between tools: `qid Q0 docid rank score tag`.
 
-A line of a run is `query_id Q0 doc_id rank score tag`, of the qrels `query_id 0 doc_id relevance`;
-blanks and tabs part the words. As for trec_eval, the order of a run is that of its scores: the
-rank that a file writes down is not read.
+Newer ones are published as Parquet too; `pairs` reads both, in pieces, however large they are.
 """
 
-import io
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as csv
+import pyarrow.parquet as pq
 
 from redistil.errors import BadTable
-from redistil.tables import QRELS, ROW_GROUP, RUN, aside, ranked
+
+BLOCK = 1 << 24  # bytes of a file that are parsed at a time
 
 RUN_COLUMNS = ("query_id", "q0", "doc_id", "rank", "score", "tag")
-QRELS_COLUMNS = ("query_id", "iteration", "doc_id", "relevance")
 
 
 def read_run(path: Path) -> pa.Table:
     """Return (query_id, doc_id, score) of a TREC run, in file order."""
-    rows = read_columns(path, RUN_COLUMNS, _delimiter(path))
+    try:
+        with path.open("rb") as lines:
+            delimiter = "\t" if b"\t" in lines.readline() else " "
+    except OSError as error:
+        raise BadTable(f"{path} is not a readable run file ({error.strerror})") from None
+    rows = read_columns(path, RUN_COLUMNS, delimiter)
     return rows.select(["query_id", "doc_id", "score"])
 
 
-def run(path: Path) -> pa.Table:
-    """Return a checked run, from our Parquet or a TREC file, whose ranks follow from its scores.
+def read_columns(path: Path, names: tuple[str, ...], delimiter: str) -> pa.Table:
+    """Return a headless delimited file: columns named `...score` are float32, the rest text."""
+    types = {name: pa.float32() if name.endswith("score") else pa.string() for name in names}
+    try:
+        return csv.read_csv(
+            path,
+            read_options=csv.ReadOptions(column_names=list(names)),
+            parse_options=csv.ParseOptions(delimiter=delimiter, quote_char=False),
+            convert_options=csv.ConvertOptions(column_types=types),
+        )
+    except pa.ArrowInvalid as error:
+        reason = str(error).splitlines()[0]
+        raise BadTable(f"{path}: wanted the columns {' '.join(names)} ({reason})") from None
 
-    Raises BadTable for a passage that a query has twice, and for a score that is no number.
+
+def column_batches(
+    path: Path, types: Mapping[str, pa.DataType], delimiter: str
+) -> Iterator[pa.RecordBatch]:
+    """Yield a headless delimited file in pieces, as columns of these types; gzip is seen.
+
+    Raises BadTable where a line does not fit.
     """
-    if path.suffix == ".parquet":
-        rows = RUN.read(path)
-    else:
-        rows = ranked(*read_run(path).columns)
-    return RUN.check(rows, str(path))
+    names = list(types)
+    with _refusing(path, names):
+        with path.open("rb") as stream:
+            packed = "gzip" if stream.read(2) == b"\x1f\x8b" else None
+        with (
+            pa.input_stream(str(path), compression=packed) as stream,
+            csv.open_csv(
+                stream,
+                read_options=csv.ReadOptions(column_names=names, block_size=BLOCK),
+                parse_options=csv.ParseOptions(delimiter=delimiter, quote_char=False),
+                # no word stands for a missing value: a score "nan" is refused as what it is
+                convert_options=csv.ConvertOptions(column_types=dict(types), null_values=[]),
+            ) as reader,
+        ):
+            yield from reader
 
 
-def qrels(path: Path) -> pa.Table:
-    """Return checked qrels, from our Parquet or a TREC file; a pair judged twice is refused."""
-    if path.suffix == ".parquet":
-        rows = QRELS.read(path)
-    else:
-        rows = read_columns(path, QRELS_COLUMNS, _delimiter(path)).select(QRELS.schema.names)
-    return QRELS.check(rows, str(path))
+@contextmanager
+def _refusing(path: Path, names: Sequence[str]) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadTable(f"{path}: wanted the columns {' '.join(names)} ({reason})") from None
+
+
+# --- runs of any size, TREC or Parquet -----------------------------------------------------------
+
+PAIR_COLUMNS = ("query_id", "doc_id", "score")
+
+# what published Parquet runs call these columns (webis/rank-distillm, Lightning-IR, ir_measures)
+ALSO = {"query_id": ("qid", "q_id"), "doc_id": ("docno", "docid", "pid"), "score": ()}
+
+
+def pairs(path: Path) -> Iterator[pa.Table]:
+    """Yield (query_id, doc_id, score) of a published run in pieces of bounded size, in file order.
+
+    path: a TREC run, perhaps gzipped, or Parquet with columns of these names or of those in `ALSO`.
+    Raises BadTable where it is neither.
+    """
+    try:
+        with path.open("rb") as stream:
+            is_parquet = stream.read(4) == b"PAR1"
+    except OSError as error:
+        raise BadTable(f"{path} is not a readable run file ({error.strerror})") from None
+    if is_parquet:
+        yield from _parquet_pairs(path)
+        return
+    types = {name: pa.float32() if name == "score" else pa.string() for name in RUN_COLUMNS}
+    for batch in column_batches(path, types, _delimiter(path)):
+        yield pa.table(batch.select(PAIR_COLUMNS))
 
 
 def _delimiter(path: Path) -> str:
-    try:
-        with path.open("rb") as lines:
-            return "\t" if b"\t" in lines.readline() else " "
-    except OSError as error:
-        raise BadTable(f"{path} is not a readable file ({error.strerror})") from None
+    with _refusing(path, RUN_COLUMNS), path.open("rb") as stream:
+        packed = "gzip" if stream.read(2) == b"\x1f\x8b" else None
+        with pa.input_stream(str(path), compression=packed) as text:
+            return "\t" if b"\t" in text.read(4096).split(b"\n")[0] else " "
 
 
-def read_columns(path: Path, names: tuple[str, ...], delimiter: str) -> pa.Table:
-    """Return a headless delimited file: scores are float32, relevances int32, the rest text."""
-    try:
-        return _parsed(str(path), names, delimiter)
-    except pa.ArrowInvalid as error:
-        # columns set out with several blanks, or with both blanks and tabs
-        spaced = path.read_bytes() if path.suffix != ".gz" else b""
-        even = re.sub(rb"[ \t]+", b" ", re.sub(rb"(?m)^[ \t]+|[ \t\r]+$", b"", spaced))
-        try:
-            return _parsed(io.BytesIO(even), names, " ")
-        except pa.ArrowInvalid:
-            reason = str(error).splitlines()[0]
-            wanted = " ".join(names)
-            raise BadTable(f"{path}: wanted the columns {wanted} ({reason})") from None
+def _parquet_pairs(path: Path) -> Iterator[pa.Table]:
+    with _refusing(path, PAIR_COLUMNS), pq.ParquetFile(path) as file:
+        names = [_called(path, name, file.schema_arrow.names) for name in PAIR_COLUMNS]
+        for batch in file.iter_batches(columns=names):
+            ids = [batch[name].cast(pa.string()) for name in names[:2]]
+            scores = batch[names[2]].cast(pa.float32())
+            yield pa.table([*ids, scores], names=list(PAIR_COLUMNS))
 
 
-def _parsed(source: str | io.BytesIO, names: Sequence[str], delimiter: str) -> pa.Table:
-    kinds = {"score": pa.float32(), "relevance": pa.int32()}
-    types = {name: kinds.get(name.rpartition("_")[2], pa.string()) for name in names}
-    return csv.read_csv(
-        source,
-        read_options=csv.ReadOptions(column_names=list(names)),
-        parse_options=csv.ParseOptions(delimiter=delimiter, quote_char=False),
-        # no word stands for a missing value: a score "nan" is refused as what it is
-        convert_options=csv.ConvertOptions(column_types=types, null_values=[]),
-    )
-
-
-def write_run(rows: pa.Table, path: Path, tag: str) -> None:
-    """Write a run; scores are spelled so that they come back as the same float32."""
-    words = [rows["query_id"], "Q0", rows["doc_id"], rows["rank"], rows["score"], tag]
-    _write(words, len(rows), path)
-
-
-def write_qrels(rows: pa.Table, path: Path) -> None:
-    """Write qrels."""
-    _write([rows["query_id"], "0", rows["doc_id"], rows["relevance"]], len(rows), path)
-
-
-def _write(words: Sequence[pa.ChunkedArray | str], count: int, path: Path) -> None:
-    for column in words:
-        _refuse_blanks(column, path)
-    with aside(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as out:
-        for start in range(0, count, ROW_GROUP):
-            parts = [
-                w if isinstance(w, str) else w.slice(start, ROW_GROUP).cast(pa.string())
-                for w in words
-            ]
-            lines = pc.binary_join_element_wise(*parts, " ").to_pylist()
-            out.writelines(f"{line}\n" for line in lines)
-
-
-def _refuse_blanks(words: pa.ChunkedArray | str, path: Path) -> None:
-    column = pa.array([words]) if isinstance(words, str) else words
-    if not pa.types.is_string(column.type):
-        return
-    broken = column.filter(pc.match_substring_regex(column, r"\s|^$"))
-    if len(broken):
-        raise BadTable(
-            f"{path}: a TREC file cannot hold {broken[0].as_py()!r}, whose blanks would part it "
-            f"into columns ({len(broken)} such words): rename it, or keep the Parquet file"
-        )
+def _called(path: Path, wanted: str, found: Sequence[str]) -> str:
+    for name in (wanted, *ALSO[wanted]):
+        if name in found:
+            return name
+    raise BadTable(f"{path}: wanted a run with the column {wanted}, got {', '.join(found)}")

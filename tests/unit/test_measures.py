@@ -11,8 +11,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redistil import lineage, measures
-from redistil import trec as redistil_trec
+from redistil import exchange, lineage, measures
 from redistil.cli import cli
 from redistil.errors import BadSettings, BadTable, UserError
 from redistil.tables import MEASURES, QRELS, RUN, ranked
@@ -363,8 +362,8 @@ def test_a_run_comes_back_from_a_trec_file_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, scores: Scores
 ):
     path, rows = tmp_path_factory.mktemp("trec") / "a.run", run_of(scores)
-    redistil_trec.write_run(rows, path, "system/1")
-    assert redistil_trec.run(path).equals(RUN.check(rows, "test"))
+    exchange.write_run(rows, path, "system/1")
+    assert exchange.run(path).equals(RUN.check(rows, "test"))
 
 
 @given(st.dictionaries(words, st.dictionaries(words, st.integers(-2, 9), min_size=1), min_size=1))
@@ -373,8 +372,8 @@ def test_qrels_come_back_from_a_trec_file_as_they_were(
     tmp_path_factory: pytest.TempPathFactory, grades: Grades
 ):
     path, rows = tmp_path_factory.mktemp("trec") / "a.qrels", qrels_of(grades)
-    redistil_trec.write_qrels(rows, path)
-    assert redistil_trec.qrels(path).equals(rows)
+    exchange.write_qrels(rows, path)
+    assert exchange.qrels(path).equals(rows)
 
 
 def test_an_exported_run_means_to_trec_eval_what_it_means_here(tmp_path: Path):
@@ -400,7 +399,7 @@ def test_an_exported_run_means_to_trec_eval_what_it_means_here(tmp_path: Path):
 def test_an_id_with_a_blank_is_not_written(tmp_path: Path):
     rows = run_of({"q 1": {"a": 1.0}})
     with pytest.raises(BadTable, match="cannot hold 'q 1'"):
-        redistil_trec.write_run(rows, tmp_path / "a.run", "x")
+        exchange.write_run(rows, tmp_path / "a.run", "x")
     assert not list(tmp_path.iterdir())
 
 

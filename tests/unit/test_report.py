@@ -231,8 +231,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, lis
 def test_the_tables_are_written_with_their_record(built: tuple[Path, Any]):
     folder = built[0] / "tables"
     assert sorted(path.name for path in folder.iterdir()) == [
-        "cells.csv", "leaderboard.csv", "losses.csv", "made.json", "metrics.json", "paste",
-        "published.csv", "tables.json", "tests.csv",
+        "cells.csv", "leaderboard.csv", "lines.csv", "losses.csv", "made.json", "metrics.json",
+        "paste", "published.csv", "tables.json", "tests.csv",
     ]  # fmt: skip
     assert len(rows_of(folder / "leaderboard.csv")) == 8
     assert len(rows_of(folder / "losses.csv")) == 4

@@ -56,7 +56,14 @@ rule tabulate:
                 category="Tables",
                 labels={"table": table},
             )
-            for table in ("leaderboard", "losses", "tests", "cells", "published")
+            for table in (
+                "leaderboard",
+                "losses",
+                "tests",
+                "cells",
+                "published",
+                "lines",
+            )
         ],
         f"{RESULTS}/report/tables/metrics.json",
         f"{RESULTS}/report/tables/tables.json",

@@ -43,8 +43,8 @@ def evaluate(
     """
     import pyarrow as pa
 
+    from redistil import exchange
     from redistil import measures as stage
-    from redistil import trec
 
     datasets = [dataset for dataset, _, _ in on]
     if len(set(datasets)) != len(datasets):
@@ -54,7 +54,7 @@ def evaluate(
     tables = []
     for dataset, run, qrels in on:
         found = stage.evaluate(
-            dataset, trec.run(run), trec.qrels(qrels), wanted[dataset], levels[dataset]
+            dataset, exchange.run(run), exchange.qrels(qrels), wanted[dataset], levels[dataset]
         )
         click.echo(found.summary(dataset), err=True)
         tables.append(found.rows)
@@ -120,9 +120,9 @@ def sweep(
 @setting("--tag", str, "What the last column calls the system.")
 def export_run(run: Path, out: Path, tag: str) -> None:
     """Write RUN as the TREC file OUT: `query_id Q0 doc_id rank score tag`."""
-    from redistil import trec
+    from redistil import exchange
 
-    trec.write_run(RUN.read(run), out, tag)
+    exchange.write_run(RUN.read(run), out, tag)
 
 
 @click.command()
@@ -130,6 +130,6 @@ def export_run(run: Path, out: Path, tag: str) -> None:
 @click.argument("out", type=Out())
 def export_qrels(qrels: Path, out: Path) -> None:
     """Write QRELS as the TREC file OUT: `query_id 0 doc_id relevance`."""
-    from redistil import trec
+    from redistil import exchange
 
-    trec.write_qrels(QRELS.read(qrels), out)
+    exchange.write_qrels(QRELS.read(qrels), out)

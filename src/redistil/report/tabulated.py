@@ -57,6 +57,11 @@ def write(
     rows_of["published"] = published
     rounded = {name: [_rounded(row) for row in rows] for name, rows in rows_of.items()}
     rounded["cells"] = [{**row, **sources[row["system"]]} for row in rounded["cells"]]
+    rounded["lines"] = [
+        {"line": f"{group}: {row['system']}", "value": row[group]}
+        for group in tables.metrics
+        for row in rounded["leaderboard"]
+    ]
     metrics = {group: _rounded(row) for group, row in tables.metrics.items()}
     headers = {"published": HEADER}
     with sealing(folder, [JSON, CELLS], made):
@@ -64,7 +69,7 @@ def write(
             _write_csv(rows, headers.get(name, list(rows[0]) if rows else []), folder / name)
         _write_json(metrics, folder / "metrics.json")
         _write_sheets(sheets or {}, folder / "paste")
-        kept = {name: rows for name, rows in rounded.items() if name != "cells"}
+        kept = {name: rows for name, rows in rounded.items() if name not in {"cells", "lines"}}
         _write_json(kept | {"sizes": sizes or {}, "sources": sources}, folder / JSON)
 
 

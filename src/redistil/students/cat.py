@@ -79,7 +79,7 @@ class Cat(nn.Module):
         """Write a folder that `transformers` and `sentence_transformers.CrossEncoder` load.
 
         It tells the latter that a score is the raw logit, its own default being a sigmoid, and
-        where to cut a pair: at the length the student was trained on.
+        where to cut a pair: at the length the student was trained on (docs/protocol.md).
         """
         partial = folder / ".partial"
         shutil.rmtree(partial, ignore_errors=True)  # of a save that was killed
