@@ -1,6 +1,5 @@
 # How should a re-ranker be taught? `snakemake` reproduces the study that params.yaml names.
 # One room: `snakemake corpora` (or backbones, tokens, ... report). What would run: `snakemake -n`.
-from redistil.checks import study_file
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -9,8 +8,7 @@ min_version("9.27")
 container: "docker://python:3.11-slim"
 
 
-configfile: "params.yaml"
-configfile: study_file(config["study"])
+configfile: "params.yaml"  # on top of it, in common.smk: studies/<study>.yaml
 
 
 rule all:
@@ -38,3 +36,4 @@ include: "workflow/rules/report.smk"
 onsuccess:
     print("leaderboard:", rules.all.input[0])
     print("page:       ", rules.all.input[2])
+    print(*warned(), sep="\n")

@@ -7,6 +7,7 @@ state of a loader. A batch is split into micro-batches by length, so that little
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -61,32 +62,40 @@ class PairTemplate:
         """How many special tokens a pair has."""
         return len(self.before) + len(self.between) + len(self.after)
 
-    def cut(
-        self,
-        query: Tokens,
-        passage: Tokens,
-        query_length: int,
-        passage_length: int,
-        pair_length: int,
-    ) -> tuple[Tokens, Tokens]:
-        """Return both sides under their caps, then the passage under what the pair leaves it."""
-        query = query[:query_length]
-        room = max(pair_length - self.special - len(query), 0)
-        return query, passage[: min(passage_length, room)]
+    def kept(
+        self, query: Rows, passage: Rows, query_length: int, passage_length: int, pair_length: int
+    ) -> tuple[Rows, Rows]:
+        """Return how many of N sizes stay under their caps, a passage's under what the pair leaves.
 
-    def join(self, query: Tokens, passage: Tokens) -> npt.NDArray[np.int64]:
-        """Return the input ids of a pair."""
-        return np.concatenate([self.before, query, self.between, passage, self.after]).astype(
-            np.int64
+        query, passage: tokens of each side; the lengths are caps, pair_length with special tokens.
+        """
+        query = np.minimum(query, query_length)
+        room = np.maximum(pair_length - self.special - query, 0)
+        return query, np.minimum(passage, np.minimum(passage_length, room))
+
+    def join(
+        self, queries: Sequence[Tokens], passages: Sequence[Tokens]
+    ) -> tuple[Rows, Rows, Rows | None]:
+        """Return ids, mask and token types of N pairs, [N, longest], padded on the right."""
+        count = len(queries)
+        before, between, after = (
+            [np.array(part, np.int64)] * count for part in (self.before, self.between, self.after)
         )
-
-    def type_ids(self, query: Tokens, passage: Tokens) -> npt.NDArray[np.int64]:
-        """Return the token type ids of a pair."""
-        assert self.types is not None
-        before, q, between, p, after = self.types
-        return np.concatenate(
-            [before, np.full(len(query), q), between, np.full(len(passage), p), after]
-        ).astype(np.int64)
+        parts: list[Sequence[npt.NDArray[Any]]] = [before, queries, between, passages, after]
+        sizes = np.array([[len(tokens) for tokens in part] for part in parts]).reshape(5, count)
+        ends = sizes.cumsum(0)
+        shape = count, int(ends[-1].max(initial=0))
+        ids = np.full(shape, self.pad, np.int64)
+        mask = (np.arange(shape[1]) < ends[-1][:, None]).astype(np.int64)
+        types = None if self.types is None else np.zeros(shape, np.int64)
+        kinds: Sequence[int | tuple[int, ...]] = self.types or (0,) * 5
+        for part, size, end, kind in zip(parts, sizes, ends, kinds, strict=True):
+            rows = np.repeat(np.arange(count), size)
+            columns = np.arange(size.sum()) + np.repeat(end - size.cumsum(), size)
+            ids[rows, columns] = np.concatenate(part)
+            if types is not None:
+                types[rows, columns] = kind if isinstance(kind, int) else list(kind) * count
+        return ids, mask, types
 
 
 def padded(sequences: Sequence[npt.NDArray[np.int64]], pad: int) -> npt.NDArray[np.int64]:

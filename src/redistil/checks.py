@@ -7,7 +7,6 @@ expected and the nearest valid name.
 
 import difflib
 from collections.abc import Collection, Iterator
-from pathlib import Path
 
 from redistil.errors import BadSettings
 from redistil.grid import Cell, Config, grid_cells, members, teacher_cells, teacher_of
@@ -274,13 +273,3 @@ def _check_cell(config: Config, cell: Cell) -> None:
             f"losses.{cell.loss}: {loss['objective']} learns from labels, and "
             f"sources.{loss['reads']} would give it the scores of {source['teacher']!r}"
         )
-
-
-def study_file(name: str, folder: str = "studies") -> str:
-    """Return the file of a study; BadSettings with the nearest name if there is none."""
-    known = sorted(path.stem for path in Path(folder).glob("*.yaml"))
-    if name not in known:
-        raise BadSettings(
-            f"study: no {folder}/{name}.yaml{nearest(name, known)} (there is: {', '.join(known)})"
-        )
-    return f"{folder}/{name}.yaml"

@@ -6,6 +6,7 @@ A file gets its name once it is checked. What a broken connection leaves is kept
 
 import hashlib
 import http.client
+import json
 import os
 import re
 import urllib.error
@@ -18,20 +19,33 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from redistil.errors import BadSettings, BadSource
+from redistil.tables import aside
 
 BLOCK = 1 << 20  # bytes read at a time
 TIMEOUT = 60  # seconds without a byte before the connection counts as broken
 DIGITS = {"md5": 32, "sha256": 64}  # hexadecimal, of the sums a publisher may give
 
 
-def download(out: Path, url: str, sums: Mapping[str, str], size: int | None = None) -> None:
+def download(
+    out: Path, checked: Path, url: str, sums: Mapping[str, str], size: int | None = None
+) -> None:
     """Leave at `out` the file that `url` names, checked against `sums` and its size in bytes.
 
     sums: hexadecimal digests by algorithm, md5 or sha256. A file that lies there already is
     checked the same way and kept, so that what cannot be fetched here can be put in place by hand.
-    Raises BadSource when the file cannot be had, or is another one.
+    checked: where it is recorded that the file was checked, and against what. Raises BadSource when
+    the file cannot be had, or is another one.
     """
     _refuse_settings(url, sums)
+    checked.unlink(missing_ok=True)
+    _have(out, url, sums, size)
+    record = {"url": url, **sums, "bytes": out.stat().st_size}
+    with aside(checked) as partial:
+        partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _have(out: Path, url: str, sums: Mapping[str, str], size: int | None) -> None:
+    """Leave the checked file at `out`: the one that is there, or else the one that `url` gives."""
     if out.exists():
         wrong = _difference(out, sums, size)
         if wrong:

@@ -119,3 +119,13 @@ def members(config: Config, teacher: str) -> list[str]:
     """Return the single teachers behind a teacher: those it averages, or itself."""
     average: list[str] = config["teachers"][teacher].get("average", [teacher])
     return average
+
+
+def shards(config: Config, first_stage: str, corpus: str) -> int:
+    """Return into how many stretches a corpus is encoded: of `shard` passages, as declared.
+
+    A corpus that declares no `documents` is one stretch.
+    """
+    documents: int = config["corpora"][corpus].get("documents", 1)
+    shard: int = config["first_stages"][first_stage]["shard"]
+    return -(-documents // shard)

@@ -78,10 +78,15 @@ def check_precision(precision: str, device: torch.device) -> None:
     refuse_precision(precision, device.type, capability)
 
 
+def allow_tf32(precision: str) -> None:
+    """Set whether a GPU may take the products of float32 matrices in TF32."""
+    torch.backends.cuda.matmul.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+
+
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Return the context of a forward pass, and set the job's matrix products, to a precision.
 
     float32; tf32: float32 whose products a GPU may take in TF32; bfloat16: products in bfloat16.
     """
-    torch.backends.cuda.matmul.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+    allow_tf32(precision)
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")

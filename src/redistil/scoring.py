@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from redistil.batches import Rows, by_budget
-from redistil.processes import Processes, autocast
+from redistil.processes import Processes, allow_tf32, autocast
 from redistil.ragged import Ragged, Tokens
 from redistil.seeds import derive
 from redistil.students import Student
@@ -98,16 +98,15 @@ def score_pairs(
 ) -> npt.NDArray[np.float32]:
     """Return the raw logit of each pair (query row, passage row), in the order given.
 
-    precision: float32, or bfloat16 for autocast; quiet: show no bar. Scores do not depend on what
-    else is scored, beyond rounding.
+    precision: float32, or bfloat16 for weights, activations and products; quiet: show no bar.
+    Scores do not depend on what else is scored, beyond rounding.
     """
     query_rows, passage_rows = rows
     out = np.empty(len(query_rows), np.float32)
-    model = _module(student).eval()
-    device = next(model.parameters()).device
+    allow_tf32(precision)
+    student = student.for_scoring(precision)
     with (
         torch.inference_mode(),
-        autocast(device, precision),
         tqdm(total=len(out), unit="pair", mininterval=2, disable=quiet) as bar,
     ):
         for start in range(0, len(out), WINDOW):

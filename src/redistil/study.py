@@ -19,6 +19,7 @@ from redistil.grid import (
     System,
     grid_cells,
     members,
+    shards,
     systems,
     teacher_cells,
     words,
@@ -39,6 +40,7 @@ __all__ = [
     "nearest",
     "read",
     "recipe",
+    "shards",
     "systems",
     "teacher_cells",
     "words",
@@ -123,18 +125,23 @@ def _asked_of_first_stage(
 ) -> Iterator[tuple[Key, dict[str, Any]]]:
     if "encoder" in entry:
         for corpus in config["corpora"]:
-            longest = {"passage_length": entry["passage_length"]}
-            yield ("encode", f"{first_stage}/{corpus}"), longest
+            of = {"passage_length": entry["passage_length"]}
+            of["shards"] = shards(config, first_stage, corpus)
+            for shard in range(of["shards"]):
+                yield ("encode", f"{first_stage}/{corpus}/{shard}"), of | {"shard": shard}
     for name, dataset in config["datasets"].items():
-        drop = {"drop_identical": bool(dataset.get("drop_identical", False))}
+        checked = {
+            "drop_identical": bool(dataset.get("drop_identical", False)),
+            "least_success": config["least_success"],
+        }
         key = f"{first_stage}/{name}"
         if "encoder" in entry:
             kept = {"query_length": entry["query_length"], "depth": entry["depth"]}
-            yield ("retrieve", key), kept | drop
+            yield ("retrieve", key), kept | checked
         elif "import" in entry:
-            yield ("import-run", key), drop
+            yield ("import-run", key), checked
         else:
-            yield ("retrieve-bm25", key), dict(entry) | drop
+            yield ("retrieve-bm25", key), dict(entry) | checked
 
 
 def _asked_of_results(config: Config) -> Iterator[tuple[Key, dict[str, Any]]]:

@@ -12,7 +12,7 @@ from redistil.errors import BadSource
 from redistil.lineage import Made
 from redistil.tables import Table
 
-TEXTS = 4096  # texts a call of the tokenizer
+TEXTS = 1024  # texts a call of the tokenizer; it holds some 200 bytes of every token
 
 
 def tokenize(
@@ -29,8 +29,7 @@ def tokenize(
         tqdm(total=table.count(texts), unit="text", mininterval=2) as bar,
     ):
         for batch in _pieces(table, texts):
-            encoded = tokenizer.encode_batch(batch["text"].to_pylist(), add_special_tokens=False)
-            append(batch[0].to_pylist(), [one.ids[:longest] for one in encoded])
+            append(batch[0].to_pylist(), _ids(tokenizer, batch["text"].to_pylist(), longest))
             bar.update(len(batch))
 
 
@@ -47,6 +46,11 @@ def load(path: Path) -> Tokenizer:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
+
+
+def _ids(tokenizer: Tokenizer, texts: list[str], longest: int) -> list[list[int]]:
+    encoded = tokenizer.encode_batch_fast(texts, add_special_tokens=False)  # without offsets
+    return [one.ids[:longest] for one in encoded]
 
 
 def _pieces(table: Table, texts: Path) -> Iterator[pa.RecordBatch]:

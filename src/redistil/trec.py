@@ -1,11 +1,19 @@
-"""TREC run files, the form in which runs travel between tools: `qid Q0 docid rank score tag`."""
+"""TREC run files, the form in which runs travel between tools: `qid Q0 docid rank score tag`.
 
+Newer ones are published as Parquet too; `pairs` reads both, in pieces, however large they are.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv as csv
+import pyarrow.parquet as pq
 
 from redistil.errors import BadTable
+
+BLOCK = 1 << 24  # bytes of a file that are parsed at a time
 
 RUN_COLUMNS = ("query_id", "q0", "doc_id", "rank", "score", "tag")
 
@@ -34,3 +42,85 @@ def read_columns(path: Path, names: tuple[str, ...], delimiter: str) -> pa.Table
     except pa.ArrowInvalid as error:
         reason = str(error).splitlines()[0]
         raise BadTable(f"{path}: wanted the columns {' '.join(names)} ({reason})") from None
+
+
+def column_batches(
+    path: Path, types: Mapping[str, pa.DataType], delimiter: str
+) -> Iterator[pa.RecordBatch]:
+    """Yield a headless delimited file in pieces, as columns of these types; gzip is seen.
+
+    Raises BadTable where a line does not fit.
+    """
+    names = list(types)
+    with _refusing(path, names):
+        with path.open("rb") as stream:
+            packed = "gzip" if stream.read(2) == b"\x1f\x8b" else None
+        with (
+            pa.input_stream(str(path), compression=packed) as stream,
+            csv.open_csv(
+                stream,
+                read_options=csv.ReadOptions(column_names=names, block_size=BLOCK),
+                parse_options=csv.ParseOptions(delimiter=delimiter, quote_char=False),
+                convert_options=csv.ConvertOptions(column_types=dict(types)),
+            ) as reader,
+        ):
+            yield from reader
+
+
+@contextmanager
+def _refusing(path: Path, names: Sequence[str]) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadTable(f"{path}: wanted the columns {' '.join(names)} ({reason})") from None
+
+
+# --- runs of any size, TREC or Parquet -----------------------------------------------------------
+
+PAIR_COLUMNS = ("query_id", "doc_id", "score")
+
+# what published Parquet runs call these columns (webis/rank-distillm, Lightning-IR, ir_measures)
+ALSO = {"query_id": ("qid", "q_id"), "doc_id": ("docno", "docid", "pid"), "score": ()}
+
+
+def pairs(path: Path) -> Iterator[pa.Table]:
+    """Yield (query_id, doc_id, score) of a published run in pieces of bounded size, in file order.
+
+    path: a TREC run, perhaps gzipped, or Parquet with columns of these names or of those in `ALSO`.
+    Raises BadTable where it is neither.
+    """
+    try:
+        with path.open("rb") as stream:
+            is_parquet = stream.read(4) == b"PAR1"
+    except OSError as error:
+        raise BadTable(f"{path} is not a readable run file ({error.strerror})") from None
+    if is_parquet:
+        yield from _parquet_pairs(path)
+        return
+    types = {name: pa.float32() if name == "score" else pa.string() for name in RUN_COLUMNS}
+    for batch in column_batches(path, types, _delimiter(path)):
+        yield pa.table(batch.select(PAIR_COLUMNS))
+
+
+def _delimiter(path: Path) -> str:
+    with _refusing(path, RUN_COLUMNS), path.open("rb") as stream:
+        packed = "gzip" if stream.read(2) == b"\x1f\x8b" else None
+        with pa.input_stream(str(path), compression=packed) as text:
+            return "\t" if b"\t" in text.read(4096).split(b"\n")[0] else " "
+
+
+def _parquet_pairs(path: Path) -> Iterator[pa.Table]:
+    with _refusing(path, PAIR_COLUMNS), pq.ParquetFile(path) as file:
+        names = [_called(path, name, file.schema_arrow.names) for name in PAIR_COLUMNS]
+        for batch in file.iter_batches(columns=names):
+            ids = [batch[name].cast(pa.string()) for name in names[:2]]
+            scores = batch[names[2]].cast(pa.float32())
+            yield pa.table([*ids, scores], names=list(PAIR_COLUMNS))
+
+
+def _called(path: Path, wanted: str, found: Sequence[str]) -> str:
+    for name in (wanted, *ALSO[wanted]):
+        if name in found:
+            return name
+    raise BadTable(f"{path}: wanted a run with the column {wanted}, got {', '.join(found)}")

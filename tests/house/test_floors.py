@@ -11,7 +11,7 @@ SRC = Path(__file__).parents[2] / "src" / "redistil"
 FLOORS = [
     {"errors", "lineage", "ragged", "seeds", "shards", "tables", "trec"},
     {"batches", "checks", "examples", "grid", "history", "objectives", "optimise", "precision"}
-    | {"processes", "scoring", "splade", "students", "study", "validation"},
+    | {"overlays", "processes", "scoring", "splade", "students", "study", "validation"},
     {"backbones", "candidates", "corpora", "downloads", "measures", "models", "negatives"}
     | {"report", "runs", "teachers", "tokens"},
     {"__main__", "cli"},

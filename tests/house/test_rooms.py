@@ -69,6 +69,13 @@ def test_a_rule_is_one_command_of_ours_with_a_log():
         assert not re.search(r"^\s+(run|script|notebook|wrapper):", text, re.M)
 
 
+def test_a_command_takes_the_name_that_its_rule_gives_it():
+    for rule, shell in shells().items():
+        command = cli.get_command(click.Context(cli), shell.split()[1])
+        takes = "name" in [param.name for param in command.params]
+        assert takes or "settings=settings(" not in rules()[rule], rule
+
+
 def test_a_rule_is_remade_by_the_code_of_its_own_stage():
     for rule, shell in shells().items():
         named = re.findall(r"code=code\(\"(\w+)\"\)", rules()[rule])

@@ -94,7 +94,7 @@ def test_a_comment_or_docstring_remakes_nothing(house):
 
 
 def test_a_changed_line_of_training_retrains_and_remakes_what_follows_and_nothing_else(house):
-    house.edit("src/redistil/models.py", "def train(", "CHANGED = True\n\n\ndef train(")
+    house.edit("src/redistil/models/__init__.py", "def train(", "CHANGED = True\n\n\ndef train(")
     assert house.planned() == Counter(
         train=4,
         score=2,

@@ -62,9 +62,11 @@ def config(**changed: Any) -> dict[str, Any]:
         },
         "tokens": {"longest": 512},
         "first_stages": {
-            "splade": {"encoder": "tiny", "query_length": 9, "passage_length": 9, "depth": 5},
+            "splade": {"encoder": "tiny", "query_length": 9, "passage_length": 9}
+            | {"shard": 9, "depth": 5},
             "bm25": {"k1": 0.9, "b": 0.4, "stemmer": "english", "depth": 5},
         },
+        "least_success": 0.1,
         "negatives": {},
         "teachers": {"both": {"average": []}},
         "grid": {

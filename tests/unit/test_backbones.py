@@ -110,7 +110,8 @@ def test_a_tokenizer_joins_a_pair_in_its_own_form(family):
         assert template.types == ((0,), 0, (0,), 1, (1,))
     query, passage = "sparse rank query", "dense tensor"
     ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in (query, passage)]
-    assert template.join(*ids).tolist() == tokenizer(query, passage)["input_ids"]
+    joined, _, _ = template.join(*([np.array(side)] for side in ids))
+    assert joined.tolist() == [tokenizer(query, passage)["input_ids"]]
     assert template.special == 3
 
 

@@ -79,12 +79,17 @@ def ids(*numbers: int) -> np.ndarray:
 
 
 def test_pairs_by_hand():
-    assert BERT.join(ids(7, 8), ids(9)).tolist() == [101, 7, 8, 102, 9, 102]
-    assert BERT.type_ids(ids(7, 8), ids(9)).tolist() == [0, 0, 0, 0, 1, 1]
-    assert ROBERTA.join(ids(7), ids(9)).tolist() == [0, 7, 2, 2, 9, 2]
+    queries, passages = [ids(7, 8), ids()], [ids(9), ids(4)]
+    found, mask, types = BERT.join(queries, passages)
+    assert found.tolist() == [[101, 7, 8, 102, 9, 102], [101, 102, 4, 102, 0, 0]]
+    assert mask.tolist() == [[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0]]
+    assert types.tolist() == [[0, 0, 0, 0, 1, 1], [0, 0, 1, 1, 0, 0]]
+    assert found.dtype == mask.dtype == types.dtype == np.int64
+    found, mask, types = ROBERTA.join(queries, passages)
+    assert found.tolist() == [[0, 7, 8, 2, 2, 9, 2], [0, 2, 2, 4, 2, 1, 1]]
+    assert mask.sum(1).tolist() == [7, 5] and types is None
     assert (BERT.special, ROBERTA.special) == (3, 4)
-    assert BERT.join(ids(), ids()).tolist() == [101, 102, 102]
-    assert BERT.join(ids(7), ids(9)).dtype == BERT.type_ids(ids(7), ids(9)).dtype == np.int64
+    assert BERT.join([ids()], [ids()])[0].tolist() == [[101, 102, 102]]
 
 
 @pytest.mark.parametrize(
@@ -101,24 +106,30 @@ def test_pairs_by_hand():
     ],
 )
 def test_cuts_by_hand(caps, wanted):
-    query, passage = BERT.cut(ids(1, 2, 3, 4), ids(1, 2, 3, 4, 5, 6), *caps)
-    assert (query.tolist(), passage.tolist()) == (
-        list(range(1, wanted[0] + 1)),
-        list(range(1, wanted[1] + 1)),
-    )
+    queries, passages = np.array([4, 4]), np.array([6, 0])
+    q, p = BERT.kept(queries, passages, *caps)
+    assert (q[0], p[0]) == wanted
+    assert (q[1], p[1]) == (wanted[0], 0)
 
 
-tokens = st.lists(st.integers(200, 300), max_size=20).map(lambda x: np.array(x, np.int32))
+sides = st.lists(
+    st.tuples(*[st.lists(st.integers(200, 300), max_size=20)] * 2), min_size=1, max_size=5
+)
 
 
-@given(tokens, tokens, st.integers(1, 8), st.integers(1, 8), st.integers(11, 20))
-def test_a_cut_pair_keeps_its_caps_and_its_beginnings(query, passage, q_cap, p_cap, cap):
-    q, p = ROBERTA.cut(query, passage, q_cap, p_cap, max(cap, q_cap + ROBERTA.special))
-    assert len(q) <= q_cap and len(p) <= p_cap
-    pair = ROBERTA.join(q, p).tolist()
-    assert len(pair) <= max(cap, q_cap + ROBERTA.special)
-    assert pair == [0, *query[: len(q)], 2, 2, *passage[: len(p)], 2]
-    assert len(q) == min(len(query), q_cap)
+@given(sides, st.integers(1, 8), st.integers(1, 8), st.integers(11, 20))
+def test_joined_pairs_keep_their_caps_and_their_beginnings(pairs, q_cap, p_cap, cap):
+    cap = max(cap, q_cap + ROBERTA.special)
+    sizes = (np.array([len(side) for side in column]) for column in zip(*pairs, strict=True))
+    q, p = ROBERTA.kept(*sizes, q_cap, p_cap, cap)
+    assert (q + p + ROBERTA.special <= cap).all()
+    cut = [(ids(*a[:m]), ids(*b[:n])) for (a, b), m, n in zip(pairs, q, p, strict=True)]
+    found, mask, _ = ROBERTA.join(*zip(*cut, strict=True))
+    for row, real, (query, passage) in zip(found, mask, cut, strict=True):
+        length = int(real.sum())
+        assert row[:length].tolist() == [0, *query, 2, 2, *passage, 2]
+        assert len(query) <= q_cap and len(passage) <= p_cap
+        assert (row[length:] == ROBERTA.pad).all() and not real[length:].any()
 
 
 def test_padding_is_on_the_right():

@@ -259,10 +259,13 @@ def test_a_recipe_that_will_not_do_is_refused(redistil_, content, tmp_path):
 )
 def test_a_run_file_that_will_not_do_is_refused(redistil_, content, tmp_path):
     source, out = tmp_path / "run.trec", tmp_path / "made" / "run.parquet"
+    qrels = tmp_path / "qrels.parquet"
+    written(QRELS, qrels, query_id=["q"], doc_id=["d"], relevance=[1])
     source.write_bytes(content)
-    sentence(redistil_("import-run", source, out, "--drop-identical", "no"), str(source))
-    sentence(redistil_("import-run", tmp_path, out, "--drop-identical", "no"), str(tmp_path))
-    assert not out.parent.exists()
+    more = [qrels, out, "--drop-identical", "no", "--least-success", 0]
+    sentence(redistil_("import-run", source, *more), str(source))
+    sentence(redistil_("import-run", tmp_path, *more), str(tmp_path))
+    assert not list(out.parent.iterdir())
 
 
 def test_inputs_of_two_chains_are_refused(redistil_, tmp_path):

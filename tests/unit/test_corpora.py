@@ -1,5 +1,6 @@
 """Corpora: what is exported, what is left out, and what is refused, for each kind of collection."""
 
+import csv
 import gzip
 import json
 import logging
@@ -9,6 +10,7 @@ import sys
 import textwrap
 import zipfile
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -333,11 +335,72 @@ def test_a_folder_gives_the_queries_that_a_split_judges(folder, out, caplog):
 
 
 @pytest.mark.parametrize(
-    ("file", "split"), [("qrels-dev.tsv", "dev"), ("qrels.tsv", None), ("qrels/dev.tsv", "dev")]
+    ("file", "split"),
+    [("qrels-dev.tsv", "dev"), ("qrels_dev.tsv", "dev"), ("qrels.dev.tsv", "dev")]
+    + [("qrels/dev.tsv", "dev"), ("qrels.tsv", None)],
 )
 def test_qrels_are_found_where_folders_have_them(folder, out, file, split):
     (folder / file).write_text(tsv([("q3", "d1", 1)]))
     assert export(folder, out, split) == ({"q3": "question 3"}, [("q3", "d1", 1)])
+
+
+def test_the_only_qrels_need_no_split(folder, out):
+    assert export(folder, out, None) == export(folder, out)
+    (folder / "qrels" / "dev.tsv").write_text(tsv([("q3", "d1", 1)]))
+    with pytest.raises(BadSource, match="it has qrels/dev.tsv, qrels/test.tsv: name a `split`"):
+        export(folder, out, None)
+
+
+def test_a_split_that_is_not_there_is_told_which_are(folder, out):
+    with pytest.raises(BadSource, match="qrels/tset.tsv or qrels-tset.tsv.*it has qrels/test.tsv"):
+        export(folder, out, "tset")
+    (folder / "qrels" / "test.tsv").unlink()
+    with pytest.raises(BadSource, match="it has none"):
+        export(folder, out, "test")
+
+
+STRANGE = [
+    "a b",
+    " edge ",
+    "a/b/../c",
+    "naïve 文",
+    "a\tb",
+    'say "so"',
+    '"quoted"',
+    "<b>&amp;",
+    "a,b",
+]
+
+
+def test_ids_are_kept_whatever_is_in_them(folder, out):
+    """Blanks, slashes, other scripts; tabs and quotation marks where they are quoted."""
+    (folder / "corpus.jsonl").write_text(
+        jsonl([{"_id": name, "text": f"text {n}"} for n, name in enumerate(STRANGE)])
+    )
+    (folder / "queries.jsonl").write_text(
+        jsonl([{"_id": f"q {name}", "text": f"question {n}"} for n, name in enumerate(STRANGE)])
+    )
+    with (folder / "qrels" / "test.tsv").open("w", newline="") as stream:
+        rows = csv.writer(stream, delimiter="\t", lineterminator="\n")
+        rows.writerow(beir.HEADER)
+        rows.writerows((f"q {name}", name, 1) for name in STRANGE)
+    redistil("export-passages", out, "--corpus", {"folder": str(folder)})
+    assert list(texts(out, PASSAGES)) == STRANGE
+    queries, judged = export(folder, out, queries=len(STRANGE), qrels=len(STRANGE))
+    assert sorted(judged) == sorted((f"q {name}", name, 1) for name in STRANGE)
+    assert set(queries) == {f"q {name}" for name in STRANGE}
+
+
+def test_a_quotation_mark_that_is_not_closed_swallows_nothing(folder, out):
+    (folder / "qrels" / "test.tsv").write_text(tsv([*TEST, ('"q1', "d1", 1), ("q2", "d1", 1)]))
+    with pytest.raises(BadSource, match="line 5: wanted a query"):
+        export(folder, out)
+
+
+def test_queries_without_text_are_kept_and_counted(folder, out, caplog):
+    (folder / "queries.jsonl").write_text(jsonl([TOPICS[0], {"_id": "q1", "text": " "}]))
+    assert export(folder, out)[0] == {"q1": "", "q2": "question 2"}
+    assert "1 of 2 judged queries have no text" in caplog.text
 
 
 def test_gzip_marks_and_line_ends_change_nothing(folder, out):
@@ -582,7 +645,7 @@ def test_irds_refusals(home, out):
             "no qrels": lambda: topics(irds="beir/scifact"),
             "other": lambda: topics({"irds": "beir/nq"}, irds="beir/scifact/test"),
             "network": lambda: export(irds="beir/nfcorpus"),
-            "licence": lambda: export(irds="disks45/nocr"),
+            "licence": lambda: export(irds="disks45/nocr", licensed="disks45/corpus"),
             "no pairs": lambda: corpora.export_docpairs("beir/scifact", None, out, made),
         }.items():
             try:
@@ -600,10 +663,36 @@ def test_irds_refusals(home, out):
     assert "has no qrels" in said["no qrels"]
     assert "judges other documents" in said["other"]
     assert "check the network" in said["network"] and str(home) in said["network"]
-    assert "licensed by NIST" in said["licence"] and "disks45/corpus" in said["licence"]
+    assert "are licensed" in said["licence"] and "disks45/corpus" in said["licence"]
     assert "has no docpairs" in said["no pairs"]
     assert all("\n" not in line for line in said.values())
     assert not out.exists()
+
+
+def test_the_catalogue_declares_what_the_library_counts(home):
+    """Every id exists, and every count is the one that ir_datasets publishes with it."""
+    code = """
+        import json, sys
+        import ir_datasets, yaml
+
+        params = yaml.safe_load(open(sys.argv[1]))
+        wanted = {"corpora": {"documents": "docs"}, "datasets": dict.fromkeys(["queries", "qrels"])}
+        for catalogue, keys in wanted.items():
+            for entry in params[catalogue].values():
+                if "irds" in entry:
+                    found = ir_datasets.load(entry["irds"])
+                    for key, kind in keys.items():
+                        kind = kind or key
+                        said = (found.metadata().get(kind) or {}).get("count")
+                        print(json.dumps([entry["irds"], kind, found.has(kind), entry[key], said]))
+    """
+    done = python(home, code, Path(__file__).parents[2] / "params.yaml")
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    counted = [row for row in rows if row[-1] is not None]
+    assert len(counted) > 100 and len(rows) - len(counted) < 5
+    for name, kind, has, declared, published in rows:
+        assert has and published in (declared, None), (name, kind)
 
 
 def test_irds_docpairs_keep_the_order_of_their_file(home, out, tmp_path):

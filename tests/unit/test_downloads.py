@@ -1,13 +1,14 @@
 """Downloads: against a server of our own, which can be slow of hearing."""
 
 import hashlib
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from redistil import downloads
 from redistil.cli import cli
-from redistil.downloads import download
 from redistil.errors import BadSettings, BadSource
 
 BODY = bytes(range(256)) * 300
@@ -93,6 +94,14 @@ def url(server):
 @pytest.fixture
 def out(tmp_path):
     return tmp_path / "scores.tsv"
+
+
+def record(out):
+    return out.with_name("scores.tsv.json")
+
+
+def download(out, *args):
+    downloads.download(out, record(out), *args)
 
 
 def part(out):
@@ -209,7 +218,18 @@ def test_nothing_is_taken_unchecked(out, sums):
         download(out, "http://127.0.0.1:9/x", sums)
 
 
+def test_the_record_says_what_was_checked_and_only_of_a_file_that_passed(out, url):
+    download(out, f"{url}/file", {"md5": MD5})
+    wanted = {"url": f"{url}/file", "md5": MD5, "bytes": len(BODY)}
+    assert json.loads(record(out).read_text()) == wanted
+    out.write_bytes(BODY[::-1])
+    with pytest.raises(BadSource, match="is not the file"):
+        download(out, f"{url}/file", {"md5": MD5})
+    assert out.read_bytes() == BODY[::-1] and not record(out).exists()
+
+
 def test_the_command(out, url):
-    words = ["download", str(out), "--url", f"{url}/file", "--md5", MD5, "--bytes", str(len(BODY))]
+    words = ["download", str(out), str(record(out)), "--url", f"{url}/file", "--md5", MD5]
+    words += ["--bytes", str(len(BODY))]
     cli.main(args=words, prog_name="redistil", standalone_mode=False)
-    assert out.read_bytes() == BODY
+    assert out.read_bytes() == BODY and record(out).exists()

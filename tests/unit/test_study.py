@@ -2,7 +2,6 @@
 
 import copy
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -13,6 +12,7 @@ from redistil import lineage, measures, study
 from redistil.cli import COMMANDS, cli
 from redistil.cli.options import How, Settings, Source
 from redistil.errors import BadSettings
+from redistil.overlays import merged, overlay
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted(path.stem for path in (ROOT / "studies").glob("*.yaml"))
@@ -25,16 +25,10 @@ def read(path):
 SCHEMA = read("workflow/schemas/params.schema.yaml")
 
 
-def merged(below, above):
-    """What Snakemake makes of two configuration files: mappings merge, all else is replaced."""
-    if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
-        return copy.deepcopy(above)
-    both = {key: merged(below.get(key), value) for key, value in above.items()}
-    return copy.deepcopy(dict(below)) | both
-
-
 def config_of(name):
-    return merged(read("params.yaml") | {"study": name}, read(f"studies/{name}.yaml"))
+    return copy.deepcopy(
+        merged(read("params.yaml") | {"study": name}, overlay(name, ROOT / "studies"))
+    )
 
 
 @pytest.fixture

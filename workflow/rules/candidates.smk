@@ -1,17 +1,17 @@
 rule encode:
-    """The SPLADE vectors of a corpus."""
+    """The SPLADE vectors of a stretch of a corpus."""
     input:
         checkpoint=named("data/backbones/{backbone}/made.json"),
         tokens=named("data/tokens/{backbone}/passages/{corpus}.arrow"),
     output:
-        "data/candidates/{splade}/vectors/{corpus}.parquet",
+        "data/candidates/{splade}/vectors/{corpus}/{shard}.parquet",
     log:
-        "logs/candidates/{splade}/vectors/{corpus}.log",
+        "logs/candidates/{splade}/vectors/{corpus}/{shard}.log",
     resources:
         gpu=GPU,
     params:
         code=code("candidates"),
-        settings=settings("encode", "{splade}/{corpus}"),
+        settings=settings("encode", "{splade}/{corpus}/{shard}"),
     shell:
         "redistil encode {input.checkpoint} {input.tokens} {output} {params.settings}"
         " --threads {threads} 2> {log}"
@@ -22,7 +22,8 @@ rule retrieve:
     input:
         checkpoint=named("data/backbones/{backbone}/made.json"),
         tokens=named("data/tokens/{backbone}/queries/{dataset}.arrow"),
-        vectors=named("data/candidates/{splade}/vectors/{corpus}.parquet"),
+        qrels="data/corpora/qrels/{dataset}.parquet",
+        vectors=vectors,
     output:
         "data/candidates/{splade}/{dataset}.parquet",
     log:
@@ -31,8 +32,8 @@ rule retrieve:
         code=code("candidates"),
         settings=settings("retrieve", "{splade}/{dataset}"),
     shell:
-        "redistil retrieve {input.checkpoint} {input.tokens} {input.vectors} {output}"
-        " {params.settings} --threads {threads} 2> {log}"
+        "redistil retrieve {input.checkpoint} {input.tokens} {input.qrels} {output}"
+        " {input.vectors} {params.settings} --threads {threads} 2> {log}"
 
 
 rule retrieve_bm25:
@@ -40,6 +41,7 @@ rule retrieve_bm25:
     input:
         passages=named("data/corpora/passages/{corpus}.parquet"),
         queries="data/corpora/queries/{dataset}.parquet",
+        qrels="data/corpora/qrels/{dataset}.parquet",
     output:
         "data/candidates/{bm25}/{dataset}.parquet",
     log:
@@ -48,13 +50,15 @@ rule retrieve_bm25:
         code=code("candidates"),
         settings=settings("retrieve-bm25", "{bm25}/{dataset}"),
     shell:
-        "redistil retrieve-bm25 {input.passages} {input.queries} {output} {params.settings} 2> {log}"
+        "redistil retrieve-bm25 {input.passages} {input.queries} {input.qrels} {output}"
+        " {params.settings} 2> {log}"
 
 
 rule import_run:
     """First-stage run that others published."""
     input:
-        lambda wildcards: f"data/downloads/{config['first_stages'][wildcards.imported]['import']}",
+        published=downloaded("first_stages", "imported"),
+        qrels="data/corpora/qrels/{dataset}.parquet",
     output:
         "data/candidates/{imported}/{dataset}.parquet",
     log:
@@ -63,7 +67,7 @@ rule import_run:
         code=code("candidates"),
         settings=settings("import-run", "{imported}/{dataset}"),
     shell:
-        "redistil import-run {input} {output} {params.settings} 2> {log}"
+        "redistil import-run {input.published[0]} {input.qrels} {output} {params.settings} 2> {log}"
 
 
 rule candidates:

@@ -3,21 +3,31 @@
 import json
 import shlex
 import shutil
+import sys
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import yaml
 from redistil import lineage, study
 from redistil.errors import UserError
+from redistil.overlays import leave_out, overlay
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
 try:
     schema = yaml.safe_load(
         (Path(workflow.basedir) / "workflow/schemas/params.schema.yaml").read_text()
     )
+    # the study lies on params.yaml, and what the command line says (--config, --configfile) on both
+    update_config(config, overlay(config["study"]))
+    update_config(config, workflow.config_settings.overwrite_config)
     study.check(config, schema)
+    left_out = leave_out(config, "data/corpora/passages")
 except UserError as mistake:
     raise WorkflowError(str(mistake))
+
+if workflow.is_main_process:
+    print(*left_out, sep="\n", end="\n" * bool(left_out), file=sys.stderr)
 
 ASKED = study.asked(config)
 GRID = config["grid"]
@@ -51,6 +61,7 @@ wildcard_constraints:
     student="|".join(config["students"]),
     loss="|".join(config["losses"]),
     seed=r"\d+",
+    shard=r"\d+",
 
 
 def code(stage):
@@ -86,6 +97,27 @@ def named(pattern):
     return paths
 
 
+def vectors(wildcards):
+    """The shards of a dataset's corpus under a SPLADE encoder."""
+    corpus = config["datasets"][wildcards.dataset]["corpus"]
+    return expand(
+        "data/candidates/{splade}/vectors/{corpus}/{shard}.parquet",
+        splade=wildcards.splade,
+        corpus=corpus,
+        shard=range(study.shards(config, wildcards.splade, corpus)),
+    )
+
+
+def downloaded(catalogue, word):
+    """The published file that an entry imports, and the record that it was checked."""
+
+    def paths(wildcards):
+        file = config[catalogue][getattr(wildcards, word)]["import"]
+        return [f"data/downloads/{file}", f"data/downloads/{file}.json"]
+
+    return paths
+
+
 def taught(wildcards):
     """The words of a trained teacher: its student, and the dataset it teaches on."""
     over = config["teachers"][wildcards.scored]["over"][0]
@@ -107,8 +139,8 @@ def members(wildcards):
 
 def validation(wildcards):
     """Name, candidates, qrels and token files of every data set that a training validates on."""
-    asked = config["training"].get("validation", {"datasets": []})
-    for dataset in asked["datasets"]:
+    asked = config["training"].get("validation")
+    for dataset in asked["datasets"] if asked else []:
         words = {"student": wildcards.student, "dataset": dataset}
         yield (
             dataset,
@@ -128,6 +160,21 @@ def each_dataset(runs, qrels):
 def each(flag, paths):
     """A flag in front of every path."""
     return " ".join(f"{flag} {path}" for path in paths)
+
+
+def warned():
+    """What the jobs behind this study counted and warned of, from their logs: nothing is silent."""
+    names = {GRID["first_stage"], *GRID["baselines"], *GRID["datasets"]}
+    names |= {config["datasets"][d]["corpus"] for d in GRID["datasets"]}
+    for source in config["sources"].values():
+        names |= {source["negatives"], source.get("teacher")}
+        names.add(config["negatives"][source["negatives"]]["dataset"])
+    for path in sorted(Path("logs").rglob("*.log")):
+        about = {*path.parent.parts, path.stem}
+        if config["study"] in about or path.parts[1] != "tokens" and about & names:
+            for line in path.read_text(errors="replace").splitlines():
+                if "redistil: WARNING: " in line:
+                    yield f"{path}: {line.split('redistil: WARNING: ')[1]}"
 
 
 def unrecorded():

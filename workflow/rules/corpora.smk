@@ -5,7 +5,7 @@ rule export_passages:
     log:
         "logs/corpora/passages/{corpus}.log",
     resources:
-        docstore=1,
+        docstore=lambda w: int("irds" in config["corpora"][w.corpus]),
     params:
         code=code("corpora"),
         settings=settings("export-passages", "{corpus}"),
@@ -20,6 +20,8 @@ rule export_queries:
         qrels="data/corpora/qrels/{dataset}.parquet",
     log:
         "logs/corpora/queries/{dataset}.log",
+    resources:
+        docstore=lambda w: int("irds" in config["datasets"][w.dataset]),
     params:
         code=code("corpora"),
         settings=settings("export-queries", "{dataset}"),

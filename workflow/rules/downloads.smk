@@ -1,13 +1,17 @@
 rule download:
-    """A published file, as it is, with the checksum it must have."""
+    """A published file, as it is, and the record that it has the checksum it must have.
+
+    A file put in place by hand has no record yet: it is kept (`update`), and checked.
+    """
     output:
-        "data/downloads/{file}",
+        file=update("data/downloads/{file}"),
+        checked="data/downloads/{file}.json",
     log:
         "logs/downloads/{file}.log",
     wildcard_constraints:
         file="|".join(config["downloads"]),
     retries: 2
     params:
-        settings=settings("download", "{file}"),
+        settings=lambda w: study.flags(ASKED["download", w.file]),
     shell:
-        "redistil download {output} {params.settings} 2> {log}"
+        "redistil download {output.file} {output.checked} {params.settings} 2> {log}"

@@ -49,7 +49,7 @@ rule average:
 rule import_scores:
     """Teacher scores that others published, with the triples or lists they belong to."""
     input:
-        lambda w: "data/downloads/{}".format(config["teachers"][w.published]["import"]),
+        downloaded("teachers", "published"),
     output:
         scores="data/teachers/{published}.parquet",
         pairs="data/negatives/{published}.parquet",
@@ -59,7 +59,7 @@ rule import_scores:
         code=code("teachers"),
         settings=settings("import-scores", "{published}"),
     shell:
-        "redistil import-scores {input} {output.scores} {output.pairs} {params.settings} 2> {log}"
+        "redistil import-scores {input[0]} {output.scores} {output.pairs} {params.settings} 2> {log}"
 
 
 rule teachers:

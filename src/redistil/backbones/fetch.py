@@ -23,6 +23,9 @@ def fetch(source: Mapping[str, Any], out: Path, made: Made) -> None:
     Raises BadSource when it cannot be reached, has no safetensors weights, or a tokenizer that is
     missing or another model's; `out` is then as it was.
     """
+    if not ("folder" in source or {"hub", "revision"} <= source.keys()):
+        wanted = 'wanted {"hub": id, "revision": ...} or {"folder": path}'
+        raise BadSource(f"--source: {wanted}, got {json.dumps(dict(source))}")
     folder = Path(source["folder"]) if "folder" in source else _snapshot(source, out)
     if not folder.is_dir():
         raise BadSource(f"{folder} is not a folder: put the checkpoint there, or check the path")
@@ -75,13 +78,13 @@ def _settle_tokenizer(folder: Path) -> None:
 
 def _snapshot(source: Mapping[str, Any], out: Path) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(
             snapshot_download(source["hub"], revision=source["revision"], allow_patterns=PATTERNS)
         )
-    except (OSError, LocalEntryNotFoundError, HfHubHTTPError) as error:
+    except (OSError, LocalEntryNotFoundError, HfHubHTTPError, HFValidationError) as error:
         reason = str(error).splitlines()[0]
         raise BadSource(
             f"{source['hub']} at {source['revision']} cannot be reached ({reason}). To put it in "

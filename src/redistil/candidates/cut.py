@@ -5,9 +5,6 @@ import pyarrow.compute as pc
 
 from redistil.tables import ranked
 
-# SPLADE candidates kept beyond the depth: ties at the cut are broken canonically up to this many
-TIES = 64
-
 
 def first(pairs: pa.Table, depth: int, drop_identical: bool) -> pa.Table:
     """Return scored pairs as a run cut at `depth`."""

@@ -1,17 +1,19 @@
 """SPLADE as a first stage: passages encoded once, queries answered by exact search."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import torch
 from scipy import sparse
-from sparse_dot_topn import sp_matmul_topn
 from tqdm import tqdm
 
 from redistil.batches import by_budget
-from redistil.candidates.cut import TIES, first
+from redistil.candidates.cut import first
+from redistil.candidates.judged import Judged
+from redistil.candidates.search import Hits, pieces, search
 from redistil.errors import BadSource
 from redistil.lineage import Made
 from redistil.ragged import Ragged
@@ -20,6 +22,9 @@ from redistil.tables import RUN, VECTORS
 
 BUDGET = 4096  # padded tokens in one forward pass of the encoder
 WINDOW = 8192  # passages encoded and written together
+QUERIES = 1 << 14  # queries answered in one pass over the vectors
+
+_log = logging.getLogger(__name__)
 
 
 def encode(
@@ -29,20 +34,34 @@ def encode(
     made: Made,
     *,
     passage_length: int,
+    shard: int,
+    shards: int,
     device: torch.device,
 ) -> None:
-    """Write the sparse vector of every passage, in the order of the token file."""
+    """Write the sparse vector of every passage of a shard, in the order of the token file.
+
+    shard: which of `shards` stretches of the file, from 0. They end where windows end, so that what
+    is encoded together, and with it the last digit of a weight, does not hang on their number.
+    Refuses an encoder that gives every passage an empty vector: one badly loaded looks like that.
+    """
     encoder, texts = Splade.load(checkpoint).to(device).eval(), Ragged(tokens)
     ids = texts.ids().combine_chunks()
+    windows = -(-len(texts) // WINDOW)
+    first_row, end = (
+        min(windows * number // shards * WINDOW, len(texts)) for number in (shard, shard + 1)
+    )
+    empty = 0
     with (
         VECTORS.writer(out, made) as write,
-        tqdm(total=len(texts), unit="passage", mininterval=2) as bar,
+        tqdm(total=end - first_row, unit="passage", mininterval=2) as bar,
     ):
-        for start in range(0, len(texts), WINDOW):
-            rows = range(start, min(start + WINDOW, len(texts)))
+        for start in range(first_row, end, WINDOW):
+            rows = range(start, min(start + WINDOW, end))
             vectors = _vectors(encoder, texts, rows, passage_length)
+            empty += _empty(vectors)
             write(_vector_rows(ids.slice(start, len(rows)), vectors))
             bar.update(len(rows))
+        _refuse_empty(empty, end - first_row, f"passages of {tokens}")
 
 
 def _vectors(encoder: Splade, texts: Ragged, rows: range, longest: int) -> sparse.csr_matrix:
@@ -74,65 +93,58 @@ def _vector_rows(ids: pa.Array, vectors: sparse.csr_matrix) -> pa.Table:
 def retrieve(
     checkpoint: Path,
     tokens: Path,
-    vectors: Path,
+    qrels: Path,
     out: Path,
+    vectors: Sequence[Path],
     made: Made,
     *,
     query_length: int,
     depth: int,
     drop_identical: bool,
+    least_success: float,
     threads: int,
 ) -> None:
     """Write the `depth` passages of highest inner product with each query, exactly.
 
-    Refuses an encoder whose vectors are all empty: a badly loaded checkpoint looks like that.
+    vectors: the shards of the corpus, in order. Refuses an encoder whose vectors are all empty, and
+    a run that finds nothing, as by `Judged`.
     """
     encoder, texts = Splade.load(checkpoint).eval(), Ragged(tokens)
-    queries = _vectors(encoder, texts, range(len(texts)), query_length)
-    _refuse_empty(queries, "queries")
-    shards = (
-        _top(queries, shard, ids, depth + TIES + int(drop_identical), threads)
-        for shard, ids in _shards(vectors, queries.shape[1])
-    )
-    best = pa.concat_tables([_pairs(texts.ids(), *shard) for shard in shards])
-    RUN.write(first(best, depth, drop_identical), out, made)
+    judged = Judged(qrels, least_success)
+    query_ids = texts.ids().combine_chunks()
+    empty = 0
+    with RUN.writer(out, made) as write:
+        for start in range(0, len(texts), QUERIES):
+            rows = range(start, min(start + QUERIES, len(texts)))
+            queries = _vectors(encoder, texts, rows, query_length)
+            empty += _empty(queries)
+            indexes = pieces(vectors, queries.shape[1])
+            hits, doc_ids = search(queries, indexes, depth + int(drop_identical), threads)
+            some = query_ids.slice(start, len(rows))
+            write(judged.passing(first(_pairs(hits, some, doc_ids), depth, drop_identical)))
+        _refuse_empty(empty, len(texts), f"queries of {tokens}")
+        judged.conclude(made.name)
 
 
-def _refuse_empty(vectors: sparse.csr_matrix, what: str) -> None:
-    empty = int((np.diff(vectors.indptr) == 0).sum())
-    if vectors.shape[0] and empty == vectors.shape[0]:
+def _empty(vectors: sparse.csr_matrix) -> int:
+    return int((np.diff(vectors.indptr) == 0).sum())
+
+
+def _refuse_empty(empty: int, texts: int, what: str) -> None:
+    if empty and empty == texts:
         raise BadSource(
             f"all {empty} vectors of the {what} are empty: the encoder was not loaded as a "
             "masked-LM checkpoint, or was not trained"
         )
+    if empty:
+        _log.warning("%d of %d %s have an empty vector", empty, texts, what)
 
 
-def _shards(path: Path, vocabulary: int) -> Iterator[tuple[sparse.csr_matrix, pa.Array]]:
-    for batch in VECTORS.batches(path):
-        terms, weights = batch["terms"], batch["weights"]
-        matrix = sparse.csr_matrix(
-            (
-                weights.flatten().to_numpy(),
-                terms.flatten().to_numpy(),
-                terms.offsets.to_numpy() - terms.offsets[0].as_py(),
-            ),
-            shape=(len(batch), vocabulary),
-        )
-        yield matrix, batch["doc_id"]
-
-
-def _top(
-    queries: sparse.csr_matrix, shard: sparse.csr_matrix, ids: pa.Array, keep: int, threads: int
-) -> tuple[sparse.csr_matrix, pa.Array]:
-    return sp_matmul_topn(queries, shard.T.tocsr(), top_n=keep, n_threads=threads, sort=True), ids
-
-
-def _pairs(query_ids: pa.ChunkedArray, top: sparse.csr_matrix, doc_ids: pa.Array) -> pa.Table:
-    rows = np.repeat(np.arange(top.shape[0]), np.diff(top.indptr))
+def _pairs(hits: Hits, query_ids: pa.Array, doc_ids: pa.Array) -> pa.Table:
     return pa.table(
         {
-            "query_id": query_ids.combine_chunks().take(pa.array(rows)),
-            "doc_id": doc_ids.take(pa.array(top.indices)),
-            "score": pa.array(top.data, pa.float32()),
+            "query_id": query_ids.take(pa.array(hits.query)),
+            "doc_id": doc_ids.take(pa.array(hits.passage)),
+            "score": pa.array(hits.score, pa.float32()),
         }
     )

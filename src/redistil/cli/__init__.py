@@ -1,6 +1,7 @@
 """The command line: one command for each rule, found lazily: no job pays another's imports."""
 
 import importlib
+import logging
 import sys
 
 import click
@@ -71,8 +72,19 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; the user's mistakes end in one sentence and exit status 2."""
+    _speak()
     try:
         cli(prog_name="redistil")
     except UserError as error:
         click.echo(f"redistil: {error}", err=True)
         sys.exit(2)
+
+
+def _speak() -> None:
+    """Let what the stages count and warn of be read on standard error, with one word in front."""
+    spoken = logging.getLogger("redistil")
+    if not spoken.handlers:
+        lines = logging.StreamHandler()
+        lines.setFormatter(logging.Formatter("redistil: %(levelname)s: %(message)s"))
+        spoken.addHandler(lines)
+    spoken.setLevel(logging.INFO)

@@ -5,12 +5,18 @@ from pathlib import Path
 import click
 
 from redistil.cli.options import In, Out, Source, device, making, setting, threads
+from redistil.errors import BadSettings
 from redistil.lineage import Made
-from redistil.tables import PASSAGES, QUERIES, VECTORS
+from redistil.tables import PASSAGES, QRELS, QUERIES, VECTORS
 
 depth = setting("--depth", click.IntRange(1), "Passages kept for each query.")
 drop_identical = setting(
     "--drop-identical", click.BOOL, "Drop passages whose doc_id is the query_id, as BEIR does."
+)
+least_success = setting(
+    "--least-success",
+    click.FloatRange(0, 1),
+    "Refuse the run if fewer of the judged queries have a relevant passage in it.",
 )
 
 
@@ -19,6 +25,8 @@ drop_identical = setting(
 @click.argument("tokens", type=Source())
 @click.argument("out", type=Out())
 @setting("--passage-length", click.IntRange(4), "Tokens of a passage, special ones included.")
+@setting("--shard", click.IntRange(0), "Which stretch of the passages to encode, from 0.")
+@setting("--shards", click.IntRange(1), "Into how many stretches the passages are divided.")
 @threads
 @device
 @making("candidates")
@@ -27,12 +35,17 @@ def encode(
     tokens: Path,
     out: Path,
     passage_length: int,
+    shard: int,
+    shards: int,
     threads: int,
     device: str,
     made: Made,
 ) -> None:
-    """Encode the passages of a token file as sparse SPLADE vectors."""
+    """Encode the passages of a token file, or a shard of them, as sparse SPLADE vectors."""
     from redistil.cli.runtime import quiet
+
+    if shard >= shards:
+        raise BadSettings(f"--shard {shard}: wanted one of 0 to {shards - 1} (--shards {shards})")
 
     quiet(threads)
     from redistil.candidates import splade
@@ -44,6 +57,8 @@ def encode(
         out,
         made,
         passage_length=passage_length,
+        shard=shard,
+        shards=shards,
         device=device_of(device),
     )
 
@@ -51,25 +66,29 @@ def encode(
 @click.command()
 @click.argument("checkpoint", type=Source())
 @click.argument("tokens", type=Source())
-@click.argument("vectors", type=In(VECTORS))
+@click.argument("qrels", type=In(QRELS))
 @click.argument("out", type=Out())
+@click.argument("vectors", type=In(VECTORS), nargs=-1, required=True)
 @setting("--query-length", click.IntRange(4), "Tokens of a query, special ones included.")
 @depth
 @drop_identical
+@least_success
 @threads
 @making("candidates")
 def retrieve(
     checkpoint: Path,
     tokens: Path,
-    vectors: Path,
+    qrels: Path,
     out: Path,
+    vectors: tuple[Path, ...],
     query_length: int,
     depth: int,
     drop_identical: bool,
+    least_success: float,
     threads: int,
     made: Made,
 ) -> None:
-    """Retrieve the best passages of each query by exact search over SPLADE vectors."""
+    """Retrieve the best passages of each query by exact search over the shards of VECTORS."""
     from redistil.cli.runtime import quiet
 
     quiet(threads)
@@ -78,12 +97,14 @@ def retrieve(
     splade.retrieve(
         checkpoint.parent,
         tokens,
-        vectors,
+        qrels,
         out,
+        vectors,
         made,
         query_length=query_length,
         depth=depth,
         drop_identical=drop_identical,
+        least_success=least_success,
         threads=threads,
     )
 
@@ -91,22 +112,26 @@ def retrieve(
 @click.command()
 @click.argument("passages", type=In(PASSAGES))
 @click.argument("queries", type=In(QUERIES))
+@click.argument("qrels", type=In(QRELS))
 @click.argument("out", type=Out())
 @setting("--k1", click.FloatRange(0), "Term frequency saturation.")
 @setting("--b", click.FloatRange(0, 1), "Length normalisation.")
 @setting("--stemmer", str, "A Snowball stemmer.")
 @depth
 @drop_identical
+@least_success
 @making("candidates")
 def retrieve_bm25(
     passages: Path,
     queries: Path,
+    qrels: Path,
     out: Path,
     k1: float,
     b: float,
     stemmer: str,
     depth: int,
     drop_identical: bool,
+    least_success: float,
     made: Made,
 ) -> None:
     """Retrieve the best passages of each query under BM25."""
@@ -115,6 +140,7 @@ def retrieve_bm25(
     bm25.retrieve_bm25(
         passages,
         queries,
+        qrels,
         out,
         made,
         k1=k1,
@@ -122,16 +148,28 @@ def retrieve_bm25(
         stemmer=stemmer,
         depth=depth,
         drop_identical=drop_identical,
+        least_success=least_success,
     )
 
 
 @click.command()
 @click.argument("source", type=Source())
+@click.argument("qrels", type=In(QRELS))
 @click.argument("out", type=Out())
 @drop_identical
+@least_success
 @making("candidates")
-def import_run(source: Path, out: Path, drop_identical: bool, made: Made) -> None:
-    """Turn a TREC run file into a table of candidates."""
+def import_run(
+    source: Path,
+    qrels: Path,
+    out: Path,
+    drop_identical: bool,
+    least_success: float,
+    made: Made,
+) -> None:
+    """Turn a published run, TREC or Parquet, into a table of candidates."""
     from redistil.candidates import imported
 
-    imported.import_run(source, out, made, drop_identical=drop_identical)
+    imported.import_run(
+        source, qrels, out, made, drop_identical=drop_identical, least_success=least_success
+    )

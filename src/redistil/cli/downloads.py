@@ -9,16 +9,19 @@ from redistil.cli.options import Out, setting
 
 @click.command()
 @click.argument("out", type=Out())
+@click.argument("checked", type=Out())
 @setting("--url", str, "Where the file is published; http or https.")
 @setting("--md5", str, "Its MD5, as hexadecimal digits.", required=False)
 @setting("--sha256", str, "Its SHA-256, as hexadecimal digits.", required=False)
 @setting("--bytes", click.IntRange(1), "Its size.", required=False)
-def download(out: Path, url: str, md5: str | None, sha256: str | None, bytes: int | None) -> None:
+def download(
+    out: Path, checked: Path, url: str, md5: str | None, sha256: str | None, bytes: int | None
+) -> None:
     """Fetch a published file; it is checked before it gets its name.
 
-    A file that is at OUT already is checked and kept.
+    A file that is at OUT already is checked and kept. CHECKED records what was found.
     """
     from redistil import downloads
 
     sums = {name: digest for name, digest in (("md5", md5), ("sha256", sha256)) if digest}
-    downloads.download(out, url, sums, bytes)
+    downloads.download(out, checked, url, sums, bytes)

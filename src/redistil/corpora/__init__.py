@@ -125,6 +125,9 @@ def judgements(topics: Topics, called: str) -> tuple[list[str], list[Judgement]]
     ):
         if count:
             _log.warning("%s: %d %s: left out", called, count, what)
+    silent = sum(not topics.queries[query_id].strip() for query_id in judged)
+    if silent:
+        _log.warning("%s: %d of %d judged queries have no text", called, silent, len(judged))
     if not judged:
         raise BadSource(
             f"{called}: none of {len(topics.queries)} queries has one of {len(topics.qrels)} "
@@ -172,7 +175,7 @@ def _refuse_count(what: str, declared: int | None, found: int, entry: Entry) -> 
 
 
 def _hint(entry: Entry) -> str:
-    return irds.licence(str(entry["irds"])) if "irds" in entry else ""
+    return irds.licence(entry) if "irds" in entry else ""
 
 
 def _refuse_repeated(seen: "array[int]", kind: Kind, corpus: Entry) -> None:

@@ -1,5 +1,6 @@
 """Folders in BEIR layout: corpus.jsonl, queries.jsonl, and a TSV of qrels for each split."""
 
+import csv
 import gzip
 import json
 import logging
@@ -76,15 +77,27 @@ def _file(corpus: Entry, name: str) -> Path:
 
 
 def _qrels_file(corpus: Entry, dataset: Entry) -> Path:
-    split = dataset.get("split")
+    """Return the qrels of a split, or the only ones there are."""
+    split, folder = dataset.get("split"), Path(corpus["folder"])
+    there = sorted(
+        file
+        for pattern in ("qrels*.tsv", "qrels*.tsv.gz", "qrels/*.tsv", "qrels/*.tsv.gz")
+        for file in folder.glob(pattern)
+    )
     if split is None:
-        return _file(corpus, "qrels.tsv")
-    if not isinstance(split, str) or not re.fullmatch(r"\w[\w.-]*", split):
+        plain = [file for file in there if file.name.split(".tsv")[0] == "qrels"]
+        found = plain or there
+        wanted = "qrels.tsv, or one file of qrels"
+    elif isinstance(split, str) and re.fullmatch(r"\w[\w.-]*", split):
+        names = [f"qrels/{split}", *(f"qrels{mark}{split}" for mark in "-_.")]
+        found = [f for f in there if str(f.relative_to(folder)).split(".tsv")[0] in names]
+        wanted = f"qrels/{split}.tsv or qrels-{split}.tsv, plain or gzipped"
+    else:
         raise BadSettings(f"dataset of a folder: {split!r} is not the name of a split, as `test`")
-    try:
-        return _file(corpus, f"qrels/{split}.tsv")
-    except BadSource:
-        return _file(corpus, f"qrels-{split}.tsv")
+    if not found or split is None and len(found) > 1:
+        has = ", ".join(str(file.relative_to(folder)) for file in there) or "none"
+        raise BadSource(f"{folder}: wanted {wanted}; it has {has}: name a `split`, or add the file")
+    return found[0]
 
 
 @contextmanager
@@ -131,7 +144,7 @@ def _qrels(file: Path) -> Iterator[Judgement]:
     """Yield the judgements below the header that BEIR writes."""
     with _lines(file) as lines:
         _, header = next(lines, (1, ""))
-        if header.split("\t") != HEADER:
+        if _fields(header) != HEADER:
             raise BadSource(
                 f"{file}: wanted the header {' '.join(HEADER)}, divided by tabs, "
                 f"got {header[:60]!r}"
@@ -142,10 +155,17 @@ def _qrels(file: Path) -> Iterator[Judgement]:
 
 def _judgement(line: str, where: str) -> Judgement:
     try:
-        query_id, doc_id, score = line.split("\t")
+        query_id, doc_id, score = _fields(line)
         return query_id, doc_id, int(score)
-    except ValueError:
+    except (ValueError, csv.Error):
         raise BadSource(
             f"{where}: wanted a query, a passage and a whole number, divided by tabs, "
             f"got {line[:60]!r}"
         ) from None
+
+
+def _fields(line: str) -> list[str]:
+    """Divide a line as BEIR does: an id with a tab or a quotation mark in it is quoted."""
+    if '"' not in line:
+        return line.split("\t")
+    return next(csv.reader([line], delimiter="\t", strict=True))

@@ -19,9 +19,6 @@ from redistil.tables import TRIPLES
 
 BATCH = 500_000  # docpairs held at a time, some 100 MB
 
-# collections whose texts nobody may hand on -> where they belong, below IR_DATASETS_HOME
-LICENSED = {"disks45": "disks45/corpus", "trec-robust04": "trec-robust04/trec45"}
-
 
 def sources(corpus: Entry, dataset: Entry | None = None) -> list[Made]:
     """Return the ids that are read, each under the version of the library that reads it."""
@@ -32,10 +29,10 @@ def sources(corpus: Entry, dataset: Entry | None = None) -> list[Made]:
 
 def passages(corpus: Entry) -> Iterator[Text]:
     """Yield the documents; their text is what the library calls so: title, a blank, text."""
-    known(corpus, ("irds", "documents"), "corpus of ir_datasets")
+    known(corpus, ("irds", "documents", "licensed"), "corpus of ir_datasets")
     name = _id(corpus)
     docs = _load(name, "docs")
-    with _reading(name, licence(name)):
+    with _reading(name, licence(corpus)):
         for doc in docs.docs_iter():
             yield doc.doc_id, doc.default_text()
 
@@ -71,14 +68,14 @@ def docpairs(name: str, at_most: int | None = None) -> Iterator[pa.Table]:
             )
 
 
-def licence(name: str) -> str:
+def licence(corpus: Entry) -> str:
     """Return what to do about a collection that must be put in place by hand, or ''."""
-    place = LICENSED.get(name.split("/")[0])
+    place = corpus.get("licensed")
     if place is None:
         return ""
     return (
-        f" (its texts are licensed by NIST: put the unpacked disks below {_home()}/{place}, "
-        "so that its folders FBIS, FR94, FT and LATIMES are found)"
+        f" (its texts are licensed: put them, unpacked as ir_datasets documents it for "
+        f"{_id(corpus)}, below {_home()}/{place})"
     )
 
 

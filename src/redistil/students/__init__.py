@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from torch import Tensor
 
@@ -19,6 +19,9 @@ class Student(Protocol):
 
     def score(self, queries: Sequence[Tokens], passages: Sequence[Tokens]) -> Tensor:
         """Return the raw logits [N] of N pairs of token ids (no special tokens, not yet cut)."""
+
+    def for_scoring(self, precision: str) -> Self:
+        """Return a snapshot that only scores, faster, with weights in `precision`."""
 
     def save(self, folder: Path) -> None:
         """Write weights (safetensors), configuration and tokenizer into `folder`."""

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from tokenizers import Tokenizer, processors
 from torch import Tensor, nn
 
-from redistil.batches import PairTemplate, padded
+from redistil.batches import PairTemplate
 from redistil.errors import BadSettings, BadSource
 from redistil.ragged import Tokens
+from redistil.students import shortcuts
 from redistil.students.checkpoints import load_pair, reach, usable
 
 LENGTHS = ("query_length", "passage_length", "pair_length")
@@ -55,7 +57,7 @@ class Cat(nn.Module):
         network, tokenizer = load_pair(
             AutoModelForSequenceClassification, backbone, new_head=True, num_labels=1
         )
-        return cls(network, PAIR_FORMS[pair_form](tokenizer), lengths)
+        return cls(shortcuts.taken(network), PAIR_FORMS[pair_form](tokenizer), lengths)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -66,13 +68,18 @@ class Cat(nn.Module):
             found = json.loads((folder / "lengths.json").read_text())
             lengths = {key: found[key] for key in LENGTHS}
         network, tokenizer = load_pair(AutoModelForSequenceClassification, folder)
-        return cls(network, tokenizer, lengths)
+        return cls(shortcuts.taken(network), tokenizer, lengths)
+
+    def for_scoring(self, precision: str) -> Self:
+        """Return a snapshot that only scores, faster, with weights in `precision`."""
+        network = shortcuts.for_scoring(self.network, precision)
+        return type(self)(network, self.tokenizer, self.lengths).eval()
 
     def save(self, folder: Path) -> None:
         """Write a folder that `transformers` and `sentence_transformers.CrossEncoder` load.
 
         It tells the latter that a score is the raw logit, its own default being a sigmoid, and
-        where to cut a pair: at the length the student was trained on.
+        where to cut a pair: at the length the student was trained on (docs/protocol.md).
         """
         partial = folder / ".partial"
         shutil.rmtree(partial, ignore_errors=True)  # of a save that was killed
@@ -87,18 +94,18 @@ class Cat(nn.Module):
             file.replace(folder / file.name)
         shutil.rmtree(partial)
 
-    def _cut(
+    def _kept(
         self, queries: Sequence[Tokens], passages: Sequence[Tokens]
-    ) -> list[tuple[Tokens, Tokens]]:
-        return [
-            self.template.cut(q, p, *(self.lengths[key] for key in LENGTHS))
-            for q, p in zip(queries, passages, strict=True)
-        ]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return how many tokens of each query and passage are read."""
+        q, p = (np.fromiter(map(len, side), np.int64, len(side)) for side in (queries, passages))
+        return self.template.kept(q, p, *(self.lengths[key] for key in LENGTHS))
 
     def lengths_of(self, queries: Sequence[Tokens], passages: Sequence[Tokens]) -> list[int]:
         """Return how many tokens each pair has, special ones included."""
-        cut = self._cut(queries, passages)
-        return [len(q) + len(p) + self.template.special for q, p in cut]
+        q, p = self._kept(queries, passages)
+        lengths: list[int] = (q + p + self.template.special).tolist()
+        return lengths
 
     def score(self, queries: Sequence[Tokens], passages: Sequence[Tokens]) -> Tensor:
         """Return the raw logits [N] of N pairs."""
@@ -107,15 +114,16 @@ class Cat(nn.Module):
 
     def inputs(self, queries: Sequence[Tokens], passages: Sequence[Tokens]) -> dict[str, Tensor]:
         """Return what the network reads for N pairs: ids, mask and, where it has them, types."""
-        cut = self._cut(queries, passages)
-        ids = [self.template.join(q, p) for q, p in cut]
+        kept = self._kept(queries, passages)
+        cut = (
+            [tokens[:size] for tokens, size in zip(side, sizes.tolist(), strict=True)]
+            for side, sizes in zip((queries, passages), kept, strict=True)
+        )
+        ids, mask, types = self.template.join(*cut)
+        inputs = {"input_ids": ids, "attention_mask": mask}
+        if types is not None:
+            inputs["token_type_ids"] = types
         device = next(self.parameters()).device
-        inputs = {
-            "input_ids": padded(ids, self.template.pad),
-            "attention_mask": padded([np.ones(len(row), np.int64) for row in ids], 0),
-        }
-        if self.template.types is not None:
-            inputs["token_type_ids"] = padded([self.template.type_ids(q, p) for q, p in cut], 0)
         return {key: torch.from_numpy(value).to(device) for key, value in inputs.items()}
 
 

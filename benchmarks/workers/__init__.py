@@ -1,0 +1,1 @@
+"""What each contestant runs in a process of its own: the same tasks, answered its own way."""

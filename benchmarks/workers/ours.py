@@ -1,0 +1,138 @@
+"""redistil's side: `scoring.score_pairs` and `models.train`, on the token files, as in a study."""
+
+import json
+import shutil
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from benchmarks.protocol import Clock, serve, synchronise
+from redistil.cli.runtime import quiet
+
+
+def start(threads: int, device: str, tf32: bool) -> dict[str, Any]:
+    """Set up as a job of the pipeline does; return versions."""
+    quiet(threads)
+    import torch
+    import transformers
+
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    return {"torch": torch.__version__, "transformers": transformers.__version__}
+
+
+@cache
+def _loaded(folder: Path, device: str) -> tuple[Any, Any, Any, tuple[Any, Any]]:
+    from redistil import students
+    from redistil.ragged import Ragged
+
+    student = students.load(folder / "model").to(device)
+    queries, passages = (Ragged(folder / f"{side}.arrow") for side in ("queries", "passages"))
+    pairs = json.loads((folder / "work.json").read_text())["pairs"]
+    rows = (
+        queries.rows(pa.array([q for q, _ in pairs])),
+        passages.rows(pa.array([p for _, p in pairs])),
+    )
+    return student, queries, passages, rows
+
+
+def rerank(folder: str, device: str, precision: str, first: int, out: str) -> dict[str, Any]:
+    """Score the first pairs of the work."""
+    from redistil.scoring import score_pairs
+
+    student, queries, passages, (query_rows, passage_rows) = _loaded(Path(folder), device)
+    rows = query_rows[:first], passage_rows[:first]
+    begin = time.perf_counter()
+    scores = score_pairs(student, queries, passages, rows, precision)
+    seconds = time.perf_counter() - begin
+    np.save(out, scores)
+    return {"seconds": seconds}
+
+
+def train(
+    folder: str, device: str, precision: str, loss: str, batch: int, steps: int
+) -> dict[str, Any]:
+    """Train for some steps; return seconds of all but the first, and the loss of every step."""
+    import torch
+
+    from redistil import models
+    from redistil.lineage import Made
+    from redistil.tables import CURVE
+
+    work, out = Path(folder), Path(folder) / "trained"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    recipe = _recipe(loss, precision, batch, steps)
+    pairs, teacher = ("triples", "teacher") if loss == "margin-mse" else ("lists", None)
+    with Clock(device).listening() as clock:
+        models.train(
+            recipe,
+            work / "backbone",
+            (work / "queries.arrow", work / "passages.arrow"),
+            work / f"{pairs}.parquet",
+            work / f"{teacher}.parquet" if teacher else None,
+            out,
+            Made("train", "bench", recipe),
+            torch.device(device),
+        )
+    losses = CURVE.read(out / "curve.parquet")["loss"].to_pylist()
+    shutil.rmtree(out)
+    return {"seconds": clock.seconds, "steps": clock.steps, "losses": losses}
+
+
+def _recipe(loss: str, precision: str, batch: int, steps: int) -> dict[str, Any]:
+    """Return a recipe as `redistil recipe` writes it, with the settings of morand2026."""
+    from benchmarks.work import DOCUMENTS, LENGTHS, SEED
+
+    distilled = loss == "margin-mse"
+    return {
+        "student": "bench",
+        "architecture": "cat",
+        "backbone": "bench",
+        "loss": loss,
+        "objective": loss,
+        "options": {} if distilled else {"temperature": 1.0},
+        "seed": SEED,
+        "negatives": "bench",
+        "teacher": "bench" if distilled else None,
+        "documents": 2 if distilled else DOCUMENTS,
+        "batch": batch,
+        "steps": steps,
+        "warmup_steps": 0,
+        "learning_rate": 1e-5,
+        "epsilon": 1e-8,
+        "weight_decay": 0.0,
+        "clip_norm": 1.0,
+        **LENGTHS,
+        "precision": precision,
+        "checkpoint_every": 10**9,
+        "log_every": 1,
+    }
+
+
+def ceiling(device: str, precision: str, seconds: float) -> dict[str, Any]:
+    """Return the best GFLOP/s of a plain product of two square matrices."""
+    import torch
+
+    dtype = getattr(torch, precision)
+    best = 0.0
+    for side in (1024, 2048, 4096, 8192):
+        if device == "cpu" and side > 4096:
+            continue
+        left, right = (torch.rand(side, side, device=device).to(dtype) for _ in range(2))
+        torch.mm(left, right)
+        synchronise(device)
+        until = time.perf_counter() + seconds / 4
+        while time.perf_counter() < until:
+            begin = time.perf_counter()
+            torch.mm(left, right)
+            synchronise(device)
+            best = max(best, 2 * side**3 / (time.perf_counter() - begin) / 1e9)
+    return {"gflops": best}
+
+
+if __name__ == "__main__":
+    serve({"start": start, "rerank": rerank, "train": train, "ceiling": ceiling})

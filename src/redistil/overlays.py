@@ -1,0 +1,102 @@
+"""Studies as files: what a study lays over params.yaml, and what it leaves out where it is missing.
+
+A study is one file in studies/. It may say which other study it is `like`: then that one is read
+first, and only what differs is written down. Mappings are merged, all else is replaced, as
+Snakemake merges configuration files. `groups` is replaced too: it names the columns of a table.
+"""
+
+import os
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from redistil.checks import nearest
+from redistil.errors import BadSettings
+
+LIKE, WHOLE = "like", "groups"  # keys of a study: whom it resembles, and what is never merged
+
+
+def overlay(name: str, folder: str | Path = "studies") -> dict[str, Any]:
+    """Return what a study lays over params.yaml: its own file on top of the one it is like.
+
+    Raises BadSettings when there is no such study, when its file is no mapping of settings, or when
+    it is like itself.
+    """
+    chain = _chain(name, Path(folder), ())
+    found: dict[str, Any] = {}
+    for settings in chain:
+        if WHOLE in settings:
+            found.pop(WHOLE, None)
+        found = merged(found, settings)
+    return found
+
+
+def merged(below: Any, above: Any) -> Any:
+    """Return `above` laid on `below`: mappings merge key by key, all else is replaced."""
+    if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
+        return above
+    both = {key: merged(below.get(key), value) for key, value in above.items()}
+    return {**below, **both}
+
+
+def _chain(name: str, folder: Path, above: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the settings of a study and those it is like, the most general first."""
+    if name in above:
+        raise BadSettings(f"studies: {' is like '.join([*above, name])}: one of them must end it")
+    settings = _read(name, folder, f"studies/{above[-1]}.yaml: like" if above else "study")
+    like = settings.pop(LIKE, None)
+    return [*(_chain(str(like), folder, (*above, name)) if like else ()), settings]
+
+
+def _read(name: str, folder: Path, path: str) -> dict[str, Any]:
+    import yaml
+
+    known = sorted(file.stem for file in folder.glob("*.yaml"))
+    if name not in known:
+        raise BadSettings(
+            f"{path}: no {folder}/{name}.yaml{nearest(name, known)} (there is: {', '.join(known)})"
+        )
+    try:
+        settings = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8-sig"))
+    except (ValueError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise BadSettings(f"{folder}/{name}.yaml is not readable YAML: {reason}") from None
+    if not isinstance(settings, dict):
+        raise BadSettings(f"{folder}/{name}.yaml: wanted a mapping of settings, as title: ...")
+    return settings
+
+
+def leave_out(config: MutableMapping[str, Any], exported: str | Path) -> list[str]:
+    """Take datasets whose licensed texts are not in place out of the grid; return a line for each.
+
+    A corpus that says `licensed` cannot be fetched: its texts belong below IR_DATASETS_HOME, at the
+    path it names. exported: the folder of the corpora that were made before. A group that loses a
+    dataset goes too: its mean over fewer would be another number under the same name.
+    """
+    datasets, groups, lines = config["grid"]["datasets"], config["groups"], []
+    for name in datasets:
+        corpus = config["datasets"][name]["corpus"]
+        place = config["corpora"][corpus].get("licensed")
+        if not place or Path(exported, f"{corpus}.parquet").exists() or _filled(_home() / place):
+            continue
+        datasets = [other for other in datasets if other != name]
+        lost = sorted(group for group, members in groups.items() if name in members)
+        groups = {group: members for group, members in groups.items() if group not in lost}
+        also = f", and with it {' and '.join(map(repr, lost))}" if lost else ""
+        lines.append(
+            f"{name} is left out{also}: its texts are licensed and not in place; to have it, put "
+            f"them below {_home() / place}"
+        )
+    if not (datasets and groups):
+        raise BadSettings(f"grid.datasets: nothing is left to be measured: {'; '.join(lines)}")
+    config["grid"]["datasets"], config["groups"] = datasets, groups
+    return lines
+
+
+def _home() -> Path:
+    """Return where ir_datasets keeps its files, as the library itself decides it."""
+    return Path(os.environ.get("IR_DATASETS_HOME") or Path.home() / ".ir_datasets")
+
+
+def _filled(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())

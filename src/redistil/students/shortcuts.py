@@ -1,0 +1,139 @@
+"""What makes an encoder faster and leaves its scores as they are, beyond rounding.
+
+Each looks for the modules it knows and leaves any other as it is: a family that is not known here
+is slower, never wrong. `benchmarks/` measures what they bring.
+"""
+
+import copy
+from types import MethodType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+# what is known: heads that read position 0 of what the last layer leaves, and nothing else; and
+# one design of a layer under its three names
+HEADS = {f"{family}ForSequenceClassification" for family in ("Bert", "Electra", "Roberta")}
+LAYERS = {"BertLayer", "ElectraLayer", "RobertaLayer"}
+
+
+def taken(network: Any) -> Any:
+    """Return a cross-encoder that computes what its logit needs, and the logit in float32."""
+    only_first_token(network)
+    exact_logit(network)
+    return network
+
+
+def only_first_token(network: Any) -> None:
+    """Let the last layer compute the one position that the head reads.
+
+    Keys and values are still of all tokens; queries, attention, its projection and the
+    feed-forward network are of the first: of 12 width^2 multiplications a token 2 remain. Exact,
+    forwards and backwards.
+    """
+    config = network.config
+    # other kinds of attention take masks of other shapes
+    if type(network).__name__ in HEADS and config._attn_implementation == "sdpa":
+        last = network.base_model.encoder.layer[-1]
+        if type(last).__name__ in LAYERS and not config.is_decoder:
+            last.forward = MethodType(_first_token, last)
+
+
+def _first_token(
+    layer: Any, hidden_states: Tensor, attention_mask: Tensor | None = None, *_: Any, **__: Any
+) -> Tensor:
+    """Return what `BertLayer.forward` has at position 0, [N, 1, width]."""
+    inner = layer.attention.self
+    first = hidden_states[:, :1]
+    heads = (len(first), -1, inner.num_attention_heads, inner.attention_head_size)
+    query, key, value = (
+        linear(states).view(heads).transpose(1, 2)
+        for linear, states in (
+            (inner.query, first),
+            (inner.key, hidden_states),
+            (inner.value, hidden_states),
+        )
+    )
+    attended = nn.functional.scaled_dot_product_attention(
+        query,
+        key,
+        value,
+        attn_mask=None if attention_mask is None else attention_mask[:, :, :1],
+        dropout_p=inner.dropout.p if inner.training else 0.0,
+        scale=inner.scaling,
+    )
+    attended = layer.attention.output(attended.transpose(1, 2).reshape(first.shape), first)
+    found: Tensor = layer.feed_forward_chunk(attended)
+    return found
+
+
+def exact_logit(network: Any) -> None:
+    """Let the map to the logit compute in float32, whatever the rest of the network does.
+
+    A bfloat16 has 8 significant bits: near 5, logits would be a thirtieth apart, and many of the
+    candidates of a query tied. The map reads one vector for each pair, so that it costs nothing.
+    """
+    labels = network.config.num_labels
+    encoder = set(network.base_model.modules())
+    for module in network.modules():
+        if type(module) is nn.Linear and module.out_features == labels and module not in encoder:
+            module.forward = MethodType(_in_float32, module)  # type: ignore[method-assign]
+
+
+def _in_float32(linear: nn.Linear, inputs: Tensor) -> Tensor:
+    with torch.autocast(inputs.device.type, enabled=False):
+        bias = None if linear.bias is None else linear.bias.float()
+        return nn.functional.linear(inputs.float(), linear.weight.float(), bias)
+
+
+def for_scoring(network: Any, precision: str) -> Any:
+    """Return `network` as scoring alone wants it: weights in `precision`, laid out for the CPU.
+
+    bfloat16: weights, activations and products in it; casting weights once is faster than
+    autocast, which casts at every use. The copy is a snapshot: train `network`, and ask again.
+    """
+    if precision == "bfloat16":
+        network = copy.deepcopy(network).to(torch.bfloat16)
+    device = next(network.parameters()).device
+    if device.type == "cpu" and _packs(precision):
+        # weights of a copy are those of the original until each linear map has its own layout
+        shared = {id(weight): weight for weight in network.parameters()}
+        network = copy.deepcopy(network, shared)
+        _pack(network.base_model)
+    return network.eval()
+
+
+def _packs(precision: str) -> bool:
+    """Whether torch has oneDNN's linear maps, and the processor their arithmetic."""
+    available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if not (available and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
+        return False
+    return precision != "bfloat16" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _pack(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if type(child) is nn.Linear:
+            setattr(module, name, PackedLinear(child))
+        else:
+            _pack(child)
+
+
+class PackedLinear(nn.Module):
+    """A linear map whose weights lie as oneDNN's kernels want them, for inference on a CPU.
+
+    torch lays them out anew at every call in bfloat16, and takes MKL in float32, which is slower
+    on processors that are not Intel's. These are the operators that torch.compile puts in place.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.weight, self.bias = linear.weight, linear.bias  # some modules ask for their type
+        self.packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach())
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return inputs [..., in] mapped to [..., out]."""
+        found: Tensor = torch.ops.mkldnn._linear_pointwise(
+            inputs, self.packed, self.bias, "none", [], ""
+        )
+        return found

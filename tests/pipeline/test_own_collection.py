@@ -1,0 +1,177 @@
+"""A user's own collection, the whole way: the study that README shows, on a folder made by hand."""
+
+import csv
+import hashlib
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from redistil.tables import QRELS, QUERIES, RUN, texts
+from tests.pipeline.conftest import House, clone
+from tests.unit import tiny
+
+README = Path(__file__).parents[2] / "README.md"
+SMALLER = {  # laid on top from the command line, as one would to try a study out
+    "grid": {"seeds": [1]},
+    "training": {
+        "checkpoint_every": 2,
+        "log_every": 2,
+        "sizes": {"tiny": {"steps": 4, "warmup_steps": 1}},
+    },
+    "reranking": {"depth": 5},
+    "statistics": {"resamples": 200},
+}
+
+# ids as people have them, in the order of the words that each passage is about
+IDS = ["plain", "007", "with blank", "a/b/../c", "naïve 文", 'say "so"', "<b>&amp;", "a\tb"]
+
+
+def jsonl(rows, end="\n"):
+    return "".join(json.dumps(row, ensure_ascii=False) + end for row in rows)
+
+
+def tsv(rows):
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+    writer.writerows([("query-id", "corpus-id", "score"), *rows])
+    return text.getvalue()
+
+
+def collection(root):
+    """Write a small collection with what real ones have wrong: it is counted, and stops nothing."""
+    (root / "qrels").mkdir(parents=True)
+    words = tiny.WORDS[: len(IDS)]
+    passages = [
+        {"_id": name, "title": word, "text": f"{word} {word} and more"}
+        for name, word in zip(IDS, words, strict=True)
+    ]
+    others = {f"other {n}": text for n, text in enumerate(tiny.texts(40, "d").values())}
+    passages += [{"_id": name, "text": text} for name, text in others.items()]
+    passages.append({"_id": "empty", "title": "", "text": ""})
+    (root / "corpus.jsonl").write_text("\ufeff" + jsonl(passages, "\r\n"), encoding="utf-8")
+    queries = [
+        {"_id": f"{split} {name}", "text": f"{word} {split}"}
+        for split in ("train", "test")
+        for name, word in zip(IDS, words, strict=True)
+    ]
+    (root / "queries.jsonl").write_text(jsonl(queries), encoding="utf-8")
+    train = [(f"train {name}", name, 1) for name in IDS]
+    test = [(f"test {name}", name, 1) for name in IDS]
+    test += [("test plain", "gone", 1), ("nobody", "plain", 1)]
+    (root / "qrels/train.tsv").write_text(tsv(train), encoding="utf-8")
+    (root / "qrels/test.tsv").write_text(tsv(test), encoding="utf-8")
+
+
+def shown():
+    """Return the study that README shows, and the folders that it names."""
+    (text,) = re.findall(
+        r"^```yaml\n(# studies/mine\.yaml.*?)^```", README.read_text(), re.M | re.S
+    )
+    study = yaml.safe_load(text)
+    (corpus,), (backbone,) = study["corpora"].values(), study["backbones"].values()
+    return text, corpus["folder"], backbone["folder"]
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory) -> House:
+    house = clone(tmp_path_factory.mktemp("own"))
+    text, corpus, checkpoint = shown()
+    (house.root / "studies/mine.yaml").write_text(text)
+    collection(house.root / corpus)
+    tiny.checkpoint(house.root / checkpoint)
+    (house.root / "smaller.yaml").write_text(yaml.safe_dump(SMALLER))
+    return house
+
+
+RUN_IT = ("snakemake", "--config", "study=mine", "--configfile", "smaller.yaml")
+
+
+def test_the_study_is_short(house):
+    assert len((house.root / "studies/mine.yaml").read_text().splitlines()) < 25
+
+
+def test_it_trains_reranks_and_reports_and_says_what_it_left_out(house):
+    said = house.run(*RUN_IT)
+    for count in (
+        "passages/mine.log: folder",
+        "1 of 49 passages have no text",
+        "1 judgements name a query that is not there: left out",
+        "1 judgements name a passage that is not in the corpus: left out",
+    ):
+        assert count in said.split("page:")[1], count
+    table = house.root / "results/mine/report/tables/leaderboard.csv"
+    rows = csv.DictReader(table.read_text().splitlines())
+    assert {row["system"] for row in rows} >= {"bm25", "random"}
+    assert (house.root / "results/mine/report/index.html").exists()
+    assert house.planned(*RUN_IT[1:]) == {}
+
+
+def test_every_id_arrives_as_it_was(house):
+    data = house.root / "data"
+    asked = texts(data / "corpora/queries/mine-test.parquet", QUERIES)
+    assert set(asked) == {f"test {name}" for name in IDS}
+    judged = QRELS.read(data / "corpora/qrels/mine-test.parquet").to_pylist()
+    assert {(row["query_id"], row["doc_id"]) for row in judged} == {
+        (f"test {name}", name) for name in IDS
+    }
+    best = RUN.read(data / "candidates/bm25/mine-test.parquet")
+    found = {row["query_id"]: row["doc_id"] for row in best.to_pylist() if row["rank"] == 1}
+    assert found == {f"test {name}": name for name in IDS}
+    (rerun,) = (house.root / "results/mine/runs").glob("*/*/1/mine-test.parquet")
+    assert set(RUN.read(rerun)["query_id"].to_pylist()) == set(asked)
+
+
+def test_a_file_put_in_place_by_hand_is_checked_before_it_is_used(house):
+    """Its publisher cannot be reached: it is neither fetched, nor taken unseen, nor deleted."""
+    placed, out = (
+        house.root / path
+        for path in ("data/downloads/theirs.run", "data/candidates/theirs/mine-test.parquet")
+    )
+    placed.parent.mkdir(parents=True)
+    rows = [(f"test {name}", "Q0", name, 1, 9.5, "tag") for name in IDS if "\t" not in name]
+    placed.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows), encoding="utf-8")
+    right = hashlib.md5(placed.read_bytes()).hexdigest()
+
+    def build(md5, ok):
+        file = {"url": "http://127.0.0.1:9/theirs.run", "md5": md5}
+        change = {"downloads": {"theirs.run": file}}
+        change["first_stages"] = {"theirs": {"import": "theirs.run"}}
+        (house.root / "theirs.yaml").write_text(yaml.safe_dump(change))
+        target = str(out.relative_to(house.root))
+        return house.run(*RUN_IT, "theirs.yaml", "--retries", "0", "--", target, ok=ok)
+
+    said = build("0" * 32, ok=False)
+    assert f"md5 {'0' * 32} declared, {right} found" in said
+    assert placed.exists() and not out.exists()
+    build(right, ok=True)
+    assert len(RUN.read(out)) == len(rows) and placed.with_name("theirs.run.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "complaint"),
+    [
+        ("corpus.jsonl", jsonl([{"_id": "d", "text": "x"}] * 2), "1 of 2 passages repeat a doc_id"),
+        ("corpus.jsonl", None, "has no corpus.jsonl"),
+        ("qrels/test.tsv", None, "wanted qrels/test.tsv or qrels-test.tsv"),
+    ],
+)
+def test_what_cannot_be_used_is_one_sentence_and_leaves_nothing(house, file, text, complaint):
+    path = house.root / shown()[1] / file
+    kept = path.read_bytes()
+    try:
+        path.unlink()
+        if text is not None:
+            path.write_text(text)
+        out = house.root / "out.parquet"
+        words = ["--corpus", json.dumps({"folder": shown()[1]})]
+        command = ["export-passages", str(out)]
+        if file.startswith("qrels"):
+            command = ["export-queries", str(out), f"{out}.qrels", "--dataset", '{"split": "test"}']
+        said = house.run("redistil", *command, *words, ok=False)
+        assert complaint in said and "Traceback" not in said and not out.exists()
+    finally:
+        path.write_bytes(kept)
