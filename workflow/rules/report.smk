@@ -9,15 +9,6 @@ CAPTIONS = sorted(
 )
 
 
-def shown(wildcards):
-    """The runs whose rankings the page shows: of each student and loss that of its first seed."""
-    for system in study.systems(config):
-        if system.kind == "first stage":
-            yield f"data/candidates/{system.name}/{wildcards.dataset}.parquet"
-        elif system.kind != "student" or system.seed == GRID["seeds"][0]:
-            yield f"{RESULTS}/runs/{system.name}/{wildcards.dataset}.parquet"
-
-
 rule resolve:
     """The study as it was asked for, catalogues and grid in one file."""
     output:
@@ -151,11 +142,12 @@ rule page:
         f"logs/{config['study']}/report/page.log",
     params:
         code=code("report"),
+        captions="workflow/report",
         models=lambda w, input: each("--models", input.models),
         contrasts=lambda w, input: each("--contrasts", input.contrasts),
     shell:
         "redistil page {input.study} $(dirname {input.tables}) $(dirname {input.figures})"
-        " $(dirname {input.captions[0]}) {input.departures} {output} --pairs {input.pairs}"
+        " {params.captions} {input.departures} {output} --pairs {input.pairs}"
         " {params.models} {params.contrasts} 2> {log}"
 
 
