@@ -128,6 +128,7 @@ rule page:
         tables=rules.tabulate.output.made,
         figures=rules.plot.output.made,
         departures="docs/departures.md",
+        caption="workflow/report/page.rst",  # in the folder of all
         captions=CAPTIONS,
         models=rules.models.input,
         pairs=rules.compare.output,
@@ -142,12 +143,11 @@ rule page:
         f"logs/{config['study']}/report/page.log",
     params:
         code=code("report"),
-        captions="workflow/report",
         models=lambda w, input: each("--models", input.models),
         contrasts=lambda w, input: each("--contrasts", input.contrasts),
     shell:
         "redistil page {input.study} $(dirname {input.tables}) $(dirname {input.figures})"
-        " {params.captions} {input.departures} {output} --pairs {input.pairs}"
+        " $(dirname {input.caption}) {input.departures} {output} --pairs {input.pairs}"
         " {params.models} {params.contrasts} 2> {log}"
 
 
