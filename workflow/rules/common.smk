@@ -199,6 +199,15 @@ def warned():
                     yield f"{path}: {line.split('redistil: WARNING: ')[1]}"
 
 
+def shown(wildcards):
+    """The runs whose rankings the page shows: of each student and loss that of its first seed."""
+    for system in study.systems(config):
+        if system.kind == "first stage":
+            yield f"data/candidates/{system.name}/{wildcards.dataset}.parquet"
+        elif system.kind != "student" or system.seed == GRID["seeds"][0]:
+            yield f"{RESULTS}/runs/{system.name}/{wildcards.dataset}.parquet"
+
+
 def unrecorded():
     """Made files that Snakemake has no record of: it would not see that their settings changed.
 

@@ -19,15 +19,6 @@ CAPTIONS = sorted(
 )
 
 
-def shown(wildcards):
-    """The runs whose rankings the page shows: of each student and loss that of its first seed."""
-    for system in study.systems(config):
-        if system.kind == "first stage":
-            yield f"data/candidates/{system.name}/{wildcards.dataset}.parquet"
-        elif system.kind != "student" or system.seed == GRID["seeds"][0]:
-            yield f"{RESULTS}/runs/{system.name}/{wildcards.dataset}.parquet"
-
-
 rule resolve:
     """The study as it was asked for, catalogues and grid in one file."""
     output:
@@ -167,6 +158,7 @@ rule page:
         tables=rules.tabulate.output.made,
         figures=rules.plot.output.made,
         departures="docs/departures.md",
+        caption="workflow/report/page.rst",  # in the folder of all
         captions=CAPTIONS,
         models=rules.models.input,
         pairs=rules.compare.output,
@@ -185,7 +177,7 @@ rule page:
         contrasts=lambda w, input: each("--contrasts", input.contrasts),
     shell:
         "redistil page {input.study} $(dirname {input.tables}) $(dirname {input.figures})"
-        " $(dirname {input.captions[0]}) {input.departures} {output} --pairs {input.pairs}"
+        " $(dirname {input.caption}) {input.departures} {output} --pairs {input.pairs}"
         " {params.models} {params.contrasts} 2> {log}"
 
 
