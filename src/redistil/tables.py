@@ -31,6 +31,7 @@ class Table:
     schema: pa.Schema
     key: tuple[str, ...]  # no two rows agree on these columns
     order: tuple[tuple[str, str], ...]  # rows are stored sorted by these; () keeps the given order
+    plain: frozenset[str] = frozenset()  # columns that hardly repeat a value: a dictionary is waste
 
     def rows(self, columns: dict[str, Sequence[object] | pa.Array]) -> pa.Table:
         """Return `columns` as a table of this schema."""
@@ -71,7 +72,9 @@ class Table:
         The schema is checked; key and order are the caller's promise.
         """
         schema = self.schema.with_metadata({lineage.KEY: made.dumps()})
-        with aside(path) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as out:
+        repeating: Any = [name for name in schema.names if name not in self.plain]
+        how = {"compression": "zstd", "use_dictionary": repeating if self.plain else True}
+        with aside(path) as partial, pq.ParquetWriter(partial, schema, **how) as out:
 
             def write(rows: pa.Table) -> None:
                 self._check_schema(rows.schema, self.name)
@@ -92,17 +95,16 @@ class Table:
     def some(self, path: Path, column: str, values: Sequence[str]) -> pa.Table:
         """Return the rows of a file whose `column` is one of `values`, in the order of the file.
 
-        A row group whose range of values holds none of them is not read: of a run or of qrels,
-        which are sorted, that is nearly all.
+        Row groups that can hold none of them are not read: nearly all of a run, which is sorted.
         """
         wanted = pa.array(sorted(values), pa.string())
         with self.expect(path) as file, _readable(path):
             place = file.schema_arrow.get_field_index(column)
             kept = [self.rows({name: [] for name in self.schema.names})]
             for group in range(file.num_row_groups):
-                if _may_hold(file.metadata.row_group(group).column(place).statistics, wanted):
-                    rows = file.read_row_group(group).replace_schema_metadata()
-                    kept.append(rows.filter(pc.is_in(rows[column], wanted)))
+                if _may_hold(file.metadata.row_group(group).column(place).statistics, values):
+                    rows = file.read_row_group(group).filter(pc.field(column).isin(wanted))
+                    kept.append(rows.replace_schema_metadata())
         return pa.concat_tables(kept)
 
     def count(self, path: Path) -> int:
@@ -126,6 +128,28 @@ class Table:
             raise BadTable(f"{where} is not a table `{self.name}`: wanted {wanted}; got {found}")
 
 
+@contextmanager
+def in_row_groups(write: Callable[[pa.Table], None]) -> Iterator[Callable[[pa.Table], None]]:
+    """Give a function that passes tables on to `write` in whole row groups, whatever comes in.
+
+    So a table that is written in pieces has the bytes of one that is written at once.
+    """
+    waiting: list[pa.Table] = []
+
+    def flush(at_least: int) -> None:
+        while waiting and sum(map(len, waiting)) >= at_least:
+            rows = pa.concat_tables(waiting)
+            write(rows.slice(0, ROW_GROUP).combine_chunks())
+            waiting[:] = [rows.slice(ROW_GROUP)]
+
+    def append(rows: pa.Table) -> None:
+        waiting.append(rows)
+        flush(ROW_GROUP)
+
+    yield append
+    flush(1)
+
+
 def _check_values(column: pa.ChunkedArray, what: str) -> None:
     if column.null_count:
         raise BadTable(f"{what.format(column.null_count)} are missing")
@@ -137,14 +161,11 @@ def _check_values(column: pa.ChunkedArray, what: str) -> None:
             raise BadTable(f"{what.format(len(column) - finite)} are not finite numbers")
 
 
-def _may_hold(statistics: Any, wanted: pa.Array) -> bool:
+def _may_hold(statistics: Any, wanted: Sequence[str]) -> bool:
     """Say whether a row group's least and greatest value leave room for one of the wanted."""
     if statistics is None or not statistics.has_min_max:
-        return len(wanted) > 0
-    within = pc.and_(
-        pc.greater_equal(wanted, statistics.min), pc.less_equal(wanted, statistics.max)
-    )
-    return bool(pc.any(within).as_py())
+        return True
+    return any(statistics.min <= value <= statistics.max for value in wanted)
 
 
 @contextmanager
@@ -172,13 +193,15 @@ def _schema(**types: pa.DataType) -> pa.Schema:
     return pa.schema(list(types.items()))
 
 
-def _table(name: str, key: Iterable[str], order: str, **types: pa.DataType) -> Table:
-    """`order` lists columns; a leading minus sorts downwards."""
+def _table(
+    name: str, key: Iterable[str], order: str, plain: str = "", **types: pa.DataType
+) -> Table:
+    """`order` and `plain` list columns; a leading minus sorts downwards."""
     spelled = tuple(
         (column.lstrip("-"), "descending" if column.startswith("-") else "ascending")
         for column in order.split()
     )
-    return Table(name, _schema(**types), tuple(key), spelled)
+    return Table(name, _schema(**types), tuple(key), spelled, frozenset(plain.split()))
 
 
 _ID, _TEXT, _SCORE = pa.string(), pa.large_string(), pa.float32()
@@ -215,6 +238,7 @@ TRIPLES = _table(
     "triples",
     ["query_id", "positive_id", "negative_id"],
     "query_id positive_id negative_id",
+    "negative_id",
     query_id=_ID,
     positive_id=_ID,
     negative_id=_ID,
@@ -231,6 +255,7 @@ TEACHER_SCORES = _table(
     "teacher_scores",
     ["query_id", "doc_id"],
     "query_id doc_id",
+    "doc_id score",
     query_id=_ID,
     doc_id=_ID,
     score=_SCORE,
@@ -266,33 +291,19 @@ PAIRS = _table(
     "pairs",
     ["scope", "system", "against"],
     "",
-    scope=pa.string(),
-    system=pa.string(),
-    against=pa.string(),
-    queries=pa.int32(),
-    difference=pa.float64(),
-    low=pa.float64(),
-    high=pa.float64(),
-    p=pa.float64(),
-    p_randomisation=pa.float64(),
-    p_holm=pa.float64(),
-    wins=pa.int32(),
-    losses=pa.int32(),
+    **dict.fromkeys(("scope", "system", "against"), pa.string()),
+    **dict.fromkeys(("queries", "wins", "losses"), pa.int32()),
+    **dict.fromkeys(("difference", "low", "high", "p", "p_randomisation", "p_holm"), pa.float64()),
 )
 CONTRASTS = _table(
     "contrasts",
     ["query_id", "system", "rank"],
-    "choice system rank",
-    query_id=_ID,
-    choice=pa.int32(),
-    query=_TEXT,
-    system=pa.string(),
-    value=pa.float64(),
-    rank=pa.int32(),
-    doc_id=_ID,
+    "choice query_id system rank",
+    **dict.fromkeys(("query_id", "system", "doc_id"), _ID),
+    **dict.fromkeys(("query", "passage"), _TEXT),
+    **dict.fromkeys(("choice", "rank", "relevance"), pa.int32()),
     judged=pa.bool_(),
-    relevance=pa.int32(),
-    passage=_TEXT,
+    value=pa.float64(),
 )
 DEPTHS = _table(
     "depths",

@@ -18,32 +18,6 @@ BLOCK = 1 << 24  # bytes of a file that are parsed at a time
 RUN_COLUMNS = ("query_id", "q0", "doc_id", "rank", "score", "tag")
 
 
-def read_run(path: Path) -> pa.Table:
-    """Return (query_id, doc_id, score) of a TREC run, in file order."""
-    try:
-        with path.open("rb") as lines:
-            delimiter = "\t" if b"\t" in lines.readline() else " "
-    except OSError as error:
-        raise BadTable(f"{path} is not a readable run file ({error.strerror})") from None
-    rows = read_columns(path, RUN_COLUMNS, delimiter)
-    return rows.select(["query_id", "doc_id", "score"])
-
-
-def read_columns(path: Path, names: tuple[str, ...], delimiter: str) -> pa.Table:
-    """Return a headless delimited file: columns named `...score` are float32, the rest text."""
-    types = {name: pa.float32() if name.endswith("score") else pa.string() for name in names}
-    try:
-        return csv.read_csv(
-            path,
-            read_options=csv.ReadOptions(column_names=list(names)),
-            parse_options=csv.ParseOptions(delimiter=delimiter, quote_char=False),
-            convert_options=csv.ConvertOptions(column_types=types),
-        )
-    except pa.ArrowInvalid as error:
-        reason = str(error).splitlines()[0]
-        raise BadTable(f"{path}: wanted the columns {' '.join(names)} ({reason})") from None
-
-
 def column_batches(
     path: Path, types: Mapping[str, pa.DataType], delimiter: str
 ) -> Iterator[pa.RecordBatch]:
@@ -82,7 +56,7 @@ def _refusing(path: Path, names: Sequence[str]) -> Iterator[None]:
 PAIR_COLUMNS = ("query_id", "doc_id", "score")
 
 # what published Parquet runs call these columns (webis/rank-distillm, Lightning-IR, ir_measures)
-ALSO = {"query_id": ("qid", "q_id"), "doc_id": ("docno", "docid", "pid"), "score": ()}
+ALSO = {"query_id": ("qid", "q_id"), "doc_id": ("docno", "docid", "pid", "passage_id"), "score": ()}
 
 
 def pairs(path: Path) -> Iterator[pa.Table]:
@@ -100,11 +74,12 @@ def pairs(path: Path) -> Iterator[pa.Table]:
         yield from _parquet_pairs(path)
         return
     types = {name: pa.float32() if name == "score" else pa.string() for name in RUN_COLUMNS}
-    for batch in column_batches(path, types, _delimiter(path)):
+    for batch in column_batches(path, types, delimiter(path)):
         yield pa.table(batch.select(PAIR_COLUMNS))
 
 
-def _delimiter(path: Path) -> str:
+def delimiter(path: Path) -> str:
+    """Return what stands between the columns of a run file: a tab or a blank."""
     with _refusing(path, RUN_COLUMNS), path.open("rb") as stream:
         packed = "gzip" if stream.read(2) == b"\x1f\x8b" else None
         with pa.input_stream(str(path), compression=packed) as text:

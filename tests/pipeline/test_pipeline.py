@@ -27,7 +27,7 @@ def test_the_plan_has_the_jobs_of_the_grid(house):
     planned = Counter(json.loads((house.root / "dry.json").read_text()))
     assert planned == Counter(
         export_passages=1,
-        export_queries=3,
+        export_queries=4,
         build=3,
         tokenize=12,
         encode=1,

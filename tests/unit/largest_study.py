@@ -87,8 +87,8 @@ def _contrasts(study: dict[str, Any], rng: np.random.Generator) -> pa.Table:
     for choice in range(1, count + 1):
         query, passages = text(9), [text(60) for _ in range(15)]
         rows += [
-            (f"q{choice}", choice, query, line, float(rng.random()), rank, f"d{doc}", True, 1)
-            + (passages[doc],)
+            (f"q{choice}", line, f"d{doc}", query, passages[doc], choice, rank, 1, True)
+            + (float(rng.random()),)
             for line in lines
             for rank, doc in enumerate(rng.permutation(15)[:depth], 1)
         ]

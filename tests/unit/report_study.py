@@ -81,6 +81,7 @@ def config(**changed: Any) -> dict[str, Any]:
             "teachers": ["both"],
         },
         "groups": {"In domain": ["test", "hard"], "Out of domain": ["away"]},
+        "exports": {},
         "measures": ["nDCG@10", "AP"],
         "sources": {
             "triples": {"negatives": "triples", "documents": 2},

@@ -1,6 +1,9 @@
 """Training: what it leaves, what it refuses, and that its bytes depend on its recipe alone."""
 
 import json
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -139,11 +142,24 @@ def test_examples_carry_the_teachers_score_of_their_own_pair(house):
     known = {(row["query_id"], row["doc_id"]): row["score"] for row in scores}
     for negatives in ("lists", "triples"):
         paths = house / f"{negatives}.parquet", house / "teacher.parquet"
-        found = models.read_examples(*files, *paths)
+        found = models.read_examples(*files, *paths, tiny.recipe(steps=9))
         for row, start in enumerate(found.offsets[:-1]):
             for place in range(start, found.offsets[row + 1]):
                 pair = f"q{found.queries[row]}", f"d{found.passages[place]}"
                 assert found.teacher[place] == np.float32(known[pair])
+
+
+@pytest.mark.parametrize("negatives", ["lists", "triples"])
+@pytest.mark.parametrize("teacher", ["teacher.parquet", None])
+def test_a_short_training_reads_what_it_shows_and_shows_the_same(house, negatives, teacher):
+    files = [Ragged(house / f"{side}.arrow") for side in "qd"]
+    paths = house / f"{negatives}.parquet", house / teacher if teacher else None
+    few = models.read_examples(*files, *paths, tiny.recipe(steps=1))
+    every = models.read_examples(*files, *paths, tiny.recipe(steps=9))
+    assert len(few.queries) == 2 < len(every.queries) == every.size == few.size
+    ours, theirs = (each.batch(2, 3, 1, 0) for each in (few, every))
+    for name in ("queries", "passages", "targets", "mask"):
+        assert np.array_equal(getattr(ours, name), getattr(theirs, name)), name
 
 
 def test_a_curve_is_the_mean_of_its_stretches():
@@ -266,6 +282,43 @@ def test_the_state_of_another_training_is_thrown_away(house, tmp_path, monkeypat
     )
 
 
+def test_a_command_killed_at_any_moment_ends_in_the_same_bytes(house, tmp_path):
+    """SIGKILL, three times, whenever it comes: while a step is taken or a state is written."""
+    how = {"steps": 60, "checkpoint_every": 3, "validation": validating(every=10)}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(tiny.recipe(**how)))
+    inputs = [house / name for name in ("bert/made.json", "q.arrow", "d.arrow", "lists.parquet")]
+    dev = [house / name for name in ("candidates.parquet", "qrels.parquet", "q.arrow", "d.arrow")]
+    words = ["train", tmp_path / "recipe.yaml", *inputs, tmp_path / "killed", "--validate", "dev"]
+    words += [*dev, "--device", "cpu", "--name", "cell"]
+    command = [sys.executable, "-m", "redistil", *map(str, words)]
+    rng, state = np.random.default_rng(5), tmp_path / "killed" / "checkpoint.safetensors"
+    for _ in range(3):
+        before = state.stat().st_mtime_ns if state.exists() else 0
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as job:
+            while job.poll() is None and not (state.exists() and state.stat().st_mtime_ns > before):
+                time.sleep(0.005)
+            time.sleep(rng.uniform(0, 0.05))
+            job.kill()
+        assert job.returncode == -9, "it ended before it was killed: give it more steps"
+    run(*words)
+    whole = tmp_path / "whole"
+    run(*[whole if word == tmp_path / "killed" else word for word in words])
+    assert {path.name for path in whole.iterdir()} == {path.name for path in state.parent.iterdir()}
+    for path in whole.iterdir():
+        if path.name != COST:
+            assert path.read_bytes() == (state.parent / path.name).read_bytes(), path.name
+
+
+def test_half_precision_trains_nearly_as_single(house, tmp_path):
+    how = {"steps": 10, "batch": 4, "documents": 5}
+    losses = [
+        CURVE.read(train(house, tmp_path / p, precision=p, **how) / "curve.parquet")["loss"]
+        for p in ("float32", "bfloat16")
+    ]
+    assert losses[0] != losses[1]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=0.05)
+
+
 # --- what it refuses ------------------------------------------------------------------------------
 
 REFUSED = {
@@ -303,7 +356,7 @@ def test_an_empty_table_is_refused(house, tmp_path, table):
     table.write(table.schema.empty_table(), tmp_path / "none.parquet", Made("mine", "mined"))
     files = [Ragged(house / f"{side}.arrow") for side in "qd"]
     with pytest.raises(BadTable, match=f"has no {table.name.rstrip('s')} to train on"):
-        models.read_examples(*files, tmp_path / "none.parquet", None)
+        models.read_examples(*files, tmp_path / "none.parquet", None, tiny.recipe())
 
 
 # --- the commands ---------------------------------------------------------------------------------

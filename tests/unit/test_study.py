@@ -123,6 +123,13 @@ NAMES = {
     "first_stages tiny-splade encoder": ("splade", "first_stages.tiny-splade.enc", "tiny-splade"),
     "negatives pydocs-lists dataset": ("pydocs", "negatives.pydocs-lists.dataset:", "pydocs-"),
     "teachers pydocs-mean average": (["pydocs-bert", "x"], "teachers.pydocs-mean.average: no", ""),
+    "teachers rankzephyr llm": (
+        "rankzephir",
+        "teachers.rankzephyr.llm: no backbones",
+        "rankzephyr",
+    ),
+    "exports t2-tevatron teacher": ("t-2", "exports.t2-tevatron.teacher: no teachers entry", "t2"),
+    "datasets dl19 apart_from": (["dl-20"], "datasets.dl19.apart_from: no datasets", "dl20"),
     "teachers t2 import": ("t2.tsv", "teachers.t2.import: no downloads entry", "t2-triples.tsv"),
     "backbones tiny-bert build corpus": ("pydoc", "backbones.tiny-bert.build.corpus:", "pydocs"),
     "teachers pydocs-bert model student": ("tiny", "teachers.pydocs-bert.model.student: no", "ti"),
@@ -179,6 +186,15 @@ CONTRADICTIONS = {
     "reranking depth": (9999, "reranking.depth: 9999 exceeds first_stages.tiny-splade.depth"),
     "negatives pydocs-lists depth": (9999, "negatives.pydocs-lists.depth: 9999 exceeds first_"),
     "negatives other": ({"teacher": "t2", "dataset": "msmarco-train"}, "negatives.other.teacher:"),
+    "datasets pydocs-train apart_from": (
+        ["pydocs-test"],
+        "datasets.pydocs-train.apart_from: 'pydocs-held-out' is in grid.datasets",
+    ),
+    "teachers new": (
+        {"import": "t2-triples.tsv", "format": "trec", "unknown": 0.0, "tolerance": 0.0},
+        "teachers.new: what it scores belongs to a dataset: say which, as negatives.new:",
+    ),
+    "teachers rankzephyr stride": (21, "teachers.rankzephyr.stride: more than its window"),
     "losses hinge": ({"objective": "hinge", "reads": "triples"}, "losses.hinge: hinge needs `mar"),
     "losses bce margin": (1.0, "losses.bce.margin: bce takes no option"),
     "backbones tiny-splade build warmup": (
@@ -383,8 +399,8 @@ def test_every_artefact_of_a_study_is_asked_for(name):
     assert {command for command, _ in asked} <= COMMANDS.keys()
 
 
-MAKE_NEGATIVES = ("mine", "export-docpairs", "import-scores")
-MAKE_SCORES = ("score", "average", "import-scores")
+MAKE_NEGATIVES = ("mine", "export-docpairs", "import-scores", "rank")
+MAKE_SCORES = ("score", "average", "import-scores", "rank")
 
 
 def taken(command, flags):
@@ -424,3 +440,14 @@ def test_flags_are_words_and_json():
     assert words[::2] == ["--mapping", "--per-query", "--rate", "--words", "--yes"]
     assert words[1::2] == ['{"a": null, "b": [1, 2]}', "3", "1e-05", "it's; $(a) b", "true"]
     assert study.flags({"b": 1, "a": 2}) == study.flags({"a": 2, "b": 1})
+
+
+def test_a_test_sets_ids_are_compared_within_its_corpus_only(config):
+    """Elsewhere they are numbers that mean nothing here."""
+    assert study.test_sets(config, "msmarco-train")[True] == ["dev-small", "dl19", "dl20"]
+    assert len(study.test_sets(config, "msmarco-train")[False]) == 19
+    assert study.test_sets(config, "pydocs-train") == {
+        True: ["pydocs-test"],
+        False: ["pydocs-held-out"],
+    }
+    assert study.test_sets(config, "dl19") == {True: [], False: []}

@@ -57,6 +57,8 @@ wildcard_constraints:
     scored=of_kind("teachers", "model"),
     averaged=of_kind("teachers", "average"),
     published=of_kind("teachers", "import"),
+    ranked=of_kind("teachers", "llm"),
+    exported="|".join(config["exports"]) or "none",
     teacher="|".join(config["teachers"]),
     student="|".join(config["students"]),
     loss="|".join(config["losses"]),
@@ -108,14 +110,44 @@ def vectors(wildcards):
     )
 
 
-def downloaded(catalogue, word):
-    """The published file that an entry imports, and the record that it was checked."""
+def downloaded(catalogue, word, suffix=""):
+    """The published file that an entry imports, or beside it (.json) the record that it was checked."""
+
+    def path(wildcards):
+        file = config[catalogue][getattr(wildcards, word)]["import"]
+        return f"data/downloads/{file}{suffix}"
+
+    return path
+
+
+def training(pattern):
+    """The path of what belongs to the dataset of the negatives that the first wildcard names."""
+    return lambda wildcards: named(pattern)({"negatives": wildcards[0]})
+
+
+def of_export(pattern, wildcards):
+    """The path of what belongs to the dataset of an export's negatives."""
+    negatives = config["exports"][wildcards.exported]["negatives"]
+    return named(pattern)({"negatives": negatives})
+
+
+def test_queries(same_corpus):
+    """The queries that negatives may not have: those of test sets over the same corpus, or not."""
 
     def paths(wildcards):
-        file = config[catalogue][getattr(wildcards, word)]["import"]
-        return [f"data/downloads/{file}", f"data/downloads/{file}.json"]
+        dataset = config["negatives"][wildcards[0]]["dataset"]
+        return expand(
+            "data/corpora/queries/{dataset}.parquet",
+            dataset=study.test_sets(config, dataset)[same_corpus],
+        )
 
     return paths
+
+
+def kept_apart(wildcards, input):
+    """The flags that name the queries of test sets."""
+    flags = [f"--test {path}" for path in input.test]
+    return " ".join(flags + [f"--test-elsewhere {path}" for path in input.elsewhere])
 
 
 def taught(wildcards):
@@ -226,14 +258,10 @@ def unrecorded():
                 "recipe.yaml",
                 "study.yaml",
             }
-            copied = Path(RESULTS, "published") in path.parents
-            if (
-                made
-                and not kept
-                and not copied
-                and len(mark) < 255
-                and not path.name.startswith(".")
-            ):
+            # what is exported is read by no rule, nor are copies to be published
+            apart = (Path("data/exports"), Path(RESULTS, "published"))
+            made = made and not any(path.is_relative_to(place) for place in apart)
+            if made and not kept and len(mark) < 255 and not path.name.startswith("."):
                 yield path
 
 
