@@ -25,21 +25,26 @@ from benchmarks.work import DOCUMENTS, Work
 OUT = Path(__file__).parent / "out"
 PRECISIONS = ("float32", "bfloat16")
 PASSAGES = {"margin-mse": 2, "infonce": DOCUMENTS}  # of a query in a training batch
-BATCH = {
+LISTS = {"margin-mse": "triples", "infonce": "lists"}
+BATCH = {  # queries a step, as in morand2026
+    "tiny": {"margin-mse": 64, "infonce": 8},
     "minilm-l6": {"margin-mse": 64, "infonce": 8},
     "bert-base": {"margin-mse": 32, "infonce": 4},
 }
-TRIED = (8, 16, 32, 64, 128)  # batch sizes among which a peer's best is looked for
+TRIED = (8, 16, 32, 64)  # batch sizes among which a peer's best is looked for
+# of float32: logits; losses, relative
 AGREE = {
     "rerank": 1e-5,
     "margin-mse": 1e-4,
     "infonce": 1e-4,
-}  # of float32: logits; losses, relative
+}
 Workers = dict[str, Worker]
 
 
 @click.command()
-@click.option("--sizes", default="minilm-l6", show_default=True, help="Of minilm-l6, bert-base.")
+@click.option(
+    "--sizes", default="minilm-l6", show_default=True, help="Of minilm-l6, bert-base, tiny."
+)
 @click.option("--tasks", default="rerank,margin-mse,infonce", show_default=True)
 @click.option("--pairs", default=512, show_default=True, help="Pairs re-ranked in a turn.")
 @click.option("--steps", default=4, show_default=True, help="Training steps timed in a turn.")
@@ -60,7 +65,7 @@ def main(
     peers: str,
 ) -> None:
     """Measure pairs/s of re-ranking and training, ours and the peers', and print one table."""
-    from redistil.scoring import device_of
+    from redistil.processes import device_of
 
     device = str(device_of(device))
     names = [OURS, *filter(None, peers.split(","))]
@@ -113,7 +118,7 @@ class Run:
                 rates[place].append(self._turn(entry))
                 said = f"{self.size} {task}, round {turn + 1}: {entry.label} {entry.precision}"
                 print(f"{said} {rates[place][-1]:.1f} pairs/s", file=sys.stderr)
-        flops = work.flops(self.work, "pairs" if task == "rerank" else PLURAL[task])
+        flops = work.flops(self.work, "pairs" if task == "rerank" else LISTS[task])
         times = 1 if task == "rerank" else 3  # the backward pass costs two forward ones
         return [
             Measured(entry, rates[i], flops * times, differ[i]) for i, entry in enumerate(entries)
@@ -145,7 +150,7 @@ class Run:
         loss = None if task == "rerank" else task
         for precision in self.precisions:
             yield Entry(OURS, precision, loss)
-        for peer in self.workers.keys() - {OURS}:
+        for peer in [name for name in self.workers if name != OURS]:
             for precision in self.precisions:
                 plain = peer == "cross_encoder" and precision == "float32"
                 if task == "rerank":
@@ -163,7 +168,7 @@ class Run:
 
     def _best_batch(self, peer: str, precision: str) -> int:
         """Return the batch size at which a peer scores the most pairs a second, tried on a few."""
-        few = min(self.pairs, 256)
+        few = min(self.pairs, 128)
         seconds = {
             batch: self._ask(Entry(peer, precision, None, {"batch": batch}), self.work, few)[
                 "seconds"
@@ -198,9 +203,6 @@ class Run:
                     "compare different work, so nothing was timed"
                 )
         return found
-
-
-PLURAL = {"margin-mse": "triples", "infonce": "lists"}
 
 
 def _about(

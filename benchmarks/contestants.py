@@ -43,10 +43,10 @@ def _environment(peer: str, out: Path) -> Path:
         site = next((folder / "lib").glob("python*/site-packages"))
         ours = [path for path in sys.path if path.endswith("site-packages")]
         (site / "beneath.pth").write_text("\n".join(ours) + "\n")
-        subprocess.run(
-            [str(python), "-m", "pip", "install", "--quiet", "--requirement", str(wanted)],
-            check=True,
-        )
+        install = ["install", "--quiet", "--no-warn-conflicts", "--requirement", str(wanted)]
+        done = subprocess.run([str(python), "-m", "pip", *install], capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{NAMES[peer]} cannot be installed:\n{done.stderr}")
         ready.write_text(wanted.read_text())
     return python
 

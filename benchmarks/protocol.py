@@ -42,7 +42,7 @@ class Worker:
                 stderr=errors,
                 text=True,
                 cwd=Path(__file__).parents[1],
-                env=os.environ | {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
+                env=os.environ | {"HF_HUB_OFFLINE": "1"},
             )
 
     def ask(self, task: str, **settings: Any) -> dict[str, Any]:

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
+import yaml
+from snakemake.utils import update_config
 from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
-from redistil import students
+from redistil import students, study
 from redistil.backbones.vocabularies import vocabulary
 from redistil.corpora import pydocs
 from redistil.lineage import SIDECAR, Made
@@ -26,9 +28,11 @@ from redistil.seeds import generator
 from redistil.tables import LISTS, PASSAGES, QUERIES, TEACHER_SCORES, TRIPLES
 from redistil.tokens import tokenize
 
+ROOT = Path(__file__).parents[1]
 SEED = 1
 VOCABULARY = 30522  # tokens; bert-base-uncased's, so that the embeddings weigh what they do there
 SIZES = {  # layers, width, heads, and width inside the feed-forward
+    "tiny": (2, 128, 2, 512),  # to try the benchmark itself; its numbers say nothing
     "minilm-l6": (6, 384, 12, 1536),
     "bert-base": (12, 768, 12, 3072),
 }
@@ -111,10 +115,24 @@ def _checkpoints(work: Work, tokenizer: Any, dropout: float) -> None:
     BertForSequenceClassification(config).save_pretrained(work.backbone)
     tokenizer.save_pretrained(work.backbone)
     (work.backbone / SIDECAR).write_text(Made("fetch", "bench").dumps())
-    settings = {"architecture": "cat", **LENGTHS}
+    recipes = _recipes(work.size)
+    (work.folder / "recipes.json").write_text(json.dumps(recipes))
+    settings = recipes["infonce"]
     work.model.mkdir()
     students.new(settings, work.backbone, SEED).save(work.model)
     (work.model / SIDECAR).write_text(Made("train", "bench", settings).dumps())
+
+
+def _recipes(size: str) -> dict[str, dict[str, Any]]:
+    """Return the recipes of morand2026 for a backbone of this size, by loss."""
+    with (ROOT / "params.yaml").open() as base, (ROOT / "studies/morand2026.yaml").open() as over:
+        config = yaml.safe_load(base)
+        update_config(config, yaml.safe_load(over))
+    student = "bert-base" if size == "bert-base" else "minilm-l12"
+    return {
+        loss: study.recipe(config, study.Cell(student, loss, SEED))
+        for loss in ("margin-mse", "infonce")
+    }
 
 
 class _Words:

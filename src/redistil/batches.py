@@ -29,6 +29,14 @@ def step_rows(size: int, batch: int, seed: int, step: int) -> Rows:
     return np.array([_epoch(size, seed, int(p) // size)[int(p) % size] for p in places])
 
 
+def rows_shown(size: int, batch: int, seed: int, steps: int) -> Rows | None:
+    """Return which of `size` rows any of `steps` steps shows, ascending; None stands for all."""
+    if steps * batch >= size:
+        return None
+    shown: Rows = np.sort(_epoch(size, seed, 0)[: steps * batch])
+    return shown
+
+
 def by_budget(lengths: Sequence[int] | Rows, budget: int) -> Iterator[Rows]:
     """Yield positions, longest texts first, in groups of at most `budget` padded tokens.
 

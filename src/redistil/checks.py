@@ -96,6 +96,10 @@ def _references(config: Config) -> Iterator[tuple[str, str, str]]:
         ("negatives", "first_stage", "first_stages"),
         ("negatives", "teacher", "teachers"),
         ("teachers", "import", "downloads"),
+        ("teachers", "llm", "backbones"),
+        ("exports", "negatives", "negatives"),
+        ("exports", "teacher", "teachers"),
+        ("teachers", "first_stage", "first_stages"),
     ]
     for owner, key, catalogue in single:
         for name, entry in config[owner].items():
@@ -105,6 +109,9 @@ def _references(config: Config) -> Iterator[tuple[str, str, str]]:
         if "build" in entry:
             yield f"backbones.{name}.build.corpus", entry["build"]["corpus"], "corpora"
             yield f"backbones.{name}.build.dataset", entry["build"]["dataset"], "datasets"
+    for name, entry in config["datasets"].items():
+        for test in entry.get("apart_from", []):
+            yield f"datasets.{name}.apart_from", test, "datasets"
     yield from _teacher_references(config)
 
 
@@ -135,6 +142,7 @@ def _check_grid(config: Config) -> None:
         if "build" in entry:
             _check_build(f"backbones.{name}.build", entry["build"])
     _check_teachers(config)
+    _check_apart(config)
     _check_validation(config)
     _check_depths(config)
     _check_lengths(config)
@@ -167,6 +175,15 @@ def _check_teachers(config: Config) -> None:
             if "average" in config["teachers"][member]:
                 raise BadSettings(f"teachers.{name}.average: {member!r} is itself an average")
         _refuse_circle(config, name)
+    for name, entry in config["teachers"].items():
+        brings = "import" in entry or "llm" in entry
+        if brings and config["negatives"].get(name, {}).get("teacher") != name:
+            raise BadSettings(
+                f"teachers.{name}: what it scores belongs to a dataset: say which, as "
+                f"negatives.{name}: {{teacher: {name}, dataset: ...}}"
+            )
+        if entry.get("stride", 0) > entry.get("window", 0):
+            raise BadSettings(f"teachers.{name}.stride: more than its window skips passages")
     for name, entry in config["negatives"].items():
         if entry.get("teacher", name) != name:
             raise BadSettings(
@@ -186,6 +203,19 @@ def _check_teachers(config: Config) -> None:
                 raise BadSettings(
                     f"sources.{kind}: teacher {leaf!r} scores {entry['over']}, not "
                     f"{source['negatives']!r}: add it to teachers.{leaf}.over"
+                )
+
+
+def _check_apart(config: Config) -> None:
+    """Refuse a grid that tests on queries which its training data may have."""
+    for loss in config["grid"]["losses"]:
+        negatives = config["sources"][config["losses"][loss]["reads"]]["negatives"]
+        training = config["negatives"][negatives]["dataset"]
+        for name in config["grid"]["datasets"]:
+            if name not in config["datasets"][training].get("apart_from", []):
+                raise BadSettings(
+                    f"datasets.{training}.apart_from: {name!r} is in grid.datasets, but its "
+                    f"queries may be in {training!r}: add it to the list"
                 )
 
 

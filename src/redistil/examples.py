@@ -18,7 +18,8 @@ class Examples:
     """N queries; the pool of query n is [offsets[n], offsets[n + 1]) of the flat arrays.
 
     queries [N] and passages [P] are rows of token files; relevance [P] are grades; teacher [P] are
-    raw logits, or None for labels only.
+    raw logits, or None for labels only. Of a file with more examples than a training shows, only
+    those are held: size is how many there are, numbers [N] which of them these are, ascending.
     """
 
     queries: Rows
@@ -26,13 +27,14 @@ class Examples:
     passages: Rows
     relevance: npt.NDArray[np.int32]
     teacher: npt.NDArray[np.float32] | None
-
-    def __len__(self) -> int:
-        return len(self.queries)
+    size: int
+    numbers: Rows | None = None
 
     def batch(self, size: int, documents: int, seed: int, step: int) -> "Batch":
         """Return the batch of a step: `size` queries with up to `documents` passages each."""
-        rows = step_rows(len(self), size, seed, step)
+        rows = step_rows(self.size, size, seed, step)
+        if self.numbers is not None:
+            rows = np.searchsorted(self.numbers, rows)
         rng = generator(seed, "documents", step)
         shown = [self._shown(int(row), documents, rng) for row in rows]
         mask = np.zeros((size, max(map(len, shown))), bool)
@@ -71,21 +73,3 @@ class Batch:
     passages: Rows
     targets: npt.NDArray[np.float32]
     mask: npt.NDArray[np.bool_]
-
-
-def teacher_of(
-    wanted: tuple[Rows, Rows], known: tuple[Rows, Rows], scores: npt.NDArray[np.float32], width: int
-) -> tuple[npt.NDArray[np.float32], int]:
-    """Return the score of each wanted (query, passage) pair, and how many have none.
-
-    Joined on both rows, never on position; width: an upper bound of the passage rows.
-    """
-    keys = known[0] * width + known[1]
-    order = np.argsort(keys, kind="stable")
-    keys = keys[order]
-    asked = wanted[0] * width + wanted[1]
-    if not len(keys):
-        return np.zeros(len(asked), np.float32), len(asked)
-    places = np.minimum(np.searchsorted(keys, asked), len(keys) - 1)
-    missing = int((keys[places] != asked).sum())
-    return scores[order][places], missing

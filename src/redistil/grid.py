@@ -115,6 +115,15 @@ def words(config: Config, **known: Any) -> dict[str, Any]:
     return found
 
 
+def test_sets(config: Config, dataset: str) -> dict[bool, list[str]]:
+    """Return the test sets whose queries a training set may not have, by: over the same corpus."""
+    datasets = config["datasets"]
+    found: dict[bool, list[str]] = {True: [], False: []}
+    for name in datasets[dataset].get("apart_from", []):
+        found[datasets[name]["corpus"] == datasets[dataset]["corpus"]].append(name)
+    return found
+
+
 def members(config: Config, teacher: str) -> list[str]:
     """Return the single teachers behind a teacher: those it averages, or itself."""
     average: list[str] = config["teachers"][teacher].get("average", [teacher])

@@ -1,19 +1,32 @@
 """Hard negatives: unjudged candidates of the first stage, drawn for each training query."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from redistil.errors import BadTable
 from redistil.lineage import Made
+from redistil.pools import by_query
 from redistil.seeds import fraction, generator
-from redistil.tables import LISTS, QRELS, RUN, TRIPLES, top
+from redistil.tables import LISTS, QRELS, TRIPLES, in_row_groups
 
-Drawn = tuple[str, list[str], list[str]]  # query_id, its positives, its negatives
+TOGETHER = 512  # queries written at a time: of 500 passages each, some 30 MB
+
+Grades = Mapping[str, Mapping[str, int]]  # query_id -> doc_id -> relevance
+
+POSITIVES = ("judged", "retrieved", "first-retrieved")
+
+
+class Drawn(NamedTuple):
+    """A query with its positives and its negatives."""
+
+    query_id: str
+    positives: list[str]
+    negatives: list[str]
 
 
 def mine(
@@ -23,75 +36,108 @@ def mine(
     made: Made,
     *,
     kind: str,
+    positives: str,
     depth: int,
     per_query: int,
     seed: int,
     at_most: int | None = None,
+    leave_out: Collection[str] = (),
 ) -> dict[str, int]:
     """Write triples or lists; return counts of what was used and what was not.
 
     Negatives come from ranks 1 to `depth`, `per_query` of each query (fewer where there are fewer),
     without replacement; a judged passage or the query's own is never one. Each query draws from a
-    stream of its own, so one more query shifts no other's. at_most: queries used, chosen by a hash
-    of their id. Raises BadTable when nothing is drawn.
+    stream of its own, so one more query shifts no other's. positives: "judged" ones, retrieved or
+    not; those "retrieved" at `depth`, as arXiv 2603.03010 has it when the paper was written; or the
+    "first-retrieved", as its code has it later. at_most: queries used, chosen by a hash of their
+    id. leave_out: queries not used. The candidates stream: a query's own are all that is held.
+    Raises BadTable when nothing is drawn.
     """
-    run, judged = RUN.read(candidates), some(QRELS.read(qrels), at_most)
-    drawn = list(draw(run, judged, depth=depth, per_query=per_query, seed=seed))
-    if not drawn:
-        raise BadTable(
-            f"no query of {qrels} has a relevant passage and an unjudged candidate in "
-            f"{candidates}: are both of one dataset?"
-        )
-    rows = _lists(drawn) if kind == "lists" else _triples(drawn)
-    (LISTS if kind == "lists" else TRIPLES).write(rows, out, made)
-    left_out = len(pc.unique(judged["query_id"])) - len(drawn)
+    grades = some(QRELS.read(qrels), at_most, leave_out)
+    found = draw(
+        by_query(candidates),
+        grades,
+        positives=positives,
+        depth=depth,
+        per_query=per_query,
+        seed=seed,
+    )
+    table, rows = (LISTS, _lists) if kind == "lists" else (TRIPLES, _triples)
+    used = 0
+    with table.writer(out, made) as write, in_row_groups(write) as append:
+        while drawn := list(islice(found, TOGETHER)):
+            append(rows(drawn))
+            used += len(drawn)
+        if not used:
+            raise BadTable(
+                f"no query of {qrels} has a relevant passage and an unjudged candidate in "
+                f"{candidates}: are both of one dataset?"
+            )
     return {
-        "queries": len(drawn),
-        "queries left out: no relevant passage, or no negative": left_out,
+        "queries": used,
+        "queries left out: no relevant passage, or no negative": len(grades) - used,
     }
 
 
-def some(qrels: pa.Table, at_most: int | None) -> pa.Table:
-    """Return the judgements of at most so many queries."""
-    chosen = sorted(pc.unique(qrels["query_id"]).to_pylist(), key=fraction)[:at_most]
-    return qrels.filter(pc.is_in(qrels["query_id"], pa.array(chosen, pa.string())))
+def some(qrels: pa.Table, at_most: int | None, leave_out: Collection[str] = ()) -> Grades:
+    """Return the judgements of at most so many queries, by query and passage."""
+    ids = set(pc.unique(qrels["query_id"]).to_pylist()) - set(leave_out)
+    grades: dict[str, dict[str, int]] = {q: {} for q in sorted(ids, key=fraction)[:at_most]}
+    columns = (qrels[name].to_pylist() for name in QRELS.schema.names)
+    for query_id, doc_id, relevance in zip(*columns, strict=True):
+        if query_id in grades:
+            grades[query_id][doc_id] = relevance
+    return grades
 
 
 def draw(
-    run: pa.Table, qrels: pa.Table, *, depth: int, per_query: int, seed: int
+    run: Iterator[tuple[str, list[str]]],
+    grades: Grades,
+    *,
+    positives: str,
+    depth: int,
+    per_query: int,
+    seed: int,
 ) -> Iterator[Drawn]:
-    """Yield (query_id, positives, negatives) of every query with a positive and a candidate left.
+    """Yield the positives and negatives of every query with a positive and a candidate left.
 
-    Queries in the order of their ids, positives by doc_id, negatives in the order of the run.
+    Queries in the order of the run, positives by doc_id, negatives in the order of the run.
     """
-    grades: Mapping[str, dict[str, int]] = defaultdict(dict)
-    for row in qrels.to_pylist():
-        grades[row["query_id"]][row["doc_id"]] = row["relevance"]
-    near: Mapping[str, list[str]] = defaultdict(list)
-    for row in top(run, depth).to_pylist():
-        query_id, doc_id = row["query_id"], row["doc_id"]
-        if doc_id not in grades.get(query_id, {}) and doc_id != query_id:
-            near[query_id].append(doc_id)
-    for query_id in sorted(grades):
-        positives = sorted(d for d, grade in grades[query_id].items() if grade > 0)
-        pool = near.get(query_id, [])
-        if positives and pool:
+    for query_id, doc_ids in run:
+        judged = grades.get(query_id)
+        if not judged:
+            continue
+        near = doc_ids[:depth]
+        pool = [doc_id for doc_id in near if doc_id not in judged and doc_id != query_id]
+        relevant = _relevant(judged, near, positives)
+        if relevant and pool:
             rng = generator(seed, "negatives", query_id)
             chosen = rng.choice(len(pool), size=min(per_query, len(pool)), replace=False)
-            yield query_id, positives, [pool[i] for i in sorted(chosen)]
+            yield Drawn(query_id, relevant, [pool[i] for i in sorted(chosen)])
+
+
+def _relevant(judged: Mapping[str, int], near: list[str], which: str) -> list[str]:
+    if which == "judged":
+        return sorted(doc_id for doc_id, grade in judged.items() if grade > 0)
+    found = [doc_id for doc_id in near if judged.get(doc_id, 0) > 0]
+    return found[:1] if which == "first-retrieved" else sorted(found)
 
 
 def _triples(drawn: list[Drawn]) -> pa.Table:
-    rows = [(q, p, n) for q, positives, negatives in drawn for p in positives for n in negatives]
-    columns: dict[str, Any] = dict(zip(TRIPLES.schema.names, zip(*rows, strict=True), strict=True))
-    return TRIPLES.rows(columns)
+    rows = sorted(
+        (q, p, n) for q, positives, negatives in drawn for p in positives for n in negatives
+    )
+    query_ids, positive_ids, negative_ids = zip(*rows, strict=True)
+    return TRIPLES.rows(
+        {"query_id": query_ids, "positive_id": positive_ids, "negative_id": negative_ids}
+    )
 
 
 def _lists(drawn: list[Drawn]) -> pa.Table:
     return LISTS.rows(
         {
-            "query_id": [q for q, _, _ in drawn],
-            "doc_ids": [positives + negatives for _, positives, negatives in drawn],
-            "relevances": [[1] * len(p) + [0] * len(n) for _, p, n in drawn],
+            "query_id": [each.query_id for each in drawn],
+            "doc_ids": [each.positives + each.negatives for each in drawn],
+            "relevances": [[1] * len(e.positives) + [0] * len(e.negatives) for e in drawn],
         }
     )

@@ -7,16 +7,17 @@ corpus of any size costs a process only the rows it touches.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from redistil import lineage
 from redistil.errors import BadTable
+from redistil.identifiers import Identifiers
 from redistil.lineage import Made
 from redistil.tables import aside
 
@@ -98,16 +99,28 @@ class Ragged:
         """Return the ids in row order."""
         return pa.chunked_array([batch["id"] for batch in self._batches], pa.string())
 
+    @cached_property
+    def _known(self) -> tuple[Identifiers, npt.NDArray[np.int64]]:
+        """The ids as codes, and the row of each code."""
+        known = Identifiers(self.ids())
+        rows = np.empty(len(known), np.int64)
+        rows[known.find(self.ids())] = np.arange(len(self))
+        return known, rows
+
     def rows(self, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
         """Return the row of each id; BadTable naming the first that has none."""
-        found = pc.index_in(ids, value_set=self.ids().combine_chunks())
-        if found.null_count:
-            first = ids.filter(pc.is_null(found))[0].as_py()
+        if not len(ids):
+            return np.zeros(0, np.int64)
+        known, rows = self._known
+        found = known.find(ids)
+        missing = found < 0
+        if missing.any():
+            first = ids.filter(pa.array(missing))[0].as_py()
             raise BadTable(
-                f"{found.null_count} of {len(ids)} ids are not in {self.path} (first: {first!r}): "
+                f"{missing.sum()} of {len(ids)} ids are not in {self.path} (first: {first!r}): "
                 "make the token file of this collection again"
             )
-        return np.asarray(found).astype(np.int64)
+        return rows[found]
 
 
 def with_rows(pairs: pa.Table, tokens: Sequence[tuple[Ragged, Ragged]]) -> pa.Table:

@@ -22,6 +22,7 @@ from redistil.grid import (
     shards,
     systems,
     teacher_cells,
+    test_sets,
     words,
 )
 
@@ -43,6 +44,7 @@ __all__ = [
     "shards",
     "systems",
     "teacher_cells",
+    "test_sets",
     "words",
 ]
 
@@ -59,7 +61,12 @@ def read(path: Path) -> dict[str, Any]:
 
 # --- what each artefact is asked to be ------------------------------------------------------------
 
-_ABOUT = {"corpus", "relevant_from", "drop_identical"}  # of a dataset, but not of its export
+_ABOUT = {
+    "corpus",
+    "relevant_from",
+    "drop_identical",
+    "apart_from",
+}  # of a dataset, but not of its export
 
 
 def _source(entry: Config) -> dict[str, Any]:
@@ -101,14 +108,15 @@ def _asked_of_data(config: Config) -> Iterator[tuple[Key, dict[str, Any]]]:
         yield from _asked_of_first_stage(config, first_stage, entry)
     for negatives, entry in config["negatives"].items():
         if "kind" in entry:
-            drawn = ("kind", "depth", "per_query", "seed", "at_most")
+            drawn = ("kind", "positives", "depth", "per_query", "seed", "at_most")
             yield ("mine", negatives), {key: entry.get(key) for key in drawn}
         elif "docpairs" in entry:
             yield (
                 ("export-docpairs", negatives),
                 {
                     "irds": entry["docpairs"],
-                    "at_most": entry.get("at_most"),
+                    "at_most": entry["at_most"],
+                    "seed": entry["seed"],
                 },
             )
     for teacher, entry in config["teachers"].items():
@@ -116,8 +124,17 @@ def _asked_of_data(config: Config) -> Iterator[tuple[Key, dict[str, Any]]]:
             yield ("score", teacher), {"precision": config["reranking"]["precision"]}
         elif "average" in entry:
             yield ("average", teacher), {}
+        elif "llm" in entry:
+            read = {"llm", "first_stage"}
+            precision = {"precision": config["reranking"]["precision"]}
+            told = {key: value for key, value in entry.items() if key not in read}
+            yield ("rank", teacher), told | precision
         else:
-            yield ("import-scores", teacher), {"format": entry["format"]}
+            told = {key: entry[key] for key in ("format", "unknown", "tolerance")}
+            yield ("import-scores", teacher), told
+    for exported, entry in config["exports"].items():
+        wanted = {key: entry[key] for key in ("library", "documents")}
+        yield ("export-training", exported), wanted
 
 
 def _asked_of_first_stage(

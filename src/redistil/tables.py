@@ -31,6 +31,7 @@ class Table:
     schema: pa.Schema
     key: tuple[str, ...]  # no two rows agree on these columns
     order: tuple[tuple[str, str], ...]  # rows are stored sorted by these; () keeps the given order
+    plain: frozenset[str] = frozenset()  # columns that hardly repeat a value: a dictionary is waste
 
     def rows(self, columns: dict[str, Sequence[object] | pa.Array]) -> pa.Table:
         """Return `columns` as a table of this schema."""
@@ -71,7 +72,9 @@ class Table:
         The schema is checked; key and order are the caller's promise.
         """
         schema = self.schema.with_metadata({lineage.KEY: made.dumps()})
-        with aside(path) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as out:
+        repeating: Any = [name for name in schema.names if name not in self.plain]
+        how = {"compression": "zstd", "use_dictionary": repeating if self.plain else True}
+        with aside(path) as partial, pq.ParquetWriter(partial, schema, **how) as out:
 
             def write(rows: pa.Table) -> None:
                 self._check_schema(rows.schema, self.name)
@@ -126,6 +129,28 @@ class Table:
             raise BadTable(f"{where} is not a table `{self.name}`: wanted {wanted}; got {found}")
 
 
+@contextmanager
+def in_row_groups(write: Callable[[pa.Table], None]) -> Iterator[Callable[[pa.Table], None]]:
+    """Give a function that passes tables on to `write` in whole row groups, whatever comes in.
+
+    So a table that is written in pieces has the bytes of one that is written at once.
+    """
+    waiting: list[pa.Table] = []
+
+    def flush(at_least: int) -> None:
+        while waiting and sum(map(len, waiting)) >= at_least:
+            rows = pa.concat_tables(waiting)
+            write(rows.slice(0, ROW_GROUP).combine_chunks())
+            waiting[:] = [rows.slice(ROW_GROUP)]
+
+    def append(rows: pa.Table) -> None:
+        waiting.append(rows)
+        flush(ROW_GROUP)
+
+    yield append
+    flush(1)
+
+
 def _check_values(column: pa.ChunkedArray, what: str) -> None:
     if column.null_count:
         raise BadTable(f"{what.format(column.null_count)} are missing")
@@ -172,13 +197,15 @@ def _schema(**types: pa.DataType) -> pa.Schema:
     return pa.schema(list(types.items()))
 
 
-def _table(name: str, key: Iterable[str], order: str, **types: pa.DataType) -> Table:
-    """`order` lists columns; a leading minus sorts downwards."""
+def _table(
+    name: str, key: Iterable[str], order: str, plain: str = "", **types: pa.DataType
+) -> Table:
+    """`order` and `plain` list columns; a leading minus sorts downwards."""
     spelled = tuple(
         (column.lstrip("-"), "descending" if column.startswith("-") else "ascending")
         for column in order.split()
     )
-    return Table(name, _schema(**types), tuple(key), spelled)
+    return Table(name, _schema(**types), tuple(key), spelled, frozenset(plain.split()))
 
 
 _ID, _TEXT, _SCORE = pa.string(), pa.large_string(), pa.float32()
@@ -215,6 +242,7 @@ TRIPLES = _table(
     "triples",
     ["query_id", "positive_id", "negative_id"],
     "query_id positive_id negative_id",
+    "negative_id",
     query_id=_ID,
     positive_id=_ID,
     negative_id=_ID,
@@ -231,6 +259,7 @@ TEACHER_SCORES = _table(
     "teacher_scores",
     ["query_id", "doc_id"],
     "query_id doc_id",
+    "doc_id score",
     query_id=_ID,
     doc_id=_ID,
     score=_SCORE,

@@ -9,7 +9,8 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "src" / "redistil"
 FLOORS = [
-    {"errors", "lineage", "ragged", "seeds", "shards", "tables", "trec"},
+    {"errors", "identifiers", "lineage", "overlaps", "pools", "ragged", "seeds", "shards", "spill"}
+    | {"tables", "trec"},
     {"batches", "checks", "examples", "grid", "history", "objectives", "optimise", "precision"}
     | {"overlays", "processes", "scoring", "splade", "students", "study", "validation"},
     {"backbones", "candidates", "corpora", "downloads", "measures", "models", "negatives"}

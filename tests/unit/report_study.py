@@ -68,6 +68,7 @@ def config(**changed: Any) -> dict[str, Any]:
         },
         "least_success": 0.1,
         "negatives": {},
+        "exports": {},
         "teachers": {"both": {"average": []}},
         "grid": {
             "students": ["small-bert", "small-electra"],

@@ -271,11 +271,15 @@ def test_a_run_file_that_will_not_do_is_refused(redistil_, content, tmp_path):
 def test_inputs_of_two_chains_are_refused(redistil_, tmp_path):
     """The files are tables, but of two versions of one corpus."""
     old, new = (lineage.make("export-passages", "docs", {"n": n}, "", []) for n in (1, 2))
-    run, qrels, out = (tmp_path / f"{name}.parquet" for name in ("run", "qrels", "out"))
+    names = ("run", "queries", "qrels", "out")
+    run, queries, qrels, out = (tmp_path / f"{name}.parquet" for name in names)
     RUN.write(ranked(["1"], ["a"], [1.0]), run, lineage.make("retrieve", "r", {}, "", [old]))
     judged = QRELS.rows({"query_id": ["1"], "doc_id": ["b"], "relevance": [1]})
     QRELS.write(judged, qrels, lineage.make("export-queries", "q", {}, "", [new]))
-    line = [run, qrels, out, "--kind", "lists", "--depth", 5, "--per-query", 1, "--seed", 1]
+    asked = QUERIES.rows({"query_id": ["1"], "text": ["what"]})
+    QUERIES.write(asked, queries, lineage.make("export-queries", "q", {}, "", [new]))
+    line = [run, queries, qrels, out, "--kind", "lists", "--positives", "judged"]
+    line += ["--depth", 5, "--per-query", 1, "--seed", 1]
     sentence(redistil_("mine", *line), "export-passages docs", "retrieve r", "export-queries q")
     assert not out.exists()
 

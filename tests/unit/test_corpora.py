@@ -19,7 +19,7 @@ from redistil.cli import cli
 from redistil.corpora import beir, pydocs
 from redistil.corpora.entries import Topics
 from redistil.errors import BadSettings, BadSource
-from redistil.tables import PASSAGES, QRELS, QUERIES, TRIPLES, texts
+from redistil.tables import PASSAGES, QRELS, QUERIES, texts
 
 REST = "It takes every one of the ten words that a passage needs, and these are more."
 
@@ -626,6 +626,7 @@ def test_irds_refusals(home, out):
         import json, sys
         from pathlib import Path
         from redistil import corpora
+        from redistil.corpora import docpairs
         from redistil.errors import UserError
         from redistil.lineage import Made
 
@@ -646,7 +647,7 @@ def test_irds_refusals(home, out):
             "other": lambda: topics({"irds": "beir/nq"}, irds="beir/scifact/test"),
             "network": lambda: export(irds="beir/nfcorpus"),
             "licence": lambda: export(irds="disks45/nocr", licensed="disks45/corpus"),
-            "no pairs": lambda: corpora.export_docpairs("beir/scifact", None, out, made),
+            "no pairs": lambda: docpairs.export_docpairs("beir/scifact", 9, 1, out, made),
         }.items():
             try:
                 job()
@@ -693,29 +694,6 @@ def test_the_catalogue_declares_what_the_library_counts(home):
     assert len(counted) > 100 and len(rows) - len(counted) < 5
     for name, kind, has, declared, published in rows:
         assert has and published in (declared, None), (name, kind)
-
-
-def test_irds_docpairs_keep_the_order_of_their_file(home, out, tmp_path):
-    code = """
-        import sys
-        import ir_datasets
-        from ir_datasets.formats import TsvDocPairs
-        from ir_datasets.util import LocalDownload
-        from redistil.cli import main
-        from redistil.corpora import irds
-
-        irds.BATCH = 2
-        pairs = TsvDocPairs(LocalDownload(sys.argv.pop(1)))
-        ir_datasets.registry.register("own/train", ir_datasets.Dataset(pairs))
-        main()
-    """
-    rows = [("q2", "b", "c"), ("q1", "a", "c"), ("q2", "a", "b"), ("q0", "01", "1")]
-    file = tmp_path / "pairs.tsv"
-    file.write_text("".join("\t".join(row) + "\n" for row in rows))
-    for wanted, more in ((rows, ()), (rows[:3], ("--at-most", 3))):
-        done = python(home, code, file, "export-docpairs", out, "--irds", "own/train", *more)
-        assert done.returncode == 0, done.stderr
-        assert [tuple(row.values()) for row in TRIPLES.read(out).to_pylist()] == wanted
 
 
 def test_no_library_is_imported_before_it_is_needed(home):

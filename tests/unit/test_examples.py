@@ -1,12 +1,11 @@
 """What a step shows of each query's pool, and teacher scores joined on ids."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redistil.batches import step_rows
-from redistil.examples import Examples, teacher_of
+from redistil.batches import rows_shown, step_rows
+from redistil.examples import Examples
 
 
 def examples(pools: list[list[int]], teacher: bool = False) -> Examples:
@@ -22,6 +21,7 @@ def examples(pools: list[list[int]], teacher: bool = False) -> Examples:
         passages=rows,
         relevance=flat,
         teacher=-rows.astype(np.float32) if teacher else None,
+        size=len(pools),
     )
 
 
@@ -40,7 +40,7 @@ def shown_of(batch) -> list[list[int]]:
 def test_what_a_list_shows(pools, documents, size, step):
     given = examples(pools)
     batch = given.batch(size, documents, seed=1, step=step)
-    rows = step_rows(len(given), size, 1, step)
+    rows = step_rows(given.size, size, 1, step)
     for row, shown in zip(rows, shown_of(batch), strict=True):
         pool = given.passages[given.offsets[row] : given.offsets[row + 1]].tolist()
         grades = dict(zip(pool, pools[row], strict=True))
@@ -67,7 +67,7 @@ def test_flat_pairs_fill_the_mask(pools, teacher, documents, size, step):
     assert (batch.targets[~batch.mask] == 0).all()
     values = given.teacher if teacher else given.relevance
     assert batch.targets[batch.mask].tolist() == values[batch.passages - 1000].tolist()
-    rows = step_rows(len(given), size, 1, step)
+    rows = step_rows(given.size, size, 1, step)
     assert batch.queries.tolist() == np.repeat(given.queries[rows], batch.mask.sum(1)).tolist()
     assert batch.targets.dtype == np.float32
 
@@ -99,56 +99,31 @@ def test_every_passage_has_its_turn():
     assert 15 < (firsts == 1000).sum() < 45  # positives take turns evenly
 
 
-# --- teacher scores ---------------------------------------------------------------------------
+# --- of more than is shown ------------------------------------------------------------------------
 
 
-def rows(*numbers: int) -> np.ndarray:
-    return np.array(numbers, np.int64)
-
-
-def test_scores_are_joined_on_both_ids():
-    known = rows(0, 0, 1, 1), rows(5, 2, 2, 5)
-    scores = np.float32([1, 2, 3, 4])
-    wanted = rows(1, 0, 0, 1, 0), rows(2, 5, 2, 5, 5)
-    got, missing = teacher_of(wanted, known, scores, width=6)
-    assert got.tolist() == [3, 1, 2, 4, 1] and missing == 0
-
-
-@given(
-    st.dictionaries(
-        st.tuples(st.integers(0, 4), st.integers(0, 9)), st.floats(-9, 9, width=32), min_size=1
-    ),
-    st.data(),
-)
-def test_the_order_of_the_teacher_is_irrelevant(known, data):
-    wanted = data.draw(st.lists(st.sampled_from(sorted(known)), min_size=1))
-    items = data.draw(st.permutations(sorted(known.items())))
-    pairs = tuple(rows(*(pair[side] for pair, _ in items)) for side in (0, 1))
-    asked = tuple(rows(*(pair[side] for pair in wanted)) for side in (0, 1))
-    scores = np.array([score for _, score in items], np.float32)
-    got, missing = teacher_of(asked, pairs, scores, width=10)
-    assert got.tolist() == [known[pair] for pair in wanted] and missing == 0
-
-
-@pytest.mark.parametrize(
-    "wanted",
-    [(rows(1), rows(4)), (rows(0), rows(9)), (rows(9), rows(0)), (rows(2), rows(0))],
-    ids=["both sides known apart", "passage unknown", "query after all", "query unknown"],
-)
-def test_a_pair_without_score_is_counted(wanted):
-    known = rows(0, 0, 1), rows(2, 4, 2)
-    _, missing = teacher_of(wanted, known, np.float32([1, 2, 3]), width=10)
-    assert missing == 1
-
-
-def test_a_teacher_that_knows_nothing_of_these_queries_is_counted():
-    scores, missing = teacher_of((rows(0, 1), rows(2, 3)), (rows(), rows()), np.float32([]), 10)
-    assert missing == 2 and len(scores) == 2
-
-
-def test_many_queries_and_passages_do_not_collide():
-    """Rows are joined through one number: query x passages + passage."""
-    width = 8_841_823
-    known = rows(808_730, 808_731), rows(width - 1, 0)
-    got, missing = teacher_of(known, known, np.float32([1, 2]), width)
-    assert got.tolist() == [1, 2] and missing == 0
+@given(st.integers(1, 9), st.integers(1, 4), st.integers(1, 4), st.integers(0, 3))
+def test_examples_that_no_step_shows_need_not_be_held(size, batch, steps, seed):
+    """A batch of the few that are held is the batch of all."""
+    pools = [[1, 0, 0], [0, 1], [1, 0, 0, 0]] * 3
+    whole = examples(pools[:size])
+    numbers = rows_shown(size, batch, seed, steps)
+    if numbers is None:
+        assert batch * steps >= size
+        return
+    held = np.concatenate([np.arange(*whole.offsets[n : n + 2]) for n in numbers])
+    sizes = np.diff(whole.offsets)[numbers]
+    few = Examples(
+        queries=whole.queries[numbers],
+        offsets=np.concatenate([[0], np.cumsum(sizes)]),
+        passages=whole.passages[held],
+        relevance=whole.relevance[held],
+        teacher=None,
+        size=size,
+        numbers=numbers,
+    )
+    assert len(numbers) == batch * steps
+    for step in range(steps):
+        ours, theirs = (each.batch(batch, 3, seed, step) for each in (few, whole))
+        assert ours.queries.tolist() == theirs.queries.tolist()
+        assert shown_of(ours) == shown_of(theirs)

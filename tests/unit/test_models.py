@@ -139,11 +139,24 @@ def test_examples_carry_the_teachers_score_of_their_own_pair(house):
     known = {(row["query_id"], row["doc_id"]): row["score"] for row in scores}
     for negatives in ("lists", "triples"):
         paths = house / f"{negatives}.parquet", house / "teacher.parquet"
-        found = models.read_examples(*files, *paths)
+        found = models.read_examples(*files, *paths, tiny.recipe(steps=9))
         for row, start in enumerate(found.offsets[:-1]):
             for place in range(start, found.offsets[row + 1]):
                 pair = f"q{found.queries[row]}", f"d{found.passages[place]}"
                 assert found.teacher[place] == np.float32(known[pair])
+
+
+@pytest.mark.parametrize("negatives", ["lists", "triples"])
+@pytest.mark.parametrize("teacher", ["teacher.parquet", None])
+def test_a_short_training_reads_what_it_shows_and_shows_the_same(house, negatives, teacher):
+    files = [Ragged(house / f"{side}.arrow") for side in "qd"]
+    paths = house / f"{negatives}.parquet", house / teacher if teacher else None
+    few = models.read_examples(*files, *paths, tiny.recipe(steps=1))
+    every = models.read_examples(*files, *paths, tiny.recipe(steps=9))
+    assert len(few.queries) == 2 < len(every.queries) == every.size == few.size
+    ours, theirs = (each.batch(2, 3, 1, 0) for each in (few, every))
+    for name in ("queries", "passages", "targets", "mask"):
+        assert np.array_equal(getattr(ours, name), getattr(theirs, name)), name
 
 
 def test_a_curve_is_the_mean_of_its_stretches():
@@ -303,7 +316,7 @@ def test_an_empty_table_is_refused(house, tmp_path, table):
     table.write(table.schema.empty_table(), tmp_path / "none.parquet", Made("mine", "mined"))
     files = [Ragged(house / f"{side}.arrow") for side in "qd"]
     with pytest.raises(BadTable, match=f"has no {table.name.rstrip('s')} to train on"):
-        models.read_examples(*files, tmp_path / "none.parquet", None)
+        models.read_examples(*files, tmp_path / "none.parquet", None, tiny.recipe())
 
 
 # --- the commands ---------------------------------------------------------------------------------

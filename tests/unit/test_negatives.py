@@ -1,15 +1,18 @@
 """Hard negatives: what may be one, and what a draw depends on."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redistil import negatives
+from redistil import negatives, pools, tables
 from redistil.cli import cli
 from redistil.errors import BadTable
 from redistil.lineage import Made
-from redistil.tables import LISTS, QRELS, RUN, TRIPLES, ranked
+from redistil.tables import LISTS, QRELS, QUERIES, RUN, TRIPLES, ranked
 
 MADE = Made("test", "test")
 
@@ -25,9 +28,19 @@ def qrels_of(*rows):
     return QRELS.check(QRELS.rows(columns), "test")
 
 
-def drawn(run, qrels, depth=20, per_query=5, seed=1):
-    found = negatives.draw(run, qrels, depth=depth, per_query=per_query, seed=seed)
-    return {query_id: (positives, chosen) for query_id, positives, chosen in found}
+def drawn(run, qrels, depth=20, per_query=5, seed=1, positives="judged"):
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "run.parquet"
+        RUN.write(run, path, MADE)
+        found = negatives.draw(
+            pools.by_query(path),
+            negatives.some(qrels, None),
+            positives=positives,
+            depth=depth,
+            per_query=per_query,
+            seed=seed,
+        )
+        return {each.query_id: (each.positives, each.negatives) for each in found}
 
 
 judged = st.dictionaries(st.integers(0, 24), st.integers(-1, 3), min_size=1)
@@ -62,6 +75,25 @@ def test_a_positive_that_was_not_retrieved_is_kept():
     assert drawn(run_of("q"), qrels_of(("q", "unfound", 2)))["q"][0] == ["unfound"]
 
 
+def test_positives_may_be_those_retrieved_or_the_best_ranked_of_them():
+    """The presets of arXiv 2603.03010: a query whose positive was not retrieved is skipped."""
+    qrels = qrels_of(("q", "d7", 1), ("q", "d3", 2), ("q", "d5", 0), ("q", "unfound", 1))
+
+    def positives(which, depth=20):
+        return drawn(run_of("q"), qrels, depth, positives=which).get("q", ([],))[0]
+
+    assert positives("judged") == ["d3", "d7", "unfound"]
+    assert positives("retrieved") == ["d3", "d7"] and positives("retrieved", 7) == ["d3"]
+    assert positives("first-retrieved") == ["d3"], "rank 4 is better than rank 8"
+    assert positives("retrieved", 3) == positives("first-retrieved", 3) == []
+
+
+@pytest.mark.parametrize("which", ["retrieved", "first-retrieved"])
+def test_a_positive_that_is_not_shown_is_no_negative_either(which):
+    qrels = qrels_of(("q", "d2", 1), ("q", "d9", 1))
+    assert not {"d2", "d9"} & set(drawn(run_of("q"), qrels, per_query=99, positives=which)["q"][1])
+
+
 def test_one_more_query_shifts_no_others_draw():
     rows = [(q, "d0", 1) for q in ("a", "b", "c")]
     without = drawn(run_of("ac"), qrels_of(rows[0], rows[2]))
@@ -89,7 +121,7 @@ def mined(tmp_path, run, qrels, kind, **how):
     RUN.write(run, tmp_path / "run.parquet", MADE)
     QRELS.write(qrels, tmp_path / "qrels.parquet", MADE)
     out = tmp_path / f"{kind}.parquet"
-    how = {"depth": 20, "per_query": 2, "seed": 1} | how
+    how = {"positives": "judged", "depth": 20, "per_query": 2, "seed": 1} | how
     paths = (tmp_path / "run.parquet", tmp_path / "qrels.parquet", out)
     return out, negatives.mine(*paths, MADE, kind=kind, **how)
 
@@ -136,6 +168,38 @@ def test_at_most_so_many_queries_are_drawn_for_and_the_same_ones_however_many(tm
 
 
 @pytest.mark.parametrize("kind", ["triples", "lists"])
+def test_pieces_of_any_size_give_the_same_bytes(tmp_path, monkeypatch, kind):
+    names = [f"q{i:03}" for i in range(40)]
+    qrels = qrels_of(*[(q, f"d{i % 7}", 1) for i, q in enumerate(names)])
+    whole = mined(tmp_path, run_of(names), qrels, kind)[0].read_bytes()
+    monkeypatch.setattr(negatives, "TOGETHER", 3)
+    for rows in (2, 14, 66):  # of the run, read at a time: within a query, and over several
+        monkeypatch.setattr(tables, "ROW_GROUP", rows)
+        batches = pools.by_query(tmp_path / "run.parquet")
+        assert [(q, len(docs)) for q, docs in batches] == [(q, 20) for q in names]
+    monkeypatch.setattr(tables, "ROW_GROUP", 1 << 17)
+    assert mined(tmp_path, run_of(names), qrels, kind)[0].read_bytes() == whole
+
+
+def test_queries_that_are_left_out_give_nothing_and_shift_nobody(tmp_path):
+    qrels = qrels_of(*[(q, "d0", 1) for q in "abc"])
+    every, _ = mined(tmp_path, run_of("abc"), qrels, "lists")
+    rows = {row["query_id"]: row for row in LISTS.read(every).to_pylist()}
+    fewer, counts = mined(tmp_path, run_of("abc"), qrels, "lists", leave_out={"b", "z"})
+    assert LISTS.read(fewer).to_pylist() == [rows["a"], rows["c"]]
+    assert counts["queries"] == 2
+
+
+def test_a_run_out_of_order_is_refused(tmp_path):
+    run = run_of("ab")
+    with RUN.writer(tmp_path / "run.parquet", MADE) as write:
+        write(run.slice(20))
+        write(run.slice(0, 20))
+    with pytest.raises(BadTable, match="not sorted by query_id"):
+        list(pools.by_query(tmp_path / "run.parquet"))
+
+
+@pytest.mark.parametrize("kind", ["triples", "lists"])
 def test_a_run_of_other_queries_is_refused(tmp_path, kind):
     with pytest.raises(BadTable, match="are both of one dataset"):
         mined(tmp_path, run_of("a"), qrels_of(("b", "d1", 1)), kind)
@@ -144,8 +208,20 @@ def test_a_run_of_other_queries_is_refused(tmp_path, kind):
 
 def test_the_command_counts_aloud(tmp_path):
     mined(tmp_path, run_of("abc"), qrels_of(*JUDGED), "lists")
-    words = ["mine", *(str(tmp_path / f"{name}.parquet") for name in ("run", "qrels", "out"))]
-    words += "--kind lists --depth 20 --per-query 2 --seed 1".split()
+    asked = {"a": "What is x?", "b": "who was y", "c": "", "x": "z"}
+    for name, rows in (("queries", asked), ("test", {"t": " what is X"}), ("same", {"b": "other"})):
+        columns = {"query_id": list(rows), "text": list(rows.values())}
+        QUERIES.write(QUERIES.rows(columns), tmp_path / f"{name}.parquet", MADE)
+    names = ("run", "queries", "qrels", "out")
+    words = ["mine", *(str(tmp_path / f"{name}.parquet") for name in names)]
+    words += "--kind lists --positives judged --depth 20 --per-query 2 --seed 1".split()
     result = CliRunner().invoke(cli, words, catch_exceptions=False)
     assert "2 queries\n" in result.stderr and "2 queries left out" in result.stderr
     assert LISTS.read(tmp_path / "out.parquet") == LISTS.read(tmp_path / "lists.parquet")
+    apart = ["--test-elsewhere", str(tmp_path / "test.parquet")]
+    result = CliRunner().invoke(cli, [*words, *apart], catch_exceptions=False)
+    assert f"1 of 4 queries left out: same text, in {tmp_path / 'test.parquet'}" in result.stderr
+    assert LISTS.read(tmp_path / "out.parquet")["query_id"].to_pylist() == ["b"]
+    apart += ["--test", str(tmp_path / "same.parquet")]
+    result = CliRunner().invoke(cli, [*words, *apart])
+    assert isinstance(result.exception, BadTable), "both are gone: nothing to draw"

@@ -87,6 +87,22 @@ def test_rows_are_found_by_id_in_any_order_and_repeatedly(path):
     assert tokens.rows(pa.array([], pa.string())).tolist() == []
 
 
+numberlike = st.sampled_from(["0", "7", "07", "007", "10", "1", "9", "-1", "1e1", "x", "", " 7"])
+
+
+@given(st.lists(numberlike, unique=True, min_size=1), st.data())
+def test_ids_that_look_like_numbers_are_text(tmp_path_factory, ids, data):
+    path = tmp_path_factory.mktemp("tokens") / "t.arrow"
+    write(path, [(name, [1]) for name in ids])
+    tokens = Ragged(path)
+    asked = data.draw(st.lists(numberlike, max_size=6))
+    if set(asked) <= set(ids):
+        assert tokens.rows(pa.array(asked, pa.string())).tolist() == [ids.index(a) for a in asked]
+    else:
+        with pytest.raises(BadTable, match="are not in"):
+            tokens.rows(pa.array(asked, pa.string()))
+
+
 def test_an_id_that_is_not_there_is_named_and_counted(path):
     write(path, ROWS)
     for ids in (pa.array(["d1", "x", "d2", "y"]), pa.chunked_array([["d1"], ["x", "y"]])):

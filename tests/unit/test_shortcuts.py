@@ -5,8 +5,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from redistil.students import shortcuts
-from redistil.students.cat import Cat
-from tests.unit.test_students import FAMILIES, PAIRS, ROOMY, close, ids_of, write_checkpoint
+from tests.unit.test_students import FAMILIES, PAIRS, close, ids_of, student_on, write_checkpoint
 
 SHORT = {"bert", "electra", "roberta"}  # families whose last layer computes one position
 every_family = pytest.mark.parametrize("family", FAMILIES)
@@ -23,7 +22,7 @@ def checkpoints(tmp_path_factory):
 
 def both(checkpoints, family, tmp_path):
     """Return a student, and the plain network of transformers with the same weights."""
-    student = Cat.new(checkpoints[family], ROOMY, 1).eval()
+    student = student_on(checkpoints[family])
     student.save(tmp_path)
     return student, AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
 
@@ -73,7 +72,7 @@ def test_the_last_layer_of_known_families_computes_one_position(checkpoints, fam
 
 
 def test_dropout_is_drawn_in_the_short_layer_too(checkpoints):
-    student = Cat.new(checkpoints["bert"], ROOMY, 1)
+    student = student_on(checkpoints["bert"])
     last = student.network.base_model.encoder.layer[-1]
     hidden = torch.randn(2, 5, 16)
     still = last.eval()(hidden)
@@ -86,7 +85,7 @@ def test_dropout_is_drawn_in_the_short_layer_too(checkpoints):
 
 
 def test_another_kind_of_attention_is_left_alone(checkpoints):
-    student = Cat.new(checkpoints["bert"], ROOMY, 1)
+    student = student_on(checkpoints["bert"])
     network = AutoModelForSequenceClassification.from_pretrained(
         checkpoints["bert"], num_labels=1, attn_implementation="eager"
     ).eval()
@@ -100,7 +99,7 @@ def test_another_kind_of_attention_is_left_alone(checkpoints):
 @every_family
 @torch.inference_mode()
 def test_a_snapshot_scores_the_same(checkpoints, family):
-    student = Cat.new(checkpoints[family], ROOMY, 1).eval()
+    student = student_on(checkpoints[family])
     wanted = student.score(*given(student))
     close(student.for_scoring("float32").score(*given(student)), wanted)
     near = student.for_scoring("bfloat16").score(*given(student))
@@ -110,7 +109,7 @@ def test_a_snapshot_scores_the_same(checkpoints, family):
 
 @every_family
 def test_a_snapshot_leaves_the_student_as_it_was(checkpoints, family):
-    student = Cat.new(checkpoints[family], ROOMY, 1)
+    student = student_on(checkpoints[family])
     before = {name: weight.clone() for name, weight in student.state_dict().items()}
     kinds = [type(module) for module in student.modules()]
     for precision in ("float32", "bfloat16"):
@@ -124,7 +123,7 @@ def test_a_snapshot_leaves_the_student_as_it_was(checkpoints, family):
 
 @on_a_cpu_that_packs
 def test_a_snapshot_does_not_follow_the_training(checkpoints):
-    student = Cat.new(checkpoints["bert"], ROOMY, 1).eval()
+    student = student_on(checkpoints["bert"])
     snapshot = student.for_scoring("float32")
     layer = snapshot.network.base_model.encoder.layer[0]
     assert isinstance(layer.output.dense, shortcuts.PackedLinear)
@@ -142,7 +141,7 @@ def test_a_snapshot_does_not_follow_the_training(checkpoints):
 @torch.inference_mode()
 def test_logits_in_half_precision_are_finer_than_half_precision(checkpoints, family):
     """Else many candidates of a query would tie."""
-    student = Cat.new(checkpoints[family], ROOMY, 1).eval()
+    student = student_on(checkpoints[family])
     pairs = [(q, p) for q, _ in PAIRS for _, p in PAIRS]
     sides = [ids_of(student, side) for side in zip(*pairs, strict=True)]
     snapshot = student.for_scoring("bfloat16").score(*sides)
@@ -153,11 +152,12 @@ def test_logits_in_half_precision_are_finer_than_half_precision(checkpoints, fam
         assert not torch.equal(found, found.bfloat16().float())
 
 
+@on_a_cpu_that_packs
+@torch.inference_mode()
 def test_a_packed_map_is_the_linear_map():
-    if not shortcuts._packs("float32"):
-        pytest.skip("torch was built without oneDNN")
     for bias in (True, False):
         linear = torch.nn.Linear(6, 10, bias=bias)
-        inputs = torch.randn(2, 3, 6)
-        with torch.inference_mode():
-            close(shortcuts.PackedLinear(linear)(inputs), linear(inputs))
+        inputs = 2 * torch.randn(2, 3, 6)
+        close(shortcuts.PackedLinear(linear)(inputs), linear(inputs))
+        wanted = torch.nn.functional.gelu(linear(inputs))
+        close(shortcuts.PackedLinear(linear, "gelu")(inputs), wanted)

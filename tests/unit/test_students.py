@@ -479,7 +479,7 @@ def test_scores_of_many_pairs_are_in_the_order_given(files, monkeypatch):
     pairs = [(PAIRS[q][0], PAIRS[p][1]) for q, p in zip(*ROWS, strict=True)]
     wanted = scores(student, pairs)
     for budget, window in ((4096, 1 << 16), (40, 3), (1, 1)):
-        monkeypatch.setattr(scoring, "BUDGET", budget)
+        monkeypatch.setitem(scoring.BUDGET, "cpu", budget)
         monkeypatch.setattr(scoring, "WINDOW", window)
         got = score_pairs(student.train(), queries, passages, ROWS, "float32")
         assert got.dtype == np.float32

@@ -361,8 +361,8 @@ def test_every_artefact_of_a_study_is_asked_for(name):
     assert {command for command, _ in asked} <= COMMANDS.keys()
 
 
-MAKE_NEGATIVES = ("mine", "export-docpairs", "import-scores")
-MAKE_SCORES = ("score", "average", "import-scores")
+MAKE_NEGATIVES = ("mine", "export-docpairs", "import-scores", "rank")
+MAKE_SCORES = ("score", "average", "import-scores", "rank")
 
 
 def taken(command, flags):

@@ -1,11 +1,15 @@
 """Teacher scores: computed, averaged and imported, pair by pair."""
 
+import itertools
+import json
+
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from redistil import tables, teachers
 from redistil.cli import cli
@@ -14,6 +18,7 @@ from redistil.processes import Processes
 from redistil.ragged import Ragged
 from redistil.students.cat import Cat
 from redistil.tables import LISTS, TEACHER_SCORES, TRIPLES
+from redistil.teachers import ensemble
 from tests.unit import tiny
 
 MADE = tiny.MADE
@@ -22,7 +27,7 @@ MADE = tiny.MADE
 def scores_file(path, scores):
     """Write {(query, passage): score}."""
     rows = [(q, d, s) for (q, d), s in scores.items()]
-    columns = dict(zip(TEACHER_SCORES.schema.names, zip(*rows, strict=True), strict=True))
+    columns = {name: [row[i] for row in rows] for i, name in enumerate(TEACHER_SCORES.schema.names)}
     TEACHER_SCORES.write(TEACHER_SCORES.rows(columns), path, MADE)
     return path
 
@@ -52,7 +57,7 @@ def test_an_ensemble_is_the_plain_mean_of_raw_logits(tmp_path_factory, rows):
         scores_file(folder / f"{m}.parquet", dict(zip(pairs, column, strict=True)))
         for m, column in enumerate(zip(*rows, strict=True))
     ]
-    teachers.average(members, folder / "mean.parquet", MADE)
+    ensemble.average(members, folder / "mean.parquet", folder / "mean.json", MADE)
     wanted = {pair: np.float32(sum(row) / 3) for pair, row in zip(pairs, rows, strict=True)}
     assert scores_of(folder / "mean.parquet") == wanted
 
@@ -60,111 +65,79 @@ def test_an_ensemble_is_the_plain_mean_of_raw_logits(tmp_path_factory, rows):
 def test_an_ensemble_of_a_teacher_with_itself_is_itself(tmp_path):
     scores = {("q", "a"): 1.1, ("q", "b"): -7.3, ("r", "a"): 22.7}
     member = scores_file(tmp_path / "one.parquet", scores)
-    teachers.average([member, member, member], tmp_path / "mean.parquet", MADE)
+    ensemble.average([member] * 3, tmp_path / "mean.parquet", tmp_path / "mean.json", MADE)
     assert TEACHER_SCORES.read(tmp_path / "mean.parquet") == TEACHER_SCORES.read(member)
 
 
-@pytest.mark.parametrize("other", [{("q", "b"): 1.0}, {("q", "a"): 1.0, ("q", "b"): 1.0}])
-def test_members_that_scored_other_pairs_are_refused(tmp_path, other):
+def averaged(tmp_path, *scores):
+    names = "abcdef"[: len(scores)]
     members = [
-        scores_file(tmp_path / "one.parquet", {("q", "a"): 1.0}),
-        scores_file(tmp_path / "two.parquet", other),
+        scores_file(tmp_path / f"{n}.parquet", s) for n, s in zip(names, scores, strict=True)
     ]
-    with pytest.raises(UserError, match="two.parquet and .*one.parquet scored different pairs"):
-        teachers.average(members, tmp_path / "mean.parquet", MADE)
-    assert not (tmp_path / "mean.parquet").exists()
+    out = tmp_path / "mean.parquet", tmp_path / "mean.json"
+    said = ensemble.average(members, *out, MADE)
+    return json.loads(out[1].read_text()), said
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {("q", "b"): 1.0, ("q", "c"): 1.0},
+        {("q", "a"): 1.0},
+        {("q", "a"): 1.0, ("q", "b"): 1.0, ("q", "c"): 1.0},
+        {},
+    ],
+)
+@pytest.mark.parametrize("piece", [1, 1 << 16])
+def test_members_that_scored_other_pairs_are_refused(tmp_path, monkeypatch, other, piece):
+    monkeypatch.setattr(ensemble, "PIECE", piece)
+    first = {("q", "a"): 1.0, ("q", "b"): 1.0}
+    with pytest.raises(UserError, match="b.parquet and .*a.parquet scored different pairs"):
+        averaged(tmp_path, first, other)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.parquet", "b.parquet"}
 
 
 def test_what_is_said_of_the_members_is_measured(tmp_path):
-    pairs = [("q", "a"), ("q", "b"), ("q", "c")]
-    members = [
-        scores_file(tmp_path / f"{name}.parquet", dict(zip(pairs, values, strict=True)))
-        for name, values in (("up", [1, 2, 3]), ("flat", [5, 5, 5]))
-    ]
-    up, flat = teachers.average(members, tmp_path / "mean.parquet", MADE)
-    assert "mean 2.000, spread 0.816, correlation with the ensemble 1.000" in up
-    assert "mean 5.000, spread 0.000, correlation with the ensemble 0.000" in flat
+    pairs = [("q", "a"), ("q", "b"), ("q", "c"), ("r", "a")]
+    scores = [dict(zip(pairs, s, strict=True)) for s in ([1, 2, 3, 2], [5, 3, 4, 0], [7] * 4)]
+    record, said = averaged(tmp_path, *scores)
+    assert (record["queries"], record["pairs"]) == (2, 4)
+    (up, mixed, flat, _) = record["scores"]
+    assert (up["mean"], up["spread"]) == (2.0, pytest.approx(0.5**0.5))
+    assert (mixed["mean"], flat["spread"]) == (3.0, 0.0)
+    first = record["agreement"][0]
+    # of a<b, a<c, b<c the second inverts the first two; ranks 1 2 3 and 3 1 2
+    assert first["inverted_margins"] == pytest.approx(2 / 3) and first["margins"] == 3
+    assert first["rank_correlation"] == pytest.approx(-0.5)
+    assert record["agreement"][1]["rank_correlation"] is None, "one of them never varies"
+    assert any("rank correlation -0.500, 66.7% of 3 margins inverted" in line for line in said)
+    assert any("rank correlation undefined, undefined of 0 margins" in line for line in said)
 
 
-# --- published files ------------------------------------------------------------------------------
-
-T2 = [
-    "9.015625\t0.1\tq1\td1\td2",
-    "9.015625\t-11.333333\tq1\td1\td3",
-    "1e-05\t2.5\tq0\t007\td2",
-]
+values = st.lists(st.integers(0, 4), min_size=2, max_size=6)
 
 
-def import_text(tmp_path, text, form):
-    (tmp_path / "published").write_text(text)
-    out = tmp_path / "scores.parquet", tmp_path / "pairs.parquet"
-    teachers.import_scores(tmp_path / "published", *out, MADE, form)
-    return out
-
-
-def test_a_file_of_scored_triples_keeps_every_score_as_a_float32(tmp_path):
-    scores, pairs = import_text(tmp_path, "\n".join(T2) + "\n", "scored-triples")
-    assert scores_of(scores) == {
-        ("q1", "d1"): np.float32("9.015625"),
-        ("q1", "d2"): np.float32("0.1"),
-        ("q1", "d3"): np.float32("-11.333333"),
-        ("q0", "007"): np.float32("1e-05"),
-        ("q0", "d2"): np.float32("2.5"),
-    }
-    triples = [tuple(row.values()) for row in TRIPLES.read(pairs).to_pylist()]
-    assert triples == [("q0", "007", "d2"), ("q1", "d1", "d2"), ("q1", "d1", "d3")]
-
-
-def test_the_margins_of_scored_triples_are_those_of_the_file(tmp_path):
-    scores, pairs = import_text(tmp_path, "\n".join(T2), "scored-triples")
-    found = scores_of(scores)
-    margins = {
-        tuple(row.values()): found[row["query_id"], row["positive_id"]]
-        - found[row["query_id"], row["negative_id"]]
-        for row in TRIPLES.read(pairs).to_pylist()
-    }
-    for line in T2:
-        positive, negative, *triple = line.split("\t")
-        assert margins[tuple(triple)] == pytest.approx(float(positive) - float(negative), rel=1e-6)
-
-
-BAD_T2 = {
-    "a column short": "1.0\t2.0\tq\td",
-    "spaces for tabs": "1.0 2.0 q d e",
-    "a word for a score": "high\t2.0\tq\td\te",
-    "nothing": "",
-    "a triple twice": "1.0\t2.0\tq\td\te\n" * 2,
-    "two scores of a pair": "1.0\t2.0\tq\td\te\n1.5\t2.0\tq\td\tf",
-}
-
-
-@pytest.mark.parametrize("text", BAD_T2.values(), ids=BAD_T2.keys())
-def test_a_malformed_file_of_triples_is_refused_and_nothing_written(tmp_path, text):
-    with pytest.raises(BadTable) as caught:
-        import_text(tmp_path, text, "scored-triples")
-    assert "\n" not in str(caught.value)
-    assert [path.name for path in tmp_path.iterdir()] == ["published"]
-
-
-def test_two_scores_of_a_pair_are_named(tmp_path):
-    with pytest.raises(BadTable, match="1 of 3 pairs have different scores .*'q', passage 'd'"):
-        import_text(tmp_path, BAD_T2["two scores of a pair"], "scored-triples")
-
-
-def test_a_trec_run_becomes_lists_in_the_teachers_order(tmp_path):
-    lines = ["q1 Q0 a 1 5.5 t", "q1 Q0 b 2 7.25 t", "q1 Q0 c 3 5.5 t", "q0 Q0 a 1 -1 t"]
-    scores, pairs = import_text(tmp_path, "\n".join(lines), "trec")
-    assert LISTS.read(pairs).to_pylist() == [
-        {"query_id": "q0", "doc_ids": ["a"], "relevances": [0]},
-        {"query_id": "q1", "doc_ids": ["b", "c", "a"], "relevances": [0, 0, 0]},
-    ]
-    assert scores_of(scores)["q1", "b"] == 7.25 and len(scores_of(scores)) == 4
-
-
-def test_a_run_with_a_pair_twice_is_refused_and_nothing_written(tmp_path):
-    with pytest.raises(BadTable, match="repeat a"):
-        import_text(tmp_path, "q Q0 a 1 5.5 t\nq Q0 a 2 4.5 t", "trec")
-    assert [path.name for path in tmp_path.iterdir()] == ["published"]
+@settings(max_examples=30, deadline=None)
+@given(st.lists(values, min_size=1, max_size=5), st.integers(0, 99), st.sampled_from([1, 3, 99]))
+def test_agreement_is_what_scipy_finds_query_by_query(tmp_path_factory, lists, seed, piece):
+    rng = np.random.default_rng(seed)
+    left = {(f"q{i}", f"d{j}"): float(v) for i, row in enumerate(lists) for j, v in enumerate(row)}
+    right = {pair: float(rng.integers(0, 5)) for pair in left}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ensemble, "PIECE", piece)
+        patch.setattr(ensemble, "COMPARED", piece)
+        record, _ = averaged(tmp_path_factory.mktemp("agree"), left, right)
+    rho, inverted, ordered = [], 0, 0
+    for i in range(len(lists)):
+        a, b = ([s[p] for p in s if p[0] == f"q{i}"] for s in (left, right))
+        if len(set(a)) > 1 and len(set(b)) > 1:
+            rho.append(stats.spearmanr(a, b).statistic)
+        signs = [(a[x] - a[y]) * (b[x] - b[y]) for x, y in itertools.combinations(range(len(a)), 2)]
+        inverted, ordered = inverted + sum(s < 0 for s in signs), ordered + sum(map(bool, signs))
+    found = record["agreement"][0]
+    assert found["margins"] == ordered
+    assert found["inverted_margins"] == (pytest.approx(inverted / ordered) if ordered else None)
+    assert found["rank_correlation"] == (pytest.approx(np.mean(rho), abs=1e-9) if rho else None)
 
 
 # --- what is scored, and how ----------------------------------------------------------------------

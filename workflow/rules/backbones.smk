@@ -1,7 +1,7 @@
 rule fetch:
     """A checkpoint from the hub at its revision, or from a local folder: the only door to the hub."""
     output:
-        "data/backbones/{fetched}/model.safetensors",
+        # the weights of a large one lie in several files
         "data/backbones/{fetched}/made.json",
     log:
         "logs/backbones/{fetched}.log",

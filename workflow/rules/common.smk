@@ -57,6 +57,8 @@ wildcard_constraints:
     scored=of_kind("teachers", "model"),
     averaged=of_kind("teachers", "average"),
     published=of_kind("teachers", "import"),
+    ranked=of_kind("teachers", "llm"),
+    exported="|".join(config["exports"]) or "none",
     teacher="|".join(config["teachers"]),
     student="|".join(config["students"]),
     loss="|".join(config["losses"]),
@@ -116,6 +118,36 @@ def downloaded(catalogue, word):
         return [f"data/downloads/{file}", f"data/downloads/{file}.json"]
 
     return paths
+
+
+def training(pattern):
+    """The path of what belongs to the dataset of the negatives that the first wildcard names."""
+    return lambda wildcards: named(pattern)({"negatives": wildcards[0]})
+
+
+def of_export(pattern, wildcards):
+    """The path of what belongs to the dataset of an export's negatives."""
+    negatives = config["exports"][wildcards.exported]["negatives"]
+    return named(pattern)({"negatives": negatives})
+
+
+def test_queries(same_corpus):
+    """The queries that negatives may not have: those of test sets over the same corpus, or not."""
+
+    def paths(wildcards):
+        dataset = config["negatives"][wildcards[0]]["dataset"]
+        return expand(
+            "data/corpora/queries/{dataset}.parquet",
+            dataset=study.test_sets(config, dataset)[same_corpus],
+        )
+
+    return paths
+
+
+def kept_apart(wildcards, input):
+    """The flags that name the queries of test sets."""
+    flags = [f"--test {path}" for path in input.test]
+    return " ".join(flags + [f"--test-elsewhere {path}" for path in input.elsewhere])
 
 
 def taught(wildcards):

@@ -2,7 +2,10 @@ rule mine:
     """Hard negatives of the training queries, from the first stage's candidates."""
     input:
         candidates=named("data/candidates/{first_stage}/{dataset}.parquet"),
+        queries=named("data/corpora/queries/{dataset}.parquet"),
         qrels=named("data/corpora/qrels/{dataset}.parquet"),
+        test=test_queries(same_corpus=True),
+        elsewhere=test_queries(same_corpus=False),
     output:
         "data/negatives/{negatives}.parquet",
     log:
@@ -12,12 +15,18 @@ rule mine:
     params:
         code=code("negatives"),
         settings=settings("mine", "{negatives}"),
+        apart=kept_apart,
     shell:
-        "redistil mine {input.candidates} {input.qrels} {output} {params.settings} 2> {log}"
+        "redistil mine {input.candidates} {input.queries} {input.qrels} {output} {params.settings}"
+        " {params.apart} 2> {log}"
 
 
 rule export_docpairs:
-    """Triples that a collection brings along."""
+    """A random sample of the triples that a collection brings along."""
+    input:
+        queries=training("data/corpora/queries/{dataset}.parquet"),
+        test=test_queries(same_corpus=True),
+        elsewhere=test_queries(same_corpus=False),
     output:
         "data/negatives/{docpairs}.parquet",
     log:
@@ -27,8 +36,9 @@ rule export_docpairs:
     params:
         code=code("corpora"),
         settings=settings("export-docpairs", "{docpairs}"),
+        apart=kept_apart,
     shell:
-        "redistil export-docpairs {output} {params.settings} 2> {log}"
+        "redistil export-docpairs {input.queries} {output} {params.settings} {params.apart} 2> {log}"
 
 
 rule negatives:

@@ -36,30 +36,96 @@ rule average:
             "data/teachers/{member}.parquet", member=study.members(config, w.averaged)
         ),
     output:
-        "data/teachers/{averaged}.parquet",
+        scores="data/teachers/{averaged}.parquet",
+        agreement="data/teachers/{averaged}.json",
     log:
         "logs/teachers/{averaged}.log",
     params:
         code=code("teachers"),
         settings=settings("average", "{averaged}"),
     shell:
-        "redistil average {output} {input} {params.settings} 2> {log}"
+        "redistil average {output.scores} {output.agreement} {input} {params.settings} 2> {log}"
 
 
 rule import_scores:
     """Teacher scores that others published, with the triples or lists they belong to."""
     input:
-        downloaded("teachers", "published"),
+        published=downloaded("teachers", "published"),
+        queries=training("data/corpora/queries/{dataset}.parquet"),
+        passages=training("data/corpora/passages/{corpus}.parquet"),
+        test=test_queries(same_corpus=True),
+        elsewhere=test_queries(same_corpus=False),
     output:
         scores="data/teachers/{published}.parquet",
         pairs="data/negatives/{published}.parquet",
     log:
         "logs/teachers/{published}.log",
+    threads: 2
     params:
         code=code("teachers"),
         settings=settings("import-scores", "{published}"),
+        apart=kept_apart,
     shell:
-        "redistil import-scores {input[0]} {output.scores} {output.pairs} {params.settings} 2> {log}"
+        "redistil import-scores {input.published[0]} {input.queries} {input.passages} {output.scores}"
+        " {output.pairs} {params.settings} {params.apart} --threads {threads} 2> {log}"
+
+
+rule rank:
+    """Listwise rankings by a large language model, with the lists they order."""
+    input:
+        checkpoint=lambda w: "data/backbones/{}/made.json".format(
+            config["teachers"][w.ranked]["llm"]
+        ),
+        candidates=lambda w: "data/candidates/{}/{}.parquet".format(
+            config["teachers"][w.ranked]["first_stage"],
+            config["negatives"][w.ranked]["dataset"],
+        ),
+        queries=training("data/corpora/queries/{dataset}.parquet"),
+        passages=training("data/corpora/passages/{corpus}.parquet"),
+        test=test_queries(same_corpus=True),
+        elsewhere=test_queries(same_corpus=False),
+    output:
+        scores="data/teachers/{ranked}.parquet",
+        lists="data/negatives/{ranked}.parquet",
+        answers="data/teachers/{ranked}.json",
+    log:
+        "logs/teachers/{ranked}.log",
+    resources:
+        gpu=GPU,
+    params:
+        code=code("teachers"),
+        settings=settings("rank", "{ranked}"),
+        apart=kept_apart,
+    shell:
+        "redistil rank {input.checkpoint} {input.candidates} {input.queries} {input.passages}"
+        " {output.scores} {output.lists} {output.answers} {params.settings} {params.apart}"
+        " --threads {threads} 2> {log}"
+
+
+rule export_training:
+    """Training data as another library reads it: `snakemake data/exports/NAME/made.json`."""
+    input:
+        negatives=lambda w: "data/negatives/{}.parquet".format(
+            config["exports"][w.exported]["negatives"]
+        ),
+        queries=lambda w: of_export("data/corpora/queries/{dataset}.parquet", w),
+        passages=lambda w: of_export("data/corpora/passages/{corpus}.parquet", w),
+        teacher=lambda w: expand(
+            "data/teachers/{teacher}.parquet",
+            teacher=config["exports"][w.exported].get("teacher", []),
+        ),
+    output:
+        "data/exports/{exported}/card.json",
+        made="data/exports/{exported}/made.json",
+    log:
+        "logs/exports/{exported}.log",
+    params:
+        code=code("teachers"),
+        settings=settings("export-training", "{exported}"),
+        teacher=lambda w, input: f"--teacher {input.teacher}" if input.teacher else "",
+    shell:
+        "redistil export-training {input.negatives} {input.queries} {input.passages}"
+        " $(dirname {output.made}) {params.teacher} {params.settings} 2> {log}"
 
 
 rule teachers:

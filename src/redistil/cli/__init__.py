@@ -25,6 +25,8 @@ COMMANDS = {
     "score": "teachers",
     "average": "teachers",
     "import-scores": "teachers",
+    "rank": "teachers",
+    "export-training": "teachers",
     "recipe": "models",
     "train": "models",
     "rerank": "runs",

@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
-from redistil.cli.options import Json, Out, making, setting
+from redistil.cli.options import In, Json, Out, making, setting, test_queries
 from redistil.lineage import Made
+from redistil.tables import QUERIES
 
 _corpus = setting(
     "--corpus",
@@ -44,12 +45,31 @@ def export_queries(
 
 
 @click.command("export-docpairs")
+@click.argument("queries", type=In(QUERIES))
 @click.argument("out", type=Out())
 @setting("--irds", str, "The id of ir_datasets that has them.")
-@setting("--at-most", click.IntRange(1), "Keep the first so many.", required=False)
+@setting("--at-most", click.IntRange(1), "How many are drawn.")
+@setting("--seed", int, "Of the stream that draws and shuffles them.")
+@test_queries
 @making("corpora")
-def export_docpairs(out: Path, irds: str, at_most: int | None, made: Made) -> None:
-    """Write the training triples that a collection comes with."""
-    from redistil import corpora
+def export_docpairs(
+    queries: Path,
+    out: Path,
+    irds: str,
+    at_most: int,
+    seed: int,
+    test: tuple[Path, ...],
+    test_elsewhere: tuple[Path, ...],
+    made: Made,
+) -> None:
+    """Write a random sample of the training triples that a collection comes with.
 
-    corpora.export_docpairs(irds, at_most, out, made)
+    QUERIES are the training queries; those that a test set has too are left out.
+    """
+    from redistil import overlaps
+    from redistil.corpora import docpairs
+
+    shared = overlaps.overlapping(queries, test, test_elsewhere)
+    for line in overlaps.said(shared, QUERIES.count(queries)):
+        click.echo(line, err=True)
+    docpairs.export_docpairs(irds, at_most, seed, out, made, shared.keys())

@@ -4,34 +4,49 @@ from pathlib import Path
 
 import click
 
-from redistil.cli.options import In, Out, making, setting
+from redistil.cli.options import In, Out, making, setting, test_queries
 from redistil.lineage import Made
-from redistil.tables import QRELS, RUN
+from redistil.tables import QRELS, QUERIES, RUN
 
 
 @click.command()
 @click.argument("candidates", type=In(RUN))
+@click.argument("queries", type=In(QUERIES))
 @click.argument("qrels", type=In(QRELS))
 @click.argument("out", type=Out())
 @setting("--kind", click.Choice(["triples", "lists"]), "What to write.")
+@setting(
+    "--positives",
+    click.Choice(["judged", "retrieved", "first-retrieved"]),
+    "Every judged positive, those retrieved at the depth, or the best ranked of them.",
+)
 @setting("--depth", click.IntRange(1), "Last rank a negative may have.")
 @setting("--per-query", click.IntRange(1), "Negatives drawn for each query.")
 @setting("--seed", int, "Of the streams that draw them.")
 @setting("--at-most", click.IntRange(1), "Queries used.", required=False)
+@test_queries
 @making("negatives")
 def mine(
     candidates: Path,
+    queries: Path,
     qrels: Path,
     out: Path,
     kind: str,
+    positives: str,
     depth: int,
     per_query: int,
     seed: int,
     at_most: int | None,
+    test: tuple[Path, ...],
+    test_elsewhere: tuple[Path, ...],
     made: Made,
 ) -> None:
     """Draw hard negatives for each training query from its candidates."""
-    from redistil import negatives
+    from redistil import negatives, overlaps
+
+    shared = overlaps.overlapping(queries, test, test_elsewhere)
+    for line in overlaps.said(shared, QUERIES.count(queries)):
+        click.echo(line, err=True)
 
     counts = negatives.mine(
         candidates,
@@ -39,10 +54,12 @@ def mine(
         out,
         made,
         kind=kind,
+        positives=positives,
         depth=depth,
         per_query=per_query,
         seed=seed,
         at_most=at_most,
+        leave_out=shared.keys(),
     )
     for what, count in counts.items():
         click.echo(f"{count} {what}", err=True)

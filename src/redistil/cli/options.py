@@ -15,7 +15,7 @@ import click
 
 from redistil import lineage
 from redistil.errors import UserError
-from redistil.tables import Table, aside
+from redistil.tables import QUERIES, Table, aside
 
 
 class Source(click.ParamType[Path]):
@@ -105,6 +105,17 @@ device = click.option(
     show_envvar=True,
     help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.",
 )
+
+
+def test_queries(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the queries of test sets, which no training may see."""
+    for flag, whose in (
+        ("--test-elsewhere", "Queries of a test set over another corpus, known by their text"),
+        ("--test", "Queries of a test set over the same corpus, known by id and text"),
+    ):
+        told = f"{whose}: left out; repeatable."
+        command = click.option(flag, type=In(QUERIES), multiple=True, help=told)(command)
+    return command
 
 
 def write_settings(settings: Mapping[str, Any], out: Path) -> None:

@@ -4,10 +4,20 @@ from pathlib import Path
 
 import click
 
-from redistil.cli.options import In, Out, Source, device, making, setting, threads
+from redistil.cli.options import (
+    In,
+    Out,
+    Source,
+    device,
+    making,
+    setting,
+    test_queries,
+    threads,
+)
+from redistil.errors import BadSettings
 from redistil.lineage import Made
 from redistil.precision import PRECISIONS
-from redistil.tables import TEACHER_SCORES
+from redistil.tables import PASSAGES, QUERIES, RUN, TEACHER_SCORES
 
 precision = setting("--precision", click.Choice(PRECISIONS), "Of the forward pass.")
 
@@ -51,24 +61,196 @@ def score(
 
 @click.command()
 @click.argument("out", type=Out())
+@click.argument("agreement", type=Out())
 @click.argument("members", type=In(TEACHER_SCORES), nargs=-1, required=True)
 @making("teachers")
-def average(out: Path, members: tuple[Path, ...], made: Made) -> None:
-    """Average the raw logits of MEMBERS, which must have scored the same pairs."""
-    from redistil import teachers
+def average(out: Path, agreement: Path, members: tuple[Path, ...], made: Made) -> None:
+    """Average the raw logits of MEMBERS, which must have scored the same pairs.
 
-    for line in teachers.average(members, out, made):
+    AGREEMENT, as JSON: rank correlation and share of inverted margins of each two of them.
+    """
+    from redistil.teachers import ensemble
+
+    for line in ensemble.average(members, out, agreement, made):
         click.echo(line, err=True)
 
 
 @click.command()
 @click.argument("source", type=Source())
+@click.argument("queries", type=In(QUERIES))
+@click.argument("passages", type=In(PASSAGES))
 @click.argument("scores", type=Out())
 @click.argument("pairs", type=Out())
-@setting("--format", click.Choice(["scored-triples", "trec"]), "Layout of SOURCE.")
+@setting(
+    "--format",
+    click.Choice(["scored-triples", "trec", "ranking", "id-lists", "margins"]),
+    "Layout of SOURCE (docs/tables.md).",
+)
+@setting("--unknown", click.FloatRange(0, 1), "Share of rows that may name an unknown id.")
+@setting("--tolerance", click.FloatRange(0), "Logits by which two scores of a pair may differ.")
+@test_queries
+@threads
 @making("teachers")
-def import_scores(source: Path, scores: Path, pairs: Path, format: str, made: Made) -> None:
-    """Import a published teacher file: its SCORES, and the triples or lists (PAIRS) it scores."""
-    from redistil import teachers
+def import_scores(
+    source: Path,
+    queries: Path,
+    passages: Path,
+    scores: Path,
+    pairs: Path,
+    format: str,
+    unknown: float,
+    tolerance: float,
+    test: tuple[Path, ...],
+    test_elsewhere: tuple[Path, ...],
+    threads: int,
+    made: Made,
+) -> None:
+    """Import a published teacher file: its SCORES, and the triples or lists (PAIRS) it scores.
 
-    teachers.import_scores(source, scores, pairs, made, format)
+    QUERIES and PASSAGES are those of the collection that it was made for.
+    """
+    from redistil import overlaps
+    from redistil.teachers import imported
+
+    shared = overlaps.overlapping(queries, test, test_elsewhere)
+    for line in overlaps.said(shared, QUERIES.count(queries)):
+        click.echo(line, err=True)
+    known = imported.Known.of(queries, passages, set(shared))
+    sifted = imported.import_scores(
+        source,
+        known,
+        scores,
+        pairs,
+        made,
+        form=format,
+        unknown=unknown,
+        tolerance=tolerance,
+        threads=threads,
+    )
+    for line in sifted.said():
+        click.echo(line, err=True)
+
+
+@click.command()
+@click.argument("checkpoint", type=Source())
+@click.argument("candidates", type=In(RUN))
+@click.argument("queries", type=In(QUERIES))
+@click.argument("passages", type=In(PASSAGES))
+@click.argument("scores", type=Out())
+@click.argument("lists", type=Out())
+@click.argument("answers", type=Out())
+@setting("--depth", click.IntRange(2), "Candidates of each query that are ranked.")
+@setting("--window", click.IntRange(2), "Passages in one request.")
+@setting("--stride", click.IntRange(1), "Places by which the window moves up.")
+@setting("--passage-words", click.IntRange(1), "Words of a passage in a request.")
+@setting("--context", click.IntRange(64), "Tokens of a request and its answer.")
+@setting("--together", click.IntRange(1), "Queries whose requests are answered together.")
+@setting("--at-most", click.IntRange(1), "Queries ranked.", required=False)
+@precision
+@test_queries
+@threads
+@device
+@making("teachers")
+def rank(
+    checkpoint: Path,
+    candidates: Path,
+    queries: Path,
+    passages: Path,
+    scores: Path,
+    lists: Path,
+    answers: Path,
+    depth: int,
+    window: int,
+    stride: int,
+    passage_words: int,
+    context: int,
+    together: int,
+    at_most: int | None,
+    precision: str,
+    test: tuple[Path, ...],
+    test_elsewhere: tuple[Path, ...],
+    threads: int,
+    device: str,
+    made: Made,
+) -> None:
+    """Let a causal language model rank CANDIDATES, as RankZephyr does.
+
+    SCORES and LISTS are what training reads; ANSWERS counts, as JSON, the answers that were no
+    permutation and how they were repaired.
+    """
+    from redistil.cli.runtime import quiet
+
+    if stride > window:
+        raise BadSettings(f"stride: {stride} would pass over passages with a window of {window}")
+    quiet(threads)
+    from redistil import overlaps
+    from redistil.processes import check_precision, device_of
+    from redistil.teachers import ranked
+
+    where = device_of(device)
+    check_precision(precision, where)
+    shared = overlaps.overlapping(queries, test, test_elsewhere)
+    for line in overlaps.said(shared, QUERIES.count(queries)):
+        click.echo(line, err=True)
+    model = ranked.Model(
+        checkpoint.parent,
+        context=context,
+        words=passage_words,
+        precision=precision,
+        device=where,
+    )
+    seen = ranked.rank(
+        model,
+        candidates,
+        queries,
+        passages,
+        (scores, lists, answers),
+        made,
+        depth=depth,
+        window=window,
+        stride=stride,
+        together=together,
+        at_most=at_most,
+        leave_out=shared.keys(),
+    )
+    click.echo(
+        f"{seen.answers} answers, repaired: {seen.malformed} malformed, {seen.repeated} with a "
+        f"passage twice, {seen.unknown} with one that is not there, {seen.incomplete} without some",
+        err=True,
+    )
+
+
+@click.command("export-training")
+@click.argument("negatives", type=Source())
+@click.argument("queries", type=In(QUERIES))
+@click.argument("passages", type=In(PASSAGES))
+@click.argument("out", type=Out())
+@click.option("--teacher", type=In(TEACHER_SCORES), help="Teacher scores of the NEGATIVES.")
+@setting(
+    "--library",
+    click.Choice(["sentence-transformers", "lightning-ir", "pylate", "tevatron", "matchmaker"]),
+    "Whose form.",
+)
+@setting(
+    "--documents", click.IntRange(2), "Passages of an example, where the library wants one number."
+)
+@making("teachers")
+def export_training(
+    negatives: Path,
+    queries: Path,
+    passages: Path,
+    out: Path,
+    teacher: Path | None,
+    library: str,
+    documents: int,
+    made: Made,
+) -> None:
+    """Write NEGATIVES (triples or lists) into the folder OUT as another library reads them."""
+    from redistil.teachers import exports
+
+    files = (negatives, queries, passages)
+    counts = exports.export_training(library, files, teacher, out, made, documents)
+    click.echo(
+        f"{counts['examples']} examples; {counts['left_out']} left out, shorter than {documents}",
+        err=True,
+    )

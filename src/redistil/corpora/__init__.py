@@ -17,7 +17,7 @@ from redistil.corpora import beir, irds, pydocs
 from redistil.corpora.entries import Entry, Judgement, Text, Topics, progress, whole
 from redistil.errors import BadSettings, BadSource
 from redistil.lineage import Made
-from redistil.tables import PASSAGES, QRELS, QUERIES, TRIPLES, aside
+from redistil.tables import PASSAGES, QRELS, QUERIES, aside
 
 BATCH = 50_000  # passages held at a time; of MS MARCO's, some 20 MB
 
@@ -77,22 +77,6 @@ def export_queries(corpus: Entry, dataset: Entry, queries: Path, qrels: Path, ma
         QUERIES.write(_queries(topics, judged), first, made)
         QRELS.write(_qrels(kept), second, made)
     _log.info("%s: %d queries, %d judgements", _called(dataset), len(judged), len(kept))
-
-
-def export_docpairs(name: str, at_most: int | None, out: Path, made: Made) -> None:
-    """Write the training triples of an id of ir_datasets, in the order of its file.
-
-    at_most: keep the first so many. Raises BadSource when there is none.
-    """
-    made = made.reading(*irds.sources({"irds": name}))
-    written = 0
-    with TRIPLES.writer(out, made) as write:
-        for triples in progress(irds.docpairs(name, at_most), "batches of docpairs"):
-            write(triples)
-            written += len(triples)
-        if not written:
-            raise BadSource(f"{name}: ir_datasets has no docpair in it: fetch it anew")
-    _log.info("%s: %d triples", name, written)
 
 
 def judgements(topics: Topics, called: str) -> tuple[list[str], list[Judgement]]:

@@ -53,14 +53,14 @@ def topics(corpus: Entry, dataset: Entry) -> Topics:
     return Topics(queries, qrels)
 
 
-def docpairs(name: str, at_most: int | None = None) -> Iterator[pa.Table]:
+def docpairs(name: str) -> Iterator[pa.Table]:
     """Yield the training triples of an id as tables of bounded size, in the order of its file.
 
     The first document is the positive, as the library has it. What the file repeats is repeated.
     """
     found = _load(name, "docpairs")
     with _reading(name):
-        triples = islice(iter(found.docpairs_iter()), at_most)
+        triples = iter(found.docpairs_iter())
         while batch := list(islice(triples, BATCH)):
             query_ids, positive_ids, negative_ids = zip(*(pair[:3] for pair in batch), strict=True)
             yield TRIPLES.rows(

@@ -47,7 +47,7 @@ def train(
     _refuse_others(recipe, negatives, teacher, backbone, datasets)
     check_precision(recipe["precision"], processes.device)
     queries, passages = map(Ragged, tokens)
-    examples = read_examples(queries, passages, negatives, teacher)
+    examples = read_examples(queries, passages, negatives, teacher, recipe)
     student = students.new(recipe, backbone, derive(recipe["seed"], "head")).to(processes.device)
     if recipe["compile"]:
         student.network.compile(dynamic=True)

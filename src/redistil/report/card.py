@@ -120,8 +120,12 @@ def sources(study: Mapping[str, Any], cell: Cell) -> Iterator[tuple[str, str, st
         return
     yield _source(study, "teachers", "teacher", known["teacher"])
     for member in studies.members(study, known["teacher"]):
-        model = study["teachers"][member].get("model")
-        if model:
+        entry = study["teachers"][member]
+        model = entry.get("model")
+        if "llm" in entry:
+            what = f"language model of the teacher {member}"
+            yield _source(study, "backbones", what, entry["llm"])
+        elif model:
             its = study["students"][model["student"]]["backbone"]
             yield _source(study, "backbones", f"backbone of the teacher {member}", its)
         elif member != known["teacher"]:
@@ -130,7 +134,9 @@ def sources(study: Mapping[str, Any], cell: Cell) -> Iterator[tuple[str, str, st
 
 def _source(study: Mapping[str, Any], catalogue: str, what: str, name: str) -> tuple[str, str, str]:
     entry = study[catalogue][name]
-    if "build" in entry:
+    if "llm" in entry:
+        unknown = "ranked here, by the language model in this table"
+    elif "build" in entry:
         unknown = "made here, from the training passages"
     elif "model" in entry or "average" in entry:
         unknown = "trained here, from the sources in this table"

@@ -1,0 +1,271 @@
+"""Training data for other libraries, read back as they read it.
+
+sentence-transformers is in the development environment. The others are loaded for real where they
+are installed; last done on 2026-11-24 with lightning-ir 0.0.6, pylate 1.6.0 and tevatron 0.1.0 in
+an environment of their own (`pip install datasets lightning jsonargparse`, then these three without
+their dependencies). matchmaker has no package: its rule, a number of columns, is checked here.
+"""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from redistil import lineage
+from redistil.cli import cli
+from redistil.errors import BadSettings, BadTable
+from redistil.tables import LISTS, PASSAGES, QUERIES, TEACHER_SCORES, TRIPLES
+from redistil.teachers import exports
+from tests.unit import tiny
+
+MADE = tiny.MADE
+ASKED = {"q1": "what is\tit", "q2": 'who says "so"', "007": "ünï?"}
+DOCS = {f"d{i}": f"{word} {i}\nof a  passage, <b>" for i, word in enumerate(tiny.WORDS[:8])}
+LISTED = [
+    ("007", ["d5", "d1", "d0"], [0, 0, 0]),  # nobody judged: the best scored is the positive
+    ("q1", ["d0", "d1", "d2", "d3"], [1, 1, 0, 0]),
+    ("q2", ["d7", "d6"], [1, 0]),
+]
+TRIPLED = [("007", "d5", "d1"), ("q1", "d0", "d2"), ("q1", "d0", "d3"), ("q2", "d7", "d6")]
+
+
+def score(query_id, doc_id):
+    return float(np.float32(0.1 * len(query_id) + 1.7 * int(doc_id[1:]) - 4))
+
+
+def write(path, table, rows):
+    columns = {name: [row[i] for row in rows] for i, name in enumerate(table.schema.names)}
+    table.write(table.rows(columns), path, MADE)
+    return path
+
+
+@pytest.fixture
+def files(tmp_path):
+    write(tmp_path / "queries.parquet", QUERIES, list(ASKED.items()))
+    write(tmp_path / "passages.parquet", PASSAGES, list(DOCS.items()))
+    write(tmp_path / "lists.parquet", LISTS, LISTED)
+    write(tmp_path / "triples.parquet", TRIPLES, TRIPLED)
+    pairs = {(q, d) for q, docs, _ in LISTED for d in docs} | {("q2", "d0")}
+    scores = [(q, d, score(q, d)) for q, d in sorted(pairs)]
+    write(tmp_path / "scores.parquet", TEACHER_SCORES, scores)
+    return tmp_path
+
+
+def export(files, library, kind="lists", scored=True, documents=3):
+    out = files / f"{library}-{kind}"
+    names = (kind, "queries", "passages")
+    counts = exports.export_training(
+        library,
+        tuple(files / f"{name}.parquet" for name in names),
+        files / "scores.parquet" if scored else None,
+        out,
+        MADE,
+        documents,
+    )
+    return out, counts
+
+
+# --- sentence-transformers ------------------------------------------------------------------------
+
+
+def test_sentence_transformers_reads_lists_with_the_raw_scores_as_labels(files):
+    out, counts = export(files, "sentence-transformers")
+    rows = pq.read_table(out / "train.parquet").to_pylist()
+    assert counts == {"examples": 2, "left_out": 1}, "q2 has two passages"
+    assert list(rows[0]) == ["query", "positive", "negative_1", "negative_2", "label"]
+    assert rows[0]["positive"] == DOCS["d5"] and rows[1]["positive"] == DOCS["d1"]
+    assert rows[1]["label"] == pytest.approx([score("q1", d) for d in ("d1", "d2", "d3")])
+
+
+def test_sentence_transformers_reads_triples_with_a_margin(files):
+    out, counts = export(files, "sentence-transformers", "triples", documents=2)
+    rows = pq.read_table(out / "train.parquet").to_pylist()
+    assert counts == {"examples": 4, "left_out": 0}
+    assert list(rows[0]) == ["query", "positive", "negative", "score"]
+    assert [row["score"] for row in rows] == pytest.approx(
+        [score(q, p) - score(q, n) for q, p, n in TRIPLED]
+    )
+
+
+def test_without_a_teacher_there_is_no_column_but_texts(files):
+    out, _ = export(files, "sentence-transformers", "triples", scored=False, documents=2)
+    table = pq.read_table(out / "train.parquet")
+    assert table.column_names == ["query", "positive", "negative"]
+    assert table.to_pylist()[0] == {"query": "ünï?", "positive": DOCS["d5"], "negative": DOCS["d1"]}
+
+
+@pytest.fixture(scope="module")
+def cross_encoder(tmp_path_factory):
+    """A cross-encoder of the library, with random weights."""
+    import torch
+    from sentence_transformers import CrossEncoder
+
+    folder = tiny.checkpoint(tmp_path_factory.mktemp("model") / "bert")
+    torch.manual_seed(1)
+    found = CrossEncoder(str(folder), num_labels=1, max_length=32, device="cpu")
+    torch.nn.init.normal_(found.model.classifier.weight, std=9.0)
+    return found.eval()
+
+
+@pytest.mark.parametrize("kind", ["lists", "triples"])
+def test_sentence_transformers_own_loss_is_zero_for_the_teacher_itself(files, cross_encoder, kind):
+    """Its collator finds the labels, its loss the texts and which score belongs to which."""
+    import torch
+    from sentence_transformers.cross_encoder.losses import MarginMSELoss
+
+    pairs = sorted({(q, d) for q, docs, _ in LISTED for d in docs})
+    texts = [(ASKED[q], DOCS[d]) for q, d in pairs]
+    logits = cross_encoder.predict(texts, activation_fn=torch.nn.Identity()).tolist()
+    losses = {}
+    for name, factor in (("itself", 1.0), ("another", -1.0)):
+        rows = [(*pair, factor * logit) for pair, logit in zip(pairs, logits, strict=True)]
+        write(files / "scores.parquet", TEACHER_SCORES, rows)
+        out, _ = export(files, "sentence-transformers", kind, documents=3 - (kind == "triples"))
+        inputs, labels = collated(pq.read_table(out / "train.parquet").to_pylist())
+        losses[name] = MarginMSELoss(cross_encoder)(inputs, labels).item()
+    assert losses["itself"] < 1e-9 < 1e-3 < losses["another"]
+
+
+def collated(rows):
+    """The columns and labels that the library's own collator makes of rows."""
+    from sentence_transformers.cross_encoder.data_collator import CrossEncoderDataCollator
+
+    batch = CrossEncoderDataCollator(lambda *texts, **how: {})(rows)
+    label = batch.pop("label")
+    columns = [name for name in rows[0] if name not in ("label", "score")]
+    return [batch[name] for name in columns], label
+
+
+# --- the others, for real -------------------------------------------------------------------------
+
+
+def test_lightning_ir_reads_a_run(files):
+    out, counts = export(files, "lightning-ir")
+    rows = pq.read_table(out / "run.parquet").to_pylist()
+    assert counts == {"examples": 3, "left_out": 0} and len(rows) == 9
+    best = [row["doc_id"] for row in rows if row["query_id"] == "q1"]
+    assert best == sorted(best, key=lambda d: -score("q1", d))
+    assert [row["rank"] for row in rows if row["query_id"] == "q1"] == [1, 2, 3, 4]
+    data = pytest.importorskip("lightning_ir.data.dataset")
+    dataset = data.RunDataset(out / "run.parquet", depth=4, sample_size=2, targets="score")
+    dataset._setup()
+    samples = {sample.query_id: sample for sample in (dataset[i] for i in range(len(dataset)))}
+    assert samples.keys() == ASKED.keys()
+    assert samples["q1"].query == ASKED["q1"] and samples["q1"].docs == (DOCS["d3"], DOCS["d2"])
+    assert samples["q1"].targets.ravel().tolist() == pytest.approx(
+        [score("q1", "d3"), score("q1", "d2")]
+    )
+
+
+def test_a_run_has_each_passage_of_a_query_once(files):
+    out, _ = export(files, "lightning-ir", "triples")
+    rows = pq.read_table(out / "run.parquet").to_pylist()
+    pairs = [(row["query_id"], row["doc_id"]) for row in rows]
+    assert sorted(pairs) == sorted({(q, d) for q, *docs in TRIPLED for d in docs})
+
+
+def test_pylate_reads_three_tables(files):
+    out, _ = export(files, "pylate")
+    names = ("queries", "documents", "train")
+    queries, documents, train = (pq.read_table(out / f"{name}.parquet") for name in names)
+    assert queries.to_pylist() == [{"query_id": q, "text": ASKED[q]} for q in sorted(ASKED)]
+    assert (
+        dict(zip(*(documents[c].to_pylist() for c in ("document_id", "text")), strict=True)) == DOCS
+    )
+    assert train.schema.field("scores").type.value_type == pa.float32()
+    pytest.importorskip("pylate.utils")
+    from datasets import Dataset
+    from pylate.utils import KDProcessing
+
+    q, d, t = (Dataset.from_parquet(str(out / f"{n}.parquet"), cache_dir=str(out)) for n in names)
+    t.set_transform(KDProcessing(queries=q, documents=d, n_ways=3).transform)
+    row = t[1]
+    assert row["query"] == ASKED["q1"] and row["documents"] == [DOCS[d] for d in ("d0", "d1", "d2")]
+    assert row["scores"] == pytest.approx([score("q1", d) for d in ("d0", "d1", "d2")])
+
+
+def test_tevatron_reads_json_lines(files):
+    out, _ = export(files, "tevatron")
+    rows = [json.loads(line) for line in (out / "train.jsonl").read_text().splitlines()]
+    assert [row["query_id"] for row in rows] == ["007", "q1", "q2"]
+    (positive,) = rows[1]["positive_passages"]
+    assert positive == {"docid": "d1", "title": "", "text": DOCS["d1"], "score": score("q1", "d1")}
+    others = [passage["docid"] for passage in rows[1]["negative_passages"]]
+    assert others == ["d2", "d3"], "a second positive is no negative"
+    preprocessor = pytest.importorskip("tevatron.datasets.preprocessor")
+
+    class Words:
+        def encode(self, text, **how):
+            return text.split()
+
+    read = preprocessor.TrainPreProcessor(Words(), separator=" ")(rows[1])
+    assert read["query"] == ASKED["q1"].split()
+    assert read["positives"] == [DOCS["d1"].split()]
+    assert read["negatives"] == [DOCS[d].split() for d in ("d2", "d3")]
+
+
+@pytest.mark.parametrize(("scored", "columns"), [(True, 5), (False, 3)])
+def test_matchmaker_reads_a_number_of_columns(files, scored, columns):
+    out, counts = export(files, "matchmaker", "triples", scored)
+    lines = (out / "train.tsv").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == counts["examples"] == 4
+    rows = [line.split("\t") for line in lines]
+    assert {len(row) for row in rows} == {columns}, "whatever tabs and line ends texts have"
+    assert rows[1][-3:] == ["what is it", "alpha 0 of a passage, <b>", "gamma 2 of a passage, <b>"]
+    if scored:
+        found = [np.float32(value) for value in rows[1][:2]]
+        assert found == [score("q1", "d0"), score("q1", "d2")], "float32 values, whole"
+
+
+# --- all of them ----------------------------------------------------------------------------------
+
+every_library = pytest.mark.parametrize("library", exports.LIBRARIES)
+
+
+@every_library
+def test_every_export_says_what_it_is_and_can_be_made_again(files, library):
+    out, counts = export(files, library)
+    card = json.loads((out / "card.json").read_text())
+    assert card["library"] == library and card["examples"] == counts["examples"]
+    assert card["scores"].startswith("raw logits") and lineage.of(out) == MADE
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    export(files, library)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert not any(name.startswith(".") for name in before)
+
+
+@every_library
+def test_a_passage_without_a_text_is_refused_and_the_export_unfinished(files, library):
+    if library == "pylate":
+        pytest.skip("it joins the texts itself")
+    write(files / "passages.parquet", PASSAGES, [item for item in DOCS.items() if item[0] != "d2"])
+    with pytest.raises(BadTable, match="1 of .* ids are not in .*passages.parquet .first: 'd2'"):
+        export(files, library)
+    assert not (files / f"{library}-lists" / "made.json").exists()
+
+
+@pytest.mark.parametrize("library", ["lightning-ir", "pylate"])
+def test_a_library_that_reads_scores_wants_a_teacher(files, library):
+    with pytest.raises(BadSettings, match=f"{library} reads scores: name a teacher"):
+        export(files, library, scored=False)
+
+
+def test_more_documents_than_any_example_has_are_refused(files):
+    with pytest.raises(BadTable, match="no example has 9 passages"):
+        export(files, "sentence-transformers", documents=9)
+
+
+def test_the_command_counts_aloud(files):
+    names = ("lists", "queries", "passages")
+    words = ["export-training", *(str(files / f"{name}.parquet") for name in names)]
+    words += [str(files / "out"), "--teacher", str(files / "scores.parquet")]
+    words += "--library sentence-transformers --documents 3".split()
+    result = CliRunner().invoke(cli, words, catch_exceptions=False)
+    assert "2 examples; 1 left out, shorter than 3" in result.stderr
+    assert lineage.of(files / "out").settings == {
+        "library": "sentence-transformers",
+        "documents": 3,
+    }

@@ -1,0 +1,42 @@
+"""Ids as codes: their place among the known ids, in the order of their bytes."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redistil.identifiers import Identifiers
+
+words = st.lists(st.text(max_size=3) | st.integers(0, 40).map(str), min_size=1)
+numbers = st.lists(st.integers(0, 99).map(str), min_size=7)
+
+
+@given(words | numbers, words | numbers)
+def test_a_code_is_the_place_among_the_known_ids(known, asked):
+    ids = Identifiers(pa.array(known, pa.string()))
+    placed = sorted(set(known), key=lambda text: text.encode())
+    wanted = [placed.index(text) if text in placed else -1 for text in asked]
+    assert ids.codes(pa.array(asked, pa.string())).tolist() == wanted
+    assert ids.ids(np.arange(len(ids))).to_pylist() == placed
+
+
+@given(numbers, st.lists(st.integers(-5, 300), min_size=1))
+def test_numbers_have_the_codes_of_their_spelling(known, asked):
+    ids = Identifiers(pa.chunked_array([known[:3], known[3:]], pa.string()))
+    assert ids.numeric
+    by_text = ids.codes(pa.array(map(str, asked), pa.string()))
+    assert ids.codes(pa.array(asked, pa.int32())).tolist() == by_text.tolist()
+
+
+@pytest.mark.parametrize("odd", ["007", "-1", "+1", "1.0", "D1", " 1", "", "99999999999", "123456"])
+def test_ids_that_are_no_plain_numbers_are_kept_as_text(odd):
+    ids = Identifiers(pa.array(["1", "2", odd]))
+    assert not ids.numeric
+    assert ids.codes(pa.array([odd, "7", "x"])).tolist()[1:] == [-1, -1]
+    assert ids.ids(ids.codes(pa.array([odd]))).to_pylist() == [odd]
+
+
+def test_no_ids_know_nothing():
+    ids = Identifiers(pa.array([], pa.string()))
+    assert len(ids) == 0 and ids.codes(pa.array(["a"])).tolist() == [-1]
