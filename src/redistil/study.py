@@ -73,6 +73,11 @@ _ABOUT = {
 }  # of a dataset, but not of its export
 
 
+def _source(entry: Config) -> dict[str, Any]:
+    """Return an entry without its licence: one that is learnt of later remakes nothing."""
+    return {key: value for key, value in entry.items() if key != "licence"}
+
+
 def asked(config: Config) -> dict[Key, dict[str, Any]]:
     """Return the settings of every artefact, by the command that makes it and its name."""
     return dict(_asked(config))
@@ -88,16 +93,17 @@ def _asked_of_data(config: Config) -> Iterator[tuple[Key, dict[str, Any]]]:
     for name, file in config["downloads"].items():
         yield ("download", name), dict(file)
     for corpus, source in corpora.items():
-        yield ("export-passages", corpus), {"corpus": source}
+        yield ("export-passages", corpus), {"corpus": _source(source)}
     for name, dataset in datasets.items():
         source = {key: value for key, value in dataset.items() if key not in _ABOUT}
-        yield ("export-queries", name), {"corpus": corpora[dataset["corpus"]], "dataset": source}
+        corpus = _source(corpora[dataset["corpus"]])
+        yield ("export-queries", name), {"corpus": corpus, "dataset": source}
     for backbone, entry in config["backbones"].items():
         if "build" in entry:
             recipe = {k: v for k, v in entry["build"].items() if k not in {"corpus", "dataset"}}
             yield ("build", backbone), recipe
         else:
-            yield ("fetch", backbone), {"source": dict(entry)}
+            yield ("fetch", backbone), {"source": _source(entry)}
         for corpus in corpora:
             yield ("tokenize", f"{backbone}/passages/{corpus}"), dict(config["tokens"])
         for dataset in datasets:
@@ -195,6 +201,12 @@ def _asked_of_results(config: Config) -> Iterator[tuple[Key, dict[str, Any]]]:
             },
         )
     yield ("tabulate", config["study"]), dict(config["statistics"])
+    drawn = {key: config["statistics"][key] for key in ("resamples", "seed")}
+    yield ("compare", config["study"]), drawn
+    share = {"queries": config["page"]["queries"] // len(grid["datasets"])}
+    for dataset in grid["datasets"]:
+        yield ("contrast", dataset), {"dataset": dataset} | dict(config["page"]) | share
+    yield ("publish", config["study"]), dict(config["publishing"])
 
 
 def recipe(config: Config, cell: Cell) -> dict[str, Any]:

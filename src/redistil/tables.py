@@ -92,6 +92,21 @@ class Table:
         with self.expect(path) as file, _readable(path):
             yield from file.iter_batches(ROW_GROUP // 2, columns=list(columns) if columns else None)
 
+    def some(self, path: Path, column: str, values: Sequence[str]) -> pa.Table:
+        """Return the rows of a file whose `column` is one of `values`, in the order of the file.
+
+        Row groups that can hold none of them are not read: nearly all of a run, which is sorted.
+        """
+        wanted = pa.array(sorted(values), pa.string())
+        with self.expect(path) as file, _readable(path):
+            place = file.schema_arrow.get_field_index(column)
+            kept = [self.rows({name: [] for name in self.schema.names})]
+            for group in range(file.num_row_groups):
+                if _may_hold(file.metadata.row_group(group).column(place).statistics, values):
+                    rows = file.read_row_group(group).filter(pc.field(column).isin(wanted))
+                    kept.append(rows.replace_schema_metadata())
+        return pa.concat_tables(kept)
+
     def count(self, path: Path) -> int:
         """Return how many rows a file has, from its footer."""
         with self.expect(path) as file:
@@ -144,6 +159,13 @@ def _check_values(column: pa.ChunkedArray, what: str) -> None:
         finite = pc.sum(pc.is_finite(column)).as_py() or 0
         if finite < len(column):
             raise BadTable(f"{what.format(len(column) - finite)} are not finite numbers")
+
+
+def _may_hold(statistics: Any, wanted: Sequence[str]) -> bool:
+    """Say whether a row group's least and greatest value leave room for one of the wanted."""
+    if statistics is None or not statistics.has_min_max:
+        return True
+    return any(statistics.min <= value <= statistics.max for value in wanted)
 
 
 @contextmanager
@@ -265,6 +287,24 @@ MEASURES = _table(
     measure=pa.string(),
     value=pa.float64(),
 )
+PAIRS = _table(
+    "pairs",
+    ["scope", "system", "against"],
+    "",
+    **dict.fromkeys(("scope", "system", "against"), pa.string()),
+    **dict.fromkeys(("queries", "wins", "losses"), pa.int32()),
+    **dict.fromkeys(("difference", "low", "high", "p", "p_randomisation", "p_holm"), pa.float64()),
+)
+CONTRASTS = _table(
+    "contrasts",
+    ["query_id", "system", "rank"],
+    "choice query_id system rank",
+    **dict.fromkeys(("query_id", "system", "doc_id"), _ID),
+    **dict.fromkeys(("query", "passage"), _TEXT),
+    **dict.fromkeys(("choice", "rank", "relevance"), pa.int32()),
+    judged=pa.bool_(),
+    value=pa.float64(),
+)
 DEPTHS = _table(
     "depths",
     ["system", "dataset", "depth"],
@@ -290,6 +330,8 @@ TABLES: dict[str, Table] = {
         VALIDATION,
         MEASURES,
         DEPTHS,
+        PAIRS,
+        CONTRASTS,
     )
 }
 

@@ -28,6 +28,8 @@ ids = st.sampled_from(["1", "10", "2", "a", "A", "é", "日", "", " ", "a\0b"]) 
 def values(kind: pa.DataType) -> st.SearchStrategy:
     if pa.types.is_int32(kind):
         return st.integers(-(2**31), 2**31 - 1)
+    if pa.types.is_boolean(kind):
+        return st.booleans()
     if pa.types.is_floating(kind):
         return st.floats(allow_nan=False, allow_infinity=False, width=kind.bit_width)
     return st.text(max_size=20) if pa.types.is_large_string(kind) else ids

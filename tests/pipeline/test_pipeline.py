@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from redistil import lineage
 from redistil.tables import RUN
 
 CELL = Counter(recipe=1, train=1, rerank=1, evaluate=1)
-REPORT = Counter(resolve=1, tabulate=1, plot=1, publish=1)
+REPORT = Counter(resolve=1, tabulate=1, plot=1, compare=1, contrast=1, page=1)
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +61,22 @@ def test_the_build_ends_in_a_leaderboard_of_everything_asked_for(house):
     assert "tiny-bert" in page and "http://" not in page.replace("http://www.w3.org", "")
 
 
+def test_what_is_published_is_a_folder_for_every_model(house):
+    house.run("snakemake", "publish")
+    out = house.root / "results/miniature/published"
+    cards = sorted(path.parent.relative_to(out) for path in out.glob("*/*/*/README.md"))
+    assert [str(card) for card in cards] == ["tiny-bert/hinge/1", "tiny-bert/margin-mse/1"]
+    assert house.planned() == Counter()  # copies of records are nobody's stray files
+
+
+def test_snakemakes_own_report_has_every_table_and_figure_with_its_caption(house, tmp_path):
+    house.run("snakemake", "--report", str(tmp_path / "report.zip"))
+    with zipfile.ZipFile(tmp_path / "report.zip") as found:
+        names = [Path(name).name for name in found.namelist()]
+    for name in ("leaderboard.csv", "tests.csv", "bars.svg", "curves.svg", "index.html"):
+        assert any(name in found for found in names), names
+
+
 def test_a_second_run_has_nothing_to_do(house):
     assert house.planned() == Counter()
     assert "didn't change, skipping" in house.run("dvc", "repro")
@@ -87,7 +104,9 @@ def test_a_changed_line_of_training_retrains_and_remakes_what_follows_and_nothin
         evaluate=3,
         tabulate=1,
         plot=1,
-        publish=1,
+        compare=1,
+        contrast=1,
+        page=1,
     )
 
 

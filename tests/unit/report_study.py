@@ -1,20 +1,37 @@
 """A small study with invented numbers: files and records as the pipeline would leave them."""
 
+import csv
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+from click.testing import CliRunner, Result
 
-from redistil import lineage
+from redistil import lineage, tables
 from redistil import study as studies
+from redistil.cli import cli
 from redistil.lineage import Made
 from redistil.seeds import generator
-from redistil.tables import CURVE, MEASURES
+from redistil.tables import CURVE, MEASURES, PASSAGES, QRELS, RUN, ranked
 
-QUERIES = 40
+HOSTILE = [
+    "</script><script>window.pwned = 1</script>",
+    '" onmouseover="window.pwned = 1" x=\'',
+    "<img src=x onerror=window.pwned=1>",
+    "\u202eevil\u2066 turned round",
+    "a line\u2028 and a paragraph\u2029 separator",
+    "&lt;b&gt; & <b>bold</b>",
+    "{{ 7 * 7 }} ${7 * 7} `code`",
+]
+HOSTILE_LOSS = 'hinge"><img src=x onerror=window.pwned=1> $\\frac$'
+QUERIES = 40  # queries of each data set
+DOCS = 12
 QUALITY = {"random": 0.1, "first stage": 0.40, "teacher": 0.55}  # means of the invented values
+CAPTIONS = Path(__file__).parents[2] / "workflow/report"
+RESOURCES = Path(__file__).parents[2] / "workflow/resources"
+STATISTICS = ["--margin", 0.005, "--reproduced-within", 0.01, "--resamples", 200, "--seed", 1]
 LOSSES = {"hinge": 0.30, "infonce": 0.50}
 
 
@@ -92,6 +109,8 @@ def config(**changed: Any) -> dict[str, Any]:
             "resamples": 200,
             "seed": 1,
         },
+        "page": {"queries": 18, "depth": 3, "characters": 60},
+        "publishing": {"licence": "other"},
     } | changed
 
 
@@ -190,3 +209,120 @@ def _model(folder: Path, made: Mapping[str, Made], system: studies.System) -> Pa
     }
     CURVE.write(CURVE.rows(columns), folder / "curve.parquet", record)
     return folder / "made.json"
+
+
+def write_texts(
+    folder: Path, study: Mapping[str, Any], text: Callable[[str], str] = str
+) -> dict[str, dict[str, Any]]:
+    """Write queries, passages, qrels and runs; return the options that name them, by data set.
+
+    text: makes the text of a query or passage of its id.
+    """
+    made = records(study)
+    docs = [f"doc{number}" for number in range(DOCS)]
+    passages = folder / "passages.parquet"
+    rows = {"doc_id": docs, "text": [text(doc) for doc in docs]}
+    PASSAGES.write(PASSAGES.rows(rows), passages, made["export-passages python"])
+    found: dict[str, dict[str, Any]] = {}
+    for dataset in study["grid"]["datasets"]:
+        ids = [f"q{number:03}" for number in range(QUERIES)]
+        record = made[f"export-queries {dataset}"]
+        queries, qrels = (folder / kind / f"{dataset}.parquet" for kind in ("queries", "qrels"))
+        rows = {"query_id": ids, "text": [text(f"{dataset} {name}") for name in ids]}
+        tables.QUERIES.write(tables.QUERIES.rows(rows), queries, record)
+        judged = {"query_id": ids, "doc_id": docs[:1] * QUERIES, "relevance": [1] * QUERIES}
+        QRELS.write(QRELS.rows(judged), qrels, record)
+        runs = []
+        for system in studies.systems(study):
+            path = folder / "runs" / system.name / f"{dataset}.parquet"
+            command = _ranked_by(system, study)
+            scores = generator(1, "run", system.name, dataset).normal(size=(QUERIES, DOCS))
+            triples = [(q, d, scores[i, j]) for i, q in enumerate(ids) for j, d in enumerate(docs)]
+            RUN.write(
+                ranked(*zip(*triples, strict=True)),
+                path,
+                made[f"{command} {system.name}/{dataset}"],
+            )
+            runs.append(str(path))
+        found[dataset] = {"files": [queries, passages, qrels], "runs": runs}
+    return found
+
+
+# --- the commands ---------------------------------------------------------------------------
+
+
+def command(*words: Any) -> Result:
+    return CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=True)
+
+
+def named(options: dict[str, list[str]], *keys: str) -> list[str]:
+    return [word for key in keys for value in options[key] for word in (f"--{key}", value)]
+
+
+def tabulate(
+    folder: Path, options: dict[str, list[str]], alpha: float = 0.05, resources: Path = RESOURCES
+) -> Result:
+    given = [
+        *named(options, "measures", "models"),
+        *("--published", resources / "published.csv", "--names", resources / "published.yaml"),
+        *("--alpha", alpha, *STATISTICS, "--name", "small"),
+    ]
+    return command("tabulate", options["study"][0], folder / "tables", *given)
+
+
+def plot(folder: Path, options: dict[str, list[str]], *curves: str) -> Result:
+    return command("plot", options["study"][0], folder / "tables", folder / "figures", *curves)
+
+
+def page(folder: Path, options: dict[str, list[str]], departures: str = "None.") -> Result:
+    path = folder / "departures.md"
+    path.write_text(departures, encoding="utf-8")
+    parts = (folder / "tables", folder / "figures", CAPTIONS, path, folder / "index.html")
+    given = [*named(options, "models"), *options.get("comparison", [])]
+    return command("page", options["study"][0], *parts, *given)
+
+
+def compare(
+    folder: Path, options: dict[str, list[str]], texts: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Run `compare`, and `contrast` for each data set; their outputs join the options."""
+    study, measures = options["study"][0], named(options, "measures")
+    how = ["--resamples", 200, "--seed", 1]
+    out = folder / "pairs.parquet"
+    ended_well(command("compare", study, out, *measures, *how, "--name", "small"))
+    options["comparison"] = ["--pairs", str(out)]
+    for dataset, found in texts.items():
+        out = folder / "contrasts" / f"{dataset}.parquet"
+        runs = [word for path in found["runs"] for word in ("--runs", path)]
+        sizes = ["--dataset", dataset, "--queries", 6, "--depth", 3, "--characters", 60]
+        given = [*measures, *runs, *sizes, "--name", dataset]
+        ended_well(command("contrast", study, *found["files"], out, *given))
+        options["comparison"] += ["--contrasts", str(out)]
+
+
+def ended_well(result: Result) -> None:
+    assert result.exit_code == 0, (result.output, result.exception)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def hostile(name: str) -> str:
+    """Return a text for an id, long and of the kind that breaks pages."""
+    return f"{HOSTILE[sum(map(ord, name)) % len(HOSTILE)]} {name} " + "and so on " * 9
+
+
+def build(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """Build a study with hostile names and texts, through every command up to the page."""
+    study = config(title="<script>window.pwned = 1</script> & $x$")
+    study["losses"][HOSTILE_LOSS] = study["losses"].pop("hinge")
+    study["grid"]["losses"] = [HOSTILE_LOSS, "infonce"]
+    options: dict[str, Any] = write(folder, study)
+    ended_well(tabulate(folder, options))
+    ended_well(plot(folder, options, *named(options, "curves")))
+    compare(folder, options, write_texts(folder, study, hostile))
+    said = "# Why\n\n<img src=x onerror=window.pwned=1> and `<b>code</b>`"
+    ended_well(page(folder, options, said))
+    return folder, options

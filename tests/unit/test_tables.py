@@ -40,7 +40,13 @@ EXAMPLES = {
     "curve": {"step": [2, 1], "loss": [1.0, 2.0], "gradient_norm": [1, 1], "learning_rate": [0, 1]},
     "validation": {"step": [2, 1], "dataset": "ab", "measure": "ab", "value": [0.0, 1.0]},
     "measures": {"query_id": ["2", "1"], "dataset": "ab", "measure": "ab", "value": [0.0, 1.0]},
-    "depths": {"system": "ba", "dataset": "ab", "depth": [5, 0], "value": [0.0, 1.0]},
+    "depths": {"system": "ba", "dataset": "ab", "depth": [2, 1], "value": [0.0, 1.0]},
+    "pairs": dict.fromkeys(("scope", "system", "against"), "ba")
+    | dict.fromkeys(("queries", "wins", "losses"), [2, 1])
+    | dict.fromkeys(("difference", "low", "high", "p", "p_randomisation", "p_holm"), [0.5, 1.0]),
+    "contrasts": dict.fromkeys(("query_id", "query", "system", "doc_id", "passage"), "ba")
+    | dict.fromkeys(("choice", "rank", "relevance"), [2, 1])
+    | {"value": [0.5, 1.0], "judged": [True, False]},
 }
 
 every_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
@@ -380,3 +386,35 @@ def test_a_tied_run_has_the_ndcg_of_trec_eval():
 def test_texts_by_id(path):
     QUERIES.write(rows_of(QUERIES), path, MADE)
     assert tables.texts(path, QUERIES) == {"1": "a", "2": "b"}
+
+
+# --- some of the rows -------------------------------------------------------------------------
+
+
+def test_some_rows_of_a_sorted_file_cost_the_reading_of_their_part(path: Path, monkeypatch):
+    """Of a run of 3 row groups, only the one that can hold the query is read."""
+    ids = [f"q{number:05}" for number in range(3 * tables.ROW_GROUP // 100)]
+    rows = {
+        "query_id": np.repeat(ids, 100),
+        "doc_id": np.tile([f"d{rank:03}" for rank in range(100)], len(ids)),
+        "rank": np.tile(np.arange(1, 101), len(ids)),
+        "score": np.tile(np.arange(100, 0, -1.0), len(ids)),
+    }
+    RUN.write(RUN.rows(rows), path, MADE)
+    read = []
+    plain = pq.ParquetFile.read_row_group
+    monkeypatch.setattr(
+        pq.ParquetFile, "read_row_group", lambda self, i: read.append(i) or plain(self, i)
+    )
+    some = RUN.some(path, "query_id", ["q00007", "no such query"])
+    assert read == [0] and some["query_id"].unique().to_pylist() == ["q00007"]
+    assert some["rank"].to_pylist() == list(range(1, 101))
+    assert some.equals(RUN.read(path).slice(700, 100).replace_schema_metadata())
+    assert len(RUN.some(path, "query_id", [])) == 0
+
+
+def test_some_rows_of_an_unsorted_file_are_all_found(path: Path):
+    docs = [f"d{number * 7919 % 1000}" for number in range(1000)]
+    PASSAGES.write(PASSAGES.rows({"doc_id": docs, "text": docs}), path, MADE)
+    some = PASSAGES.some(path, "doc_id", ["d5", "d999", "missing"])
+    assert sorted(some["text"].to_pylist()) == ["d5", "d999"]

@@ -231,6 +231,15 @@ def warned():
                     yield f"{path}: {line.split('redistil: WARNING: ')[1]}"
 
 
+def shown(wildcards):
+    """The runs whose rankings the page shows: of each student and loss that of its first seed."""
+    for system in study.systems(config):
+        if system.kind == "first stage":
+            yield f"data/candidates/{system.name}/{wildcards.dataset}.parquet"
+        elif system.kind != "student" or system.seed == GRID["seeds"][0]:
+            yield f"{RESULTS}/runs/{system.name}/{wildcards.dataset}.parquet"
+
+
 def unrecorded():
     """Made files that Snakemake has no record of: it would not see that their settings changed.
 
@@ -249,8 +258,9 @@ def unrecorded():
                 "recipe.yaml",
                 "study.yaml",
             }
-            # what is exported is read by no rule
-            made = made and not path.is_relative_to("data/exports")
+            # what is exported is read by no rule, nor are copies to be published
+            apart = (Path("data/exports"), Path(RESULTS, "published"))
+            made = made and not any(path.is_relative_to(place) for place in apart)
             if made and not kept and len(mark) < 255 and not path.name.startswith("."):
                 yield path
 

@@ -1,3 +1,24 @@
+report: "../report/workflow.rst"
+
+
+# what `plot` draws; each has its caption in workflow/report
+FIGURES = [
+    "bars",
+    "table",
+    "pairs",
+    "sizes",
+    "scatter",
+    "depths",
+    "cost",
+    "curves",
+    "margins",
+]
+CAPTIONS = sorted(
+    f"workflow/report/{path.name}"
+    for path in Path(workflow.basedir, "workflow/report").glob("*.rst")
+)
+
+
 rule resolve:
     """The study as it was asked for, catalogues and grid in one file."""
     output:
@@ -19,19 +40,24 @@ rule tabulate:
         published="workflow/resources/published.csv",
         names="workflow/resources/published.yaml",
     output:
-        expand(
-            f"{RESULTS}/report/tables/{{table}}",
-            table=[
-                "leaderboard.csv",
-                "losses.csv",
-                "tests.csv",
-                "cells.csv",
-                "published.csv",
-                "lines.csv",
-                "metrics.json",
-                "tables.json",
-            ],
-        ),
+        [
+            report(
+                f"{RESULTS}/report/tables/{table}.csv",
+                caption=f"../report/{table}.rst",
+                category="Tables",
+                labels={"table": table},
+            )
+            for table in (
+                "leaderboard",
+                "losses",
+                "tests",
+                "cells",
+                "published",
+                "lines",
+            )
+        ],
+        f"{RESULTS}/report/tables/metrics.json",
+        f"{RESULTS}/report/tables/tables.json",
         paste=directory(f"{RESULTS}/report/tables/paste"),
         made=f"{RESULTS}/report/tables/made.json",
     log:
@@ -59,21 +85,16 @@ rule plot:
         depths=expand(rules.sweep.output, student=GRID["students"]),
         teachers=[path for teacher in taught_by() for path in teacher[1::2]],
     output:
-        expand(
-            f"{RESULTS}/report/figures/{{figure}}.{{form}}",
-            figure=[
-                "bars",
-                "table",
-                "pairs",
-                "sizes",
-                "scatter",
-                "depths",
-                "cost",
-                "curves",
-                "margins",
-            ],
-            form=["svg", "png"],
-        ),
+        [
+            report(
+                f"{RESULTS}/report/figures/{figure}.svg",
+                caption=f"../report/{figure}.rst",
+                category="Figures",
+                labels={"figure": figure},
+            )
+            for figure in FIGURES
+        ],
+        expand(f"{RESULTS}/report/figures/{{figure}}.png", figure=FIGURES),
         made=f"{RESULTS}/report/figures/made.json",
     log:
         f"logs/{config['study']}/report/plot.log",
@@ -90,13 +111,58 @@ rule plot:
         " 2> {log}"
 
 
-rule publish:
+rule compare:
+    """Tests of any two systems against each other, for the page."""
+    input:
+        study=rules.resolve.output,
+        measures=rules.measures.input,
+    output:
+        f"{RESULTS}/report/pairs.parquet",
+    log:
+        f"logs/{config['study']}/report/compare.log",
+    params:
+        code=code("report"),
+        settings=settings("compare", config["study"]),
+        measures=lambda w, input: each("--measures", input.measures),
+    shell:
+        "redistil compare {input.study} {output} {params.measures} {params.settings} 2> {log}"
+
+
+rule contrast:
+    """The queries of a dataset on which systems differ most, with what they show for them."""
+    input:
+        study=rules.resolve.output,
+        queries="data/corpora/queries/{dataset}.parquet",
+        passages=named("data/corpora/passages/{corpus}.parquet"),
+        qrels="data/corpora/qrels/{dataset}.parquet",
+        measures=rules.measures.input,
+        runs=shown,
+    output:
+        f"{RESULTS}/report/contrasts/{{dataset}}.parquet",
+    log:
+        f"logs/{config['study']}/report/contrasts/{{dataset}}.log",
+    params:
+        code=code("report"),
+        settings=settings("contrast", "{dataset}"),
+        measures=lambda w, input: each("--measures", input.measures),
+        runs=lambda w, input: each("--runs", input.runs),
+    shell:
+        "redistil contrast {input.study} {input.queries} {input.passages} {input.qrels} {output}"
+        " {params.measures} {params.runs} {params.settings} 2> {log}"
+
+
+rule page:
     """One self-contained page: every number with the file and command behind it."""
     input:
         study=rules.resolve.output,
         tables=rules.tabulate.output.made,
         figures=rules.plot.output.made,
         departures="docs/departures.md",
+        caption="workflow/report/page.rst",  # in the folder of all
+        captions=CAPTIONS,
+        models=rules.models.input,
+        pairs=rules.compare.output,
+        contrasts=expand(rules.contrast.output, dataset=GRID["datasets"]),
     output:
         report(
             f"{RESULTS}/report/index.html",
@@ -104,12 +170,35 @@ rule publish:
             category="Page",
         ),
     log:
+        f"logs/{config['study']}/report/page.log",
+    params:
+        code=code("report"),
+        models=lambda w, input: each("--models", input.models),
+        contrasts=lambda w, input: each("--contrasts", input.contrasts),
+    shell:
+        "redistil page {input.study} $(dirname {input.tables}) $(dirname {input.figures})"
+        " $(dirname {input.caption}) {input.departures} {output} --pairs {input.pairs}"
+        " {params.models} {params.contrasts} 2> {log}"
+
+
+rule publish:
+    """For each model a folder ready for a hub: weights, tokenizer, recipe, card. Uploads nothing."""
+    input:
+        study=rules.resolve.output,
+        tables=rules.tabulate.output.made,
+        models=rules.models.input,
+    output:
+        f"{RESULTS}/published/models.csv",
+        made=f"{RESULTS}/published/made.json",
+    log:
         f"logs/{config['study']}/report/publish.log",
     params:
         code=code("report"),
+        settings=settings("publish", config["study"]),
+        models=lambda w, input: each("--models", input.models),
     shell:
-        "redistil publish {input.study} $(dirname {input.tables}) $(dirname {input.figures})"
-        " {input.departures} {output} 2> {log}"
+        "redistil publish {input.study} $(dirname {input.tables}) $(dirname {output.made})"
+        " {params.models} {params.settings} 2> {log}"
 
 
 rule report:
@@ -117,4 +206,4 @@ rule report:
     input:
         rules.tabulate.output,
         rules.plot.output,
-        rules.publish.output,
+        rules.page.output,

@@ -38,6 +38,9 @@ COMMANDS = {
     "resolve": "report",
     "tabulate": "report",
     "plot": "report",
+    "compare": "report",
+    "contrast": "report",
+    "page": "report",
     "publish": "report",
 }
 

@@ -8,7 +8,18 @@ import click
 
 from redistil import lineage
 from redistil.cli.options import In, Json, Out, Source, making, setting, write_settings
-from redistil.tables import CURVE, DEPTHS, MEASURES, TEACHER_SCORES
+from redistil.tables import (
+    CONTRASTS,
+    CURVE,
+    DEPTHS,
+    MEASURES,
+    PAIRS,
+    PASSAGES,
+    QRELS,
+    QUERIES,
+    RUN,
+    TEACHER_SCORES,
+)
 
 
 def several(flag: str, type: Any, help: str, **more: Any) -> Callable[..., Any]:
@@ -135,29 +146,149 @@ def plot(
 
 @click.command()
 @click.argument("study", type=Source())
+@click.argument("out", type=Out())
+@setting("--measures", In(MEASURES), "Measures of a system; once per system.", multiple=True)
+@setting("--resamples", click.IntRange(100), "Rounds of the randomisation test.")
+@setting("--seed", int, "Seed of those rounds.")
+@making("report")
+def compare(
+    study: Path,
+    out: Path,
+    measures: tuple[Path, ...],
+    resamples: int,
+    seed: int,
+    made: lineage.Made,
+) -> None:
+    """Test any two lines of a STUDY's leaderboard against each other; OUT is a table of pairs."""
+    from redistil import study as studies
+    from redistil.report import leaderboard, pairs
+
+    asked = studies.read(study)
+    values = leaderboard.read(asked, _named(measures))
+    PAIRS.write(pairs.compare(asked, values, resamples, seed), out, made)
+
+
+def _named(paths: tuple[Path, ...]) -> dict[str, Path]:
+    return {lineage.of(path).name: path for path in paths}
+
+
+@click.command()
+@click.argument("study", type=Source())
+@click.argument("topics", type=In(QUERIES), metavar="QUERIES")
+@click.argument("passages", type=In(PASSAGES))
+@click.argument("qrels", type=In(QRELS))
+@click.argument("out", type=Out())
+@setting("--dataset", str, "The data set that QUERIES, PASSAGES and QRELS are of.")
+@setting("--measures", In(MEASURES), "Measures of a system; once per system.", multiple=True)
+@setting("--runs", In(RUN), "Run of a system on that data set; once each.", multiple=True)
+@setting("--queries", click.IntRange(0), "How many queries to choose.")
+@setting("--depth", click.IntRange(1), "How many passages of each ranking to show.")
+@setting("--characters", click.IntRange(20), "How much of a text to show.")
+@making("report")
+def contrast(
+    study: Path,
+    topics: Path,
+    passages: Path,
+    qrels: Path,
+    out: Path,
+    dataset: str,
+    measures: tuple[Path, ...],
+    runs: tuple[Path, ...],
+    queries: int,
+    depth: int,
+    characters: int,
+    made: lineage.Made,
+) -> None:
+    """Choose the queries of a data set on which systems differ most, and show what they rank first.
+
+    Of a student's seeds, the values are the mean and the ranking is the first seed's.
+    """
+    from redistil import study as studies
+    from redistil.report import contrasts, leaderboard
+
+    asked = studies.read(study)
+    values = leaderboard.read(asked, _named(measures), [dataset])
+    shown = contrasts.shown(asked, runs, dataset)
+    texts, sizes = (topics, passages, qrels), (queries, depth, characters)
+    CONTRASTS.write(contrasts.contrast(asked, dataset, values, shown, texts, sizes), out, made)
+
+
+@click.command()
+@click.argument("study", type=Source())
 @click.argument("tables", type=Source())
 @click.argument("figures", type=Source())
+@click.argument("captions", type=Source())
 @click.argument("departures", type=Source())
 @click.argument("out", type=Out())
+@setting("--models", Source(), "Record (made.json) of a model; once per model.", multiple=True)
+@click.option("--pairs", type=In(PAIRS), help="What `compare` wrote.")
+@setting(
+    "--contrasts", In(CONTRASTS), "What `contrast` wrote; once each.", multiple=True, required=False
+)
 @making("report")
-def publish(
-    study: Path, tables: Path, figures: Path, departures: Path, out: Path, made: lineage.Made
+def page(
+    study: Path,
+    tables: Path,
+    figures: Path,
+    captions: Path,
+    departures: Path,
+    out: Path,
+    models: tuple[Path, ...],
+    pairs: Path | None,
+    contrasts: tuple[Path, ...],
+    made: lineage.Made,
 ) -> None:
     """Write one self-contained HTML page about a STUDY to OUT.
 
-    TABLES and FIGURES are the folders that `tabulate` and `plot` wrote; DEPARTURES is Markdown.
+    TABLES and FIGURES are the folders that `tabulate` and `plot` wrote; CAPTIONS holds a text
+    NAME.rst for each figure; DEPARTURES is Markdown.
     """
     from redistil import study as studies
-    from redistil.report import page, tabulated
+    from redistil.report import page as pages
+    from redistil.report import payload, tabulated
     from redistil.tables import aside
 
-    text = page.render(
-        studies.read(study),
+    asked, words = studies.read(study), pages.captions(captions)
+    places = {"study": study, "tables": tables, "figures": figures, "pairs": pairs}
+    text = pages.render(
+        asked,
         tabulated.read(tables),
-        figures,
+        pages.illustrations(figures, words),
+        words,
         departures.read_text(encoding="utf-8"),
-        page.machine(),
+        payload.comparison(asked, pairs, contrasts),
+        pages.Places.around(out, models, **places),
     )
     with aside(out) as partial:
         partial.write_text(text, encoding="utf-8")
-    click.echo(f"page: {out}", err=True)
+    click.echo(f"page: {out} ({len(text.encode()) / 1e6:.1f} MB)", err=True)
+
+
+@click.command()
+@click.argument("study", type=Source())
+@click.argument("tables", type=Source())
+@click.argument("out", type=Out())
+@setting("--models", Source(), "Record (made.json) of a model; once per model.", multiple=True)
+@setting("--licence", str, "Licence of the weights: an identifier of the hub, such as apache-2.0.")
+@making("report")
+def publish(
+    study: Path,
+    tables: Path,
+    out: Path,
+    models: tuple[Path, ...],
+    licence: str,
+    made: lineage.Made,
+) -> None:
+    """Write for each model of a STUDY a folder ready for a hub; OUT holds them. Uploads nothing.
+
+    A folder holds weights, tokenizer, configuration, recipe, provenance and a model card with the
+    results in TABLES. Of a student's seeds the best on its validation is published; a student
+    without validation is published with every seed, since a test set must not choose.
+    """
+    from redistil import study as studies
+    from redistil.report import publishing, tabulated
+
+    folders = publishing.publish(
+        studies.read(study), tabulated.read(tables), models, licence, out, made
+    )
+    click.echo(f"models to publish: {len(folders)} folders in {out}", err=True)

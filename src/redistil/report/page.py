@@ -1,85 +1,128 @@
 """One HTML page about a study: it needs no network, and opens from a disk years later."""
 
 import base64
+import hashlib
 import os
-import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from redistil import lineage
-from redistil.report import prose
-from redistil.report.leaderboard import LEVEL, Row
+from redistil import study as studies
+from redistil.report import board, payload, prose
+from redistil.report.leaderboard import LEVEL, Row, entries
+from redistil.report.machine import machine
+from redistil.report.pairs import scopes
+from redistil.report.payload import SCALE, Comparison
 from redistil.report.sealed import unsealed
 from redistil.report.tabulated import Tabulated
+from redistil.report.wording import number, p_value, plain, signed
 
-TEMPLATE = Path(__file__).with_name("page.html.j2")
+_HERE = Path(__file__).parent
+_LARGE = 400_000  # bytes of an SVG; above it the PNG is shown, which a browser draws faster
+_ROWS = 500  # of a table that is shown; a longer one is only named
 
-_PACKAGES = (
-    "redistil", "torch", "transformers", "tokenizers", "ranx", "scipy", "numpy", "pyarrow",
-    "snakemake", "dvc",
-)  # fmt: skip
 
-# what each figure shows; the alternative text says where its numbers can be read
-_FIGURES = {
-    "bars.svg": (
-        "Every loss and student, with 95 % intervals over queries and seeds; the lines are the "
-        "first stages and the teachers.",
-        "Grouped bars of the leaderboard below, one group for each student, one bar for each loss.",
-    ),
-    "curves.svg": (
-        "Training loss by step; each loss has its own scale, and lines of one colour are the seeds "
-        "of one student.",
-        "Training curves, one panel for each loss.",
-    ),
-}
+@dataclass(frozen=True)
+class Places:
+    """Where the files behind the page lie, as links from its folder.
+
+    files: by what they are called in the template; recipes: by system.
+    """
+
+    page: Path
+    files: Mapping[str, str]
+    recipes: Mapping[str, str]
+
+    @staticmethod
+    def around(page: Path, models: Sequence[Path], **files: Path | None) -> "Places":
+        """Return the places of `files`, and of the recipe beside each model's record."""
+        named = {name: path for name, path in files.items() if path is not None}
+        recipes = {lineage.of(path).name: path.parent / "recipe.yaml" for path in models}
+        return Places(
+            page,
+            {name: _relative(path, page) for name, path in named.items()},
+            {name: _relative(path, page) for name, path in recipes.items()},
+        )
+
+    def link(self, path: str) -> str:
+        """Return the link to a file that a record names."""
+        return _relative(Path(path), self.page)
+
+
+def _relative(path: Path, page: Path) -> str:
+    """Return the path from the page's folder; it begins with a dot, so that it is no other kind of
+    address, whatever a file is called.
+    """
+    found = Path(os.path.relpath(path, page.parent)).as_posix()
+    return found if found.startswith("../") else f"./{found}"
 
 
 def render(
     study: Mapping[str, Any],
     tabulated: Tabulated,
-    figures: Path,
+    figures: Sequence[Mapping[str, str]],
+    captions: Mapping[str, str],
     departures: str,
-    machine: Mapping[str, str],
+    comparison: Comparison,
+    places: Places,
 ) -> str:
-    """Return the page as HTML; all text in it is escaped, whoever wrote it."""
+    """Return the page as HTML; all text in it is escaped, whoever wrote it.
+
+    figures: as `illustrations` returns them; captions: of tables, by name.
+    """
     from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {
-        "number": number,
-        "signed": signed,
-        "p": p_value,
-        "canonical": lineage.canonical,
-    }
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    board, made = tabulated.leaderboard, tabulated.made
-    return template.render(
+    environment.filters |= {"number": number, "signed": signed, "p": p_value, "plain": plain}
+    style, script = (_read(name) for name in ("page.css.j2", "page.js.j2"))
+    lines, made = tabulated.leaderboard, tabulated.made
+    more = {"published": tabulated.published, **tabulated.more}
+    return environment.from_string(_read("page.html.j2")).render(
         study=study,
         title=study.get("title") or study["study"],
         measure=study["measures"][0],
         groups=list(study["groups"]),
-        board=board,
         losses={group: _of(tabulated.losses, group) for group in study["groups"]},
-        best={group: _best(board, group) for group in study["groups"]},
-        first=next(row for row in board if row["system"] == study["grid"]["first_stage"]),
-        words={key: sorted({row[key] for row in board if row[key]}) for key in _FILTERS},
-        figures=_figures(figures),
+        best={group: _best(lines, group) for group in study["groups"]},
+        first=next(row for row in lines if row["system"] == study["grid"]["first_stage"]),
+        board=board.board(study, tabulated),
+        figures=figures,
+        more={name: rows for name, rows in more.items() if 0 < len(rows) <= _ROWS},
+        captions=captions,
         departures=prose.blocks(departures),
-        sources=tabulated.sources,
-        artefacts=_artefacts(made),
+        commands=_commands(made),
+        comparison=comparison,
         settings=made.settings,
         level=LEVEL,
         fingerprint=made.fingerprint,
-        machine=machine,
+        machine=machine(),
+        places=places,
+        style=Markup(style),
+        script=Markup(script),
+        policy=_policy(style, script),
+        data=Markup(payload.packed(_data(study, tabulated, comparison, places))),
     )
 
 
-_FILTERS = ("kind", "student", "loss")
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    """Return a policy under which the page can load nothing and runs no script but its own."""
+    hashes = [
+        base64.b64encode(hashlib.sha256(t.encode()).digest()).decode() for t in (style, script)
+    ]
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{hashes[0]}'; "
+        f"script-src 'sha256-{hashes[1]}'; base-uri 'none'; form-action 'none'"
+    )
 
 
 def _of(rows: Sequence[Row], group: str) -> list[Row]:
@@ -87,69 +130,95 @@ def _of(rows: Sequence[Row], group: str) -> list[Row]:
     return sorted((row for row in rows if row["group"] == group), key=lambda row: -row["value"])
 
 
-def _best(board: Sequence[Row], group: str) -> Row | None:
-    students = [row for row in board if row["kind"] == "student"]
+def _best(lines: Sequence[Row], group: str) -> Row | None:
+    students = [row for row in lines if row["kind"] == "student"]
     return max(students, key=lambda row: float(row[group]), default=None)
 
 
-def _figures(folder: Path) -> list[dict[str, str]]:
-    """Return the figures as data: an SVG inside an image can neither run nor load anything."""
+def illustrations(folder: Path, captions: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return the sealed figures of a folder as data: an image can neither run nor load anything."""
     _, files = unsealed(folder, "plot")
-    return [
-        {
-            "data": base64.b64encode(files[name].read_bytes()).decode(),
-            "caption": caption,
-            "alternative": alternative,
-        }
-        for name, (caption, alternative) in _FIGURES.items()
-        if name in files
-    ]
+    names = dict.fromkeys(Path(name).stem for name in files)
+    return [_illustration(name, files, captions) for name in names]
 
 
-def _artefacts(made: lineage.Made) -> list[dict[str, Any]]:
-    """Return everything behind the tables, by command; several `codes` are worth a remark."""
-    chain = sorted(made.ancestors.items(), key=lambda item: (item[1].command, item[1].name))
-    return [
-        {"command": command, "codes": len({m.code for _, m in members}), "members": members}
-        for command, grouped in groupby(chain, key=lambda item: item[1].command)
-        for members in [list(grouped)]
-    ]
-
-
-def machine() -> dict[str, str]:
-    """Return what this runs on: hardware, Python and the packages that matter for the numbers."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    found = {
-        "processor": f"{_processor()}, {os.cpu_count()} cores",
-        "memory": f"{memory:.1f} GiB",
-        "system": f"{platform.system()} {platform.release()}",
-        "Python": platform.python_version(),
+def _illustration(
+    name: str, files: Mapping[str, Path], captions: Mapping[str, str]
+) -> dict[str, str]:
+    drawn, print_ = files.get(f"{name}.svg"), files.get(f"{name}.png")
+    path = drawn if drawn and (drawn.stat().st_size <= _LARGE or not print_) else print_
+    assert path is not None
+    kind = {".svg": "svg+xml", ".png": "png"}[path.suffix]
+    data = base64.b64encode(path.read_bytes()).decode()
+    title = name.replace("-", " ").replace("_", " ")
+    return {
+        "name": path.name,
+        "title": title,
+        "source": f"data:image/{kind};base64,{data}",
+        "caption": captions.get(name, f"{title.capitalize()}."),
     }
-    return found | {package: version(package) for package in _PACKAGES}
 
 
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+def captions(folder: Path) -> dict[str, str]:
+    """Return the captions NAME.rst in a folder by name; templates of the workflow are left out."""
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.rst"))}
+    return {name: " ".join(text.split()) for name, text in texts.items() if "{{" not in text}
 
 
-# --- numbers in words -------------------------------------------------------------------------
+def _commands(made: lineage.Made) -> list[tuple[str, int, int]]:
+    """Return, for each command behind the tables, how much it made and with how many codes."""
+    chain = sorted(made.chain().values(), key=lambda record: record.command)
+    found = []
+    for command, group in groupby(chain, key=lambda record: record.command):
+        records = list(group)
+        found.append((command, len(records), len({record.code for record in records})))
+    return found
 
 
-def number(value: float | None) -> str:
-    """Return a value with three decimals; a dash where there is none."""
-    return "–" if value is None else f"{value:.3f}"
-
-
-def signed(value: float | None) -> str:
-    """Return a difference with its sign; a dash where there is none."""
-    return "–" if value is None else f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
-
-
-def p_value(p: float | None) -> str:
-    """Return a p value as papers print it."""
-    if p is None:
-        return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+def _data(
+    study: Mapping[str, Any], tabulated: Tabulated, comparison: Comparison, places: Places
+) -> dict[str, Any]:
+    """Return what the page's script reads: means and tests, queries with texts, and records."""
+    rows = {row["system"]: row for row in tabulated.leaderboard}
+    lines = entries(studies.systems(study))
+    spans = list(scopes(study))
+    chain = tabulated.made.chain()
+    place = {fingerprint: index for index, fingerprint in enumerate(chain)}
+    return {
+        "measure": study["measures"][0],
+        "scale": SCALE,
+        "lines": [
+            {
+                "name": line.name,
+                "kind": line.kind,
+                "student": line.student,
+                "systems": line.systems,
+                "means": [round(rows[line.name][span] * SCALE) for span in spans],
+            }
+            for line in lines
+        ],
+        "scopes": [[span, len(comparison.pairs.get(span, {}).get("rows", []))] for span in spans],
+        "groups": len(study["groups"]),
+        "pairs": comparison.pairs,
+        "contrasts": comparison.contrasts,
+        "relevant": {d: study["datasets"][d]["relevant_from"] for d in study["grid"]["datasets"]},
+        "sources": {
+            system: [
+                source["file"],
+                places.link(source["file"]),
+                place.get(source["fingerprint"]),
+                places.recipes.get(system),
+            ]
+            for system, source in tabulated.sources.items()
+        },
+        "made": [
+            [
+                made.command,
+                made.name,
+                fingerprint,
+                lineage.canonical(made.settings),
+                [place[key] for key in made.inputs.values() if key in place],
+            ]
+            for fingerprint, made in chain.items()
+        ],
+    }

@@ -14,7 +14,8 @@ from redistil.report.published import HEADER
 from redistil.report.sealed import sealing, unsealed
 from redistil.tables import aside
 
-JSON = "tables.json"
+JSON, CELLS = "tables.json", "cells.csv"
+_KNOWN = ("leaderboard", "losses", "tests", "published", "sizes", "sources")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Tabulated:
     published: ours beside published values.
     sizes: `parameters` and `family` of each student, where they are known.
     sources: by system, the measures file its numbers come from and that file's fingerprint.
+    cells: by (system, dataset, measure), the mean over queries. more: further tables by name.
     """
 
     leaderboard: list[Row]
@@ -33,6 +35,8 @@ class Tabulated:
     sizes: dict[str, dict[str, Any]]
     sources: dict[str, dict[str, str]]
     made: Made
+    cells: dict[tuple[str, str, str], float]
+    more: dict[str, list[Row]]
 
 
 def write(
@@ -60,7 +64,7 @@ def write(
     ]
     metrics = {group: _rounded(row) for group, row in tables.metrics.items()}
     headers = {"published": HEADER}
-    with sealing(folder, [JSON], made):
+    with sealing(folder, [JSON, CELLS], made):
         for name, rows in rounded.items():
             _write_csv(rows, headers.get(name, list(rows[0]) if rows else []), folder / name)
         _write_json(metrics, folder / "metrics.json")
@@ -72,7 +76,15 @@ def write(
 def read(folder: Path) -> Tabulated:
     """Return the tables in a folder; Stale if they are not those that its record names."""
     made, files = unsealed(folder, "tabulate")
-    return Tabulated(**json.loads(files[JSON].read_text(encoding="utf-8")), made=made)
+    with files[CELLS].open(newline="", encoding="utf-8") as stream:
+        cells = {
+            (row["system"], row["dataset"], row["measure"]): float(row["value"])
+            for row in csv.DictReader(stream)
+        }
+    tables = json.loads(files[JSON].read_text(encoding="utf-8"))
+    known = {name: tables.pop(name) for name in _KNOWN}
+    more = {name: rows for name, rows in tables.items() if isinstance(rows, list)}
+    return Tabulated(**known, made=made, cells=cells, more=more)
 
 
 def _rounded(row: Row) -> Row:

@@ -1,0 +1,164 @@
+"""The model card of one trained student: Markdown with the front matter that hubs read."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from redistil import study as studies
+from redistil.lineage import OUTSIDE, SIDECAR, Made, canonical
+from redistil.report.machine import commit, machine
+from redistil.report.tabulated import Tabulated
+from redistil.report.wording import number, p_value, signed
+from redistil.study import Cell
+
+TEMPLATE = Path(__file__).with_name("card.md.j2")
+
+_USABLE = {"cat"}  # architectures that transformers and sentence-transformers load by themselves
+
+
+def text(
+    study: Mapping[str, Any],
+    tabulated: Tabulated,
+    cell: Cell,
+    made: Made,
+    licence: str,
+    why: str,
+) -> str:
+    """Return the card of `cell`, whose record is `made`; `why` says why this seed is published."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(  # Markdown: what is put in is made safe by `words`
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters |= {"number": number, "signed": signed, "p": p_value, "words": words}
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    rows = {row["system"]: row for row in tabulated.leaderboard}
+    recipe, backbone = made.settings, study["students"][cell.student]["backbone"]
+    return template.render(
+        front=front_matter(study, tabulated, cell, licence),
+        title=study["title"],
+        cell=cell,
+        why=why,
+        recipe=recipe,
+        backbone=_origin(study["backbones"][backbone]) or backbone,
+        sources=list(sources(study, cell)),
+        measures=study["measures"],
+        datasets=study["grid"]["datasets"],
+        groups=list(study["groups"]),
+        values=tabulated.cells,
+        line=rows[f"{cell.student}/{cell.loss}"],
+        first=rows[study["grid"]["first_stage"]],
+        depth=study["reranking"]["depth"],
+        usable=recipe["architecture"] in _USABLE,
+        fingerprint=made.fingerprint,
+        commit=commit(),
+        machine=machine(),
+        record=SIDECAR,
+    )
+
+
+def words(value: Any) -> str:
+    """Return a value as text that Markdown and HTML leave as it is, on one line."""
+    line = " ".join(str(value).split()).replace("&", "&amp;").replace("<", "&lt;")
+    return "".join(f"\\{letter}" if letter in r"\`*_[]|" else letter for letter in line)
+
+
+def front_matter(study: Mapping[str, Any], tabulated: Tabulated, cell: Cell, licence: str) -> str:
+    """Return the YAML that a hub reads: licence, base model, task and results."""
+    import yaml
+
+    origin = _origin(study["backbones"][study["students"][cell.student]["backbone"]])
+    front: dict[str, Any] = {
+        "license": licence,
+        "library_name": "sentence-transformers",
+        "pipeline_tag": "text-ranking",
+        "tags": ["cross-encoder", "reranker", "transformers", "redistil"],
+    }
+    if origin:
+        front["base_model"] = origin
+    front["model-index"] = [
+        {"name": f"{cell.student}-{cell.loss}", "results": list(_results(study, tabulated, cell))}
+    ]
+    found: str = yaml.safe_dump(front, sort_keys=False, allow_unicode=True)
+    return found
+
+
+def _results(
+    study: Mapping[str, Any], tabulated: Tabulated, cell: Cell
+) -> Iterator[dict[str, Any]]:
+    for dataset in study["grid"]["datasets"]:
+        metrics = [
+            {
+                "type": measure.lower(),
+                "name": measure,
+                "value": tabulated.cells[cell.name, dataset, measure],
+            }
+            for measure in study["measures"]
+            if (cell.name, dataset, measure) in tabulated.cells
+        ]
+        yield {
+            "task": {"type": "text-ranking", "name": "Re-ranking"},
+            "dataset": {"type": dataset, "name": dataset},
+            "metrics": metrics,
+        }
+
+
+def _origin(backbone: Mapping[str, Any]) -> str:
+    """Return the id of a backbone on the hub, or nothing."""
+    return str(backbone.get("hub", ""))
+
+
+def sources(study: Mapping[str, Any], cell: Cell) -> Iterator[tuple[str, str, str]]:
+    """Yield (what, which, licence) of all that the weights of `cell` descend from."""
+    known = studies.words(study, student=cell.student, loss=cell.loss)
+    yield _source(study, "backbones", "backbone", known["backbone"])
+    yield _source(study, "corpora", "training passages and queries", known["corpus"])
+    encoder = study["first_stages"].get(known["first_stage"], {}).get("encoder")
+    if encoder:
+        yield _source(study, "backbones", "encoder that found the negatives", encoder)
+    if known["teacher"] is None:
+        return
+    yield _source(study, "teachers", "teacher", known["teacher"])
+    for member in studies.members(study, known["teacher"]):
+        entry = study["teachers"][member]
+        model = entry.get("model")
+        if "llm" in entry:
+            what = f"language model of the teacher {member}"
+            yield _source(study, "backbones", what, entry["llm"])
+        elif model:
+            its = study["students"][model["student"]]["backbone"]
+            yield _source(study, "backbones", f"backbone of the teacher {member}", its)
+        elif member != known["teacher"]:
+            yield _source(study, "teachers", f"teacher in {known['teacher']}", member)
+
+
+def _source(study: Mapping[str, Any], catalogue: str, what: str, name: str) -> tuple[str, str, str]:
+    entry = study[catalogue][name]
+    if "llm" in entry:
+        unknown = "ranked here, by the language model in this table"
+    elif "build" in entry:
+        unknown = "made here, from the training passages"
+    elif "model" in entry or "average" in entry:
+        unknown = "trained here, from the sources in this table"
+    else:
+        unknown = "not declared: look it up before you share the weights"
+    where = _origin(entry) or entry.get("irds") or entry.get("import")
+    return what, f"{name} ({where})" if where else name, entry.get("licence", unknown)
+
+
+def provenance(made: Made, weights: str) -> dict[str, Any]:
+    """Return where a model comes from, as plain values: commit, hashes, versions, hardware.
+
+    weights: the SHA-256 of the weights file. Data that was made here is named by its fingerprint,
+    which covers settings, code and inputs; what was read from outside by its checksums.
+    """
+    behind = sorted(made.ancestors.items(), key=lambda item: item[1].who)
+    return {
+        "commit": commit(),
+        "fingerprint": made.fingerprint,
+        "code": made.code,
+        "weights_sha256": weights,
+        "data": {m.who: key for key, m in behind if m.command not in OUTSIDE},
+        "outside": {m.who: canonical(m.settings) for _, m in behind if m.command in OUTSIDE},
+        "written_on": machine(),
+    }

@@ -1,0 +1,48 @@
+"""What this runs on and from which commit: told on the page and on model cards."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+_PACKAGES = (
+    "redistil", "torch", "transformers", "tokenizers", "ranx", "scipy", "numpy", "pyarrow",
+    "snakemake", "dvc",
+)  # fmt: skip
+
+
+def machine() -> dict[str, str]:
+    """Return hardware, Python and the packages that matter for the numbers."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    found = {
+        "processor": f"{_processor()}, {os.cpu_count()} cores",
+        "memory": f"{memory:.1f} GiB",
+        "system": f"{platform.system()} {platform.release()}",
+        "Python": platform.python_version(),
+    }
+    return found | {package: version(package) for package in _PACKAGES}
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def commit() -> str:
+    """Return the git commit of these sources, and whether they differ from it; else "unknown"."""
+    found = _git("rev-parse", "HEAD")
+    if not found:
+        return "unknown (not a git checkout)"
+    return f"{found} with changes" if _git("status", "--porcelain", "--", ".") else found
+
+
+def _git(*words: str) -> str:
+    here = Path(__file__).parents[1]
+    try:
+        done = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True)
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

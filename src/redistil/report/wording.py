@@ -1,0 +1,27 @@
+"""Numbers in words, as the page and the model cards print them."""
+
+from typing import Any
+
+
+def number(value: float | None) -> str:
+    """Return a value with three decimals; a dash where there is none."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def signed(value: float | None) -> str:
+    """Return a difference with its sign; a dash where there is none."""
+    return "–" if value is None else f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+
+
+def p_value(p: float | None) -> str:
+    """Return a p value as papers print it."""
+    if p is None:
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def plain(value: Any) -> str:
+    """Return any cell of a table: numbers with four significant digits, a dash for nothing."""
+    if value is None or value == "":
+        return "–"
+    return f"{value:.4g}".replace("-", "\N{MINUS SIGN}") if isinstance(value, float) else str(value)
