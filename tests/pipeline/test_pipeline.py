@@ -13,7 +13,7 @@ from redistil import lineage
 from redistil.tables import RUN
 
 CELL = Counter(recipe=1, train=1, rerank=1, evaluate=1)
-REPORT = Counter(resolve=1, tabulate=1, plot=1, compare=1, contrast=1, page=1)
+REPORT = Counter(resolve=1, tabulate=1, sweep=1, plot=1, compare=1, contrast=1, page=1)
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +102,7 @@ def test_a_changed_line_of_training_retrains_and_remakes_what_follows_and_nothin
         rerank=2,
         rerank_teacher=1,
         evaluate=3,
+        sweep=1,
         tabulate=1,
         plot=1,
         compare=1,
