@@ -33,13 +33,13 @@ class Measured:
 def lines(size: str, found: Sequence[Measured], ceilings: Mapping[str, float]) -> list[list[str]]:
     """Return a row for each entry; ratios are to entries of the same task.
 
-    of default: rate over that of the default settings of the same-named or first peer, taken
-    round by round; of best peer: over the fastest peer of the same precision.
+    of default: rate over that of sentence-transformers' defaults in float32; of best peer: over
+    the fastest peer setting of the same precision; both round by round.
     """
     rows = []
     for one in found:
         same = [other for other in found if other.entry.task == one.entry.task]
-        default = next(other for other in same if other.entry.default)
+        default = next((other for other in same if other.entry.default), None)
         peers = [
             other
             for other in same
@@ -56,7 +56,7 @@ def lines(size: str, found: Sequence[Measured], ceilings: Mapping[str, float]) -
                 f"{one.rate:.1f}",
                 f"{min(one.rates):.1f} to {max(one.rates):.1f}",
                 _ratio(one, default),
-                _ratio(one, best) if best else "",
+                _ratio(one, best),
                 f"{share:.0%}",
                 f"{one.differs:.1e}" if one.entry.contestant != OURS else "",
             ]
@@ -64,8 +64,10 @@ def lines(size: str, found: Sequence[Measured], ceilings: Mapping[str, float]) -
     return rows
 
 
-def _ratio(one: Measured, other: Measured) -> str:
-    """Return how many times as fast, as the median over the rounds that both were in."""
+def _ratio(one: Measured, other: Measured | None) -> str:
+    """Return how many times as fast, as the median over the rounds; nothing without the other."""
+    if other is None:
+        return ""
     each = [mine / theirs for mine, theirs in zip(one.rates, other.rates, strict=True)]
     return f"{statistics.median(each):.2f}x"
 
