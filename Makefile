@@ -5,7 +5,7 @@ READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: reproduce test lint setup
+.PHONY: reproduce test lint bench setup
 
 reproduce: $(READY)	## the study that params.yaml names (default: embedded)
 	snakemake
@@ -17,6 +17,9 @@ lint: $(READY)	## ruff, mypy, snakefmt, snakemake --lint
 	ruff check . && ruff format --check src tests && mypy
 	snakefmt --check Snakefile workflow
 	snakemake --lint
+
+bench: $(READY)	## speed beside the peers, in one run and one table; make bench BENCH="--sizes bert-base --rounds 5"
+	python -m benchmarks $(BENCH)
 
 setup: $(READY)
 

@@ -17,7 +17,7 @@ def start(threads: int, device: str, tf32: bool) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(threads)
-    torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
     names = ("torch", "transformers", "sentence-transformers")
     return {name: version(name) for name in names}
 

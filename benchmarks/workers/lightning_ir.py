@@ -17,10 +17,11 @@ from benchmarks.protocol import Clock, serve
 
 def start(threads: int, device: str, tf32: bool) -> dict[str, Any]:
     """Set threads; return versions."""
+    import lightning_ir  # noqa: F401  (on a GPU it sets the precision of products itself)
     import torch
 
     torch.set_num_threads(threads)
-    torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
     return {name: version(name) for name in ("torch", "transformers", "lightning-ir")}
 
 

@@ -15,7 +15,7 @@ from redistil.cli.runtime import quiet
 
 # padded tokens in one pass and held for the way back: for the caches of a CPU, the memory of a GPU
 ROOM = {
-    "cpu": {"at_once": 4096, "held": 1 << 16},
+    "cpu": {"at_once": 2048, "held": 1 << 16},
     "gpu": {"at_once": 1 << 15, "held": 1 << 16},
 }
 
@@ -26,7 +26,9 @@ def start(threads: int, device: str, tf32: bool) -> dict[str, Any]:
     import torch
     import transformers
 
-    torch.backends.cuda.matmul.allow_tf32 = tf32
+    from redistil.processes import allow_tf32
+
+    allow_tf32("tf32" if tf32 else "float32")  # for the ceiling: the rest is told each time
     return {"torch": torch.__version__, "transformers": transformers.__version__}
 
 

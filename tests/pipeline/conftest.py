@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
+from redistil.overlays import merged
+
 PROJECT = Path(__file__).parents[2]
 
 
@@ -65,13 +67,6 @@ class House:
         return (self.root / "results/miniature/report/tables/leaderboard.csv").read_text()
 
 
-def merged(base: Any, over: Any) -> Any:
-    """Return `base` with `over` laid on it, as Snakemake merges configuration files."""
-    if isinstance(base, Mapping) and isinstance(over, Mapping):
-        return {**base, **{key: merged(base.get(key), value) for key, value in over.items()}}
-    return over
-
-
 def clone(root: Path) -> House:
     """Return a fresh clone of the working tree whose study is the miniature."""
     listed = subprocess.run(
@@ -86,10 +81,7 @@ def clone(root: Path) -> House:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(PROJECT / name, root / name)
     house = House(root)
-    embedded = yaml.safe_load((PROJECT / "studies/embedded.yaml").read_text())
-    over = yaml.safe_load((PROJECT / "tests/pipeline/miniature.yaml").read_text())
-    study = merged(embedded, over) | {"groups": {"In domain": ["pydocs-test"]}}
-    (root / "studies/miniature.yaml").write_text(yaml.safe_dump(study))
+    shutil.copyfile(PROJECT / "tests/pipeline/miniature.yaml", root / "studies/miniature.yaml")
     house.edit("params.yaml", "study: embedded", "study: miniature")
     house.run("git", "init", "--quiet")
     commit(house, "a clone")

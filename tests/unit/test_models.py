@@ -1,6 +1,9 @@
 """Training: what it leaves, what it refuses, and that its bytes depend on its recipe alone."""
 
 import json
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -277,6 +280,43 @@ def test_the_state_of_another_training_is_thrown_away(house, tmp_path, monkeypat
     assert weights(train(house, tmp_path / "m", steps=4)) == weights(
         train(house, tmp_path / "fresh", steps=4)
     )
+
+
+def test_a_command_killed_at_any_moment_ends_in_the_same_bytes(house, tmp_path):
+    """SIGKILL, three times, whenever it comes: while a step is taken or a state is written."""
+    how = {"steps": 60, "checkpoint_every": 3, "validation": validating(every=10)}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(tiny.recipe(**how)))
+    inputs = [house / name for name in ("bert/made.json", "q.arrow", "d.arrow", "lists.parquet")]
+    dev = [house / name for name in ("candidates.parquet", "qrels.parquet", "q.arrow", "d.arrow")]
+    words = ["train", tmp_path / "recipe.yaml", *inputs, tmp_path / "killed", "--validate", "dev"]
+    words += [*dev, "--device", "cpu", "--name", "cell"]
+    command = [sys.executable, "-m", "redistil", *map(str, words)]
+    rng, state = np.random.default_rng(5), tmp_path / "killed" / "checkpoint.safetensors"
+    for _ in range(3):
+        before = state.stat().st_mtime_ns if state.exists() else 0
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as job:
+            while job.poll() is None and not (state.exists() and state.stat().st_mtime_ns > before):
+                time.sleep(0.005)
+            time.sleep(rng.uniform(0, 0.05))
+            job.kill()
+        assert job.returncode == -9, "it ended before it was killed: give it more steps"
+    run(*words)
+    whole = tmp_path / "whole"
+    run(*[whole if word == tmp_path / "killed" else word for word in words])
+    assert {path.name for path in whole.iterdir()} == {path.name for path in state.parent.iterdir()}
+    for path in whole.iterdir():
+        if path.name != COST:
+            assert path.read_bytes() == (state.parent / path.name).read_bytes(), path.name
+
+
+def test_half_precision_trains_nearly_as_single(house, tmp_path):
+    how = {"steps": 10, "batch": 4, "documents": 5}
+    losses = [
+        CURVE.read(train(house, tmp_path / p, precision=p, **how) / "curve.parquet")["loss"]
+        for p in ("float32", "bfloat16")
+    ]
+    assert losses[0] != losses[1]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=0.05)
 
 
 # --- what it refuses ------------------------------------------------------------------------------

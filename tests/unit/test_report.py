@@ -131,6 +131,22 @@ def test_a_family_is_corrected_within_its_group(tables: Tables, group: str, fami
     assert [r["p_holm"] for r in rows] == statistics.holm([r["p"] for r in rows])
 
 
+def test_equivalence_is_claimed_over_seeds_and_after_holm(study: dict[str, Any], values: Values):
+    wide = Settings(alpha=0.05, resamples=200, seed=1, margin=0.25)
+    tests = leaderboard.tabulate(study, values, wide).tests
+    rows = [r for r in tests if (r["group"], r["family"]) == ("Out of domain", "cells")]
+    raw = []
+    for row in rows:
+        seeds = np.stack([values.per_query[f"{row['system']}/{s}", "away"] for s in (1, 2)])
+        of = statistics.uncertainty([[seeds - values.per_query["splade", "away"]]])
+        raw.append(statistics.equivalence(row["difference"], of, 0.25))
+        assert row["p_seeds"] == pytest.approx(of.p(row["difference"]))
+    assert [r["p_equivalence"] for r in rows] == pytest.approx(statistics.holm(raw))
+    assert raw != statistics.holm(raw)
+    assert {r["equivalence"] for r in rows if r["p_equivalence"] < 0.05} == {"equivalent"}
+    assert {r["equivalence"] for r in rows if r["p_equivalence"] >= 0.05} <= {"not shown"}
+
+
 def test_a_loss_is_tested_over_all_its_students_and_seeds(tables: Tables, values: Values):
     row = only(tables.losses, group="Out of domain", loss="hinge")
     cells = [

@@ -58,6 +58,7 @@ rule import_run:
     """First-stage run that others published."""
     input:
         published=downloaded("first_stages", "imported"),
+        checked=downloaded("first_stages", "imported", ".json"),
         qrels="data/corpora/qrels/{dataset}.parquet",
     output:
         "data/candidates/{imported}/{dataset}.parquet",
@@ -67,7 +68,7 @@ rule import_run:
         code=code("candidates"),
         settings=settings("import-run", "{imported}/{dataset}"),
     shell:
-        "redistil import-run {input.published[0]} {input.qrels} {output} {params.settings} 2> {log}"
+        "redistil import-run {input.published} {input.qrels} {output} {params.settings} 2> {log}"
 
 
 rule candidates:

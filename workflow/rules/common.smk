@@ -110,14 +110,14 @@ def vectors(wildcards):
     )
 
 
-def downloaded(catalogue, word):
-    """The published file that an entry imports, and the record that it was checked."""
+def downloaded(catalogue, word, suffix=""):
+    """The published file that an entry imports, or beside it (.json) the record that it was checked."""
 
-    def paths(wildcards):
+    def path(wildcards):
         file = config[catalogue][getattr(wildcards, word)]["import"]
-        return [f"data/downloads/{file}", f"data/downloads/{file}.json"]
+        return f"data/downloads/{file}{suffix}"
 
-    return paths
+    return path
 
 
 def training(pattern):

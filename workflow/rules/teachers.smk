@@ -55,6 +55,7 @@ rule import_scores:
         passages=training("data/corpora/passages/{corpus}.parquet"),
         test=test_queries(same_corpus=True),
         elsewhere=test_queries(same_corpus=False),
+        checked=downloaded("teachers", "published", ".json"),
     output:
         scores="data/teachers/{published}.parquet",
         pairs="data/negatives/{published}.parquet",
@@ -66,7 +67,7 @@ rule import_scores:
         settings=settings("import-scores", "{published}"),
         apart=kept_apart,
     shell:
-        "redistil import-scores {input.published[0]} {input.queries} {input.passages} {output.scores}"
+        "redistil import-scores {input.published} {input.queries} {input.passages} {output.scores}"
         " {output.pairs} {params.settings} {params.apart} --threads {threads} 2> {log}"
 
 

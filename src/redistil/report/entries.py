@@ -4,7 +4,7 @@ An *entry* is a line of the leaderboard: the seeds of one student and loss, or o
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +46,22 @@ class Values:
     """Values per query of every system: headline as arrays, every measure as means.
 
     per_query: by (system, dataset), in the order of the query_ids, the same for all systems.
-    means: by (system, dataset, measure). queries: how many each dataset has.
+    means: by (system, dataset, measure). queries: how many each dataset has; query_ids: which.
     """
 
     per_query: Mapping[tuple[str, str], Floats]
     means: Mapping[tuple[str, str, str], float]
     queries: Mapping[str, int]
+    query_ids: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-def read(study: Mapping[str, Any], files: Mapping[str, Path]) -> Values:
-    """Return the values in the measures files, by system; Stale if one differs in its queries."""
+def read(
+    study: Mapping[str, Any], files: Mapping[str, Path], datasets: Sequence[str] | None = None
+) -> Values:
+    """Return the values in the measures files, by system; Stale if one differs in its queries.
+
+    datasets: which to read; None is all of the study.
+    """
     import pyarrow.compute as pc
 
     headline = study["measures"][0]
@@ -63,7 +69,7 @@ def read(study: Mapping[str, Any], files: Mapping[str, Path]) -> Values:
     asked_ids: dict[str, Any] = {}
     for name, path in files.items():
         rows = MEASURES.read(path)
-        for dataset in study["grid"]["datasets"]:
+        for dataset in study["grid"]["datasets"] if datasets is None else datasets:
             here = rows.filter(pc.equal(rows["dataset"], dataset))
             for measure in studies.measures_of(study, dataset):
                 found = here.filter(pc.equal(here["measure"], measure)).sort_by("query_id")
@@ -78,7 +84,8 @@ def read(study: Mapping[str, Any], files: Mapping[str, Path]) -> Values:
                 if measure == headline:
                     per_query[name, dataset] = values
                 queries[dataset] = len(values)
-    return Values(per_query, means, queries)
+    query_ids = {dataset: ids.to_pylist() for dataset, ids in asked_ids.items()}
+    return Values(per_query, means, queries, query_ids)
 
 
 def best(leaderboard: Sequence[Row], group: str) -> Row:

@@ -99,7 +99,6 @@ def for_scoring(network: Any, precision: str) -> Any:
         # weights of a copy are those of the original until each linear map has its own layout
         shared = {id(weight): weight for weight in network.parameters()}
         network = copy.deepcopy(network, shared)
-        _fuse_gelu(network.base_model)
         _pack(network.base_model)
     return network.eval()
 
@@ -110,16 +109,6 @@ def _packs(precision: str) -> bool:
     if not (available and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
         return False
     return precision != "bfloat16" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
-def _fuse_gelu(encoder: nn.Module) -> None:
-    """Let the first map of a feed-forward network apply its GELU before its output is stored."""
-    for layer in encoder.modules():
-        if type(layer).__name__ in LAYERS:
-            inner: Any = layer.intermediate
-            if type(inner.intermediate_act_fn).__name__ == "GELUActivation":
-                inner.dense = PackedLinear(inner.dense, "gelu")
-                inner.intermediate_act_fn = nn.Identity()
 
 
 def _pack(module: nn.Module) -> None:
@@ -133,21 +122,18 @@ def _pack(module: nn.Module) -> None:
 class PackedLinear(nn.Module):
     """A linear map whose weights lie as oneDNN's kernels want them, for inference on a CPU.
 
-    then: "gelu", the exact one, or "none".
-
     torch lays them out anew at every call in bfloat16, and takes MKL in float32, which is slower
     on processors that are not Intel's. These are the operators that torch.compile puts in place.
     """
 
-    def __init__(self, linear: nn.Linear, then: str = "none") -> None:
+    def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
-        self.then: tuple[Any, ...] = (then, [], "none" if then == "gelu" else "")
         self.weight, self.bias = linear.weight, linear.bias  # some modules ask for their type
         self.packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach())
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return inputs [..., in] mapped to [..., out]."""
         found: Tensor = torch.ops.mkldnn._linear_pointwise(
-            inputs, self.packed, self.bias, *self.then
+            inputs, self.packed, self.bias, "none", [], ""
         )
         return found
