@@ -65,7 +65,9 @@ def test_a_smaller_sample_of_docpairs_is_the_head_of_a_larger_one():
     """So the sample is a shuffle of the whole, cut, though the whole is never held."""
     whole = sampled(60)
     assert sorted(whole) == list(range(60)) and sampled(99) == whole
-    assert all(sampled(count) == whole[:count] for count in (1, 5, 13, 40))
+    for seed in range(9):
+        whole_of = sampled(60, seed)
+        assert all(sampled(count, seed) == whole_of[:count] for count in (1, 5, 13, 40))
     assert sampled(60, seed=2) != whole
 
 

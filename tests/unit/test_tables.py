@@ -388,6 +388,23 @@ def test_texts_by_id(path):
     assert tables.texts(path, QUERIES) == {"1": "a", "2": "b"}
 
 
+@pytest.mark.parametrize("cut", [1, 3, 4, 9, 21])
+def test_what_is_written_in_pieces_has_the_bytes_of_what_is_written_at_once(
+    tmp_path, monkeypatch, cut
+):
+    monkeypatch.setattr(tables, "ROW_GROUP", 4)
+    names = [f"q{i:02}" for i in range(21)]
+    rows = tables.QUERIES.rows({"query_id": names, "text": names})
+    made = lineage.make("test", "t", {}, "", [])
+    tables.QUERIES.write(rows, tmp_path / "once.parquet", made)
+    with tables.QUERIES.writer(tmp_path / "pieces.parquet", made) as write:
+        with tables.in_row_groups(write) as append:
+            for start in range(0, len(rows), cut):
+                append(rows.slice(start, cut))
+    once, pieces = (tmp_path / f"{name}.parquet" for name in ("once", "pieces"))
+    assert once.read_bytes() == pieces.read_bytes()
+
+
 # --- some of the rows -------------------------------------------------------------------------
 
 
