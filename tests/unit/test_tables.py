@@ -38,6 +38,8 @@ EXAMPLES = {
     "lists": {"query_id": ["2", "1"], "doc_ids": [["b", "a"], ["c"]], "relevances": [[1, 0], [2]]},
     "teacher_scores": {"query_id": ["2", "1"], "doc_id": ["b", "a"], "score": [0.5, -3.0]},
     "curve": {"step": [2, 1], "loss": [1.0, 2.0], "gradient_norm": [1, 1], "learning_rate": [0, 1]},
+    "validation": {"step": [2, 1], "dataset": "ab", "measure": "ab", "value": [0.0, 1.0]},
+    "depths": {"system": "ba", "dataset": "ab", "depth": [2, 1], "value": [0.0, 1.0]},
     "measures": {"query_id": ["2", "1"], "dataset": "ab", "measure": "ab", "value": [0.0, 1.0]},
 }
 
