@@ -209,7 +209,7 @@ def margin(house) -> float:
 
 
 def _tabulate(house, study: str = "results/miniature/study.yaml") -> list[str]:
-    """Return the command that tabulates the miniature, as Snakemake prints it, for another study."""
+    """Return the command that tabulates, as Snakemake prints it, for this or another study."""
     table = "results/miniature/report/tables/made.json"
     said = house.run("snakemake", "-n", "-p", "--forcerun", "tabulate", "--", table)
     (line,) = re.findall(r"redistil (tabulate .*) 2> ", said)
