@@ -2,7 +2,7 @@ rule score:
     """A trained teacher's raw logit for every pair of the triples and lists it teaches on."""
     input:
         model=lambda w: "{}/models/{}/made.json".format(
-            RESULTS, study.teacher_cells(config)[w.scored].name
+            RESULTS, teacher_cell(w.scored).name
         ),
         queries=lambda w: named("data/tokens/{backbone}/queries/{dataset}.arrow")(
             taught(w)
