@@ -34,6 +34,6 @@ include: "workflow/rules/report.smk"
 
 
 onsuccess:
+    print(*warned(), sep="\n")  # the last lines say where to look
     print("leaderboard:", rules.all.input[0])
     print("page:       ", rules.all.input[2])
-    print(*warned(), sep="\n")

@@ -22,6 +22,7 @@ OPTIONS = {  # of each objective that has any: all of them must be given
     "weighted-ranknet": {"weight"},
     "kl": {"temperature"},
 }
+COLUMNS = ("system", "kind", "student", "loss", "seeds")  # of a leaderboard, before its numbers
 
 
 def nearest(word: str, names: Collection[str]) -> str:
@@ -136,6 +137,7 @@ def _check_grid(config: Config) -> None:
             if name not in config["grid"]["datasets"]:
                 close = nearest(name, config["grid"]["datasets"])
                 raise BadSettings(f"groups.{group}: {name!r} is not in grid.datasets{close}")
+    _check_columns(config)
     for name in config.get("table", []):
         known = [*config["grid"]["datasets"], *config["groups"]]
         if name not in known:
@@ -146,12 +148,23 @@ def _check_grid(config: Config) -> None:
         if "build" in entry:
             _check_build(f"backbones.{name}.build", entry["build"])
     _check_teachers(config)
+    for cell in [*grid_cells(config), *teacher_cells(config).values()]:
+        _check_cell(config, cell)
     _check_apart(config)
     _check_validation(config)
     _check_depths(config)
     _check_lengths(config)
-    for cell in [*grid_cells(config), *teacher_cells(config).values()]:
-        _check_cell(config, cell)
+
+
+def _check_columns(config: Config) -> None:
+    """Refuse a name that would overwrite another column of the leaderboard."""
+    datasets, groups = config["grid"]["datasets"], config["groups"]
+    named = [("groups", group) for group in groups] + [("grid.datasets", d) for d in datasets]
+    for path, name in named:
+        if name in COLUMNS:
+            raise BadSettings(f"{path}: {name!r} is a column of the leaderboard: rename it")
+        if path == "groups" and name in datasets:
+            raise BadSettings(f"groups.{name}: a data set has this name too: rename the group")
 
 
 def _check_options(path: str, loss: Config) -> None:
@@ -188,6 +201,12 @@ def _check_teachers(config: Config) -> None:
             )
         if entry.get("stride", 0) > entry.get("window", 0):
             raise BadSettings(f"teachers.{name}.stride: more than its window skips passages")
+        taught = sorted({config["negatives"][n]["dataset"] for n in entry.get("over", [])})
+        if len(taught) > 1:
+            raise BadSettings(
+                f"teachers.{name}.over: negatives of {' and '.join(taught)}: a teacher scores one "
+                "data set, give each its own"
+            )
     for name, entry in config["negatives"].items():
         if entry.get("teacher", name) != name:
             raise BadSettings(
@@ -211,8 +230,9 @@ def _check_teachers(config: Config) -> None:
 
 
 def _check_apart(config: Config) -> None:
-    """Refuse a grid that tests on queries which its training data may have."""
-    for loss in config["grid"]["losses"]:
+    """Refuse a grid that tests on queries which its training data, or its teachers', may have."""
+    taught = [cell.loss for cell in teacher_cells(config).values()]
+    for loss in [*config["grid"]["losses"], *taught]:
         negatives = config["sources"][config["losses"][loss]["reads"]]["negatives"]
         training = config["negatives"][negatives]["dataset"]
         for name in config["grid"]["datasets"]:
@@ -270,8 +290,7 @@ def _check_depths(config: Config) -> None:
 def _check_lengths(config: Config) -> None:
     """Refuse a cap beyond the tokens that are kept, and a pair without room for its passage."""
     longest, training = config["tokens"]["longest"], config["training"]
-    stages = [config["grid"]["first_stage"], *config["grid"]["baselines"]]
-    holders = {f"first_stages.{name}": config["first_stages"][name] for name in stages}
+    holders = {f"first_stages.{name}": config["first_stages"][name] for name in _stages(config)}
     for path, entry in ({"training": training} | holders).items():
         for key in ("query_length", "passage_length"):
             if entry.get(key, 0) > longest:
@@ -281,6 +300,18 @@ def _check_lengths(config: Config) -> None:
             f"training.pair_length: {training['pair_length']} leaves a query of "
             f"training.query_length ({training['query_length']}) no room for a passage"
         )
+
+
+def _stages(config: Config) -> Iterator[str]:
+    """Yield every first stage that the study runs: to test, to validate, to draw negatives."""
+    yield from [config["grid"]["first_stage"], *config["grid"]["baselines"]]
+    if config["training"].get("validation"):
+        yield config["training"]["validation"]["first_stage"]
+    for source in config["sources"].values():
+        name = source["negatives"]
+        for entry in (config["negatives"][name], config["teachers"].get(name, {})):
+            if "first_stage" in entry:
+                yield entry["first_stage"]
 
 
 def _check_cell(config: Config, cell: Cell) -> None:

@@ -71,7 +71,8 @@ def leave_out(config: MutableMapping[str, Any], exported: str | Path) -> list[st
 
     A corpus that says `licensed` cannot be fetched: its texts belong below IR_DATASETS_HOME, at the
     path it names. exported: the folder of the corpora that were made before. A group that loses a
-    dataset goes too: its mean over fewer would be another number under the same name.
+    dataset goes too: its mean over fewer would be another number under the same name. The main
+    table shows what is left of it.
     """
     datasets, groups, lines = config["grid"]["datasets"], config["groups"], []
     for name in datasets:
@@ -90,6 +91,9 @@ def leave_out(config: MutableMapping[str, Any], exported: str | Path) -> list[st
     if not (datasets and groups):
         raise BadSettings(f"grid.datasets: nothing is left to be measured: {'; '.join(lines)}")
     config["grid"]["datasets"], config["groups"] = datasets, groups
+    if "table" in config:
+        left = [name for name in config.pop("table") if name in {*datasets, *groups}]
+        config.update({"table": left} if left else {})
     return lines
 
 

@@ -9,11 +9,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from redistil.scratch import scratch
 
 Out = TypeVar("Out")
 Records = npt.NDArray[np.void]
@@ -73,9 +74,8 @@ class Buckets:
 @contextmanager
 def buckets(beside: Path, kind: np.dtype[Any], count: int) -> Iterator[Buckets]:
     """Give empty buckets in a folder beside a file; they are gone when the block ends."""
-    beside.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{beside.name}.", dir=beside.parent) as folder:
-        found = Buckets(Path(folder), kind, count)
+    with scratch(beside) as folder:
+        found = Buckets(folder, kind, count)
         try:
             yield found
         finally:

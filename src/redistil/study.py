@@ -131,7 +131,7 @@ def _asked_of_data(config: Config) -> Iterator[tuple[Key, dict[str, Any]]]:
         elif "llm" in entry:
             read = {"llm", "first_stage"}
             precision = {"precision": config["reranking"]["precision"]}
-            told = {key: value for key, value in entry.items() if key not in read}
+            told = {key: value for key, value in _source(entry).items() if key not in read}
             yield ("rank", teacher), told | precision
         else:
             told = {key: entry[key] for key in ("format", "unknown", "tolerance")}

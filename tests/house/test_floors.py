@@ -15,8 +15,10 @@ FLOORS = [
         "identifiers",
         "lineage",
         "overlaps",
+        "placed",
         "pools",
         "ragged",
+        "scratch",
         "seeds",
         "shards",
     }

@@ -182,6 +182,14 @@ def fetch(folder, out, **more):
     return out
 
 
+def test_replaced_weights_of_a_local_folder_are_another_checkpoint(local, tmp_path):
+    before = lineage.of(fetch(local, tmp_path / "out"))
+    assert lineage.of(fetch(local, tmp_path / "out")) == before
+    weights = local / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    assert lineage.of(fetch(local, tmp_path / "out")).fingerprint != before.fingerprint
+
+
 def test_a_local_folder_is_taken_without_its_pickles(local, tmp_path):
     out = fetch(local, tmp_path / "out")
     kept = files_of(out)

@@ -106,6 +106,12 @@ def test_a_licensed_collection_that_is_not_in_place_is_one_line_and_no_failure(c
     assert len(config["grid"]["datasets"]) == 21 and "robust04" not in config["grid"]["datasets"]
     assert list(config["groups"]) == ["In domain", "BEIR-13", "LoTTE search"]
     assert not [key for key in study.asked(config) if key[1].endswith("hinge/1/robust04")]
+    assert config["table"] == ["dev-small", "dl19", "dl20", "BEIR-13", "LoTTE search"]
+
+
+def test_a_main_table_of_nothing_else_becomes_that_of_all_groups(config, tmp_path):
+    config["table"] = ["Robust04"]
+    assert leave_out(config, tmp_path) and "table" not in config
 
 
 def test_it_is_taken_when_it_is_in_place_or_was_exported_before(config, tmp_path):

@@ -12,6 +12,7 @@ from matplotlib.container import BarContainer
 
 from redistil import lineage
 from redistil import study as studies
+from redistil.checks import COLUMNS
 from redistil.errors import BadSettings, Stale
 from redistil.report import figures, leaderboard, statistics
 from redistil.report.figures import teaching
@@ -225,10 +226,9 @@ def test_the_metrics_name_the_best_student_the_baselines_and_each_loss(tables: T
     assert set(found) == {"best student", "random", "splade", "bm25", "both", "hinge", "infonce"}
 
 
-def test_a_group_cannot_have_the_name_of_a_data_set(values: Values):
-    study = report_study.config(groups={"test": ["test"]})
-    with pytest.raises(BadSettings, match="groups.test"):
-        leaderboard.tabulate(study, values, HOW)
+def test_the_columns_that_no_group_may_be_called_are_those_before_the_numbers(tables: Tables):
+    columns = list(tables.leaderboard[0])
+    assert tuple(columns[: columns.index("In domain")]) == COLUMNS
 
 
 # --- the commands -----------------------------------------------------------------------------

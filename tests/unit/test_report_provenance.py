@@ -267,6 +267,21 @@ def test_a_table_upstream_without_a_record_is_refused_but_a_source_is_not():
     assert "qrels.parquet, which does not say how it was made" in refusal(study, records)
 
 
+def test_a_published_table_is_a_source_if_the_study_downloads_it():
+    study = report_study.config()
+    study["downloads"] = {"scores.parquet": {"url": "https://x.org/scores", "md5": "0" * 32}}
+    records = report_study.records(study)
+    evaluated = records[f"evaluate {CELL}"]
+
+    def of_table(name: str) -> dict[str, Made]:
+        table = Made("file", name, {"sha256": {"scores.parquet": "0" * 64}})
+        return records | {f"evaluate {CELL}": evaluated.reading(table)}
+
+    check(study, of_table("data/downloads/scores.parquet"))
+    for other in ("data/downloads/other.parquet", "data/teachers/scores.parquet"):
+        assert f"{other}, which does not say how it was made" in refusal(study, of_table(other))
+
+
 def test_an_edited_record_does_not_match_its_fingerprint():
     study = report_study.config()
     text = report_study.records(study)[f"train {CELL}"].dumps()

@@ -204,6 +204,12 @@ CONTRADICTIONS = {
     ),
     "backbones tiny-splade build heads": (3, "backbones.tiny-splade.build.width: "),
     "losses kl weight": ("signed", "losses.kl.weight: kl takes temperature"),
+    "teachers pydocs-bert over": (
+        ["pydocs-lists", "msmarco-colbertv2"],
+        "teachers.pydocs-bert.over: negatives of msmarco-train and pydocs-train",
+    ),
+    "groups loss": (["pydocs-test"], "groups: 'loss' is a column of the leaderboard"),
+    "groups pydocs-test": (["pydocs-test"], "groups.pydocs-test: a data set has this name too"),
     "teachers pydocs-bert model loss": (
         "margin-mse",
         "teachers.pydocs-bert.model.loss: 'pydocs-bert' learns from itself",
@@ -217,6 +223,33 @@ def test_a_contradiction_is_refused(config, path, value, said):
         said = "teachers.pydocs-mean.model.loss: 'pydocs-mean' learns from itself"
     put(config, path, value)
     assert refusal(config).startswith(said)
+
+
+def test_what_teaches_a_teacher_is_apart_from_the_tests_too(config):
+    put(config, "sources lists negatives", "msmarco-colbertv2")
+    put(config, "grid losses", ["adr-mse"])  # reads other lists; its teacher learns from infonce
+    said = "datasets.msmarco-train.apart_from: 'pydocs-test' is in grid.datasets"
+    assert refusal(config).startswith(said)
+
+
+@pytest.mark.parametrize("user", ["training validation", "negatives pydocs-lists"])
+def test_the_caps_of_every_first_stage_in_use_are_checked(config, user):
+    put(config, "first_stages splade-v3-distilbert query_length", 1025)
+    study.check(config, SCHEMA)  # nobody uses it
+    put(config, f"{user} first_stage", "splade-v3-distilbert")
+    assert refusal(config).startswith("first_stages.splade-v3-distilbert.query_length: 1025 exc")
+
+
+def test_a_licence_that_is_learnt_of_later_remakes_nothing(config):
+    before = study.asked(config)
+    for owner, name in (
+        ("corpora", "pydocs"),
+        ("backbones", "rankzephyr"),
+        ("teachers", "rankzephyr"),
+    ):
+        put(config, f"{owner} {name} licence", "MIT")
+    study.check(config, SCHEMA)
+    assert study.asked(config) == before
 
 
 def test_a_teacher_may_be_taught_by_another(config):

@@ -1,5 +1,7 @@
 rule fetch:
     """A checkpoint from the hub at its revision, or from a local folder: the only door to the hub."""
+    input:
+        lambda w: checkpoint_files(config["backbones"][w.fetched].get("folder")),
     output:
         # the weights of a large one lie in several files
         "data/backbones/{fetched}/made.json",

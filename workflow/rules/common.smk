@@ -4,13 +4,14 @@ import json
 import shlex
 import shutil
 import sys
-from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import yaml
 from redistil import lineage, study
+from redistil.corpora import beir
 from redistil.errors import UserError
 from redistil.overlays import leave_out, overlay
+from redistil.placed import checkpoint_files, unrecorded
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
@@ -120,6 +121,17 @@ def downloaded(catalogue, word, suffix=""):
     return path
 
 
+def of_folder(corpus, dataset=None):
+    """The files that are read of a folder in BEIR layout; what it lacks, the command says."""
+    if "folder" not in config["corpora"][corpus]:
+        return []
+    try:
+        told = dataset and config["datasets"][dataset]
+        return beir.files(config["corpora"][corpus], told)
+    except UserError:
+        return []
+
+
 def training(pattern):
     """The path of what belongs to the dataset of the negatives that the first wildcard names."""
     return lambda wildcards: named(pattern)({"negatives": wildcards[0]})
@@ -150,20 +162,31 @@ def kept_apart(wildcards, input):
     return " ".join(flags + [f"--test-elsewhere {path}" for path in input.elsewhere])
 
 
+def teacher_cell(name):
+    """The cell that a trained teacher is; one that this study does not train is refused."""
+    cells = study.teacher_cells(config)
+    if name not in cells:
+        raise WorkflowError(
+            f"teachers.{name}: the study {config['study']} neither tests it nor learns from it: choose "
+            "another study (--config study=...), or name it in grid.teachers or a source"
+        )
+    return cells[name]
+
+
 def taught(wildcards):
     """The words of a trained teacher: its student, and the dataset it teaches on."""
     over = config["teachers"][wildcards.scored]["over"][0]
-    cell = study.teacher_cells(config)[wildcards.scored]
-    return {"student": cell.student, "dataset": config["negatives"][over]["dataset"]}
+    student = teacher_cell(wildcards.scored).student
+    return {"student": student, "dataset": config["negatives"][over]["dataset"]}
 
 
 def members(wildcards):
     """Model, query tokens and passage tokens of every member of a teacher, for one dataset."""
-    cells = study.teacher_cells(config)
     for name in study.members(config, wildcards.teacher):
-        words = {"student": cells[name].student, "dataset": wildcards.dataset}
+        cell = teacher_cell(name)
+        words = {"student": cell.student, "dataset": wildcards.dataset}
         yield (
-            f"{RESULTS}/models/{cells[name].name}/made.json",
+            f"{RESULTS}/models/{cell.name}/made.json",
             named("data/tokens/{backbone}/queries/{dataset}.arrow")(words),
             named("data/tokens/{backbone}/passages/{corpus}.arrow")(words),
         )
@@ -240,33 +263,10 @@ def shown(wildcards):
             yield f"{RESULTS}/runs/{system.name}/{wildcards.dataset}.parquet"
 
 
-def unrecorded():
-    """Made files that Snakemake has no record of: it would not see that their settings changed.
-
-    They come from elsewhere, or from a main process that was killed before it could write the
-    record; the files of an interrupted job are marked as such and made again.
-    """
-    state = Path(".snakemake")
-    for top in ("data", RESULTS):
-        for path in sorted(Path(top).rglob("*")):
-            mark = urlsafe_b64encode(str(path).encode()).decode()
-            kept = any(
-                (state / kind / mark).exists() for kind in ("metadata", "incomplete")
-            )
-            made = path.suffix in {".parquet", ".arrow"} or path.name in {
-                "made.json",
-                "recipe.yaml",
-                "study.yaml",
-            }
-            # what is exported is read by no rule, nor are copies to be published
-            apart = (Path("data/exports"), Path(RESULTS, "published"))
-            made = made and not any(path.is_relative_to(place) for place in apart)
-            if made and not kept and len(mark) < 255 and not path.name.startswith("."):
-                yield path
-
-
 if workflow.is_main_process and not workflow.touch:
-    strays = list(unrecorded())
+    # what is downloaded may be put in place by hand, what is exported or to be published no rule reads
+    apart = ("data/downloads", "data/exports", f"{RESULTS}/published")
+    strays = list(unrecorded(("data", RESULTS), apart, ".snakemake"))
     if strays:
         raise WorkflowError(
             f"{len(strays)} files have no record of what made them (first: {strays[0]}), so a changed "

@@ -1,5 +1,7 @@
 rule export_passages:
     """The passages of a corpus."""
+    input:
+        lambda w: of_folder(w.corpus),
     output:
         "data/corpora/passages/{corpus}.parquet",
     log:
@@ -15,6 +17,8 @@ rule export_passages:
 
 rule export_queries:
     """The queries of a dataset and their judgements."""
+    input:
+        lambda w: of_folder(config["datasets"][w.dataset]["corpus"], w.dataset),
     output:
         queries="data/corpora/queries/{dataset}.parquet",
         qrels="data/corpora/qrels/{dataset}.parquet",

@@ -2,7 +2,7 @@ rule score:
     """A trained teacher's raw logit for every pair of the triples and lists it teaches on."""
     input:
         model=lambda w: "{}/models/{}/made.json".format(
-            RESULTS, study.teacher_cells(config)[w.scored].name
+            RESULTS, teacher_cell(w.scored).name
         ),
         weights=lambda w: "{}/models/{}/model.safetensors".format(
             RESULTS, study.teacher_cells(config)[w.scored].name

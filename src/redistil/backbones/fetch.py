@@ -2,17 +2,15 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from redistil.errors import BadSource
-from redistil.lineage import SIDECAR, Made
+from redistil.lineage import SIDECAR, Made, sha256
+from redistil.placed import PATTERNS, checkpoint_files
+from redistil.scratch import scratch
 from redistil.tables import aside
-
-# never *.bin, *.pt: a pickle is code
-PATTERNS = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
 
 def fetch(source: Mapping[str, Any], out: Path, made: Made) -> None:
@@ -29,18 +27,19 @@ def fetch(source: Mapping[str, Any], out: Path, made: Made) -> None:
     folder = Path(source["folder"]) if "folder" in source else _snapshot(source, out)
     if not folder.is_dir():
         raise BadSource(f"{folder} is not a folder: put the checkpoint there, or check the path")
-    files = sorted(path for pattern in PATTERNS for path in folder.glob(pattern))
+    files = checkpoint_files(folder)
     weights = [path for path in files if path.suffix == ".safetensors"]
     if not weights:
         raise BadSource(
             f"{source.get('hub') or folder} has no *.safetensors weights (pickled ones are never "
             "loaded): convert them, or choose a revision that has them"
         )
-    commit = folder.name if "hub" in source else ""
-    version = Made("checkpoint", str(source.get("hub") or folder), {"commit": commit})
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as place:
-        partial = Path(place)
+    # a repository is what its commit says; a folder is what lies in it
+    which: dict[str, Any] = {"sha256": {path.name: sha256(path) for path in files}}
+    if "hub" in source:
+        which = {"commit": folder.name}
+    version = Made("checkpoint", str(source.get("hub") or folder), which)
+    with scratch(out) as partial:
         for path in set(files) - set(weights):
             shutil.copyfile(path, partial / path.name)
         if source.get("lower_case"):

@@ -1,6 +1,5 @@
 """A run from elsewhere as a first stage, however long: 500 passages of half a million queries."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from redistil.candidates.cut import first
 from redistil.candidates.judged import Judged
 from redistil.errors import BadTable
 from redistil.lineage import Made
+from redistil.scratch import scratch
 from redistil.tables import RUN
 from redistil.trec import pairs
 
@@ -27,23 +27,22 @@ def import_run(
     A (query, passage) that occurs twice is refused, and a run that finds nothing, as by `Judged`.
     """
     judged = Judged(qrels, least_success)
-    with RUN.writer(out, made) as write, _by_query(source, out.parent) as blocks:
+    with RUN.writer(out, made) as write, _by_query(source, out) as blocks:
         for block in blocks:
             write(judged.passing(RUN.check(first(block, len(block), drop_identical), str(source))))
         judged.conclude(str(source))
 
 
 @contextmanager
-def _by_query(source: Path, near: Path) -> Iterator[Iterator[pa.Table]]:
+def _by_query(source: Path, out: Path) -> Iterator[Iterator[pa.Table]]:
     """Give the pairs of a run in blocks of whole queries, sorted by query_id.
 
     The run is copied beside the output as uncompressed Arrow and mapped into memory, so that the
     stretches of each query can be picked up in any order: what is held is one block and the list of
     stretches. A run file keeps a query in one stretch; one that does not is sorted all the same.
     """
-    near.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".import-", dir=near) as folder:
-        copy = Path(folder, "run.arrow")
+    with scratch(out) as folder:
+        copy = folder / "run.arrow"
         stretches = _copied(source, copy)
         with pa.memory_map(str(copy)) as mapped:
             yield _blocks(pa.ipc.open_file(mapped), stretches)

@@ -21,12 +21,17 @@ HEADER = ["query-id", "corpus-id", "score"]
 _log = logging.getLogger(__name__)
 
 
+def files(corpus: Entry, dataset: Entry | None = None) -> list[Path]:
+    """Return the files that are read of a corpus, or of one of its datasets."""
+    found = [_file(corpus, "corpus.jsonl")]
+    if dataset is not None:
+        found += [_file(corpus, "queries.jsonl"), _qrels_file(corpus, dataset)]
+    return found
+
+
 def sources(corpus: Entry, dataset: Entry | None = None) -> list[Made]:
     """Return the files that are read, each by its SHA-256."""
-    files = [_file(corpus, "corpus.jsonl")]
-    if dataset is not None:
-        files += [_file(corpus, "queries.jsonl"), _qrels_file(corpus, dataset)]
-    return [lineage.of(file) for file in files]
+    return [lineage.of(file) for file in files(corpus, dataset)]
 
 
 def passages(corpus: Entry) -> Iterator[Text]:

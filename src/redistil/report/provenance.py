@@ -77,7 +77,7 @@ def _check_settings(
 def _wrong(made: Made, asked: Mapping[tuple[str, str], Mapping[str, Any]]) -> str | None:
     """Return in what an artefact is not what the study asks for; None if it is."""
     if made.command in lineage.OUTSIDE:
-        return _wrong_outside(made)
+        return _wrong_outside(made, asked)
     wanted = asked.get((made.command, made.name))
     again = f"(`snakemake -R {made.command.replace('-', '_')}`)"
     if wanted is None:
@@ -93,12 +93,14 @@ def _wrong(made: Made, asked: Mapping[tuple[str, str], Mapping[str, Any]]) -> st
     return None
 
 
-def _wrong_outside(made: Made) -> str | None:
+def _wrong_outside(made: Made, asked: Mapping[tuple[str, str], Mapping[str, Any]]) -> str | None:
     """Let a file from elsewhere pass: its checksum is its record, and all chains agree on it.
 
-    A table is never from elsewhere: every one that this pipeline writes has a record.
+    A table is from elsewhere only if it is a download of the study: every one that this pipeline
+    writes has a record.
     """
-    if not made.name.endswith((".parquet", ".arrow")):
+    downloaded = ("download", made.name.removeprefix("data/downloads/")) in asked
+    if downloaded or not made.name.endswith((".parquet", ".arrow")):
         return None
     return (
         f"a number descends from {made.name}, which does not say how it was made: delete it, so "

@@ -1,0 +1,21 @@
+"""A folder for a while, beside what is being made."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def scratch(beside: Path) -> Iterator[Path]:
+    """Give an empty hidden folder beside a path; it is gone when the block ends.
+
+    Its name is the same each time, so that what a killed job left is removed when it starts again.
+    """
+    folder = beside.with_name(f".{beside.name}.scratch")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
