@@ -23,6 +23,9 @@ OPTIONS = {  # of each objective that has any: all of them must be given
     "kl": {"temperature"},
 }
 
+# columns of the leaderboard beside those of groups and data sets, which must not have their names
+COLUMNS = ("system", "kind", "student", "loss", "seeds")
+
 
 def nearest(word: str, names: Collection[str]) -> str:
     """Return ", did you mean 'x'?" for the closest of `names`, or nothing."""
@@ -136,6 +139,7 @@ def _check_grid(config: Config) -> None:
             if name not in config["grid"]["datasets"]:
                 close = nearest(name, config["grid"]["datasets"])
                 raise BadSettings(f"groups.{group}: {name!r} is not in grid.datasets{close}")
+    _check_columns(config)
     for name in config.get("table", []):
         known = [*config["grid"]["datasets"], *config["groups"]]
         if name not in known:
@@ -152,6 +156,18 @@ def _check_grid(config: Config) -> None:
     _check_lengths(config)
     for cell in [*grid_cells(config), *teacher_cells(config).values()]:
         _check_cell(config, cell)
+
+
+def _check_columns(config: Config) -> None:
+    """Refuse a name that would give two columns of the leaderboard one name."""
+    datasets = config["grid"]["datasets"]
+    for path, names in (("groups", list(config["groups"])), ("grid.datasets", datasets)):
+        for name in names:
+            if name in COLUMNS:
+                raise BadSettings(f"{path}: {name!r} is a column of the leaderboard: rename it")
+    for name in config["groups"]:
+        if name in datasets:
+            raise BadSettings(f"groups.{name}: a data set has this name too: rename the group")
 
 
 def _check_options(path: str, loss: Config) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from redistil import study as studies
-from redistil.errors import BadSettings
 from redistil.report import statistics
 from redistil.report.comparisons import LEVEL, Group, Settings, test_of
 from redistil.report.entries import Entry, Row, Values, entries, read
@@ -32,9 +31,6 @@ class Tables:
 
 def tabulate(study: Mapping[str, Any], values: Values, settings: Settings) -> Tables:
     """Return every table of the study."""
-    clash = sorted({*study["groups"]} & {*study["grid"]["datasets"]})
-    if clash:
-        raise BadSettings(f"groups.{clash[0]}: a data set has this name too: rename the group")
     systems = studies.systems(study)
     lines = entries(systems)
     groups = [
