@@ -157,13 +157,14 @@ def _check_grid(config: Config) -> None:
 
 
 def _check_columns(config: Config) -> None:
-    """Refuse a name that would overwrite another column of the leaderboard."""
-    datasets, groups = config["grid"]["datasets"], config["groups"]
-    named = [("groups", group) for group in groups] + [("grid.datasets", d) for d in datasets]
-    for path, name in named:
-        if name in COLUMNS:
-            raise BadSettings(f"{path}: {name!r} is a column of the leaderboard: rename it")
-        if path == "groups" and name in datasets:
+    """Refuse a name that would give two columns of the leaderboard one name."""
+    datasets = config["grid"]["datasets"]
+    for path, names in (("groups", list(config["groups"])), ("grid.datasets", datasets)):
+        for name in names:
+            if name in COLUMNS:
+                raise BadSettings(f"{path}: {name!r} is a column of the leaderboard: rename it")
+    for name in config["groups"]:
+        if name in datasets:
             raise BadSettings(f"groups.{name}: a data set has this name too: rename the group")
 
 

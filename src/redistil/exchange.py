@@ -48,9 +48,7 @@ def qrels(path: Path) -> pa.Table:
 
 
 def _judgements(path: Path) -> Iterator[pa.Table]:
-    with path.open("rb") as lines:
-        delimiter = "\t" if b"\t" in lines.readline() else " "
-    for batch in trec.column_batches(path, _QRELS, delimiter):
+    for batch in trec.column_batches(path, _QRELS, trec.delimiter(path, list(_QRELS))):
         yield pa.table(batch)
 
 
@@ -59,18 +57,19 @@ def _whole(path: Path, read: Callable[[Path], Iterator[pa.Table]]) -> pa.Table:
     try:
         return pa.concat_tables(read(path))
     except (BadTable, pa.ArrowInvalid) as refused:
-        with _evened(path) as even:
-            try:
+        try:
+            with _evened(path) as even:
                 return pa.concat_tables(read(even))
-            except (BadTable, pa.ArrowInvalid):
-                said = refused if isinstance(refused, BadTable) else f"{path} holds no line"
-                raise BadTable(str(said)) from None
+        except (BadTable, pa.ArrowInvalid, OSError):
+            said = refused if isinstance(refused, BadTable) else f"{path} holds no line"
+            raise BadTable(str(said)) from None
 
 
 @contextmanager
 def _evened(path: Path) -> Iterator[Path]:
-    """Give a copy whose words are parted by single blanks."""
-    even = re.sub(rb"(?m)^[ \t]+|[ \t\r]+$", b"", path.read_bytes())
+    """Give an unpacked copy whose words are parted by single blanks."""
+    with trec.unpacked(path) as stream:
+        even = re.sub(rb"(?m)^[ \t]+|[ \t\r]+$", b"", stream.read())
     with TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
         copy.write_bytes(re.sub(rb"[ \t]+", b" ", even))

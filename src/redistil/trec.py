@@ -27,10 +27,8 @@ def column_batches(
     """
     names = list(types)
     with _refusing(path, names):
-        with path.open("rb") as stream:
-            packed = "gzip" if stream.read(2) == b"\x1f\x8b" else None
         with (
-            pa.input_stream(str(path), compression=packed) as stream,
+            unpacked(path) as stream,
             csv.open_csv(
                 stream,
                 read_options=csv.ReadOptions(column_names=names, block_size=BLOCK),
@@ -40,6 +38,13 @@ def column_batches(
             ) as reader,
         ):
             yield from reader
+
+
+def unpacked(path: Path) -> pa.NativeFile:
+    """Open a file that may be gzipped, whatever it is called."""
+    with path.open("rb") as stream:
+        packed = "gzip" if stream.read(2) == b"\x1f\x8b" else None
+    return pa.input_stream(str(path), compression=packed)
 
 
 @contextmanager
@@ -74,16 +79,14 @@ def pairs(path: Path) -> Iterator[pa.Table]:
         yield from _parquet_pairs(path)
         return
     types = {name: pa.float32() if name == "score" else pa.string() for name in RUN_COLUMNS}
-    for batch in column_batches(path, types, delimiter(path)):
+    for batch in column_batches(path, types, delimiter(path, RUN_COLUMNS)):
         yield pa.table(batch.select(PAIR_COLUMNS))
 
 
-def delimiter(path: Path) -> str:
-    """Return what stands between the columns of a run file: a tab or a blank."""
-    with _refusing(path, RUN_COLUMNS), path.open("rb") as stream:
-        packed = "gzip" if stream.read(2) == b"\x1f\x8b" else None
-        with pa.input_stream(str(path), compression=packed) as text:
-            return "\t" if b"\t" in text.read(4096).split(b"\n")[0] else " "
+def delimiter(path: Path, names: Sequence[str]) -> str:
+    """Return what stands between the columns `names` of a file: a tab or a blank."""
+    with _refusing(path, names), unpacked(path) as text:
+        return "\t" if b"\t" in text.read(4096).split(b"\n")[0] else " "
 
 
 def _parquet_pairs(path: Path) -> Iterator[pa.Table]:

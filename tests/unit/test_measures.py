@@ -1,5 +1,6 @@
 """Values per query: by hand, and those of trec_eval (ir_measures) on whatever can be drawn."""
 
+import gzip
 import json
 import math
 from collections.abc import Mapping
@@ -374,6 +375,19 @@ def test_qrels_come_back_from_a_trec_file_as_they_were(
     path, rows = tmp_path_factory.mktemp("trec") / "a.qrels", qrels_of(grades)
     exchange.write_qrels(rows, path)
     assert exchange.qrels(path).equals(rows)
+
+
+@pytest.mark.parametrize("between", ["\t", " ", "   "])
+def test_qrels_may_be_gzipped_whatever_parts_their_words(tmp_path: Path, between: str):
+    path, rows = tmp_path / "a.qrels.gz", qrels_of({"q1": {"a": 2, "c": 0}, "q2": {"b": 1}})
+    exchange.write_qrels(rows, tmp_path / "plain")
+    path.write_bytes(
+        gzip.compress((tmp_path / "plain").read_bytes().replace(b" ", between.encode()))
+    )
+    assert exchange.qrels(path).equals(rows)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(BadTable, match="wanted the columns query_id iteration doc_id relevance"):
+        exchange.qrels(path)
 
 
 def test_an_exported_run_means_to_trec_eval_what_it_means_here(tmp_path: Path):

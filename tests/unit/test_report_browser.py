@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from redistil.report import statistics
 from redistil.tables import CONTRASTS, PAIRS
 from tests.unit import report_study
 
@@ -231,6 +232,8 @@ def test_two_systems_are_compared_by_the_tests_in_the_table(opened: Opened, buil
             ends = sorted((sign * row["low"], sign * row["high"]))
             assert (low, high) == pytest.approx(ends, abs=0.0006)
             wins = [row["wins"], row["losses"]][::sign]
+            word = statistics.verdict(sign * row["difference"], row["p_holm"], 0.05)
+            assert minus[4] == word
             assert minus[8:] == [*map(str, wins), str(row["queries"] - sum(wins))]
             assert float(minus[0]) - float(minus[1]) == pytest.approx(float(minus[2]), abs=0.0021)
     assert "In domain: better" in page.text_content("#said")

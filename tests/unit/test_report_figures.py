@@ -236,6 +236,10 @@ def test_a_sweep_is_a_row_for_each_run_and_depth(tmp_path: Path):
     assert settings["settings"]["runs"] == ["s/l/1", "d"]
 
 
+def files_of(*names: str) -> list[str]:
+    return [f"{name}.{kind}" for name in sorted(names) for kind in ("png", "svg")]
+
+
 def test_every_figure_has_its_files_and_only_those_with_data_are_sealed(
     tmp_path: Path, study: dict[str, Any], tables: Tables
 ):
@@ -245,12 +249,11 @@ def test_every_figure_has_its_files_and_only_those_with_data_are_sealed(
     tabulated.write(tables, sources, tmp_path / "tables", made)
     words = [tmp_path / "study.yaml", tmp_path / "tables", tmp_path / "figures"]
     invoke("plot", *words)
-    expected = [f"{name}.{kind}" for name in ALL for kind in ("png", "svg")]
     assert sorted(p.name for p in (tmp_path / "figures").iterdir()) == sorted(
-        [*expected, "made.json"]
+        [*files_of(*ALL), "made.json"]
     )
     sealed = lineage.of(tmp_path / "figures").settings["sha256"]
-    assert sorted(sealed) == ["bars.svg", "pairs.svg", "table.svg"]
+    assert sorted(sealed) == files_of("bars", "pairs", "table")
     assert "no cost.json beside the models" in (tmp_path / "figures/cost.svg").read_text()
     for record in options["models"]:
         cost = {"seconds": 3.0, "pairs_per_second": 9.0}
@@ -258,7 +261,7 @@ def test_every_figure_has_its_files_and_only_those_with_data_are_sealed(
     given = [w for k in ("measures", "models") for path in options[k] for w in (f"--{k}", path)]
     invoke("plot", *words, *given)
     sealed = lineage.of(tmp_path / "figures").settings["sha256"]
-    assert sorted(sealed) == ["bars.svg", "cost.svg", "pairs.svg", "scatter.svg", "table.svg"]
+    assert sorted(sealed) == files_of("bars", "cost", "pairs", "scatter", "table")
     assert "small-bert/infonce, nDCG@10" in (tmp_path / "figures/scatter.svg").read_text() or (
         "small-electra/infonce, nDCG@10" in (tmp_path / "figures/scatter.svg").read_text()
     )

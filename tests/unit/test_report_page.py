@@ -114,7 +114,8 @@ def test_hostile_text_is_text(built: Any, seen: Seen):
     assert "<script>window.pwned = 1</script> & $x$" in seen.text
     assert "<img src=x onerror=window.pwned=1>" in seen.text
     assert "<b>code</b>" in seen.text
-    assert len(seen.all("img")) == len(lineage.of(built[0] / "figures").settings["sha256"])
+    sealed = lineage.of(built[0] / "figures").settings["sha256"]
+    assert len(seen.all("img")) == len({Path(name).stem for name in sealed})
 
 
 def test_hostile_names_stay_inside_their_attributes(seen: Seen):
@@ -217,6 +218,19 @@ def test_tables_that_the_page_does_not_know_are_shown_as_they_are(built: Any, tm
     assert 'id="compare"' not in text  # nothing to compare with
 
 
+def test_a_figure_too_large_to_draw_is_shown_as_its_picture(
+    built: tuple[Path, Any], monkeypatch: pytest.MonkeyPatch
+):
+    figures = built[0] / "figures"
+    kinds = {found["name"][-4:] for found in pages.illustrations(figures, {})}
+    assert kinds == {".svg"}
+    monkeypatch.setattr(pages, "_LARGE", (figures / "bars.svg").stat().st_size - 1)
+    shown = {found["name"]: found for found in pages.illustrations(figures, {})}
+    assert "bars.png" in shown and "bars.svg" not in shown
+    picture = base64.b64encode((figures / "bars.png").read_bytes()).decode()
+    assert shown["bars.png"]["source"] == f"data:image/png;base64,{picture}"
+
+
 # --- pairs ------------------------------------------------------------------------------------
 
 
@@ -281,6 +295,37 @@ def test_the_interval_is_that_of_the_paired_t_test(tested: list[dict[str, Any]])
     interval = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
     assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
     assert row["wins"] == (differences > 0).sum() and row["losses"] == (differences < 0).sum()
+
+
+def test_a_single_query_leaves_everything_possible():
+    """As `statistics.interval` says; 0 would pass for certainty."""
+    found = pairs._pair([np.array([0.1, 0.2, 0.3]), np.array([0.4])])
+    assert (found["low"], found["high"], found["p"]) == (-1.0, 1.0, 1.0)
+    same = pairs._pair([np.zeros(3)])
+    assert (same["low"], same["high"]) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("difference", "p", "shown", "word"),
+    [
+        (0.2, 0.04999, 500, 1),  # rounded, it would be no less than alpha
+        (-0.2, 0.04999, 500, -1),
+        (0.2, 0.05, 500, 0),
+        (0.00001, 0.001, 10, 1),  # rounded, the difference would be none
+        (0.2, 0.00099, 0, 1),  # printed as "< 0.001", as in the tables
+        (0.2, 0.04946, 490, 1),
+    ],
+)
+def test_a_verdict_is_carried_and_not_told_from_what_is_rounded(
+    difference: float, p: float, shown: int, word: int
+):
+    row = {"scope": "x", "queries": 9, "wins": 1, "losses": 2, "difference": difference}
+    row |= dict.fromkeys(("low", "high"), 0.0) | dict.fromkeys(
+        ("p", "p_randomisation", "p_holm"), p
+    )
+    (small,) = payload._pairs([row], 0.05)["x"]["rows"]
+    assert small[5] == shown and small[-1] == word
+    assert wording.p_value(p) == ("< 0.001" if shown < 10 else f"{shown / payload.SCALE:.3f}")
 
 
 def test_signing_systems_is_signing_their_differences():
@@ -403,7 +448,7 @@ def test_the_page_of_the_papers_grid_stays_below_five_megabytes(tmp_path: Path):
     """Random numbers throughout, the worst that can be; figures at the most they may take."""
     study, rng = largest_study.config(), np.random.default_rng(1)
     paths = largest_study.write(tmp_path, study, rng)
-    compared = payload.comparison(study, paths[0], paths[1:])
+    compared = payload.comparison(study, paths[0], paths[1:], 0.05)
     assert len(compared.contrasts) == compared.asked == 22 * (500 // 22)
     tables = largest_study.tables(study, rng)
     assert len(tables.made.ancestors) > 22 * 163
@@ -430,7 +475,7 @@ def test_markdown_becomes_blocks():
     text = "# A *title*\nline one\nline two\n\n- first\n  goes on\n- second\n"
     text += "\n|a|b|\n|-|:-:|\n|1|`x`|\n"
     heading, paragraph, items, table = prose.blocks(text)
-    assert (heading.kind, heading.items) == ("heading", [[("text", "A *title*")]])
+    assert (heading.kind, heading.items) == ("heading", [[("text", "A "), ("em", "title")]])
     assert paragraph.items == [[("text", "line one line two")]]
     assert items.items == [[("text", "first goes on")], [("text", "second")]]
     assert table.rows == [[[("text", "a")], [("text", "b")]], [[("text", "1")], [("code", "x")]]]
@@ -440,6 +485,9 @@ def test_markdown_becomes_blocks():
 def test_code_strong_and_links_in_a_line():
     assert prose.spans("see **this** and `that`") == [
         ("text", "see "), ("strong", "this"), ("text", " and "), ("code", "that"),
+    ]  # fmt: skip
+    assert prose.spans("*guessed*: 2 * 3*4*5 is `a*b*`") == [
+        ("em", "guessed"), ("text", ": 2 * 3*4*5 is "), ("code", "a*b*"),
     ]  # fmt: skip
     assert prose.spans("[a paper](https://arxiv.org/x) [here](docs/x.md)") == [
         ("text", "a paper (https://arxiv.org/x) here")

@@ -226,7 +226,7 @@ def test_no_difference_reaches_itself_in_every_round():
 
 def test_blocks_of_rounds_leave_none_out(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(statistics, "_AT_ONCE", 60)  # seven rounds of eight queries at once
-    assert list(statistics._blocks(20, 8)) == [7, 7, 6]
+    assert list(statistics.at_once(20, 8)) == [7, 7, 6]
     assert statistics.resample_queries([draws(2, 8)], 20, generator(1, "x")).shape == (2, 20)
     assert statistics.paired_randomisation([np.ones((1, 30))], 20, generator(1, "x")) == 1 / 21
 

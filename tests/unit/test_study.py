@@ -386,6 +386,19 @@ def test_the_ticks_of_a_sweep_end_at_the_depth():
     assert study.sweep_depths(1000)[-3:] == [200, 500, 1000]
 
 
+@pytest.mark.parametrize("name", ["system", "seeds", "pydocs-test"])
+def test_a_group_cannot_have_the_name_of_another_column(config, name):
+    config["groups"] = {name: ["pydocs-test"]}
+    assert refusal(config).startswith("groups") and repr(name)[1:-1] in refusal(config)
+
+
+def test_a_data_set_cannot_have_the_name_of_another_column(config):
+    config["datasets"]["loss"] = config["datasets"]["pydocs-test"]
+    put(config, "datasets pydocs-train apart_from", ["pydocs-test", "pydocs-held-out", "loss"])
+    config["grid"]["datasets"].append("loss")
+    assert refusal(config).startswith("grid.datasets: 'loss' is a column of the leaderboard")
+
+
 def test_the_main_table_shows_what_the_study_has(config):
     config["table"] = ["pydocs-test", "Out of domian"]
     with pytest.raises(BadSettings, match="table: no dataset or group .* did you mean 'Out of d"):

@@ -65,8 +65,8 @@ def tabulate(
     """Compare everything in a STUDY with its first stage; OUT is the folder of the tables.
 
     Refuses a number that is not the one the study asks for. Writes leaderboard.csv, losses.csv,
-    tests.csv, cells.csv, published.csv, metrics.json, tables.json and made.json, and tables to
-    paste (Markdown, LaTeX) in the folder paste.
+    tests.csv, cells.csv, published.csv, lines.csv, metrics.json, tables.json and made.json, and
+    tables to paste (Markdown, LaTeX) in the folder paste.
     """
     from redistil import study as studies
     from redistil.report import leaderboard, provenance, tabulated, typeset
@@ -137,8 +137,9 @@ def plot(
 
     given = drawing.Given(curves, models, measures, depths, teacher)
     drawn = drawing.drawn(studies.read(study), tabulated.read(tables), given)
-    shown = [f"{name}.svg" for name, figure in drawn.items() if not isinstance(figure, str)]
-    with sealed.sealing(out, shown, made):
+    shown = [name for name, figure in drawn.items() if not isinstance(figure, str)]
+    files = [f"{name}.{kind}" for name in shown for kind in ("svg", "png")]
+    with sealed.sealing(out, files, made):
         for name, figure in tqdm(drawn.items(), unit="figure"):
             said = figures.note(figure) if isinstance(figure, str) else figure
             figures.save(said, out / name)
@@ -249,14 +250,15 @@ def page(
     from redistil.tables import aside
 
     asked, words = studies.read(study), pages.captions(captions)
+    found = tabulated.read(tables)
     places = {"study": study, "tables": tables, "figures": figures, "pairs": pairs}
     text = pages.render(
         asked,
-        tabulated.read(tables),
+        found,
         pages.illustrations(figures, words),
         words,
         departures.read_text(encoding="utf-8"),
-        payload.comparison(asked, pairs, contrasts),
+        payload.comparison(asked, pairs, contrasts, found.made.settings["alpha"]),
         pages.Places.around(out, models, **places),
     )
     with aside(out) as partial:

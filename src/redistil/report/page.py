@@ -12,6 +12,7 @@ from typing import Any
 from redistil import lineage
 from redistil import study as studies
 from redistil.report import board, payload, prose
+from redistil.report.entries import best
 from redistil.report.leaderboard import LEVEL, Row, entries
 from redistil.report.machine import machine
 from redistil.report.pairs import scopes
@@ -89,7 +90,7 @@ def render(
         measure=study["measures"][0],
         groups=list(study["groups"]),
         losses={group: _of(tabulated.losses, group) for group in study["groups"]},
-        best={group: _best(lines, group) for group in study["groups"]},
+        best={group: best(lines, group) for group in study["groups"]},
         first=next(row for row in lines if row["system"] == study["grid"]["first_stage"]),
         board=board.board(study, tabulated),
         figures=figures,
@@ -128,11 +129,6 @@ def _policy(style: str, script: str) -> str:
 def _of(rows: Sequence[Row], group: str) -> list[Row]:
     """Return a group's losses, the best first."""
     return sorted((row for row in rows if row["group"] == group), key=lambda row: -row["value"])
-
-
-def _best(lines: Sequence[Row], group: str) -> Row | None:
-    students = [row for row in lines if row["kind"] == "student"]
-    return max(students, key=lambda row: float(row[group]), default=None)
 
 
 def illustrations(folder: Path, captions: Mapping[str, str]) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ seeds. Nothing here is declared beforehand: a reader who looks for a pair to nam
 corrected p.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -21,7 +21,6 @@ from redistil.seeds import generator
 from redistil.tables import PAIRS
 
 Row = dict[str, Any]
-_AT_ONCE = 1 << 22  # numbers in a block of random signs: 32 MiB
 
 
 def scopes(study: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -84,18 +83,23 @@ def _scope(
 
 
 def _pair(differences: list[Floats]) -> Row:
-    """Return the t-test of a pair, its interval, and how many queries each side wins."""
+    """Return the t-test of a pair, its interval, and how many queries each side wins.
+
+    A data set of one query says nothing of others: the interval is then all that is possible.
+    """
     from scipy import stats
 
     test = statistics.paired_t(differences)
-    error = np.sqrt(sum(d.var(ddof=1) / len(d) for d in differences if len(d) > 1))
-    reach = stats.t.ppf((1 + LEVEL) / 2, test.degrees) if test.degrees else 0.0
-    half = float(reach * error / len(differences))
+    low, high = -1.0, 1.0
+    if min(len(d) for d in differences) > 1:
+        error = np.sqrt(sum(d.var(ddof=1) / len(d) for d in differences)) / len(differences)
+        reach = stats.t.ppf((1 + LEVEL) / 2, test.degrees) if test.degrees else 0.0
+        low, high = (test.difference + float(side * reach * error) for side in (-1, 1))
     return {
         "queries": sum(len(d) for d in differences),
         "difference": test.difference,
-        "low": test.difference - half,
-        "high": test.difference + half,
+        "low": low,
+        "high": high,
         "p": test.p,
         "wins": int(sum((d > 0).sum() for d in differences)),
         "losses": int(sum((d < 0).sum() for d in differences)),
@@ -118,7 +122,7 @@ def randomised(
     observed = np.abs(means[first] - means[second])
     reached = np.zeros(len(pairs))
     width = max([len(pairs), *(stratum.shape[1] for stratum in strata)])
-    for some in _blocks(rounds, width):
+    for some in statistics.at_once(rounds, width):
         sums: Any = 0.0
         for stratum in strata:
             signs = rng.integers(0, 2, (some, stratum.shape[1]), dtype=np.int8) * 2.0 - 1.0
@@ -127,10 +131,3 @@ def randomised(
         reached += (leads >= observed[:, None] - 1e-12).sum(axis=1)
     p: Floats = (reached + 1) / (rounds + 1)
     return p
-
-
-def _blocks(rounds: int, width: int) -> Iterator[int]:
-    while rounds > 0:
-        some = min(rounds, max(1, _AT_ONCE // width))
-        yield some
-        rounds -= some

@@ -12,14 +12,17 @@ import pyarrow as pa
 
 from redistil import lineage
 from redistil import study as studies
+from redistil.report import statistics
 from redistil.report.leaderboard import entries
 from redistil.tables import CONTRASTS, PAIRS
 
 SCALE = 10_000  # differences and p values are carried as whole ten-thousandths
 MOST = 2_000_000  # bytes of compressed contrasts: with all else, the page stays below 5 MB
 
-_MEASURED = ("difference", "low", "high", "p", "p_randomisation", "p_holm")
+_MEASURED = ("difference", "low", "high")
+_CHANCES = ("p", "p_randomisation", "p_holm")
 _COUNTED = ("wins", "losses")
+_VERDICTS = {statistics.WORSE: -1, statistics.UNDECIDED: 0, statistics.BETTER: 1}  # of the first
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,12 @@ class Comparison:
 
 
 def comparison(
-    study: Mapping[str, Any], pairs: Path | None, contrasts: Sequence[Path]
+    study: Mapping[str, Any], pairs: Path | None, contrasts: Sequence[Path], alpha: float
 ) -> Comparison:
-    """Return what the tables of `compare` and `contrast` hold; without them there is none."""
+    """Return what the tables of `compare` and `contrast` hold; without them there is none.
+
+    alpha: of the verdicts, which fall here, before any p is rounded.
+    """
     lines = [line.name for line in entries(studies.systems(study))]
     found = [
         contrast
@@ -48,17 +54,24 @@ def comparison(
         for contrast in _contrasts(CONTRASTS.read(path), lines, lineage.of(path).name)
     ]
     kept = bounded(found, MOST)
-    tested = {} if pairs is None else _pairs(PAIRS.read(pairs).to_pylist())
+    tested = {} if pairs is None else _pairs(PAIRS.read(pairs).to_pylist(), alpha)
     return Comparison(lines, tested, kept, len(found))
 
 
-def _pairs(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _pairs(rows: Sequence[Mapping[str, Any]], alpha: float) -> dict[str, Any]:
     scopes: dict[str, Any] = {}
     for row in rows:
         scope = scopes.setdefault(row["scope"], {"queries": row["queries"], "rows": []})
         small = [round(row[name] * SCALE) for name in _MEASURED]
-        scope["rows"].append(small + [row[name] for name in _COUNTED])
+        small += [_chance(row[name]) for name in _CHANCES]
+        word = statistics.verdict(row["difference"], row["p_holm"], alpha)
+        scope["rows"].append(small + [row[name] for name in _COUNTED] + [_VERDICTS[word]])
     return scopes
+
+
+def _chance(p: float) -> int:
+    """Return a p value as whole thousandths of `SCALE`, rounded as it is printed; 0 below one."""
+    return 0 if p < 0.001 else round(p * 1000) * SCALE // 1000
 
 
 def _contrasts(table: pa.Table, lines: Sequence[str], dataset: str) -> list[dict[str, Any]]:

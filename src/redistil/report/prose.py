@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
-Span = tuple[str, str]  # ("code" | "strong" | "text", what it says)
+Span = tuple[str, str]  # ("code" | "strong" | "em" | "text", what it says)
+_MARKS = {"`": "code", "**": "strong", "*": "em"}
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,13 @@ def _block(kind: str, lines: list[str]) -> Block:
 
 
 def spans(text: str) -> list[Span]:
-    """Return a line as plain, `code` and **strong** parts; a link is its words and address."""
+    """Return a line as plain, `code`, **strong**, *em* parts; a link is its words and address."""
     text = re.sub(r"\[([^\]]+)\]\((https?://[^)\s]+)\)", r"\1 (\2)", text)
     text = re.sub(r"\[([^\]]+)\]\([^)\s]+\)", r"\1", text)
-    kinds = {"`": "code", "*": "strong"}
-    parts = re.split(r"(`[^`]+`|\*\*[^*]+\*\*)", text)
-    return [
-        (kinds.get(part[0], "text") if i % 2 else "text", part.strip("`*") if i % 2 else part)
-        for i, part in enumerate(parts)
-        if part
-    ]
+    parts = re.split(r"(`[^`]+`|\*\*[^*]+\*\*|(?<!\w)\*\b[^*]+\b\*(?!\w))", text)
+    return [_marked(part) if i % 2 else ("text", part) for i, part in enumerate(parts) if part]
+
+
+def _marked(part: str) -> Span:
+    mark, kind = next(pair for pair in _MARKS.items() if part.startswith(pair[0]))
+    return kind, part[len(mark) : -len(mark)]

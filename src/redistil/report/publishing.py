@@ -18,15 +18,14 @@ from redistil import study as studies
 from redistil.errors import BadSource, Stale
 from redistil.lineage import Made
 from redistil.report import card
+from redistil.report.models import COST, WEIGHTS
 from redistil.report.sealed import sealing
 from redistil.report.tabulated import Tabulated
 from redistil.study import Cell
 from redistil.tables import VALIDATION, aside
 
-WEIGHTS, VALIDATED, INDEX = "model.safetensors", "validation.parquet", "models.csv"
+VALIDATED, INDEX = "validation.parquet", "models.csv"
 PROVENANCE = "provenance.json"  # the first file of a folder to be written: it marks it as ours
-
-COST = "cost.json"  # what the training cost, and on what: into the provenance
 
 # what of a model's folder is not given away: how its training went, other weights than the chosen
 _OURS = frozenset({VALIDATED, COST, "curve.parquet", "last.safetensors", "checkpoint.safetensors"})

@@ -17,7 +17,7 @@ Strata = Sequence[Floats]
 BETTER, WORSE, UNDECIDED = "better", "worse", "not distinguishable"
 EQUIVALENT, NOT_SHOWN = "equivalent", "not shown"
 
-_AT_ONCE = 1 << 22  # numbers in a block of resampling weights: 32 MiB
+_AT_ONCE = 1 << 22  # numbers in a block of resampling weights or signs: 32 MiB
 
 
 def group_mean(strata: Strata) -> Floats:
@@ -222,7 +222,7 @@ def paired_randomisation(strata: Strata, rounds: int, rng: np.random.Generator) 
     """
     observed = np.abs(group_mean(strata))
     reached = np.zeros(observed.shape)
-    for some in _blocks(rounds, max(values.shape[-1] for values in strata)):
+    for some in at_once(rounds, max(values.shape[-1] for values in strata)):
         means = 0.0
         for values in strata:
             signs = rng.integers(0, 2, (some, values.shape[-1])) * 2.0 - 1.0
@@ -261,7 +261,7 @@ def resample_queries(strata: Strata, rounds: int, rng: np.random.Generator) -> F
     rows, so that the difference of two rows is a paired bootstrap.
     """
     blocks = []
-    for some in _blocks(rounds, max(values.shape[-1] for values in strata)):
+    for some in at_once(rounds, max(values.shape[-1] for values in strata)):
         means = np.zeros((strata[0].shape[0], some))
         for values in strata:
             queries = values.shape[-1]
@@ -304,9 +304,9 @@ def interval(
     )
 
 
-def _blocks(rounds: int, width: int) -> Iterator[int]:
+def at_once(rounds: int, width: int) -> Iterator[int]:
     """Yield how many rounds to do at once, so that memory stays bounded."""
-    at_once = max(1, _AT_ONCE // width)
+    most = max(1, _AT_ONCE // width)
     while rounds > 0:
-        yield min(rounds, at_once)
-        rounds -= at_once
+        yield min(rounds, most)
+        rounds -= most

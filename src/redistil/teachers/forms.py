@@ -74,7 +74,7 @@ def _scored_triples(path: Path, ids: pa.DataType) -> Iterator[pa.Table]:
 
 def _trec(path: Path, ids: pa.DataType) -> Iterator[pa.Table]:
     """A run of TREC's form (arXiv 2405.07920, Zenodo 12528410)."""
-    batches = column_batches(path, _types(RUN_COLUMNS, ids), delimiter(path))
+    batches = column_batches(path, _types(RUN_COLUMNS, ids), delimiter(path, RUN_COLUMNS))
     return _gathered(batches, GATHERED if ids == pa.string() else 1)
 
 

@@ -150,7 +150,6 @@ def depths(rows: Sequence[Row], leaderboard: Sequence[Row], study: Mapping[str, 
 _COSTS = {  # key of cost.json: what the axis says
     "seconds": "training (seconds)",
     "pairs_per_second": "training (pairs per second)",
-    "joules": "training (joules)",
 }
 
 
