@@ -15,6 +15,7 @@ FLOORS = [
         "identifiers",
         "lineage",
         "overlaps",
+        "pieces",
         "pools",
         "ragged",
         "seeds",

@@ -238,6 +238,17 @@ def test_every_export_says_what_it_is_and_can_be_made_again(files, library):
 
 
 @every_library
+def test_an_export_leaves_nothing_of_one_for_another_library(files, library):
+    out, _ = export(files, library)
+    written = {path.name for path in out.iterdir()}
+    assert written <= {"made.json", *exports.FILES}
+    for name in (*exports.FILES, "notes.txt"):
+        (out / name).touch()
+    export(files, library)
+    assert {path.name for path in out.iterdir()} == written | {"notes.txt"}
+
+
+@every_library
 def test_a_passage_without_a_text_is_refused_and_the_export_unfinished(files, library):
     if library == "pylate":
         pytest.skip("it joins the texts itself")

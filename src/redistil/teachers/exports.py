@@ -79,7 +79,8 @@ def export_training(
     negatives, queries, passages = files
     out.mkdir(parents=True, exist_ok=True)
     examples = _examples(negatives, queries, passages, teacher, out)
-    (out / SIDECAR).unlink(missing_ok=True)
+    for name in (SIDECAR, *FILES):  # of an earlier export, perhaps for another library
+        (out / name).unlink(missing_ok=True)
     asked = Export(examples, queries, passages, teacher is not None, documents)
     counts = LIBRARIES[library](asked, out)
     if not counts["examples"]:
@@ -254,6 +255,11 @@ LIBRARIES: dict[str, Callable[[Export, Path], dict[str, int]]] = {
     "tevatron": _tevatron,
     "matchmaker": _matchmaker,
 }
+
+
+# all that some library is given
+FILES = "card.json train.parquet run.parquet queries.parquet documents.parquet".split()
+FILES += "train.jsonl train.tsv".split()
 
 
 # --- reading and writing --------------------------------------------------------------------------
