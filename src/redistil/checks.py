@@ -25,6 +25,9 @@ OPTIONS = {  # of each objective that has any: all of them must be given
 COLUMNS = ("system", "kind", "student", "loss", "seeds")  # of a leaderboard, before its numbers
 
 
+ONE_NUMBER = {"sentence-transformers", "pylate"}  # want as many passages of every example
+
+
 def nearest(word: str, names: Collection[str]) -> str:
     """Return ", did you mean 'x'?" for the closest of `names`, or nothing."""
     close = difflib.get_close_matches(str(word), [str(name) for name in names], n=1)
@@ -151,6 +154,8 @@ def _check_grid(config: Config) -> None:
     for cell in [*grid_cells(config), *teacher_cells(config).values()]:
         _check_cell(config, cell)
     _check_apart(config)
+    for name, entry in config["exports"].items():
+        check_documents(f"exports.{name}.documents", entry["library"], entry.get("documents"))
     _check_validation(config)
     _check_depths(config)
     _check_lengths(config)
@@ -166,6 +171,14 @@ def _check_columns(config: Config) -> None:
     for name in config["groups"]:
         if name in datasets:
             raise BadSettings(f"groups.{name}: a data set has this name too: rename the group")
+
+
+def check_documents(path: str, library: str, documents: int | None) -> None:
+    """Refuse a number of passages that a library does not read, or none where it wants one."""
+    if library in ONE_NUMBER and documents is None:
+        raise BadSettings(f"{path}: {library} wants one number of passages: say how many")
+    if library not in ONE_NUMBER and documents is not None:
+        raise BadSettings(f"{path}: {library} takes all passages of an example: leave it out")
 
 
 def _check_options(path: str, loss: Config) -> None:

@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 
 from redistil.errors import BadTable
 from redistil.lineage import Made
+from redistil.pieces import in_row_groups
 from redistil.pools import by_query
 from redistil.seeds import fraction, generator
-from redistil.tables import LISTS, QRELS, TRIPLES, in_row_groups
+from redistil.tables import LISTS, QRELS, TRIPLES
 
 TOGETHER = 512  # queries written at a time: of 500 passages each, some 30 MB
 
@@ -64,7 +65,7 @@ def mine(
     )
     table, rows = (LISTS, _lists) if kind == "lists" else (TRIPLES, _triples)
     used = 0
-    with table.writer(out, made) as write, in_row_groups(write) as append:
+    with table.writer(out, made) as write, in_row_groups(table, write) as append:
         while drawn := list(islice(found, TOGETHER)):
             append(rows(drawn))
             used += len(drawn)

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from redistil.errors import BadTable
-from redistil.tables import LISTS, RUN, TEACHER_SCORES, TRIPLES, in_pieces
+from redistil.pieces import in_pieces
+from redistil.tables import LISTS, RUN, TEACHER_SCORES, TRIPLES
 
 PIECE = 1 << 18  # rows of triples or lists held at a time, and what their last query has beyond
 
@@ -70,7 +71,7 @@ def pools(negatives: Path, teacher: Path | None = None) -> Iterator[Pools]:
     total, missing = 0, 0
     scores = _Scores(teacher)
     for piece in shaped:
-        wanted = piece.query_id.take(pa.array(np.repeat(*_sizes(piece))))
+        wanted = _query_of_each(piece)
         found, absent = _joined(wanted, piece.doc_id, scores.upto(piece.query_id[-1].as_py()))
         total, missing = total + len(wanted), missing + absent
         if not missing:
@@ -82,8 +83,16 @@ def pools(negatives: Path, teacher: Path | None = None) -> Iterator[Pools]:
         )
 
 
-def _sizes(piece: Pools) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    return np.arange(len(piece.query_id)), np.diff(piece.offsets)
+def pairs_by_query(negatives: Path) -> Iterator[pa.Table]:
+    """Yield the (query_id, doc_id) of triples or lists, sorted by query and never parting one."""
+    for piece in _shaped(negatives, ordered=True):
+        if len(piece.doc_id):
+            yield pa.table({"query_id": _query_of_each(piece), "doc_id": piece.doc_id})
+
+
+def _query_of_each(piece: Pools) -> pa.Array:
+    sizes = np.diff(piece.offsets)
+    return piece.query_id.take(pa.array(np.repeat(np.arange(len(sizes)), sizes)))
 
 
 def _shaped(path: Path, ordered: bool) -> Iterator[Pools]:

@@ -7,9 +7,10 @@ from typing import Any
 import pyarrow as pa
 
 from redistil.lineage import Made
+from redistil.pieces import in_pieces
 from redistil.seeds import generator
 from redistil.shards import Shards
-from redistil.tables import RUN, in_pieces, ranked, top
+from redistil.tables import RUN, ranked, top
 
 Member = tuple[Path, Path, Path]  # a model folder, and token files of queries and passages
 

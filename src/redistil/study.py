@@ -137,7 +137,7 @@ def _asked_of_data(config: Config) -> Iterator[tuple[Key, dict[str, Any]]]:
             told = {key: entry[key] for key in ("format", "unknown", "tolerance")}
             yield ("import-scores", teacher), told
     for exported, entry in config["exports"].items():
-        wanted = {key: entry[key] for key in ("library", "documents")}
+        wanted = {key: entry.get(key) for key in ("library", "documents")}
         yield ("export-training", exported), wanted
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -32,6 +33,7 @@ class Table:
     key: tuple[str, ...]  # no two rows agree on these columns
     order: tuple[tuple[str, str], ...]  # rows are stored sorted by these; () keeps the given order
     plain: frozenset[str] = frozenset()  # columns that hardly repeat a value: a dictionary is waste
+    counted: str = ""  # a list column whose elements, and not only the rows, are bounded in memory
 
     def rows(self, columns: dict[str, Sequence[object] | pa.Array]) -> pa.Table:
         """Return `columns` as a table of this schema."""
@@ -78,9 +80,26 @@ class Table:
 
             def write(rows: pa.Table) -> None:
                 self._check_schema(rows.schema, self.name)
-                out.write_table(rows.cast(schema), row_group_size=ROW_GROUP)
+                for group in self.groups(rows.cast(schema)):
+                    out.write_table(group, row_group_size=ROW_GROUP)
 
             yield write
+
+    def groups(self, rows: pa.Table) -> Iterator[pa.Table]:
+        """Yield rows in row groups, one after the other: at least one, and only the last not full.
+
+        A full one has `ROW_GROUP` rows, or as many elements of the column that is counted.
+        """
+        start = 0
+        while True:
+            group = rows.slice(start, ROW_GROUP)
+            if self.counted:
+                elements = np.cumsum(pc.list_value_length(group[self.counted]).to_numpy())
+                group = group.slice(0, int(np.searchsorted(elements, ROW_GROUP)) + 1)
+            yield group
+            start += len(group)
+            if start >= len(rows):
+                return
 
     def read(self, path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         """Return the rows of a file that keeps this contract; BadTable if it does not."""
@@ -90,7 +109,13 @@ class Table:
     def batches(self, path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a file in pieces of bounded size."""
         with self.expect(path) as file, _readable(path):
-            yield from file.iter_batches(ROW_GROUP // 2, columns=list(columns) if columns else None)
+            names = list(columns) if columns else None
+            if not self.counted:
+                yield from file.iter_batches(ROW_GROUP // 2, columns=names)
+                return
+            for number in range(file.num_row_groups):
+                size = _rows_of(file.metadata.row_group(number), self.counted, ROW_GROUP // 2)
+                yield from file.iter_batches(size, [number], columns=names)
 
     def some(self, path: Path, column: str, values: Sequence[str]) -> pa.Table:
         """Return the rows of a file whose `column` is one of `values`, in the order of the file.
@@ -128,28 +153,6 @@ class Table:
             raise BadTable(f"{where} is not a table `{self.name}`: wanted {wanted}; got {found}")
 
 
-@contextmanager
-def in_row_groups(write: Callable[[pa.Table], None]) -> Iterator[Callable[[pa.Table], None]]:
-    """Give a function that passes tables on to `write` in whole row groups, whatever comes in.
-
-    So a table that is written in pieces has the bytes of one that is written at once.
-    """
-    waiting: list[pa.Table] = []
-
-    def flush(at_least: int) -> None:
-        while waiting and sum(map(len, waiting)) >= at_least:
-            rows = pa.concat_tables(waiting)
-            write(rows.slice(0, ROW_GROUP).combine_chunks())
-            waiting[:] = [rows.slice(ROW_GROUP)]
-
-    def append(rows: pa.Table) -> None:
-        waiting.append(rows)
-        flush(ROW_GROUP)
-
-    yield append
-    flush(1)
-
-
 def _check_values(column: pa.ChunkedArray, what: str) -> None:
     if column.null_count:
         raise BadTable(f"{what.format(column.null_count)} are missing")
@@ -159,6 +162,13 @@ def _check_values(column: pa.ChunkedArray, what: str) -> None:
         finite = pc.sum(pc.is_finite(column)).as_py() or 0
         if finite < len(column):
             raise BadTable(f"{what.format(len(column) - finite)} are not finite numbers")
+
+
+def _rows_of(group: Any, column: str, elements: int) -> int:
+    """Return how many rows of a row group have so many elements of a list column, on average."""
+    leaves = (group.column(place) for place in range(group.num_columns))
+    total = next(leaf.num_values for leaf in leaves if leaf.path_in_schema.startswith(f"{column}."))
+    return max(elements * int(group.num_rows) // max(int(total), 1), 1)
 
 
 def _may_hold(statistics: Any, wanted: Sequence[str]) -> bool:
@@ -194,14 +204,19 @@ def _schema(**types: pa.DataType) -> pa.Schema:
 
 
 def _table(
-    name: str, key: Iterable[str], order: str, plain: str = "", **types: pa.DataType
+    name: str,
+    key: Iterable[str],
+    order: str,
+    plain: str = "",
+    counted: str = "",
+    **types: pa.DataType,
 ) -> Table:
     """`order` and `plain` list columns; a leading minus sorts downwards."""
     spelled = tuple(
         (column.lstrip("-"), "descending" if column.startswith("-") else "ascending")
         for column in order.split()
     )
-    return Table(name, _schema(**types), tuple(key), spelled, frozenset(plain.split()))
+    return Table(name, _schema(**types), tuple(key), spelled, frozenset(plain.split()), counted)
 
 
 _ID, _TEXT, _SCORE = pa.string(), pa.large_string(), pa.float32()
@@ -247,6 +262,7 @@ LISTS = _table(
     "lists",
     ["query_id"],
     "query_id",
+    counted="doc_ids",
     query_id=_ID,
     doc_ids=pa.list_(pa.field("element", _ID)),
     relevances=pa.list_(pa.field("element", pa.int32())),
@@ -361,8 +377,6 @@ def ranked(
 
 def _positions(sorted_keys: pa.ChunkedArray) -> pa.Array:
     """Return 1, 2, ... within each stretch of equal keys."""
-    import numpy as np
-
     codes = sorted_keys.combine_chunks().dictionary_encode().indices.to_numpy()
     starts = np.flatnonzero(np.diff(codes, prepend=-1))
     lengths = np.diff(starts, append=len(codes))
@@ -372,26 +386,6 @@ def _positions(sorted_keys: pa.ChunkedArray) -> pa.Array:
 def top(run: pa.Table, depth: int) -> pa.Table:
     """Return the first `depth` passages of each query."""
     return run.filter(pc.less_equal(run["rank"], depth))
-
-
-def in_pieces(rows: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
-    """Yield rows sorted by query_id in pieces of about `size` that never part a query."""
-    waiting: list[pa.Table] = []
-    for some in (part for table in rows for part in _slices(table, size)):
-        waiting.append(some)
-        if sum(map(len, waiting)) < size:
-            continue
-        piece = pa.concat_tables(waiting).combine_chunks()
-        cut = pc.index(piece["query_id"], piece["query_id"][-1]).as_py()
-        if cut:
-            yield piece.slice(0, cut)
-        waiting = [piece.slice(cut)]
-    if sum(map(len, waiting)):
-        yield pa.concat_tables(waiting).combine_chunks()
-
-
-def _slices(rows: pa.Table, size: int) -> Iterator[pa.Table]:
-    return (rows.slice(start, size) for start in range(0, len(rows), size))
 
 
 def texts(path: Path, table: Table) -> dict[str, str]:

@@ -16,6 +16,7 @@ FLOORS = [
         "lineage",
         "overlaps",
         "placed",
+        "pieces",
         "pools",
         "ragged",
         "scratch",

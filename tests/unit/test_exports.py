@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from redistil import lineage
+from redistil.checks import ONE_NUMBER
 from redistil.cli import cli
 from redistil.errors import BadSettings, BadTable
 from redistil.tables import LISTS, PASSAGES, QUERIES, TEACHER_SCORES, TRIPLES
@@ -55,6 +56,7 @@ def files(tmp_path):
 
 
 def export(files, library, kind="lists", scored=True, documents=3):
+    documents = documents if library in ONE_NUMBER else None
     out = files / f"{library}-{kind}"
     names = (kind, "queries", "passages")
     counts = exports.export_training(
@@ -187,6 +189,28 @@ def test_pylate_reads_three_tables(files):
     assert row["scores"] == pytest.approx([score("q1", d) for d in ("d0", "d1", "d2")])
 
 
+def test_pylate_has_as_many_passages_of_every_query(files):
+    out, counts = export(files, "pylate")
+    rows = pq.read_table(out / "train.parquet").to_pylist()
+    assert counts == {"examples": 2, "left_out": 1}, "q2 has two passages"
+    assert [row["document_ids"] for row in rows] == [["d5", "d1", "d0"], ["d0", "d1", "d2"]]
+    assert rows[1]["scores"] == pytest.approx([score("q1", d) for d in ("d0", "d1", "d2")])
+
+
+@pytest.mark.parametrize("library", exports.LIBRARIES)
+def test_a_number_of_passages_is_asked_for_where_it_is_read_and_refused_elsewhere(files, library):
+    words = ["export-training", *(str(files / f"{n}.parquet") for n in ("lists", "queries"))]
+    words += [str(files / "passages.parquet"), str(files / "out"), "--library", library]
+    words += ["--teacher", str(files / "scores.parquet")]
+    number = ["--documents", "3"]
+    good, bad = (number, []) if library in ONE_NUMBER else ([], number)
+    said = "wants one number" if library in ONE_NUMBER else "takes all passages"
+    refused = CliRunner().invoke(cli, [*words, *bad]).exception
+    assert isinstance(refused, BadSettings) and f"documents: {library} {said}" in str(refused)
+    assert not (files / "out").exists()
+    assert CliRunner().invoke(cli, [*words, *good]).exit_code == 0
+
+
 def test_tevatron_reads_json_lines(files):
     out, _ = export(files, "tevatron")
     rows = [json.loads(line) for line in (out / "train.jsonl").read_text().splitlines()]
@@ -235,6 +259,17 @@ def test_every_export_says_what_it_is_and_can_be_made_again(files, library):
     export(files, library)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     assert not any(name.startswith(".") for name in before)
+
+
+@every_library
+def test_an_export_leaves_nothing_of_one_for_another_library(files, library):
+    out, _ = export(files, library)
+    written = {path.name for path in out.iterdir()}
+    assert written <= {"made.json", *exports.FILES}
+    for name in (*exports.FILES, "notes.txt"):
+        (out / name).touch()
+    export(files, library)
+    assert {path.name for path in out.iterdir()} == written | {"notes.txt"}
 
 
 @every_library

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from redistil import lineage
 from redistil.lineage import Made
+from redistil.pieces import in_pieces
 from redistil.shards import Shards
-from redistil.tables import RUN, in_pieces, ranked
+from redistil.tables import RUN, ranked
 
 MADE = Made("rerank", "run")
 
@@ -71,5 +72,6 @@ def test_pieces_are_the_rows_and_never_part_a_query(sizes, batch, size):
     assert joined.equals(run)
     queries = [set(piece["query_id"].to_pylist()) for piece in pieces]
     assert sum(map(len, queries)) == len(set(run["query_id"].to_pylist()))
+    assert pieces == list(in_pieces([run], size)), "however the rows come"
     longest = max(sizes, default=0)
     assert all(len(piece) < 2 * size + longest for piece in pieces)

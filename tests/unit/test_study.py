@@ -194,6 +194,8 @@ CONTRADICTIONS = {
         {"import": "t2-triples.tsv", "format": "trec", "unknown": 0.0, "tolerance": 0.0},
         "teachers.new: what it scores belongs to a dataset: say which, as negatives.new:",
     ),
+    "exports t2-tevatron documents": (2, "exports.t2-tevatron.documents: tevatron takes all"),
+    "exports t2-matchmaker library": ("pylate", "exports.t2-matchmaker.documents: pylate wants"),
     "teachers rankzephyr stride": (21, "teachers.rankzephyr.stride: more than its window"),
     "losses hinge": ({"objective": "hinge", "reads": "triples"}, "losses.hinge: hinge needs `mar"),
     "losses bce margin": (1.0, "losses.bce.margin: bce takes no option"),

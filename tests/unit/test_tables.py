@@ -11,6 +11,7 @@ import pytest
 
 from redistil import lineage, tables
 from redistil.errors import BadTable, UserError
+from redistil.pieces import in_row_groups
 from redistil.tables import (
     LISTS,
     PASSAGES,
@@ -398,11 +399,44 @@ def test_what_is_written_in_pieces_has_the_bytes_of_what_is_written_at_once(
     made = lineage.make("test", "t", {}, "", [])
     tables.QUERIES.write(rows, tmp_path / "once.parquet", made)
     with tables.QUERIES.writer(tmp_path / "pieces.parquet", made) as write:
-        with tables.in_row_groups(write) as append:
+        with in_row_groups(tables.QUERIES, write) as append:
             for start in range(0, len(rows), cut):
                 append(rows.slice(start, cut))
     once, pieces = (tmp_path / f"{name}.parquet" for name in ("once", "pieces"))
     assert once.read_bytes() == pieces.read_bytes()
+
+
+def lists_of(*sizes):
+    return {
+        "query_id": [f"q{n:02}" for n in range(len(sizes))],
+        "doc_ids": [[f"d{i}" for i in range(size)] for size in sizes],
+        "relevances": [[0] * size for size in sizes],
+    }
+
+
+@pytest.mark.parametrize("cut", [1, 2, 5, 20])
+def test_lists_are_held_by_the_passages_they_have(path, monkeypatch, cut):
+    monkeypatch.setattr(tables, "ROW_GROUP", 10)
+    sizes = [4, 5, 4, 1, 1, 30, 0, *[1] * 12, *[0] * 11]
+    rows = LISTS.rows(lists_of(*sizes))
+    LISTS.write(rows, path, MADE)
+    once = path.read_bytes()
+    file = pq.ParquetFile(path)
+    groups = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
+    assert groups == [3, 3, 10, 10, 4], "10 passages, or 10 lists, or one long list"
+    assert pa.Table.from_batches(LISTS.batches(path)).equals(rows)
+    batches = [sum(map(len, batch["doc_ids"].to_pylist())) for batch in LISTS.batches(path)]
+    assert sum(batches) == sum(sizes) and sorted(batches)[-2] <= 10
+    with LISTS.writer(path, MADE) as write, in_row_groups(LISTS, write) as append:
+        for start in range(0, len(rows), cut):
+            append(rows.slice(start, cut))
+    assert path.read_bytes() == once
+
+
+def test_lists_of_a_file_with_large_row_groups_are_read_by_their_passages(path, monkeypatch):
+    LISTS.write(LISTS.rows(lists_of(*[50] * 40)), path, MADE)
+    monkeypatch.setattr(tables, "ROW_GROUP", 200)
+    assert {len(batch) for batch in LISTS.batches(path)} == {2}
 
 
 # --- some of the rows -------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from redistil import tables, teachers
+from redistil import pools, tables, teachers
 from redistil.cli import cli
 from redistil.errors import BadTable, UserError
 from redistil.processes import Processes
@@ -155,8 +155,10 @@ def test_distinct_pairs_are_each_pair_of_every_file_once(tmp_path, monkeypatch, 
     )
     rows = [(f"q{i}", [f"d{j}" for j in range(i)] + ["b"], [0] * (i + 1)) for i in range(5)]
     lists = write(tmp_path / "l.parquet", LISTS, *rows)
-    found = teachers.distinct_pairs([triples, lists, triples])
-    pairs = [tuple(row.values()) for row in found.to_pylist()]
+    monkeypatch.setattr(pools, "PIECE", group)
+    pieces = list(teachers.distinct_pairs([triples, lists, triples]))
+    pairs = [tuple(row.values()) for piece in pieces for row in piece.to_pylist()]
+    assert len(pieces) == (5 if group == 2 else 2), "as they are read, not all at once"
     wanted = {(q, d) for q, docs, _ in rows for d in docs}
     wanted |= {("q1", "a"), ("q1", "b"), ("q1", "c"), ("q0", "a"), ("q0", "b")}
     assert pairs == sorted(wanted)
@@ -219,4 +221,26 @@ def test_an_id_without_tokens_is_refused(house, tmp_path):
 def test_neither_triples_nor_lists_are_refused(tmp_path):
     path = scores_file(tmp_path / "s.parquet", {("q", "d"): 1.0})
     with pytest.raises(BadTable, match="s.parquet is not a table"):
-        teachers.distinct_pairs([path])
+        list(teachers.distinct_pairs([path]))
+
+
+@pytest.mark.parametrize("group", [2, 6, 50])
+def test_shards_do_not_depend_on_the_pieces_that_files_are_read_in(
+    house, tmp_path, monkeypatch, group
+):
+    monkeypatch.setattr(teachers, "SHARD", 4)
+    files = house / "q.arrow", house / "d.arrow"
+    rows = [(f"q{q}", f"d{q + i}", f"d{9 - i}") for q in range(4) for i in range(4)]
+    over = [write(tmp_path / "t.parquet", TRIPLES, *rows), house / "lists.parquet"]
+
+    def scored(name):
+        monkeypatch.setattr(teachers.Shards, "join", lambda *_: None)
+        out = tmp_path / name
+        teachers.score(house / "model", files, over, out, MADE, "float32", Processes("cpu"))
+        shards = sorted(tmp_path.glob(f".{name}.shards/.*"))
+        return [(shard.name, TEACHER_SCORES.read(shard)) for shard in shards]
+
+    whole = scored("whole")
+    monkeypatch.setattr(tables, "ROW_GROUP", 2 * group)
+    monkeypatch.setattr(pools, "PIECE", group)
+    assert len(whole) == 4 and scored("pieces") == whole

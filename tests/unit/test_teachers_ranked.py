@@ -1,17 +1,20 @@
 """Rankings by a language model: what is asked, what answers mean, and how windows slide."""
 
 import json
+import shutil
 
 import pytest
 import torch
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers.processors import TemplateProcessing
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from redistil.backbones.vocabularies import vocabulary
 from redistil.cli import cli
 from redistil.errors import BadSettings, BadTable, UserError
+from redistil.students.checkpoints import load_tokenizer
 from redistil.tables import LISTS, PASSAGES, QUERIES, RUN, TEACHER_SCORES, ranked
 from redistil.teachers import ranked as stage
 from redistil.teachers.listwise import Answers, permutation, request, windows
@@ -271,6 +274,39 @@ def test_a_tokenizers_own_template_is_used(checkpoint):
     )
     said = found.tokenizer.decode(found.prompt("q", ["a"], 9))
     assert said.startswith("system=You are RankLLM") and said.endswith("explain.;answer:")
+
+
+@pytest.fixture(scope="module")
+def begun(checkpoint):
+    """The same with a tokenizer that puts <s> before a text, as Llama's and RankZephyr's do."""
+    folder = checkpoint.with_name("begun")
+    shutil.copytree(checkpoint, folder)
+    tokenizer = load_tokenizer(folder)
+    tokenizer.add_special_tokens({"bos_token": "<s>"})
+    begin = TemplateProcessing("<s> $A", special_tokens=[("<s>", tokenizer.bos_token_id)])
+    tokenizer.backend_tokenizer.post_processor = begin
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("template", [None, "", "<s>"])
+def test_a_prompt_begins_once_as_the_tokenizer_begins_a_text(checkpoint, begun, template):
+    plain, found = model(checkpoint), model(begun)
+    for each in (plain, found) if template is not None else ():
+        each.tokenizer.chat_template = template + "{{ messages[-1].content }}"
+    ids, start = found.prompt("q", ["a"], 9), found.tokenizer.bos_token_id
+    assert ids[0] == start and ids.count(start) == 1
+    if template != "<s>":
+        assert plain.prompt("q", ["a"], 9) == ids[1:], "a tokenizer that adds none gets none"
+    found.context = len(ids) + 8
+    assert len(found.prompt("q", ["a"], 9)) < len(ids), "the room it takes is counted"
+
+
+def test_a_model_that_ranks_computes_in_the_precision_asked_for(checkpoint):
+    for precision, wanted in (("tf32", "tf32"), ("float32", "ieee")):
+        how = {"precision": precision, "device": torch.device("cpu")}
+        stage.Model(checkpoint, context=1800, words=9, **how)
+        assert torch.backends.cuda.matmul.fp32_precision == wanted
 
 
 def test_a_context_beyond_the_models_is_refused(checkpoint):

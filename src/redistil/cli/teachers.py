@@ -232,7 +232,10 @@ def rank(
     "Whose form.",
 )
 @setting(
-    "--documents", click.IntRange(2), "Passages of an example, where the library wants one number."
+    "--documents",
+    click.IntRange(2),
+    "Passages of an example: of the libraries that want one number.",
+    required=False,
 )
 @making("teachers")
 def export_training(
@@ -242,7 +245,7 @@ def export_training(
     out: Path,
     teacher: Path | None,
     library: str,
-    documents: int,
+    documents: int | None,
     made: Made,
 ) -> None:
     """Write NEGATIVES (triples or lists) into the folder OUT as another library reads them."""
@@ -250,7 +253,5 @@ def export_training(
 
     files = (negatives, queries, passages)
     counts = exports.export_training(library, files, teacher, out, made, documents)
-    click.echo(
-        f"{counts['examples']} examples; {counts['left_out']} left out, shorter than {documents}",
-        err=True,
-    )
+    short = f"; {counts['left_out']} left out, shorter than {documents}" if documents else ""
+    click.echo(f"{counts['examples']} examples{short}", err=True)

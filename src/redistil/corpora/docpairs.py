@@ -13,8 +13,9 @@ from redistil.corpora import irds
 from redistil.corpora.entries import progress
 from redistil.errors import BadSource
 from redistil.lineage import Made
+from redistil.pieces import in_row_groups
 from redistil.seeds import generator
-from redistil.tables import TRIPLES, in_row_groups
+from redistil.tables import TRIPLES
 
 SLACK = 1.5  # rows held at a time, of those that are kept
 
@@ -40,7 +41,7 @@ def export_docpairs(
     rows, read, left_out = sample(batches, at_most, seed, pa.array(sorted(leave_out), pa.string()))
     if not len(rows):
         raise BadSource(f"{name}: ir_datasets has no docpair in it that may be used: fetch it anew")
-    with TRIPLES.writer(out, made) as write, in_row_groups(write) as append:
+    with TRIPLES.writer(out, made) as write, in_row_groups(TRIPLES, write) as append:
         append(rows)
     _log.info("%s: %d triples of %d", name, len(rows), read)
     if left_out:

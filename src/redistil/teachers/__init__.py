@@ -10,12 +10,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redistil.errors import BadTable
 from redistil.lineage import Made
+from redistil.pieces import in_pieces
+from redistil.pools import pairs_by_query
 from redistil.shards import Shards
-from redistil.tables import LISTS, TEACHER_SCORES, TRIPLES, in_pieces
+from redistil.tables import TEACHER_SCORES
 
 SHARD = 1 << 16  # pairs scored and written together, and lost at most when a job is killed
+KEY = ["query_id", "doc_id"]
+NOTHING = pa.table(dict.fromkeys(KEY, pa.array([], pa.string())))
 
 
 def score(
@@ -40,41 +43,35 @@ def score(
     check_precision(precision, processes.device)
     queries, passages = map(Ragged, tokens)
     student = load(model).to(processes.device)
-    found = with_rows(distinct_pairs(over), [(queries, passages)])
+    found = (with_rows(some, [(queries, passages)]) for some in distinct_pairs(over))
     shards, count = Shards(TEACHER_SCORES, out, made), 0
-    for number, pairs in enumerate(in_pieces([found], SHARD)):
+    for number, pairs in enumerate(in_pieces(found, SHARD)):
         count += 1
         if number % processes.count == processes.rank and not shards.has(number):
             (rows,) = rows_of(pairs, 1)
             scores = score_pairs(student, queries, passages, rows, precision)
-            scored = pairs.select(["query_id", "doc_id"]).append_column("score", pa.array(scores))
+            scored = pairs.select(KEY).append_column("score", pa.array(scores))
             TEACHER_SCORES.write(scored, shards.path(number), made)
     processes.wait()
     if processes.first:
         shards.join(count)
 
 
-def distinct_pairs(files: Sequence[Path]) -> pa.Table:
-    """Return every (query_id, doc_id) that some triples or lists name, once."""
-    found = pa.concat_tables([part for path in files for part in _pairs_of(path)])
-    return (
-        found.group_by(["query_id", "doc_id"])
-        .aggregate([])
-        .sort_by([("query_id", "ascending"), ("doc_id", "ascending")])
-    )
+def distinct_pairs(files: Sequence[Path]) -> Iterator[pa.Table]:
+    """Yield every (query_id, doc_id) that some triples or lists name, once and in order.
 
-
-def _pairs_of(path: Path) -> Iterator[pa.Table]:
-    try:
-        rows = TRIPLES.read(path)
-    except BadTable:
-        lists = LISTS.read(path)
-        yield pa.table(
-            {
-                "query_id": lists["query_id"].take(pc.list_parent_indices(lists["doc_ids"])),
-                "doc_id": pc.list_flatten(lists["doc_ids"]),
-            }
-        )
-        return
-    for side in ("positive_id", "negative_id"):
-        yield pa.table({"query_id": rows["query_id"], "doc_id": rows[side]})
+    The files are merged by query: a piece of each is all that is held.
+    """
+    sources = [pairs_by_query(path) for path in files]
+    waiting = [(source, next(source, NOTHING)) for source in sources]
+    while waiting := [(source, rows) for source, rows in waiting if len(rows)]:
+        # a piece never parts a query: up to this one, no file has more to come
+        last = min(rows["query_id"][-1].as_py() for _, rows in waiting)
+        cuts = [pc.sum(pc.less_equal(rows["query_id"], last)).as_py() for _, rows in waiting]
+        parts = [(*part, cut) for part, cut in zip(waiting, cuts, strict=True)]
+        found = pa.concat_tables(rows.slice(0, cut) for _, rows, cut in parts)
+        yield found.group_by(KEY).aggregate([]).sort_by([(name, "ascending") for name in KEY])
+        waiting = [
+            (source, rows.slice(cut) if cut < len(rows) else next(source, NOTHING))
+            for source, rows, cut in parts
+        ]

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from redistil.errors import BadTable, UserError
 from redistil.lineage import Made
-from redistil.tables import TEACHER_SCORES, aside, in_pieces, in_row_groups
+from redistil.pieces import in_pieces, in_row_groups
+from redistil.tables import TEACHER_SCORES, aside
 
 Floats = npt.NDArray[np.float32]
 
@@ -35,7 +36,7 @@ def average(members: Sequence[Path], out: Path, agreement: Path, made: Made) -> 
     with aside(out) as first, aside(agreement) as second:
         with (
             TEACHER_SCORES.writer(first, made) as write,
-            in_row_groups(write) as append,
+            in_row_groups(TEACHER_SCORES, write) as append,
         ):
             for rows in in_pieces(_together(members), PIECE):
                 scores = np.stack([rows[f"{i}"].to_numpy() for i in range(len(members))])

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from redistil.checks import check_documents
 from redistil.errors import BadSettings, BadTable
 from redistil.lineage import SIDECAR, Made
 from redistil.pools import Pools, pools
@@ -55,7 +56,7 @@ class Export:
     queries: Path
     passages: Path
     scored: bool
-    documents: int  # passages of an example, where a library wants one number
+    documents: int | None  # passages of every example, where the library wants one number
 
     def needs_scores(self, library: str) -> None:
         if not self.scored:
@@ -68,22 +69,25 @@ def export_training(
     teacher: Path | None,
     out: Path,
     made: Made,
-    documents: int,
+    documents: int | None,
 ) -> dict[str, int]:
     """Write triples or lists into the folder `out` as `library` (a key of LIBRARIES) reads them.
 
-    files: triples or lists, queries, passages. documents: how many passages an example has where
-    the library wants one number; shorter ones are left out. Returns how many were written and
-    left out. The record comes last: a folder without it is not finished.
+    files: triples or lists, queries, passages. documents: how many passages every example has where
+    the library wants one number, shorter ones left out; None for the others. Returns how many were
+    written and left out. The record comes last: a folder without it is not finished.
     """
+    check_documents("documents", library, documents)
     negatives, queries, passages = files
     out.mkdir(parents=True, exist_ok=True)
     examples = _examples(negatives, queries, passages, teacher, out)
-    (out / SIDECAR).unlink(missing_ok=True)
+    for name in (SIDECAR, *FILES):  # of an earlier export, perhaps for another library
+        (out / name).unlink(missing_ok=True)
     asked = Export(examples, queries, passages, teacher is not None, documents)
     counts = LIBRARIES[library](asked, out)
     if not counts["examples"]:
-        raise BadTable(f"{negatives}: no example has {documents} passages: ask for fewer")
+        few = f" has {documents} passages: ask for fewer" if documents else ""
+        raise BadTable(f"{negatives}: no example{few}")
     card = {
         "library": library,
         **counts,
@@ -107,7 +111,7 @@ def _sentence_transformers(asked: Export, out: Path) -> dict[str, int]:
     Every other column would be a model input. A pair of passages has `score` instead, the margin
     (sentence-transformers >= 4: MarginMSELoss and DistillKLDivLoss of its CrossEncoder).
     """
-    count = asked.documents
+    count = asked.documents or 0
     names = ["negative"] if count == 2 else [f"negative_{i}" for i in range(1, count)]
     schema = pa.schema([(name, pa.string()) for name in ("query", "positive", *names)])
     if asked.scored:
@@ -178,7 +182,10 @@ def _grouped(examples: Examples) -> Examples:
 
 
 def _pylate(asked: Export, out: Path) -> dict[str, int]:
-    """Three tables for its KDProcessing: queries, documents, and train with lists of scores."""
+    """Three tables for its KDProcessing: queries, documents, and train with lists of scores.
+
+    Its `n_ways` takes the first so many of each list, and batches them: no list may be shorter.
+    """
     asked.needs_scores("pylate")
     tables: list[tuple[Path, Table, str]] = [
         (asked.queries, QUERIES, "query_id"),
@@ -197,9 +204,14 @@ def _pylate(asked: Export, out: Path) -> dict[str, int]:
             "scores": pa.list_(pa.float32()),
         }
     )
-    return _parquet(
-        asked.examples, out / "train.parquet", schema, lambda e: [e.query_id, e.doc_ids, e.scores]
-    )
+    count = asked.documents or 0
+
+    def row(example: Example) -> list[Any] | None:
+        if len(example.doc_ids) < count:
+            return None
+        return [example.query_id, example.doc_ids[:count], (example.scores or [])[:count]]
+
+    return _parquet(asked.examples, out / "train.parquet", schema, row)
 
 
 def _tevatron(asked: Export, out: Path) -> dict[str, int]:
@@ -254,6 +266,11 @@ LIBRARIES: dict[str, Callable[[Export, Path], dict[str, int]]] = {
     "tevatron": _tevatron,
     "matchmaker": _matchmaker,
 }
+
+
+# all that some library is given
+FILES = "card.json train.parquet run.parquet queries.parquet documents.parquet".split()
+FILES += "train.jsonl train.tsv".split()
 
 
 # --- reading and writing --------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from redistil.errors import BadTable
 from redistil.identifiers import Identifiers
 from redistil.lineage import Made
+from redistil.pieces import in_row_groups
 from redistil.spill import Buckets, buckets
 from redistil.tables import (
     LISTS,
@@ -27,7 +28,6 @@ from redistil.tables import (
     TRIPLES,
     Table,
     aside,
-    in_row_groups,
 )
 from redistil.teachers import ordered
 from redistil.teachers.forms import FORMS, Form
@@ -240,8 +240,8 @@ def _write(
     with (
         TEACHER_SCORES.writer(out[0], made) as write_scores,
         table.writer(out[1], made) as write_rows,
-        in_row_groups(write_scores) as add_scores,
-        in_row_groups(write_rows) as add_rows,
+        in_row_groups(TEACHER_SCORES, write_scores) as add_scores,
+        in_row_groups(table, write_rows) as add_rows,
     ):
         for rows, (scores, pairs), repeated in parts:
             add_rows(rows)

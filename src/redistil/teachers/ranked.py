@@ -14,10 +14,11 @@ from tqdm import tqdm
 
 from redistil.errors import BadSettings, BadTable
 from redistil.lineage import Made
+from redistil.pieces import in_row_groups
 from redistil.pools import by_query
 from redistil.seeds import fraction
 from redistil.shards import Shards
-from redistil.tables import LISTS, PASSAGES, QUERIES, TEACHER_SCORES, aside, in_row_groups, texts
+from redistil.tables import LISTS, PASSAGES, QUERIES, TEACHER_SCORES, aside, texts
 from redistil.teachers.listwise import SYSTEM, Answers, Task, answer, permutation, request, windows
 
 # RankZephyr's own, for tokenizers that bring no template
@@ -34,10 +35,15 @@ class Model:
     ) -> None:
         from transformers import AutoModelForCausalLM
 
+        from redistil.processes import allow_tf32
         from redistil.students.checkpoints import load_network, load_tokenizer
 
+        allow_tf32(precision)
         self.context, self.words, self.device = context, words, device
         self.tokenizer = load_tokenizer(folder)
+        bos = self.tokenizer.bos_token_id
+        # RankLLM gives its prompt as text to vLLM, which puts a Llama tokenizer's <s> before it
+        self.start = [bos] if bos in self.tokenizer("")["input_ids"][:1] else []
         kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
         self.network = load_network(AutoModelForCausalLM, folder).to(kind).to(device).eval()
         longest = getattr(self.network.config, "max_position_embeddings", context)
@@ -72,6 +78,7 @@ class Model:
         words = self.words
         while True:
             ids = self._ids(self._chat(request(query, passages, words)))
+            ids = ids if ids[:1] == self.start else self.start + ids
             over = len(ids) + room - self.context
             if over <= 0:
                 return ids
@@ -136,8 +143,8 @@ def rank(
         with (
             TEACHER_SCORES.writer(first, made) as write_scores,
             LISTS.writer(second, made) as write_lists,
-            in_row_groups(write_scores) as add_scores,
-            in_row_groups(write_lists) as add_lists,
+            in_row_groups(TEACHER_SCORES, write_scores) as add_scores,
+            in_row_groups(LISTS, write_lists) as add_lists,
         ):
             for shard in range(number):
                 rows = LISTS.read(shards.path(shard))
