@@ -73,7 +73,7 @@ def _ratio(one: Measured, other: Measured | None) -> str:
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """Return the table as it stands in docs/benchmarks.md."""
+    """Return the table ready for docs/benchmarks.md."""
     widths = [max(len(row[i]) for row in [HEAD, *rows]) for i in range(len(HEAD))]
     every = [HEAD, ["-" * width for width in widths], *rows]
     return "\n".join(

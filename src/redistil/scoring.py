@@ -26,8 +26,9 @@ WINDOW = 1 << 16  # pairs whose lengths are sorted together
 class Room:
     """How much of a step is in memory at once, in padded tokens.
 
-    at_once: of one forward pass; held: of all passes whose graphs are kept for the way back. A
-    larger step is scored twice: first without a graph, then part by part with one.
+    at_once: of one forward pass, and of what is dealt out to several processes; held: of all passes
+    whose graphs are kept for the way back. A larger step is scored twice: first without a graph,
+    then part by part with one.
     """
 
     at_once: int
@@ -51,7 +52,8 @@ def learn(
     """
     queries, passages = pairs
     lengths = np.asarray(student.lengths_of(queries, passages))
-    parts = list(enumerate(_parts(lengths, room, processes)))[processes.rank :: processes.count]
+    # the same parts, and so the same dropout, however many processes they are dealt out to
+    parts = list(enumerate(by_budget(lengths, room.at_once)))[processes.rank :: processes.count]
     hold = sum(len(part) * int(lengths[part].max()) for _, part in parts) <= room.held
 
     def score(number: int, part: Rows) -> Tensor:
@@ -80,14 +82,6 @@ def learn(
 
 def _module(student: Student) -> torch.nn.Module:
     return cast(torch.nn.Module, student)
-
-
-def _parts(lengths: npt.NDArray[np.int64], room: Room, processes: Processes) -> list[Rows]:
-    """Return the forward passes of a step: at least one for each process where they suffice."""
-    share = -(-int(lengths.sum()) // processes.count)
-    return list(
-        by_budget(lengths, room.at_once if processes.count == 1 else min(room.at_once, share))
-    )
 
 
 def score_pairs(

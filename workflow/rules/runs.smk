@@ -3,6 +3,7 @@ rule rerank:
     input:
         candidates=f"data/candidates/{GRID['first_stage']}/{{dataset}}.parquet",
         model="results/{study}/models/{student}/{loss}/{seed}/made.json",
+        weights="results/{study}/models/{student}/{loss}/{seed}/model.safetensors",
         queries=named("data/tokens/{backbone}/queries/{dataset}.arrow"),
         passages=named("data/tokens/{backbone}/passages/{corpus}.arrow"),
     output:
@@ -25,6 +26,10 @@ rule rerank_teacher:
     input:
         candidates=f"data/candidates/{GRID['first_stage']}/{{dataset}}.parquet",
         members=lambda w: [path for member in members(w) for path in member],
+        weights=lambda w: [
+            member[0].replace("made.json", "model.safetensors")
+            for member in members(w)
+        ],
     output:
         "results/{study}/runs/{teacher}/{dataset}.parquet",
     log:

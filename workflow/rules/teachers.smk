@@ -4,6 +4,9 @@ rule score:
         model=lambda w: "{}/models/{}/made.json".format(
             RESULTS, study.teacher_cells(config)[w.scored].name
         ),
+        weights=lambda w: "{}/models/{}/model.safetensors".format(
+            RESULTS, study.teacher_cells(config)[w.scored].name
+        ),
         queries=lambda w: named("data/tokens/{backbone}/queries/{dataset}.arrow")(
             taught(w)
         ),

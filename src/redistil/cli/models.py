@@ -73,8 +73,8 @@ def train(
 ) -> None:
     """Train the student of RECIPE on NEGATIVES (triples or lists) into the folder OUT.
 
-    BACKBONE is a checkpoint's weights file; QUERIES and PASSAGES are its token files. `torchrun
-    --nproc-per-node N -m redistil train ...` trains on N devices, with the same loss.
+    BACKBONE is the record (made.json) of a checkpoint; QUERIES and PASSAGES are its token files.
+    `torchrun --nproc-per-node N -m redistil train ...` trains on N devices, with the same loss.
     """
     from redistil.cli.runtime import quiet
 

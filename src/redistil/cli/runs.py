@@ -21,7 +21,7 @@ depth = setting("--depth", click.IntRange(1), "Candidates of each query that are
     metavar="MODEL QUERIES PASSAGES",
     multiple=True,
     required=True,
-    help="A model's weights with its token files; several make an ensemble.",
+    help="A model's record (made.json) with its token files; several make an ensemble.",
 )
 @depth
 @setting("--precision", click.Choice(PRECISIONS), "Of the forward pass.")

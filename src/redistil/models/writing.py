@@ -25,6 +25,7 @@ def save(
 ) -> None:
     """Write the chosen weights, the curve and the validations."""
     best, asked = history.best, recipe["validation"]
+    (out / "last.safetensors").unlink(missing_ok=True)  # of a training before this one
     if best and asked["keep"] == "best" and best.step < len(history.points):
         student.save(out)
         (out / "model.safetensors").replace(out / "last.safetensors")
@@ -71,10 +72,18 @@ def account(history: History, pairs: int, processes: Processes, path: Path) -> N
         "seconds": round(history.seconds, 3),
         "pairs": total,
         "pairs_per_second": round(total / history.seconds, 1) if history.seconds else None,
-        "device": torch.cuda.get_device_name() if cuda else platform.processor() or "cpu",
+        "device": torch.cuda.get_device_name() if cuda else _processor(),
         "processes": processes.count,
         "threads": torch.get_num_threads(),
         "versions": {name: version(name) for name in ("redistil", "torch", "transformers")},
     }
     with aside(path) as partial:
         partial.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+
+
+def _processor() -> str:
+    """Return the name of the CPU; Linux keeps it where `platform` does not look."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
