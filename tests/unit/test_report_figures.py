@@ -16,8 +16,12 @@ from redistil import lineage
 from redistil import study as studies
 from redistil.cli import cli
 from redistil.errors import BadTable
+from redistil.history import History
+from redistil.models import writing
+from redistil.processes import Processes
 from redistil.report import figures, leaderboard, margins, models, tabulated
 from redistil.report.entries import Values
+from redistil.report.figures import spending
 from redistil.report.leaderboard import Settings, Tables
 from redistil.report.margins import Margins
 from redistil.tables import DEPTHS, LISTS, QRELS, RUN, TEACHER_SCORES, TRIPLES, ranked
@@ -127,6 +131,12 @@ def test_a_depth_is_the_mean_over_seeds_and_data_sets_of_the_best_student(
     assert axes[0].get_title(loc="left") == f"In domain: {best['student']}"
     assert list(axes[0].lines[0].get_ydata()) == [0.5, 5.5]
     assert list(axes[1].lines[0].get_ydata()) == [2, 7]
+
+
+def test_every_cost_that_is_drawn_is_one_that_a_training_writes(tmp_path: Path):
+    path = tmp_path / "cost.json"
+    writing.account(History(), 1, Processes("cpu"), path)
+    assert set(spending._COSTS) <= set(json.loads(path.read_text()))
 
 
 def test_a_cost_is_drawn_where_it_is_known(study: dict[str, Any], tables: Tables):
