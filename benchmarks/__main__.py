@@ -69,6 +69,9 @@ def main(
 
     device = str(device_of(device))
     names = [OURS, *filter(None, peers.split(","))]
+    unknown = sorted(set(names) - set(NAMES))
+    if unknown:
+        raise click.BadParameter(f"no peer {unknown[0]!r} (there is: {', '.join(PEERS)})")
     workers = {name: start(name, OUT, device, threads, tf32) for name in names}
     try:
         precisions = [name for name in PRECISIONS if available(name, device)]
