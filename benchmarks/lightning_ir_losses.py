@@ -2,8 +2,8 @@
 
 It pins other versions than we do, so it lives in an environment of its own:
 
-    python -m venv /tmp/lightning-ir && /tmp/lightning-ir/bin/pip install lightning-ir==0.0.6
-    /tmp/lightning-ir/bin/python benchmarks/lightning_ir_losses.py tests/unit/lightning_ir.json
+    python -m venv lightning-ir && lightning-ir/bin/pip install lightning-ir==0.0.6
+    lightning-ir/bin/python benchmarks/lightning_ir_losses.py tests/unit/lightning_ir.json
 """
 
 import json
