@@ -246,12 +246,16 @@ def warned():
     for source in config["sources"].values():
         names |= {source["negatives"], source.get("teacher")}
         names.add(config["negatives"][source["negatives"]]["dataset"])
+    told = {}
     for path in sorted(Path("logs").rglob("*.log")):
         about = {*path.parent.parts, path.stem}
         if config["study"] in about or path.parts[1] != "tokens" and about & names:
             for line in path.read_text(errors="replace").splitlines():
                 if "redistil: WARNING: " in line:
-                    yield f"{path}: {line.split('redistil: WARNING: ')[1]}"
+                    told.setdefault(line.split("redistil: WARNING: ")[1], []).append(path)
+    for line, paths in told.items():
+        also = f" (so do {len(paths) - 1} more logs)" if len(paths) > 1 else ""
+        yield f"{paths[0]}: {line}{also}"
 
 
 def shown(wildcards):
