@@ -6,10 +6,17 @@ expected and the nearest valid name.
 """
 
 import difflib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from redistil.errors import BadSettings
-from redistil.grid import Cell, Config, grid_cells, members, teacher_cells, teacher_of
+from redistil.grid import (
+    Cell,
+    Config,
+    members,
+    steps_of,
+    teachers_behind,
+    trained_cells,
+)
 
 # objectives that read labels, and those that cannot do with them; a house test holds these equal
 # to redistil.objectives, which would cost every plan an import of torch
@@ -22,6 +29,7 @@ OPTIONS = {  # of each objective that has any: all of them must be given
     "weighted-ranknet": {"weight"},
     "kl": {"temperature"},
 }
+BESIDE_OPTIONS = {"objective", "reads", "after"}  # keys of a loss that its objective does not take
 COLUMNS = ("system", "kind", "student", "loss", "seeds")  # of a leaderboard, before its numbers
 
 
@@ -94,6 +102,7 @@ def _references(config: Config) -> Iterator[tuple[str, str, str]]:
     single = [  # (catalogue, key of an entry, catalogue that the value must be in)
         ("datasets", "corpus", "corpora"),
         ("students", "backbone", "backbones"),
+        ("losses", "after", "losses"),
         ("first_stages", "encoder", "backbones"),
         ("first_stages", "import", "downloads"),
         ("negatives", "dataset", "datasets"),
@@ -132,6 +141,7 @@ def _teacher_references(config: Config) -> Iterator[tuple[str, str, str]]:
 
 def _check_grid(config: Config) -> None:
     """Refuse what is well-formed and well-named, yet contradicts itself."""
+    _check_order(config)
     for axis, values in config["grid"].items():
         if isinstance(values, list) and len(set(values)) != len(values):
             raise BadSettings(f"grid.{axis}: a value is listed twice in {values}")
@@ -151,7 +161,7 @@ def _check_grid(config: Config) -> None:
         if "build" in entry:
             _check_build(f"backbones.{name}.build", entry["build"])
     _check_teachers(config)
-    for cell in [*grid_cells(config), *teacher_cells(config).values()]:
+    for cell in trained_cells(config):
         _check_cell(config, cell)
     _check_apart(config)
     for name, entry in config["exports"].items():
@@ -159,6 +169,19 @@ def _check_grid(config: Config) -> None:
     _check_validation(config)
     _check_depths(config)
     _check_lengths(config)
+
+
+def _check_order(config: Config) -> None:
+    """Refuse losses that come after each other in a circle: none could be the first."""
+    for name in config["losses"]:
+        chain = [name]
+        while after := config["losses"][chain[-1]].get("after"):
+            if after in chain:
+                path = " after ".join([*chain, after])
+                raise BadSettings(
+                    f"losses.{name}.after: {path}: one of them must start from the backbone"
+                )
+            chain.append(after)
 
 
 def _check_columns(config: Config) -> None:
@@ -182,7 +205,7 @@ def check_documents(path: str, library: str, documents: int | None) -> None:
 
 
 def _check_options(path: str, loss: Config) -> None:
-    given, wanted = set(loss) - {"objective", "reads"}, OPTIONS.get(loss["objective"], set())
+    given, wanted = set(loss) - BESIDE_OPTIONS, OPTIONS.get(loss["objective"], set())
     for option in sorted(wanted - given):
         raise BadSettings(f"{path}: {loss['objective']} needs `{option}`")
     for option in sorted(given - wanted):
@@ -245,8 +268,7 @@ def _check_teachers(config: Config) -> None:
 
 def _check_apart(config: Config) -> None:
     """Refuse a grid that tests on queries which its training data, or its teachers', may have."""
-    taught = [cell.loss for cell in teacher_cells(config).values()]
-    for loss in [*config["grid"]["losses"], *taught]:
+    for loss in dict.fromkeys(cell.loss for cell in trained_cells(config)):
         negatives = config["sources"][config["losses"][loss]["reads"]]["negatives"]
         training = config["negatives"][negatives]["dataset"]
         for name in config["grid"]["datasets"]:
@@ -263,8 +285,7 @@ def _refuse_circle(config: Config, teacher: str, pupils: tuple[str, ...] = ()) -
         raise BadSettings(f"teachers.{teacher}.model.loss: {teacher!r} learns from itself ({path})")
     for leaf in members(config, teacher):
         model = config["teachers"][leaf].get("model")
-        above = teacher_of(config, model["loss"]) if model else None
-        if above:
+        for above in teachers_behind(config, model["loss"]) if model else []:
             _refuse_circle(config, above, (*pupils, teacher))
 
 
@@ -334,13 +355,15 @@ def _check_cell(config: Config, cell: Cell) -> None:
     sizes = config["training"]["sizes"]
     if size not in sizes:
         raise BadSettings(f"{where}: training.sizes has no {size!r}{nearest(size, sizes)}")
-    if sizes[size]["warmup_steps"] > sizes[size]["steps"]:
-        raise BadSettings(f"training.sizes.{size}.warmup_steps: more than its steps")
     if loss["reads"] not in config["sources"]:
         close = nearest(loss["reads"], config["sources"])
         raise BadSettings(f"losses.{cell.loss}.reads: no sources entry {loss['reads']!r}{close}")
-    if loss["reads"] not in sizes[size]["batch"]:
-        raise BadSettings(f"training.sizes.{size}.batch: no batch for {loss['reads']!r}")
+    for key in ("batch", "steps"):
+        given = sizes[size][key]
+        if isinstance(given, Mapping) and loss["reads"] not in given:
+            raise BadSettings(f"training.sizes.{size}.{key}: no {key} for {loss['reads']!r}")
+    if sizes[size]["warmup_steps"] > steps_of(sizes[size], loss["reads"]):
+        raise BadSettings(f"training.sizes.{size}.warmup_steps: more than its steps")
     source = config["sources"][loss["reads"]]
     if loss["objective"] in DISTILLED and not source.get("teacher"):
         raise BadSettings(

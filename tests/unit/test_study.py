@@ -116,6 +116,7 @@ NAMES = {
     "grid baselines": (["bm52"], "grid.baselines: no first_stages entry 'bm52'", "bm25"),
     "sources lists negatives": ("pydoc-lists", "sources.lists.negatives: no neg", "pydocs-lists"),
     "sources ranked-lists teacher": ("pydocs-men", "sources.ranked-lists.teacher:", "pydocs-mean"),
+    "losses dual-ranknet after": ("infonse", "losses.dual-ranknet.after: no losses", "infonce"),
     "losses bce reads": ("triplets", "losses.bce.reads: no sources entry", "triples"),
     "datasets pydocs-test corpus": ("pydoc", "datasets.pydocs-test.corpus: no corpora", "pydocs"),
     "students tiny-bert backbone": ("tinybert", "students.tiny-bert.backbone:", "tiny-bert"),
@@ -205,6 +206,14 @@ CONTRADICTIONS = {
         "backbones.tiny-splade.build.warmup: the warm-up of splade needs `flops`",
     ),
     "backbones tiny-splade build heads": (3, "backbones.tiny-splade.build.width: "),
+    "losses infonce after": (
+        "dual-ranknet",
+        "losses.infonce.after: infonce after dual-ranknet after infonce: one of them must start",
+    ),
+    "training sizes tiny steps": (
+        {"triples": 9},
+        "training.sizes.tiny.steps: no steps for 'lists'",
+    ),
     "losses kl weight": ("signed", "losses.kl.weight: kl takes temperature"),
     "teachers pydocs-bert over": (
         ["pydocs-lists", "msmarco-colbertv2"],
@@ -252,6 +261,65 @@ def test_a_licence_that_is_learnt_of_later_remakes_nothing(config):
         put(config, f"{owner} {name} licence", "MIT")
     study.check(config, SCHEMA)
     assert study.asked(config) == before
+
+
+def test_a_first_stage_is_trained_though_the_grid_does_not_name_it(config):
+    put(config, "grid losses", ["dual-ranknet"])
+    study.check(config, SCHEMA)
+    asked = study.asked(config)
+    for cell in study.grid_cells(config):
+        first = study.Cell(cell.student, "infonce", cell.seed)
+        assert study.predecessor(config, cell) == first
+        assert asked["train", cell.name]["predecessor"] == first.name
+        assert asked["train", first.name]["predecessor"] is None
+        assert "after" not in asked["train", cell.name]["options"]
+    assert {system.loss for system in study.systems(config) if system.kind == "student"} == {
+        "dual-ranknet"
+    }
+
+
+def test_a_first_stage_is_checked_as_a_cell_of_the_grid_is(config):
+    put(config, "grid losses", ["dual-ranknet"])
+    put(config, "training sizes tiny batch", {"ranked-lists": 2})
+    assert refusal(config) == "training.sizes.tiny.batch: no batch for 'lists'"
+
+
+def test_what_teaches_a_first_stage_is_trained_too_and_never_taught_by_the_second(config):
+    put(config, "losses dual-ranknet after", "margin-mse")
+    put(config, "sources ranked-lists", {"negatives": "pydocs-lists", "documents": 16})
+    put(config, "grid losses", ["dual-ranknet"])
+    put(config, "grid teachers", [])
+    study.check(config, SCHEMA)
+    assert set(study.teacher_cells(config)) == {"pydocs-bert", "pydocs-modernbert"}
+    put(config, "teachers pydocs-bert model loss", "dual-ranknet")
+    assert "learns from itself" in refusal(config)
+
+
+def test_steps_may_be_of_a_source_as_batches_are(config):
+    size = config["training"]["sizes"]["tiny"]
+    size["steps"] = dict.fromkeys(size["batch"], 200) | {"ranked-lists": 50}
+    study.check(config, SCHEMA)
+    steps = {
+        loss: study.recipe(config, study.Cell("tiny-bert", loss, 1))["steps"]
+        for loss in ("bce", "infonce", "adr-mse")
+    }
+    assert steps == {"bce": 200, "infonce": 200, "adr-mse": 50}
+
+
+def test_rank_distillm_has_its_two_stages():
+    config = config_of("rank-distillm")
+    study.check(config, SCHEMA)
+    recipes = {c.loss: study.recipe(config, c) for c in study.trained_cells(config)}
+    assert len(recipes) == 6 and len(study.trained_cells(config)) == 6
+    first, single, dual = (recipes[n] for n in ("infonce", "distill-ranknet", "dual-ranknet"))
+    assert dual["predecessor"] == "electra-base/infonce/42"
+    assert first["predecessor"] is single["predecessor"] is None
+    told = {"loss", "predecessor"}
+    assert {k: v for k, v in single.items() if k not in told} == {
+        k: v for k, v in dual.items() if k not in told
+    }
+    assert (first["steps"], first["batch"], first["documents"]) == (20000, 32, 8)
+    assert (dual["steps"], dual["batch"], dual["documents"]) == (938, 32, 100)
 
 
 def test_a_teacher_may_be_taught_by_another(config):

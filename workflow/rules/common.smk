@@ -192,6 +192,14 @@ def members(wildcards):
         )
 
 
+def predecessor(wildcards):
+    """Record and weights of the model that a training starts from; nothing where it is the first."""
+    cell = study.Cell(wildcards.student, wildcards.loss, int(wildcards.seed))
+    before = study.predecessor(config, cell)
+    files = ("made.json", "model.safetensors") if before else ()
+    return [f"{RESULTS}/models/{before.name}/{file}" for file in files]
+
+
 def validation(wildcards):
     """Name, candidates, qrels and token files of every data set that a training validates on."""
     asked = config["training"].get("validation")

@@ -109,9 +109,16 @@ def _origin(backbone: Mapping[str, Any]) -> str:
 
 
 def sources(study: Mapping[str, Any], cell: Cell) -> Iterator[tuple[str, str, str]]:
-    """Yield (what, which, licence) of all that the weights of `cell` descend from."""
-    known = studies.words(study, student=cell.student, loss=cell.loss)
-    yield _source(study, "backbones", "backbone", known["backbone"])
+    """Yield (what, which, licence) of all that the weights of `cell` descend from, each once."""
+    known = studies.words(study, student=cell.student)
+    rows = [_source(study, "backbones", "backbone", known["backbone"])]
+    for loss in studies.losses_behind(study, cell.loss):
+        rows += _read_by(study, studies.words(study, loss=loss))
+    yield from dict.fromkeys(rows)
+
+
+def _read_by(study: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield the sources of what a loss reads, known by its words."""
     yield _source(study, "corpora", "training passages and queries", known["corpus"])
     encoder = study["first_stages"].get(known["first_stage"], {}).get("encoder")
     if encoder:
