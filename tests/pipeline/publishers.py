@@ -41,7 +41,7 @@ class Collection:
     """Passages, and queries with their judgements."""
 
     passages: Mapping[str, str]
-    queries: Mapping[str, str]
+    queries: dict[str, str]
     qrels: Sequence[tuple[str, str, int]]
 
 
@@ -96,6 +96,8 @@ def tar(path: Path, files: Mapping[str, bytes]) -> None:
 MARCO = passages("msmarco", numbered(200))
 TRAIN = asked("train", MARCO, numbered(40, 1000))
 DEV = asked("dev", MARCO, numbered(12, 2000))
+TWIN = "1000"  # a training query that a test set asks too
+TRAIN.queries[TWIN] = DEV.queries["2000"]
 DL = {year: asked(f"dl{year}", MARCO, numbered(8, year), grades=3) for year in (2019, 2020)}
 
 
@@ -277,9 +279,8 @@ def teachers(folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "t2-triples.tsv").write_bytes(scored_triples())
     (folder / "colbertv2-msmarco-train.run").write_bytes(run(LISTED, "colbert", "colbert"))
-    for depth in (10, ORDERED, LISTED):
-        file = folder / f"rankzephyr-colbert-{depth}.run"
-        file.write_bytes(run(depth, "zephyr", "rankzephyr"))
+    for name, depth in (("colbert-50", ORDERED), ("colbert-100", LISTED), ("bm25-100", LISTED)):
+        (folder / f"rankzephyr-{name}.run").write_bytes(run(depth, name, "rankzephyr"))
 
 
 def moved(folder: Path, address: str) -> dict[str, Any]:

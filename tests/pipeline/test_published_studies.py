@@ -24,31 +24,53 @@ from tests.unit.served import serving
 
 ROOT = Path(__file__).parents[2]
 WHOLE = "WHOLE_GRID" in os.environ
-DATASETS = ["dev-small", "dl19", "arguana", "lotte-writing", "robust04"]
-STEPS = {
-    "training": {
-        "checkpoint_every": 2,
-        "log_every": 1,
-        "validation": {"every": 2},
-        "sizes": {size: {"steps": 4, "warmup_steps": 1} for size in ("base", "mini")},
-    }
-}
-SMALLER = {  # of every kind of collection one
-    "grid": {"datasets": DATASETS, "seeds": [662124363]},
-    "groups": {
-        "In domain": ["dev-small", "dl19"],
-        "BEIR-13": ["arguana"],
-        "LoTTE search": ["lotte-writing"],
-        "Robust04": ["robust04"],
-        "Out of domain": ["lotte-writing", "robust04"],
+STUDIES = {  # of each, the part of its grid that is run
+    "morand2026": {
+        "students": ["ettin-17m", "roberta-base"],
+        "datasets": ["dev-small", "dl19", "arguana", "lotte-writing", "robust04"],
+        "seeds": [662124363],
     },
-    "table": ["dev-small", "dl19", "BEIR-13", "LoTTE search", "Robust04"],
-    "datasets": {"msmarco-train": {"apart_from": DATASETS}},
-    "training": {"validation": {"datasets": ["nano-arguana", "nano-scifact"]}},
+    "morand2026-rerun": {
+        "datasets": ["dev-small", "dl19", "arguana", "lotte-writing", "robust04"],
+        "seeds": [662124363],
+    },
+    "rank-distillm": {"datasets": ["dl19", "nfcorpus", "robust04"]},
 }
-STUDENTS = {"morand2026": ["ettin-17m", "roberta-base"], "morand2026-rerun": ["deberta-v3-base"]}
+VALIDATED = ["nano-arguana", "nano-scifact"]
 
-every_study = pytest.mark.parametrize("study", STUDENTS)
+
+def shorter(study: dict[str, Any]) -> dict[str, Any]:
+    """Return what lets the trainings of a study take seconds: steps, and what goes by them."""
+    training = study["training"]
+    sizes = {
+        name: {
+            "steps": dict.fromkeys(size["steps"], 4) if isinstance(size["steps"], dict) else 4,
+            "warmup_steps": min(size["warmup_steps"], 1),
+        }
+        for name, size in training["sizes"].items()
+    }
+    found = {"checkpoint_every": 2, "log_every": 1, "sizes": sizes}
+    if training["validation"]:
+        found["validation"] = {"every": 2}
+    return {"training": found}
+
+
+def smaller(study: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """Return what makes its grid smaller: of every kind of collection one."""
+    kept, tested = part["datasets"], {name for one in STUDIES.values() for name in one["datasets"]}
+    groups = {
+        name: [dataset for dataset in datasets if dataset in kept]
+        for name, datasets in study["groups"].items()
+    }
+    columns = [name for name in study["table"] if name in {*kept, *groups}]
+    found = {"grid": part, "groups": groups, "table": columns}
+    found["datasets"] = {"msmarco-train": {"apart_from": sorted(tested)}}
+    if study["training"]["validation"]:
+        found["training"] = {"validation": {"datasets": VALIDATED}}
+    return found
+
+
+every_study = pytest.mark.parametrize("study", STUDIES)
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +80,14 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     collections = publishers.home(root / "irds")
     publishers.teachers(root / "files")
     with serving(publishers.checkpoints(root / "hub"), files=root / "files") as web:
-        laid = merged(publishers.counted(collections), STEPS)
-        laid = merged(laid, publishers.moved(root / "files", web.address))
+        here = publishers.moved(root / "files", web.address)
+        here |= publishers.counted(collections)
         made = clone(root / "clone")
-        for study, students in STUDENTS.items():
-            part = {} if WHOLE else merged(SMALLER, {"grid": {"students": students}})
-            (made.root / f"{study}.yaml").write_text(yaml.safe_dump(merged(laid, part)))
+        for name, part in STUDIES.items():
+            study = overlay(name, ROOT / "studies")
+            laid = merged(here, shorter(study))
+            laid = laid if WHOLE else merged(laid, smaller(study, part))
+            (made.root / f"{name}.yaml").write_text(yaml.safe_dump(laid))
         nowhere = "http://127.0.0.1:9"  # nothing listens there: whatever is fetched is ours
         env = {"http_proxy": nowhere, "https_proxy": nowhere, "no_proxy": "127.0.0.1"}
         env |= {"HF_ENDPOINT": web.address, "HF_HOME": str(root / "cache"), "HF_HUB_OFFLINE": "0"}
@@ -75,11 +99,10 @@ def flags(study: str) -> tuple[str, ...]:
     return "--config", f"study={study}", "--configfile", f"{study}.yaml"
 
 
-def grid(study: str) -> dict[str, Any]:
-    """Return the grid that was run: that of the study file, but for what is smaller."""
-    found: dict[str, Any] = overlay(study, ROOT / "studies")["grid"]
-    smaller = {} if WHOLE else SMALLER["grid"] | {"students": STUDENTS[study]}
-    return found | smaller
+def asked_of(study: str) -> dict[str, Any]:
+    """Return the study that was run: its file, but for what is smaller."""
+    found = overlay(study, ROOT / "studies")
+    return found if WHOLE else merged(found, smaller(found, STUDIES[study]))
 
 
 def table(house: House, study: str, name: str) -> list[dict[str, str]]:
@@ -87,54 +110,67 @@ def table(house: House, study: str, name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(path.read_text().splitlines()))
 
 
+def cells_of(grid: dict[str, Any]) -> list[str]:
+    return [f"{student}/{loss}" for student in grid["students"] for loss in grid["losses"]]
+
+
 @every_study
 def test_it_runs_to_its_report_and_then_has_nothing_to_do(house: House, study: str):
     said = house.run("snakemake", *flags(study))
-    assert "leaderboard:" in said and "is left out" not in said
-    asked = grid(study)
-    cells = [f"{s}/{loss}" for s in asked["students"] for loss in asked["losses"]]
+    asked = asked_of(study)
+    grid = asked["grid"]
     rows = table(house, study, "leaderboard")
-    assert {row["system"] for row in rows} == {"random", asked["first_stage"], *cells}
-    assert all(0 <= float(row[name]) <= 1 for row in rows for name in asked["datasets"])
-    assert (house.root / f"results/{study}/report/index.html").exists()
+    assert {row["system"] for row in rows} == {"random", grid["first_stage"], *cells_of(grid)}
+    assert all(0 <= float(row[name]) <= 1 for row in rows for name in grid["datasets"])
     main = (house.root / f"results/{study}/report/tables/paste/main.md").read_text()
-    columns = overlay(study, ROOT / "studies")["table"] if WHOLE else SMALLER["table"]
-    assert [cell.strip() for cell in main.splitlines()[0].strip("|").split("|")][2:] == columns
+    header = [cell.strip() for cell in main.splitlines()[0].strip("|").split("|")]
+    assert header[2:] == asked["table"]
+    _, _, end = said.rpartition("\nleaderboard:")
+    assert (house.root / end.split("page:")[1].strip()).exists()
+    assert "is left out" not in said, "the licensed texts are in place"
+    assert "1 of 40 queries left out: same text, in data/corpora/queries/dev-small" in said
     assert house.planned(*flags(study)) == {}
 
 
 @every_study
 def test_every_cell_has_its_weights_its_validation_and_its_runs(house: House, study: str):
-    results, asked = house.root / "results" / study, grid(study)
-    for cell in (
-        f"{s}/{x}/{n}" for s in asked["students"] for x in asked["losses"] for n in asked["seeds"]
-    ):
+    results, asked = house.root / "results" / study, asked_of(study)
+    grid = asked["grid"]
+    wanted = {2, 4} if asked["training"]["validation"] else set()
+    candidates = house.root / "data/candidates" / grid["first_stage"]
+    for cell in (f"{name}/{seed}" for name in cells_of(grid) for seed in grid["seeds"]):
         assert (results / f"models/{cell}/model.safetensors").exists()
         validated = VALIDATION.read(results / f"models/{cell}/validation.parquet")
-        assert set(validated["step"].to_pylist()) == {2, 4}, cell
-        for dataset in asked["datasets"]:
+        assert set(validated["step"].to_pylist()) == wanted, cell
+        for dataset in grid["datasets"]:
             run = RUN.read(results / f"runs/{cell}/{dataset}.parquet")
-            first = house.root / f"data/candidates/{asked['first_stage']}/{dataset}.parquet"
-            assert len(run) == len(RUN.read(first))
+            assert len(run) == len(RUN.read(candidates / f"{dataset}.parquet"))
 
 
 @every_study
 def test_published_values_stand_beside_ours(house: House, study: str):
-    asked, rows = grid(study), table(house, study, "published")
-    columns = {"msmarco_dev", "trec2019", "robust04"}
-    found = {(row["system"], row["column"]) for row in rows if row["column"] in columns}
-    wanted = {f"{s}/{loss}" for s in asked["students"] for loss in asked["losses"]}
-    assert found >= {(cell, column) for cell in wanted for column in columns}
+    names = yaml.safe_load((ROOT / "workflow/resources/published.yaml").read_text())
+    grid, rows = asked_of(study)["grid"], table(house, study, "published")
+    wanted = {
+        column
+        for column, datasets in names[study.removesuffix("-rerun")]["columns"].items()
+        if len(datasets) == 1
+        and set(datasets) <= {"dev-small", "dl19", "dl20", "robust04"}
+        and set(datasets) <= set(grid["datasets"])
+    }
+    found = {(row["system"], row["column"]) for row in rows}
+    assert wanted and found >= {(cell, column) for cell in cells_of(grid) for column in wanted}
 
 
-def test_each_preset_trains_on_what_it_says(house: House):
-    """Negatives are those of its sources; the positives of the re-run are the best ranked only."""
-    data = house.root / "data"
-    triples = TRIPLES.read(data / "negatives/msmarco-docpairs.parquet")
-    assert len(triples) == len(publishers.TRAIN.qrels) * 20
-    for name, positives in (("", {1, 2}), ("-first", {1})):
-        lists = LISTS.read(data / f"negatives/msmarco-colbertv2{name}.parquet").to_pylist()
+def test_each_study_trains_on_what_it_says(house: House):
+    """Of a published list the positives that it has, or its best alone; rankings at full length."""
+    data, used = house.root / "data/negatives", set(publishers.TRAIN.queries) - {publishers.TWIN}
+    kept = [query_id for query_id, _, _ in publishers.TRAIN.qrels if query_id in used]
+    assert len(TRIPLES.read(data / "msmarco-docpairs.parquet")) == 20 * len(kept)
+    for name, positives in (("", {1, 2}), ("-first", {1}), ("-200", {1, 2})):
+        lists = LISTS.read(data / f"msmarco-colbertv2{name}.parquet").to_pylist()
         assert {sum(row["relevances"]) for row in lists} == positives
-        assert {row["query_id"] for row in lists} == set(publishers.TRAIN.queries)
-    ordered = LISTS.read(data / "negatives/rankzephyr-colbert-50.parquet").to_pylist()
-    assert {len(row["doc_ids"]) for row in ordered} == {50}
+        assert {row["query_id"] for row in lists} == used
+    for name, length in (("colbert-50", 50), ("colbert-100", 100), ("bm25-100", 100)):
+        lists = LISTS.read(data / f"rankzephyr-{name}.parquet").to_pylist()
+        assert {len(row["doc_ids"]) for row in lists} == {length}
