@@ -2,8 +2,8 @@
 
 The overlay says how much there is of each collection, where the teacher files lie, how long is
 trained and, so that it takes minutes, which part of the grid is run. Ids, formats, protocol, rules
-and commands are those of the full size. The whole grid, in hours:
-`WHOLE_GRID=1 python -m pytest tests/pipeline/test_published_studies.py`.
+and commands are those of the full size. Every student on every data set, with one loss, by hand:
+`EVERY_DATASET=1 python -m pytest tests/pipeline/test_published_studies.py`.
 """
 
 import csv
@@ -23,7 +23,7 @@ from tests.pipeline.conftest import House, clone
 from tests.unit.served import serving
 
 ROOT = Path(__file__).parents[2]
-WHOLE = "WHOLE_GRID" in os.environ
+WHOLE = "EVERY_DATASET" in os.environ
 STUDIES = {  # of each, the part of its grid that is run
     "morand2026": {
         "students": ["ettin-17m", "roberta-base"],
@@ -56,7 +56,10 @@ def shorter(study: dict[str, Any]) -> dict[str, Any]:
 
 
 def smaller(study: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
-    """Return what makes its grid smaller: of every kind of collection one."""
+    """Return what makes its grid smaller: of every kind of collection one, or else of losses."""
+    if WHOLE:
+        grid = study["grid"]
+        return {"grid": {"losses": grid["losses"][2:3], "seeds": grid["seeds"][:1]}}
     kept, tested = part["datasets"], {name for one in STUDIES.values() for name in one["datasets"]}
     groups = {
         name: [dataset for dataset in datasets if dataset in kept]
@@ -86,7 +89,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         for name, part in STUDIES.items():
             study = overlay(name, ROOT / "studies")
             laid = merged(here, shorter(study))
-            laid = laid if WHOLE else merged(laid, smaller(study, part))
+            laid = merged(laid, smaller(study, part))
             (made.root / f"{name}.yaml").write_text(yaml.safe_dump(laid))
         nowhere = "http://127.0.0.1:9"  # nothing listens there: whatever is fetched is ours
         env = {"http_proxy": nowhere, "https_proxy": nowhere, "no_proxy": "127.0.0.1"}
@@ -102,7 +105,7 @@ def flags(study: str) -> tuple[str, ...]:
 def asked_of(study: str) -> dict[str, Any]:
     """Return the study that was run: its file, but for what is smaller."""
     found = overlay(study, ROOT / "studies")
-    return found if WHOLE else merged(found, smaller(found, STUDIES[study]))
+    return merged(found, smaller(found, STUDIES[study]))
 
 
 def table(house: House, study: str, name: str) -> list[dict[str, str]]:
@@ -162,6 +165,7 @@ def test_published_values_stand_beside_ours(house: House, study: str):
     assert wanted and found >= {(cell, column) for cell in cells_of(grid) for column in wanted}
 
 
+@pytest.mark.skipif(WHOLE, reason="one loss reads one of these files")
 def test_each_study_trains_on_what_it_says(house: House):
     """Of a published list the positives that it has, or its best alone; rankings at full length."""
     data, used = house.root / "data/negatives", set(publishers.TRAIN.queries) - {publishers.TWIN}
