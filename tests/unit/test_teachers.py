@@ -267,7 +267,7 @@ NO_RE_RANKER = {
         {},
         "its head gives 2 numbers for a pair, and the score of a re-",
     ),
-    "too long": ({}, {"pair_length": 999}, "pair_length: the backbone reads 128 tokens at most"),
+    "too long": ({}, {"pair_length": 999}, "pair_length: the backbone reads 512 tokens at most"),
 }
 
 
