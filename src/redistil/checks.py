@@ -117,7 +117,10 @@ def _references(config: Config) -> Iterator[tuple[str, str, str]]:
     ]
     for owner, key, catalogue in single:
         for name, entry in config[owner].items():
-            if key in entry:
+            if isinstance(entry.get(key), Mapping):
+                for part, value in entry[key].items():
+                    yield f"{owner}.{name}.{key}.{part}", value, catalogue
+            elif key in entry:
                 yield f"{owner}.{name}.{key}", entry[key], catalogue
     for name, entry in config["backbones"].items():
         if "build" in entry:

@@ -18,6 +18,7 @@ from redistil.grid import (
     Config,
     System,
     grid_cells,
+    imported_run,
     losses_behind,
     measures_of,
     members,
@@ -44,6 +45,7 @@ __all__ = [
     "check",
     "flags",
     "grid_cells",
+    "imported_run",
     "losses_behind",
     "measures_of",
     "members",
@@ -171,7 +173,8 @@ def _asked_of_first_stage(
             kept = {"query_length": entry["query_length"], "depth": entry["depth"]}
             yield ("retrieve", key), kept | checked
         elif "import" in entry:
-            yield ("import-run", key), checked
+            if imported_run(config, first_stage, name):
+                yield ("import-run", key), checked
         else:
             yield ("retrieve-bm25", key), dict(entry) | checked
 

@@ -270,6 +270,22 @@ def test_a_published_re_ranker_is_tested_and_teaches_as_a_trained_one_does(confi
         assert refusal(changed).startswith(f"teachers.minilm-l6.{said}")
 
 
+def test_an_imported_first_stage_may_have_a_run_for_each_dataset(config):
+    runs = {"pydocs-test": "bm25-msmarco-train.run"}
+    put(config, "first_stages theirs", {"import": runs})
+    study.check(config, SCHEMA)
+    made = {name for command, name in study.asked(config) if command == "import-run"}
+    assert {name for name in made if name.startswith("theirs/")} == {"theirs/pydocs-test"}
+    assert "colbertv2/pydocs-test" in made and "colbertv2/dl19" in made
+    assert study.imported_run(config, "theirs", "pydocs-test") == "bm25-msmarco-train.run"
+    assert study.imported_run(config, "theirs", "dl19") is None
+    runs["pydocs-test"] = "bm25-msmarco-train"
+    said = (
+        "first_stages.theirs.import.pydocs-test: no downloads entry 'bm25-msmarco-train': did you"
+    )
+    assert refusal(config).startswith(said)
+
+
 def test_a_licence_that_is_learnt_of_later_remakes_nothing(config):
     before = study.asked(config)
     for owner, name in (

@@ -112,11 +112,27 @@ def vectors(wildcards):
     )
 
 
-def downloaded(catalogue, word, suffix=""):
-    """The published file that an entry imports, or beside it (.json) the record that it was checked."""
+def downloaded_scores(suffix=""):
+    """The file that a teacher imports, or beside it (.json) the record that it was checked."""
 
     def path(wildcards):
-        file = config[catalogue][getattr(wildcards, word)]["import"]
+        file = config["teachers"][wildcards.published]["import"]
+        return f"data/downloads/{file}{suffix}"
+
+    return path
+
+
+def downloaded_run(suffix=""):
+    """The run that a first stage imports for a dataset, or beside it the record likewise."""
+
+    def path(wildcards):
+        stage, dataset = wildcards.imported, wildcards.dataset
+        file = study.imported_run(config, stage, dataset)
+        if file is None:
+            raise WorkflowError(
+                f"first_stages.{stage}.import: no run for {dataset}, which this study asks for: name its "
+                "file, or leave the dataset out"
+            )
         return f"data/downloads/{file}{suffix}"
 
     return path

@@ -67,12 +67,12 @@ rule average:
 rule import_scores:
     """Teacher scores that others published, with the triples or lists they belong to."""
     input:
-        published=downloaded("teachers", "published"),
+        published=downloaded_scores(),
         queries=training("data/corpora/queries/{dataset}.parquet"),
         passages=training("data/corpora/passages/{corpus}.parquet"),
         test=test_queries(same_corpus=True),
         elsewhere=test_queries(same_corpus=False),
-        checked=downloaded("teachers", "published", ".json"),
+        checked=downloaded_scores(".json"),
     output:
         scores="data/teachers/{published}.parquet",
         pairs="data/negatives/{published}.parquet",
