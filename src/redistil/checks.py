@@ -344,11 +344,9 @@ def _check_lengths(config: Config) -> None:
 
 def _teachers(config: Config) -> Iterator[str]:
     """Yield every single teacher that the study tests or learns from."""
-    for name in [
-        *config["grid"]["teachers"],
-        *(s.get("teacher") for s in config["sources"].values()),
-    ]:
-        yield from members(config, name) if name else []
+    taught = [source.get("teacher") for source in config["sources"].values()]
+    for name in filter(None, [*config["grid"]["teachers"], *taught]):
+        yield from members(config, name)
 
 
 def _stages(config: Config) -> Iterator[str]:
