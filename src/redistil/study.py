@@ -135,8 +135,9 @@ def _asked_of_data(config: Config) -> Iterator[tuple[Key, dict[str, Any]]]:
             )
     for teacher, entry in config["teachers"].items():
         if "checkpoint" in entry:
-            read = ("architecture", "query_length", "passage_length", "pair_length", "pair_form")
-            yield ("adopt", teacher), {key: entry[key] for key in read}
+            lengths = ("query_length", "passage_length", "pair_length")
+            how = ("architecture", *lengths, "pair_form")
+            yield ("adopt", teacher), {key: entry[key] for key in how}
         if "over" in entry:
             yield ("score", teacher), {"precision": config["reranking"]["precision"]}
         elif "average" in entry:

@@ -212,7 +212,7 @@ CONTRADICTIONS = {
         "losses.infonce.after: infonce after dual-ranknet after infonce: one of them must start",
     ),
     "training sizes tiny steps": (
-        {"triples": 9},
+        {"triples": 99},
         "training.sizes.tiny.steps: no steps for 'lists'",
     ),
     "losses kl weight": ("signed", "losses.kl.weight: kl takes temperature"),

@@ -220,6 +220,7 @@ def published(folder, labels=1, head=True):
     """Write a re-ranker as the hub has them, and what `fetch` makes of it; return both folders."""
     encoder = tiny.checkpoint(folder / "encoder")
     if head:
+        torch.manual_seed(1)
         network = AutoModelForSequenceClassification.from_pretrained(encoder, num_labels=labels)
         torch.nn.init.normal_(network.classifier.weight, std=9.0)
         network.save_pretrained(encoder)
@@ -254,8 +255,8 @@ def test_a_published_re_ranker_scores_as_plain_transformers_does(house, tmp_path
         cut = {"truncation": "only_second", "max_length": len(query) + 16 + 3}
         pair = tokenizer(texts[query_id], texts[doc_id], return_tensors="pt", **cut)
         with torch.inference_mode():
-            assert score == pytest.approx(float(network(**pair).logits), rel=1e-3, abs=1e-4)
-    assert len(found) == 20 and np.std(list(found.values())) > 0.1
+            assert score == pytest.approx(float(network(**pair).logits), abs=1e-4)
+    assert len(found) == 20 and np.std(list(found.values())) > 0.01
     made = lineage.of(out)
     assert {"adopt", "fetch", "checkpoint"} <= {m.command for m in made.ancestors.values()}
 

@@ -20,6 +20,7 @@ from redistil.processes import Processes, check_precision
 from redistil.ragged import Ragged
 from redistil.scoring import Room, learn, score_shared
 from redistil.seeds import derive
+from redistil.students.cat import LENGTHS
 from redistil.tables import aside
 
 Recipe = Mapping[str, Any]
@@ -196,7 +197,7 @@ def _refuse_others(
 def _refuse_another_model(recipe: Recipe, predecessor: Path) -> None:
     """Refuse a trained model that reads pairs otherwise than the student that starts from it."""
     trained = lineage.of(predecessor).settings
-    for key in ("architecture", "backbone", *students.LENGTHS, "pair_form"):
+    for key in ("architecture", "backbone", *LENGTHS, "pair_form"):
         if trained.get(key) != recipe[key]:
             raise Stale(
                 f"{predecessor} was trained with {key} = {trained.get(key)!r}, and the recipe that "
