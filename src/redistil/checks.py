@@ -110,13 +110,17 @@ def _references(config: Config) -> Iterator[tuple[str, str, str]]:
         ("negatives", "teacher", "teachers"),
         ("teachers", "import", "downloads"),
         ("teachers", "llm", "backbones"),
+        ("teachers", "checkpoint", "backbones"),
         ("exports", "negatives", "negatives"),
         ("exports", "teacher", "teachers"),
         ("teachers", "first_stage", "first_stages"),
     ]
     for owner, key, catalogue in single:
         for name, entry in config[owner].items():
-            if key in entry:
+            if isinstance(entry.get(key), Mapping):
+                for part, value in entry[key].items():
+                    yield f"{owner}.{name}.{key}.{part}", value, catalogue
+            elif key in entry:
                 yield f"{owner}.{name}.{key}", entry[key], catalogue
     for name, entry in config["backbones"].items():
         if "build" in entry:
@@ -251,7 +255,7 @@ def _check_teachers(config: Config) -> None:
             )
     for name in config["grid"]["teachers"]:
         for leaf in members(config, name):
-            if "model" not in config["teachers"][leaf]:
+            if not {"model", "checkpoint"} & config["teachers"][leaf].keys():
                 raise BadSettings(f"grid.teachers: {leaf!r} has no model here that could re-rank")
     for kind, source in config["sources"].items():
         teacher = source.get("teacher")
@@ -326,15 +330,23 @@ def _check_lengths(config: Config) -> None:
     """Refuse a cap beyond the tokens that are kept, and a pair without room for its passage."""
     longest, training = config["tokens"]["longest"], config["training"]
     holders = {f"first_stages.{name}": config["first_stages"][name] for name in _stages(config)}
+    holders |= {f"teachers.{name}": config["teachers"][name] for name in _teachers(config)}
     for path, entry in ({"training": training} | holders).items():
         for key in ("query_length", "passage_length"):
             if entry.get(key, 0) > longest:
                 raise BadSettings(f"{path}.{key}: {entry[key]} exceeds tokens.longest ({longest})")
-    if training["pair_length"] <= training["query_length"]:
-        raise BadSettings(
-            f"training.pair_length: {training['pair_length']} leaves a query of "
-            f"training.query_length ({training['query_length']}) no room for a passage"
-        )
+        if "pair_length" in entry and entry["pair_length"] <= entry["query_length"]:
+            raise BadSettings(
+                f"{path}.pair_length: {entry['pair_length']} leaves a query of "
+                f"{path}.query_length ({entry['query_length']}) no room for a passage"
+            )
+
+
+def _teachers(config: Config) -> Iterator[str]:
+    """Yield every single teacher that the study tests or learns from."""
+    taught = [source.get("teacher") for source in config["sources"].values()]
+    for name in filter(None, [*config["grid"]["teachers"], *taught]):
+        yield from members(config, name)
 
 
 def _stages(config: Config) -> Iterator[str]:

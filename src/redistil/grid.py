@@ -181,6 +181,15 @@ def members(config: Config, teacher: str) -> list[str]:
     return average
 
 
+def imported_run(config: Config, first_stage: str, dataset: str) -> str | None:
+    """Return the download that holds an imported first stage's candidates for a dataset.
+
+    It may be one for all; or each dataset has its own, and None stands for those that have none.
+    """
+    run: str | Mapping[str, str] = config["first_stages"][first_stage]["import"]
+    return run.get(dataset) if isinstance(run, Mapping) else run
+
+
 def shards(config: Config, first_stage: str, corpus: str) -> int:
     """Return into how many stretches a corpus is encoded: of `shard` passages, as declared.
 

@@ -18,6 +18,7 @@ from redistil.grid import (
     Config,
     System,
     grid_cells,
+    imported_run,
     losses_behind,
     measures_of,
     members,
@@ -44,6 +45,7 @@ __all__ = [
     "check",
     "flags",
     "grid_cells",
+    "imported_run",
     "losses_behind",
     "measures_of",
     "members",
@@ -132,7 +134,11 @@ def _asked_of_data(config: Config) -> Iterator[tuple[Key, dict[str, Any]]]:
                 },
             )
     for teacher, entry in config["teachers"].items():
-        if "model" in entry:
+        if "checkpoint" in entry:
+            lengths = ("query_length", "passage_length", "pair_length")
+            how = ("architecture", *lengths, "pair_form")
+            yield ("adopt", teacher), {key: entry[key] for key in how}
+        if "over" in entry:
             yield ("score", teacher), {"precision": config["reranking"]["precision"]}
         elif "average" in entry:
             yield ("average", teacher), {}
@@ -168,7 +174,8 @@ def _asked_of_first_stage(
             kept = {"query_length": entry["query_length"], "depth": entry["depth"]}
             yield ("retrieve", key), kept | checked
         elif "import" in entry:
-            yield ("import-run", key), checked
+            if imported_run(config, first_stage, name):
+                yield ("import-run", key), checked
         else:
             yield ("retrieve-bm25", key), dict(entry) | checked
 

@@ -97,7 +97,7 @@ def test_the_rerun_on_its_own_first_stage_is_set_beside_what_it_reproduces(study
 
 def test_a_study_without_counterparts_has_none(study: dict[str, Any]):
     assert beside(report_study.config()) == []
-    study["grid"]["first_stage"] = "bm25"  # other candidates, other numbers
+    study["grid"]["first_stage"] = "tiny-splade"  # other candidates, other numbers
     assert beside(study) == []
 
 

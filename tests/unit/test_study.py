@@ -129,6 +129,7 @@ NAMES = {
         "teachers.rankzephyr.llm: no backbones",
         "rankzephyr",
     ),
+    "teachers minilm-l6 checkpoint": ("minilm", "teachers.minilm-l6.checkpoint: no backbones", ""),
     "exports t2-tevatron teacher": ("t-2", "exports.t2-tevatron.teacher: no teachers entry", "t2"),
     "datasets dl19 apart_from": (["dl-20"], "datasets.dl19.apart_from: no datasets", "dl20"),
     "teachers t2 import": ("t2.tsv", "teachers.t2.import: no downloads entry", "t2-triples.tsv"),
@@ -211,7 +212,7 @@ CONTRADICTIONS = {
         "losses.infonce.after: infonce after dual-ranknet after infonce: one of them must start",
     ),
     "training sizes tiny steps": (
-        {"triples": 9},
+        {"triples": 99},
         "training.sizes.tiny.steps: no steps for 'lists'",
     ),
     "losses kl weight": ("signed", "losses.kl.weight: kl takes temperature"),
@@ -249,6 +250,40 @@ def test_the_caps_of_every_first_stage_in_use_are_checked(config, user):
     study.check(config, SCHEMA)  # nobody uses it
     put(config, f"{user} first_stage", "splade-v3-distilbert")
     assert refusal(config).startswith("first_stages.splade-v3-distilbert.query_length: 1025 exc")
+
+
+def test_a_published_re_ranker_is_tested_and_teaches_as_a_trained_one_does(config):
+    put(config, "teachers minilm-l6 over", ["pydocs-triples", "pydocs-lists"])
+    put(config, "sources ranked-lists teacher", "minilm-l6")
+    put(config, "grid teachers", ["minilm-l6"])
+    study.check(config, SCHEMA)
+    asked = study.asked(config)
+    lengths = {"query_length": 64, "passage_length": 445, "pair_length": 512}
+    assert asked["adopt", "minilm-l6"] == lengths | {"architecture": "cat", "pair_form": "native"}
+    assert ("score", "minilm-l6") in asked and ("rerank", "minilm-l6/pydocs-test") in asked
+    for key, value, said in (
+        ("passage_length", 1025, "passage_length: 1025 exceeds tokens.longest (1024)"),
+        ("query_length", 512, "pair_length: 512 leaves a query of teachers.minilm-l6.query_length"),
+    ):
+        changed = copy.deepcopy(config)
+        put(changed, f"teachers minilm-l6 {key}", value)
+        assert refusal(changed).startswith(f"teachers.minilm-l6.{said}")
+
+
+def test_an_imported_first_stage_may_have_a_run_for_each_dataset(config):
+    runs = {"pydocs-test": "bm25-msmarco-train.run"}
+    put(config, "first_stages theirs", {"import": runs})
+    study.check(config, SCHEMA)
+    made = {name for command, name in study.asked(config) if command == "import-run"}
+    assert {name for name in made if name.startswith("theirs/")} == {"theirs/pydocs-test"}
+    assert "colbertv2/pydocs-test" in made and "colbertv2/dl19" in made
+    assert study.imported_run(config, "theirs", "pydocs-test") == "bm25-msmarco-train.run"
+    assert study.imported_run(config, "theirs", "dl19") is None
+    runs["pydocs-test"] = "bm25-msmarco-train"
+    said = (
+        "first_stages.theirs.import.pydocs-test: no downloads entry 'bm25-msmarco-train': did you"
+    )
+    assert refusal(config).startswith(said)
 
 
 def test_a_licence_that_is_learnt_of_later_remakes_nothing(config):

@@ -132,6 +132,9 @@ def _read_by(study: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tup
         if "llm" in entry:
             what = f"language model of the teacher {member}"
             yield _source(study, "backbones", what, entry["llm"])
+        elif "checkpoint" in entry:
+            what = f"re-ranker of the teacher {member}"
+            yield _source(study, "backbones", what, entry["checkpoint"])
         elif model:
             its = study["students"][model["student"]]["backbone"]
             yield _source(study, "backbones", f"backbone of the teacher {member}", its)
@@ -143,6 +146,8 @@ def _source(study: Mapping[str, Any], catalogue: str, what: str, name: str) -> t
     entry = study[catalogue][name]
     if "llm" in entry:
         unknown = "ranked here, by the language model in this table"
+    elif "checkpoint" in entry:
+        unknown = "scored here, by the re-ranker in this table"
     elif "build" in entry:
         unknown = "made here, from the training passages"
     elif "model" in entry or "average" in entry:
