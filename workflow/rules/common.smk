@@ -10,7 +10,7 @@ import yaml
 from redistil import lineage, study
 from redistil.corpora import beir
 from redistil.errors import UserError
-from redistil.overlays import leave_out, overlay
+from redistil.overlays import leave_out, overlay, refuse_missing
 from redistil.placed import checkpoint_files, unrecorded
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
@@ -24,6 +24,7 @@ try:
     update_config(config, workflow.config_settings.overwrite_config)
     study.check(config, schema)
     left_out = leave_out(config, "data/corpora/passages")
+    refuse_missing(config, "data")
 except UserError as mistake:
     raise WorkflowError(str(mistake))
 
