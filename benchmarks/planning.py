@@ -71,7 +71,7 @@ class Copy:
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch() if path.suffix else path.mkdir()
-        self.run("--touch")
+        self.run("--touch", "--forceall")
         return len(paths)
 
 

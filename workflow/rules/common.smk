@@ -302,7 +302,8 @@ def shown(wildcards):
             yield f"{RESULTS}/runs/{system.name}/{wildcards.dataset}.parquet"
 
 
-if workflow.is_main_process and not workflow.touch:
+# `workflow.touch` is not known yet when this is read
+if workflow.is_main_process and not {"--touch", "-t"} & {*sys.argv}:
     # what is downloaded may be put in place by hand, what is exported or to be published no rule reads
     apart = ("data/downloads", "data/exports", f"{RESULTS}/published")
     strays = list(unrecorded(("data", RESULTS), apart, ".snakemake"))
@@ -310,5 +311,5 @@ if workflow.is_main_process and not workflow.touch:
         raise WorkflowError(
             f"{len(strays)} files have no record of what made them (first: {strays[0]}), so a changed "
             "setting would go unseen. Bring the record back (`dvc checkout`, `dvc pull`), remove the "
-            "files, or take them as they are if you know that they fit: `snakemake --touch`."
+            "files, or take them as they are if you know that they fit: `snakemake --touch --forceall`."
         )
