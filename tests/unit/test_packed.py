@@ -1,5 +1,6 @@
-"""Packed training: the logits and gradients of transformers' padded batches, without the padding."""
+"""Packed training: logits and gradients of transformers' padded batches, without the padding."""
 
+import shutil
 from typing import Any
 
 import pytest
@@ -132,6 +133,8 @@ def test_a_row_is_the_grid_without_its_padding(lengths):
     assert torch.equal(row[0, packing.starts], tokens[:, 0])
 
 
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore")  # torch warns of itself
 def test_compiled_training_is_the_same(checkpoints, tmp_path):
     """Batches of several shapes, as a training has them."""
     student, plain = both(checkpoints, "bert", tmp_path)

@@ -55,7 +55,7 @@ class Packing:
     def grid(self, row: Tensor) -> Tensor:
         """Return a row [1, T, ...] as a grid [N, L, ...], zero where there is no token."""
         empty = row.new_zeros(self.mask.numel(), *row.shape[2:])
-        return empty.index_copy(0, self.cells, row[0]).unflatten(0, self.mask.shape)
+        return empty.index_copy(0, self.cells, row[0]).view(*self.mask.shape, *row.shape[2:])
 
 
 def attend(
@@ -71,15 +71,15 @@ def attend(
 
     attention_mask: of the grid, either way. Returns [N, L, H, d], or [1, T, H, d].
     """
+    query, key, value = (heads_padded(states, packing) for states in (query, key, value))
+    found, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **how)
+    return found if packing is None else packing.row(found), None
+
+
+def heads_padded(states: Tensor, packing: Packing | None) -> Tensor:
+    """Return packed states [1, H, T, d] as [N, H, L, d]; others as they are."""
     if packing is None:
-        return sdpa_attention_forward(module, query, key, value, attention_mask, **how)
-    grids = [heads_grid(packing, states) for states in (query, key, value)]
-    found, nothing = sdpa_attention_forward(module, *grids, attention_mask, **how)
-    return packing.row(found), nothing
-
-
-def heads_grid(packing: Packing, states: Tensor) -> Tensor:
-    """Return states [1, H, T, d] as [N, H, L, d]."""
+        return states
     return packing.grid(states.transpose(1, 2)).transpose(1, 2)
 
 
@@ -132,6 +132,6 @@ def _masks(encoder: Any, mask: Tensor) -> Any:
 def _unpack(encoder: Any, args: tuple[Any, ...], given: dict[str, Any], found: Any) -> Any:
     """Lay the last states out as a padded batch again, unless they are of first tokens only."""
     packing, states = given.get("packing"), found.last_hidden_state
-    if packing is not None and states.shape[:2] == (1, len(packing.cells)):
+    if packing is not None and states.shape[1] > 1:
         found.last_hidden_state = packing.grid(states)
     return found

@@ -69,7 +69,9 @@ def _first_token(
             (inner.value, hidden_states),
         )
     )
-    attended = _attended(query, (key, value), attention_mask, packing, inner, inner.dropout.p)
+    key, value = (packed.heads_padded(states, packing) for states in (key, value))
+    dropout = inner.dropout.p if inner.training else 0.0
+    attended = _attended(query, key, value, attention_mask, dropout)
     attended = layer.attention.output(attended, first)
     found: Tensor = layer.feed_forward_chunk(attended)
     return found
@@ -89,9 +91,9 @@ def _first_token_of_modernbert(
     query, key, value = (each.transpose(1, 2) for each in states.unbind(-3))
     query, key = apply_rotary_pos_emb(query, key, *position_embeddings, unsqueeze_dim=1)
     query = _first(query.transpose(1, 2), packing).transpose(1, 2)
-    attended = _attended(
-        query, (key, value), attention_mask, packing, inner, inner.attention_dropout
-    )
+    key, value = (packed.heads_padded(states, packing) for states in (key, value))
+    dropout = inner.attention_dropout if inner.training else 0.0
+    attended = _attended(query, key, value, attention_mask, dropout)
     found = _first(hidden_states, packing) + inner.out_drop(inner.Wo(attended))
     return found + layer.mlp(layer.mlp_norm(found))  # type: ignore[no-any-return]
 
@@ -102,21 +104,11 @@ def _first(states: Tensor, packing: packed.Packing | None) -> Tensor:
 
 
 def _attended(
-    query: Tensor,
-    key_value: tuple[Tensor, Tensor],
-    mask: Tensor | None,
-    packing: packed.Packing | None,
-    module: Any,
-    dropout: float,
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float
 ) -> Tensor:
-    """Return what first tokens [N, H, 1, d] attend to, heads joined, [N, 1, width]."""
-    if packing is not None:
-        key_value = tuple(packed.heads_grid(packing, states) for states in key_value)
+    """Return what first tokens [N, H, 1, d] take from all [N, H, L, d], heads joined."""
     attended = nn.functional.scaled_dot_product_attention(
-        query,
-        *key_value,
-        attn_mask=None if mask is None else mask[:, :, :1],
-        dropout_p=dropout if module.training else 0.0,
+        query, key, value, None if mask is None else mask[:, :, :1], dropout
     )
     return attended.transpose(1, 2).flatten(2)
 
