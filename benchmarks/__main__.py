@@ -1,8 +1,9 @@
 """Re-ranking and training beside the peers, in one run: `python -m benchmarks` (or `make bench`).
 
 Every contestant has the same weights, pairs, threads and device, in a process of its own that
-stays alive; in each round each entry takes one turn, in an order that rotates, so that whatever
-else the machine does falls on all of them. Before anything is timed, scores and losses must agree.
+stays alive (a training ends it: what it holds would be memory that the next one lacks); in each
+round each entry takes one turn, in an order that rotates, so that whatever else the machine does
+falls on all of them. Before anything is timed, scores and losses must agree.
 """
 
 import datetime
@@ -146,9 +147,9 @@ class Run:
             )
             return answer | {"values": np.load(out)}
         batch = pairs // PASSAGES[entry.task]
-        answer = self.workers[entry.contestant].ask(
-            "train", **settings, loss=entry.task, batch=batch, steps=self.steps
-        )
+        worker = self.workers[entry.contestant]
+        answer = worker.ask("train", **settings, loss=entry.task, batch=batch, steps=self.steps)
+        worker.renew()
         return answer | {"values": np.array(answer["losses"][:2])}
 
     # --- who ------------------------------------------------------------------------------------

@@ -24,9 +24,9 @@ NAMES = {
 def start(contestant: str, out: Path, device: str, threads: int, tf32: bool) -> Worker:
     """Start a contestant's process, in its own environment if it is a peer."""
     python = Path(sys.executable) if contestant == OURS else _environment(contestant, out)
-    worker = Worker(python, f"benchmarks.workers.{contestant}", out / "logs" / f"{contestant}.log")
-    worker.versions = worker.ask("start", threads=threads, device=device, tf32=tf32)
-    return worker
+    log = out / "logs" / f"{contestant}.log"
+    asked = {"threads": threads, "device": device, "tf32": tf32}
+    return Worker(python, f"benchmarks.workers.{contestant}", log, asked)
 
 
 def _environment(peer: str, out: Path) -> Path:
