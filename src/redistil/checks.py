@@ -12,6 +12,7 @@ from redistil.errors import BadSettings
 from redistil.grid import (
     Cell,
     Config,
+    imported_run,
     members,
     steps_of,
     teachers_behind,
@@ -172,6 +173,7 @@ def _check_grid(config: Config) -> None:
         check_documents(f"exports.{name}.documents", entry["library"], entry.get("documents"))
     _check_validation(config)
     _check_depths(config)
+    _check_runs(config)
     _check_lengths(config)
 
 
@@ -324,6 +326,14 @@ def _check_depths(config: Config) -> None:
         kept = stages[stage].get("depth")
         if kept and depth > kept:
             raise BadSettings(f"{path}: {depth} exceeds first_stages.{stage}.depth ({kept})")
+
+
+def _check_runs(config: Config) -> None:
+    """Refuse a data set that is tested on, and for which an imported first stage has no run."""
+    for stage in [config["grid"]["first_stage"], *config["grid"]["baselines"]]:
+        for name in config["grid"]["datasets"] if "import" in config["first_stages"][stage] else []:
+            if imported_run(config, stage, name) is None:
+                raise BadSettings(f"first_stages.{stage}.import: no run for {name!r} of the grid")
 
 
 def _check_lengths(config: Config) -> None:
