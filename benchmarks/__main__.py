@@ -18,7 +18,15 @@ import click
 import numpy as np
 
 from benchmarks import work
-from benchmarks.contestants import NAMES, OURS, PEERS, Entry, available, start
+from benchmarks.contestants import (
+    INFERENCE,
+    NAMES,
+    OURS,
+    PEERS,
+    Entry,
+    available,
+    start,
+)
 from benchmarks.protocol import Worker
 from benchmarks.table import Measured, lines, markdown
 from benchmarks.work import DOCUMENTS, Work
@@ -73,6 +81,8 @@ def main(
     unknown = sorted(set(names) - set(NAMES))
     if unknown:
         raise click.BadParameter(f"no peer {unknown[0]!r} (there is: {', '.join(PEERS)})")
+    if device != "cpu":
+        names = [name for name in names if name not in INFERENCE]
     workers = {name: start(name, OUT, device, threads, tf32) for name in names}
     try:
         precisions = [name for name in PRECISIONS if available(name, device)]
@@ -160,6 +170,8 @@ class Run:
         for precision in self.precisions:
             yield Entry(OURS, precision, loss)
         for peer in [name for name in self.workers if name != OURS]:
+            if loss and peer in INFERENCE:
+                continue
             for precision in self.precisions:
                 plain = peer == "cross_encoder" and precision == "float32"
                 if task == "rerank":

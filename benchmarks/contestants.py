@@ -13,12 +13,16 @@ from benchmarks.protocol import Worker
 
 HERE = Path(__file__).parent
 OURS = "ours"
-PEERS = ("cross_encoder", "lightning_ir")
+PEERS = ("cross_encoder", "openvino", "lightning_ir")
 NAMES = {
     OURS: "redistil",
     "cross_encoder": "sentence-transformers",
+    "openvino": "sentence-transformers on OpenVINO",
     "lightning_ir": "lightning-ir",
 }
+INFERENCE = {"openvino"}  # re-rank on a CPU, and nothing else
+# what pip installs with a peer and would break it: a wheel for another build of torch than ours
+UNWANTED = {"openvino": "torchvision"}
 
 
 def start(contestant: str, out: Path, device: str, threads: int, tf32: bool) -> Worker:
@@ -47,6 +51,9 @@ def _environment(peer: str, out: Path) -> Path:
         done = subprocess.run([str(python), "-m", "pip", *install], capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"{NAMES[peer]} cannot be installed:\n{done.stderr}")
+        if peer in UNWANTED:
+            remove = ["uninstall", "--quiet", "--yes", UNWANTED[peer]]
+            subprocess.run([str(python), "-m", "pip", *remove], check=True)
         ready.write_text(wanted.read_text())
     return python
 
