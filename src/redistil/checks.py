@@ -12,11 +12,13 @@ from redistil.errors import BadSettings
 from redistil.grid import (
     Cell,
     Config,
+    imported_run,
     members,
     steps_of,
     teachers_behind,
     trained_cells,
 )
+from redistil.references import references
 
 # objectives that read labels, and those that cannot do with them; a house test holds these equal
 # to redistil.objectives, which would cost every plan an import of torch
@@ -48,7 +50,7 @@ def check(config: Config, schema: Config) -> None:
     Raises BadSettings naming the path of the key, what was expected and the nearest valid name.
     """
     _check_schema(config, schema)
-    for path, name, catalogue in _references(config):
+    for path, name, catalogue in references(config):
         if name not in config[catalogue]:
             raise BadSettings(
                 f"{path}: no {catalogue} entry {name!r}{nearest(name, config[catalogue])} "
@@ -73,74 +75,6 @@ def _check_schema(config: Config, schema: Config) -> None:
             expected = ", ".join(sorted(known))
             raise BadSettings(f"{where}: unknown key{nearest(unknown, known)} (one of: {expected})")
     raise BadSettings(f"{path or 'configuration'}: {error.message}{hint}")
-
-
-def _references(config: Config) -> Iterator[tuple[str, str, str]]:
-    """Yield (path of the key, name, catalogue it must be in)."""
-    grid = config["grid"]
-    axes = {"students": "students", "losses": "losses", "datasets": "datasets"}
-    axes |= {"baselines": "first_stages", "teachers": "teachers"}
-    for axis, catalogue in axes.items():
-        for name in grid[axis]:
-            yield f"grid.{axis}", name, catalogue
-    yield "grid.first_stage", grid["first_stage"], "first_stages"
-    for name in grid["losses"]:
-        if name in config["losses"]:
-            yield f"losses.{name}.reads", config["losses"][name]["reads"], "sources"
-    for kind, source in config["sources"].items():
-        yield f"sources.{kind}.negatives", source["negatives"], "negatives"
-        if source.get("teacher"):
-            yield f"sources.{kind}.teacher", source["teacher"], "teachers"
-    for group, datasets in config["groups"].items():
-        for name in datasets:
-            yield f"groups.{group}", name, "datasets"
-    validation = config["training"].get("validation")
-    if validation:
-        yield "training.validation.first_stage", validation["first_stage"], "first_stages"
-        for name in validation["datasets"]:
-            yield "training.validation.datasets", name, "datasets"
-    single = [  # (catalogue, key of an entry, catalogue that the value must be in)
-        ("datasets", "corpus", "corpora"),
-        ("students", "backbone", "backbones"),
-        ("losses", "after", "losses"),
-        ("first_stages", "encoder", "backbones"),
-        ("first_stages", "import", "downloads"),
-        ("negatives", "dataset", "datasets"),
-        ("negatives", "first_stage", "first_stages"),
-        ("negatives", "teacher", "teachers"),
-        ("teachers", "import", "downloads"),
-        ("teachers", "llm", "backbones"),
-        ("teachers", "checkpoint", "backbones"),
-        ("exports", "negatives", "negatives"),
-        ("exports", "teacher", "teachers"),
-        ("teachers", "first_stage", "first_stages"),
-    ]
-    for owner, key, catalogue in single:
-        for name, entry in config[owner].items():
-            if isinstance(entry.get(key), Mapping):
-                for part, value in entry[key].items():
-                    yield f"{owner}.{name}.{key}.{part}", value, catalogue
-            elif key in entry:
-                yield f"{owner}.{name}.{key}", entry[key], catalogue
-    for name, entry in config["backbones"].items():
-        if "build" in entry:
-            yield f"backbones.{name}.build.corpus", entry["build"]["corpus"], "corpora"
-            yield f"backbones.{name}.build.dataset", entry["build"]["dataset"], "datasets"
-    for name, entry in config["datasets"].items():
-        for test in entry.get("apart_from", []):
-            yield f"datasets.{name}.apart_from", test, "datasets"
-    yield from _teacher_references(config)
-
-
-def _teacher_references(config: Config) -> Iterator[tuple[str, str, str]]:
-    for name, entry in config["teachers"].items():
-        for member in entry.get("average", []):
-            yield f"teachers.{name}.average", member, "teachers"
-        for negatives in entry.get("over", []):
-            yield f"teachers.{name}.over", negatives, "negatives"
-        if "model" in entry:
-            yield f"teachers.{name}.model.student", entry["model"]["student"], "students"
-            yield f"teachers.{name}.model.loss", entry["model"]["loss"], "losses"
 
 
 def _check_grid(config: Config) -> None:
@@ -172,6 +106,7 @@ def _check_grid(config: Config) -> None:
         check_documents(f"exports.{name}.documents", entry["library"], entry.get("documents"))
     _check_validation(config)
     _check_depths(config)
+    _check_runs(config)
     _check_lengths(config)
 
 
@@ -324,6 +259,14 @@ def _check_depths(config: Config) -> None:
         kept = stages[stage].get("depth")
         if kept and depth > kept:
             raise BadSettings(f"{path}: {depth} exceeds first_stages.{stage}.depth ({kept})")
+
+
+def _check_runs(config: Config) -> None:
+    """Refuse a data set that is tested on, and for which an imported first stage has no run."""
+    for stage in [config["grid"]["first_stage"], *config["grid"]["baselines"]]:
+        for name in config["grid"]["datasets"] if "import" in config["first_stages"][stage] else []:
+            if imported_run(config, stage, name) is None:
+                raise BadSettings(f"first_stages.{stage}.import: no run for {name!r} of the grid")
 
 
 def _check_lengths(config: Config) -> None:

@@ -1,6 +1,7 @@
 """Studies: what is refused before any job, and which settings decide which artefact."""
 
 import copy
+import re
 import shlex
 from pathlib import Path
 
@@ -56,6 +57,33 @@ def refusal(config):
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_of_the_repository_passes(name):
     study.check(config_of(name), SCHEMA)
+
+
+PAGES = {"README.md": "embedded", "docs/protocol.md": "embedded", "docs/tables.md": "morand2026"}
+SHOWN = [
+    pytest.param(block, study_of, id=f"{page} {number}")
+    for page, study_of in PAGES.items()
+    for number, block in enumerate(
+        re.findall(r"^```yaml\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.M | re.S)
+    )
+]
+
+
+@pytest.mark.parametrize(("block", "base"), SHOWN)
+def test_settings_that_a_page_shows_are_accepted(block, base):
+    block = block.replace("md5: THE SUM", f"md5: {'a' * 32}")
+    settings = yaml.safe_load(block.replace("sha256: THE SUM", f"sha256: {'a' * 64}"))
+    config = config_of(settings.pop("like", base))
+    config["downloads"]["theirs.tsv"] = {"url": "https://example.org/theirs.tsv", "md5": "a" * 32}
+    if "groups" in settings:
+        config.pop("groups")
+    if "table" not in settings and "grid" in settings:
+        config.pop("table", None)
+    study.check(merged(config, settings), SCHEMA)
+
+
+def test_pages_show_settings():
+    assert len(SHOWN) >= 7
 
 
 UNKNOWN = {
@@ -279,6 +307,8 @@ def test_an_imported_first_stage_may_have_a_run_for_each_dataset(config):
     assert "colbertv2/pydocs-test" in made and "colbertv2/dl19" in made
     assert study.imported_run(config, "theirs", "pydocs-test") == "bm25-msmarco-train.run"
     assert study.imported_run(config, "theirs", "dl19") is None
+    put(config, "grid baselines", ["theirs"])
+    assert refusal(config) == "first_stages.theirs.import: no run for 'pydocs-held-out' of the grid"
     runs["pydocs-test"] = "bm25-msmarco-train"
     said = (
         "first_stages.theirs.import.pydocs-test: no downloads entry 'bm25-msmarco-train': did you"
