@@ -2,7 +2,8 @@
 
 Copies the project to a scratch folder and plans the study there twice: with nothing made, then
 with every file in place and on record, when there is nothing to do. The files are empty: what is
-measured is the plan. Prints seconds and peak resident memory of `snakemake -n` for both.
+measured is the plan. Prints seconds and peak resident memory of `snakemake -n` for both. In between
+`snakemake --touch` records the files, a tenth of a second for each job: ten minutes in all.
 """
 
 import importlib.metadata

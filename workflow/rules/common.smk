@@ -287,7 +287,9 @@ def warned():
         if config["study"] in about or path.parts[1] != "tokens" and about & names:
             for line in path.read_text(errors="replace").splitlines():
                 if "redistil: WARNING: " in line:
-                    told.setdefault(line.split("redistil: WARNING: ")[1], []).append(path)
+                    told.setdefault(line.split("redistil: WARNING: ")[1], []).append(
+                        path
+                    )
     for line, paths in told.items():
         also = f" (so do {len(paths) - 1} more logs)" if len(paths) > 1 else ""
         yield f"{paths[0]}: {line}{also}"
