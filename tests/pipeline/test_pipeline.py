@@ -14,6 +14,11 @@ from redistil import lineage
 from redistil.tables import RUN
 
 CELL = Counter(recipe=1, train=1, rerank=1, evaluate=1)
+LONE = [
+    "--config",
+    'teachers={"pydocs-lone": {"model": {"student": "tiny-modernbert-teacher", "loss": "bce", '
+    '"seed": 1}, "over": ["pydocs-triples"]}}',
+]
 REPORT = Counter(resolve=1, tabulate=1, sweep=1, plot=1, compare=1, contrast=1, page=1)
 
 
@@ -131,12 +136,31 @@ def test_dvc_remakes_what_a_changed_parameter_touches_and_compares_the_numbers(h
     assert house.planned() == Counter()
     assert margin(house) == 2
     assert "metrics.json" in house.run("dvc", "metrics", "show")
-    house.run("dvc", "plots", "show")
+    # both show what the change did to the one loss, and that it did nothing to the others
+    (metrics,) = _values(_compared(house, "metrics"), "In domain.hinge")
+    told = json.loads((house.root / "results/miniature/report/tables/metrics.json").read_text())
+    moved = metrics["In domain.hinge"]
+    assert moved["old"] != moved["new"] == told["In domain"]["hinge"]
+    assert set(metrics) <= {"In domain.hinge", "In domain.best student"}
+    lines: dict[str, dict[str, object]] = {"HEAD": {}, "workspace": {}}
+    for point in _values(_compared(house, "plots"), "line"):
+        lines[point["rev"]][point["line"]] = point["value"]
+    before, after = lines.values()
+    assert len(before) == len(after) == 5
+    assert {line for line in before if before[line] != after[line]} == {
+        "In domain: tiny-bert/hinge"
+    }
     # and back: what was made before is taken from the cache, not made again
     house.run("git", "checkout", "--quiet", "HEAD", "--", ".")
     house.run("dvc", "checkout", "--force")
     assert house.planned() == Counter()
     assert margin(house) == 1
+
+
+def test_a_teacher_that_nothing_asks_for_is_one_sentence(house):
+    said = house.run("snakemake", "-n", "data/teachers/pydocs-lone.parquet", *LONE, ok=False)
+    assert "teachers.pydocs-lone: the study miniature neither tests it nor learns from it" in said
+    assert "Traceback" not in said
 
 
 def test_a_colleague_pulls_every_intermediate_and_retrains_nothing(house, tmp_path):
@@ -198,6 +222,22 @@ class TestNoSilentlyStaleNumber:
         said = house.run("redistil", *_tabulate(house, str(study)), ok=False)
         assert "margin" in said and "2" in said
         study.unlink()
+
+
+def _compared(house, what: str) -> object:
+    """Return what `dvc metrics diff` or `dvc plots diff` says of the last commit and now."""
+    said = house.run("dvc", what, "diff", "--json")
+    return json.loads(said[said.index("{") : said.rindex("}") + 1])
+
+
+def _values(found, key: str):
+    """Yield every mapping with that key, however deep in templates it lies."""
+    if isinstance(found, dict):
+        if key in found:
+            yield found
+        found = list(found.values())
+    for one in found if isinstance(found, list) else []:
+        yield from _values(one, key)
 
 
 def margin(house) -> float:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from redistil.report import costs
 from redistil.report.entries import Row, best
 from redistil.report.figures.style import COLOURS, DASHES, MARKS, one_legend, panels, pick, styled
 
@@ -147,49 +148,42 @@ def depths(rows: Sequence[Row], leaderboard: Sequence[Row], study: Mapping[str, 
     return figure
 
 
-_COSTS = {  # key of cost.json: what the axis says
-    "seconds": "training (seconds)",
-    "pairs_per_second": "training (pairs per second)",
-}
-
-
 def cost(
-    leaderboard: Sequence[Row], study: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]]
+    leaderboard: Sequence[Row], study: Mapping[str, Any], spent: Sequence[Row], work: str
 ) -> "Figure":
-    """Return the headline by what a training cost; colour is the loss, mark the student.
+    """Return the headline by what a work cost; colour is the loss, mark the student.
 
-    costs: what the cost.json beside each model says, by cell. A row of panels for each group of
-    data sets, a column for each cost that is known; a point is the mean over seeds.
+    spent: as `redistil.report.costs` has it; work: training or reranking. A row of panels for each
+    group of data sets, a column for each amount that is known; a point is the mean over seeds.
     """
     grid, groups = study["grid"], list(study["groups"])
-    known = [key for key in _COSTS if any(key in found for found in costs.values())]
+    means, keys = costs.over_seeds(study, spent), {key: f"{work}_{key}" for key in costs.AMOUNTS}
+    points = [row for row in leaderboard if row["kind"] == "student" and row["system"] in means]
+    amounts = {
+        key: {row["system"]: found for row in points if (found := means[row["system"]][column])}
+        for key, column in keys.items()
+    }
+    known = [key for key, found in amounts.items() if found]
     students = {student: place for place, student in enumerate(grid["students"])}
     with styled():
         figure, axes_of = panels(len(groups) * len(known), 3.4, 2.6, across=len(known))
         for place, axes in enumerate(axes_of):
             group, key = groups[place // len(known)], known[place % len(known)]
-            for row in leaderboard:
-                if row["kind"] == "student":
-                    seeds = [costs.get(f"{row['system']}/{seed}", {}) for seed in grid["seeds"]]
-                    spent = [found[key] for found in seeds if key in found]
-                    if spent:
-                        axes.scatter(
-                            np.mean(spent),
-                            row[group],
-                            color=pick(COLOURS, grid["losses"].index(row["loss"])),
-                            marker=pick(MARKS, students[row["student"]]),
-                            s=26,
-                        )
+            for row in points:
+                if row["system"] in amounts[key]:
+                    axes.scatter(
+                        amounts[key][row["system"]],
+                        row[group],
+                        color=pick(COLOURS, grid["losses"].index(row["loss"])),
+                        marker=pick(MARKS, students[row["student"]]),
+                        s=26,
+                    )
             axes.set_title(group)
-            axes.set_xlabel(_COSTS[key])
+            axes.set_xlabel(costs.title(work, key))
             axes.set_ylabel(study["measures"][0])
             axes.margins(0.1)
-            _log_axis(axes, *_range(costs, key))
+            _log_axis(axes, min(amounts[key].values()), max(amounts[key].values()))
         _two_keys(axes_of[0], grid["losses"], list(students), lines=False)
         one_legend(figure, axes_of, loc="outside right upper")
+        figure.supxlabel(costs.energy(spent), fontsize=8)
     return figure
-
-
-def _range(costs: Mapping[str, Mapping[str, Any]], key: str) -> tuple[float, float]:
-    known = [float(found[key]) for found in costs.values() if key in found]
-    return min(known), max(known)
