@@ -90,7 +90,7 @@ class Processors:
         try:
             used = [zone.used() for zone in self._zones]
         except (OSError, ValueError):
-            self._zones = used = []  # half a sum is no sum, now or later
+            self._zones, used = [], []  # half a sum is no sum, now or later
         return sum(used) / 1e6 if used else None
 
 
@@ -142,7 +142,7 @@ class Gpus:
         try:
             used = [self._millijoules(handle) - first for handle, first in self._counters]
         except self._nvml.NVMLError:
-            self._counters = used = []
+            self._counters, used = [], []
         return sum(used) / 1e3 if used else None
 
     def _millijoules(self, handle: Any) -> int:

@@ -145,7 +145,8 @@ def tables(study: dict[str, Any], rng: np.random.Generator) -> tabulated.Tabulat
     losses = [
         {"group": group, "loss": loss, "best_student": "electra-base", "verdict": "worse"}
         | {"best_verdict": "worse"}
-        | dict.fromkeys(("value", "difference", "difference_low", "difference_high"), 0.1)
+        | dict.fromkeys(("value", "difference", "difference_low", "difference_high"), -0.1)
+        | {"effect": -0.4}
         | dict.fromkeys(("p_holm", "best_value", "best_difference", "best_p_holm"), 0.1)
         for group in study["groups"]
         for loss in study["grid"]["losses"]
@@ -190,6 +191,7 @@ def _tests(study: dict[str, Any], rng: np.random.Generator) -> list[dict[str, An
         {"group": group, "family": "pairs" if student else "loss pairs", "verdict": "better"}
         | {"system": f"{student}/{a}" if student else a, "equivalence": "not shown"}
         | {"against": f"{student}/{b}" if student else b, "difference": float(rng.normal())}
+        | {"effect": float(rng.normal()), "p_holm": float(rng.random())}
         for group in study["groups"]
         for a, b in combinations(study["grid"]["losses"], 2)
         for student in (None, *students)

@@ -87,7 +87,7 @@ def test_a_line_has_the_mean_of_its_seeds_and_the_table_what_is_known(told: Any)
         for name in ("small-bert/hinge", "random")
     ]
     sheet = costs.sheet(study, board, rows)
-    heads = ["re-ranking (seconds)", "re-ranking (pairs per second)"]
+    heads = ["rank s", "rank pairs/s"]
     assert list(sheet.header) == ["system", "In domain", "Out of domain", *heads]
     assert [[cell.text for cell in row] for row in sheet.rows if row] == [
         ["small-bert/hinge", "0.512", "0.400", "4", "400"]
@@ -97,8 +97,13 @@ def test_a_line_has_the_mean_of_its_seeds_and_the_table_what_is_known(told: Any)
     for row in rows:
         row["reranking_processor_joules"] = 12345.6
     sheet = costs.sheet(study, board, rows)
-    assert sheet.header[-1] == "re-ranking (joules of the processors)"
-    assert sheet.rows[0] and sheet.rows[0][-1].text == "12,346"
+    assert sheet.header[-1] == "rank J" and sheet.rows[0] and sheet.rows[0][-1].text == "12,346"
+    assert list(costs.drawn(study, rows, "reranking"))[-1] == "joules of the processors"
+    for row in rows:
+        row["reranking_gpu_joules"] = 100.0
+    unit, lines = list(costs.drawn(study, rows, "reranking").items())[-1]
+    assert unit == "joules of the processors and of the GPUs"
+    assert lines == {"small-bert/hinge": pytest.approx(12445.6)}
     assert "not readable" not in sheet.caption and "whole machine" in sheet.caption
 
 

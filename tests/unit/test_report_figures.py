@@ -1,8 +1,10 @@
 """What the figures show, read back from the drawing; and that there is always a file."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import fromstring
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -90,10 +92,36 @@ def test_the_scatter_counts_who_wins_and_draws_what_coincides_larger():
     figure = figures.scatter({"All": [(x[:2], y[:2]), (x[2:], y[2:])]}, {"All": ("a", "b")}, "AP")
     axes = figure.axes[0]
     assert axes.get_title(loc="left") == "All\n1 better, 1 worse, 3 equal"
-    (dots,) = axes.collections
-    assert len(dots.get_offsets()) == 3
-    assert max(dots.get_sizes()) == pytest.approx(min(dots.get_sizes()) * 3**0.5)
+    small, large = axes.collections
+    assert (len(small.get_offsets()), len(large.get_offsets())) == (2, 1)
+    assert large.get_sizes()[0] == pytest.approx(small.get_sizes()[0] * 3**0.5)
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("a, AP", "b, AP")
+
+
+def test_of_many_places_the_scatter_shades_how_many_there_are():
+    rng = np.random.default_rng(1)
+    x, y = rng.random(5000), rng.random(5000)
+    x[:7], y[:7] = 0.3, 0.9
+    figure = figures.scatter({"All": [(x, y)]}, {"All": ("a", "b")}, "AP")
+    (axes,) = figure.axes
+    (image,) = axes.images
+    assert not axes.collections
+    shade, (left, right, low, high) = image.get_array(), image.get_extent()
+    assert shade.sum() == 5000 and shade.shape == (51, 51)
+    row, column = (
+        int((v - a) / (b - a) * 51) for v, a, b in ((0.9, low, high), (0.3, left, right))
+    )
+    assert shade[row, column] >= 7 and image.origin == "lower"
+
+
+def test_an_svg_is_slim_and_reads_the_same(tmp_path: Path):
+    figure = figures.scatter({"<b>": [(np.zeros(1), np.ones(1))]}, {"<b>": ("0.12345", "b")}, "AP")
+    figures.save(figure, tmp_path / "a")
+    text = (tmp_path / "a.svg").read_text()
+    assert "0.12345, AP" in text, "words are not places"
+    assert "\n " not in text and "rotate(-0" not in text and text.count("font-family") == 1
+    assert not re.search(r' [dxy]="[^"]*\.\d{3}', text)
+    assert fromstring(text.encode()).get("style") == "font-family: 'DejaVu Sans', sans-serif"
 
 
 # --- what effectiveness costs ------------------------------------------------------------------

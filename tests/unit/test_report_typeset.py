@@ -145,8 +145,9 @@ compiles = pytest.mark.skipif(
 
 def compiled(folder: Path, *tables: str) -> str:
     """Return what pdflatex says of an article with these tables pasted; its first error fails."""
-    packages = r"\usepackage{booktabs}\usepackage{longtable}\usepackage[table]{xcolor}"
-    parts = [r"\documentclass{article}", packages, r"\begin{document}", *tables]
+    packages = ["[a4paper,margin=25mm]{geometry}", "{booktabs}", "{longtable}", "[table]{xcolor}"]
+    uses = [rf"\usepackage{package}" for package in packages]
+    parts = [r"\documentclass{article}", *uses, r"\begin{document}", *tables]
     (folder / "a.tex").write_text("\n".join([*parts, r"\end{document}"]), encoding="utf-8")
     done = subprocess.run(
         ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "a.tex"],

@@ -26,6 +26,7 @@ AMOUNTS = {  # what is known of each work: its unit
     "processor_joules": "joules of the processors",
     "gpu_joules": "joules of the GPUs",
 }
+_SHORT = {AMOUNTS["seconds"]: "s", AMOUNTS["pairs_per_second"]: "pairs/s"}
 _WHO = ("system", "kind", "student", "loss", "seed")
 _NUMBERS = tuple(f"{work}_{amount}" for work in WORK for amount in AMOUNTS)
 HEADER = [*_WHO, *_NUMBERS, *(f"{work}_device" for work in WORK)]
@@ -98,6 +99,31 @@ def over_seeds(study: Mapping[str, Any], found: Sequence[Row]) -> dict[str, Row]
     return means
 
 
+def drawn(study: Mapping[str, Any], found: Sequence[Row], work: str) -> dict[str, dict[str, float]]:
+    """Return what is known of a work: by unit, the amount of each line of the leaderboard.
+
+    Energy is the sum of what is known of it, and its unit says of what.
+    """
+    means = over_seeds(study, found)
+    parts = [
+        key
+        for key in AMOUNTS
+        if "joules" in key and any(m[f"{work}_{key}"] for m in means.values())
+    ]
+    shown = {AMOUNTS[key]: [key] for key in AMOUNTS if "joules" not in key}
+    if parts:
+        shown[" and ".join(AMOUNTS[key] for key in parts).replace(" and joules", " and")] = parts
+    amounts = {
+        unit: {
+            line: sum(mean[f"{work}_{key}"] for key in keys)
+            for line, mean in means.items()
+            if all(mean[f"{work}_{key}"] for key in keys)
+        }
+        for unit, keys in shown.items()
+    }
+    return {unit: lines for unit, lines in amounts.items() if lines}
+
+
 def energy(found: Sequence[Row]) -> str:
     """Return in words what the joules are, or that there are none."""
     joules = [row[key] for row in found for key in _NUMBERS if key.endswith("joules")]
@@ -107,31 +133,33 @@ def energy(found: Sequence[Row]) -> str:
 
 
 def sheet(study: Mapping[str, Any], leaderboard: Sequence[Row], found: Sequence[Row]) -> Sheet:
-    """Return effectiveness and cost side by side, a row for each line of the leaderboard."""
-    means, groups = over_seeds(study, found), list(study["groups"])
-    numbers = [key for key in _NUMBERS if any(mean[key] is not None for mean in means.values())]
+    """Return effectiveness and cost side by side, a row for each line of the leaderboard.
+
+    Of the groups of data sets the first two, so that the table fits a page.
+    """
+    systems = {row["system"] for row in leaderboard} & over_seeds(study, found).keys()
+    groups = list(study["groups"])[:2]
+    columns = {
+        f"{short} {_SHORT.get(unit, 'J')}": lines
+        for work, short in zip(WORK, ("train", "rank"), strict=True)
+        for unit, lines in drawn(study, found, work).items()
+    }
     devices = dict.fromkeys(row[f"{w}_device"] for w in WORK for row in found if row[f"{w}_device"])
-    lines: list[Sequence[Cell] | None] = [
+    rows: list[Sequence[Cell] | None] = [
         [
             Cell(row["system"]),
             *(Cell(f"{row[group]:.3f}") for group in groups),
-            *(Cell(amount(means[row["system"]][key])) for key in numbers),
+            *(Cell(amount(lines.get(row["system"]))) for lines in columns.values()),
         ]
         for row in leaderboard
-        if row["system"] in means
+        if row["system"] in systems
     ]
-    heads = [title(*key.split("_", 1)) for key in numbers]
     caption = (
-        f"{study['measures'][0]} and what it cost, mean over seeds, on {' and '.join(devices)}. "
-        "Training: with its validations. Re-ranking: all candidates of all data sets of the study, "
-        f"tokens at hand. {energy(found)}"
+        f"{study['measures'][0]} and what it cost in seconds, pairs of query and passage per second"
+        f" and joules, mean over seeds, on {' and '.join(devices)}. Train: with validations. "
+        f"Rank: all candidates of the study's data sets. {energy(found)}"
     )
-    return Sheet(caption, ["system", *groups, *heads], lines, words=1)
-
-
-def title(work: str, amount: str) -> str:
-    """Return what a number is, in words."""
-    return f"{work.replace('reranking', 're-ranking')} ({AMOUNTS[amount]})"
+    return Sheet(caption, ["system", *groups, *columns], rows, words=1)
 
 
 def amount(value: float | None) -> str:

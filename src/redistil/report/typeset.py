@@ -225,6 +225,7 @@ _LATEX = {
     "\N{MINUS SIGN}": "$-$", "–": r"\textendash{}", "×": r"$\times$", "±": r"$\pm$",
 }  # fmt: skip
 _SMALL = r"\scriptsize\setlength{\tabcolsep}{4pt}"
+_LATIN = 0x180  # LaTeX's own names for letters end here
 _LETTERS = "ßæœøłÆŒØŁ"
 _ACCENTS = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327"
 
@@ -298,8 +299,9 @@ def _escaped(text: str) -> str:
 def _spelled(letter: str) -> str:
     if letter in _LATEX:
         return _LATEX[letter]
-    base, *accent = unicodedata.normalize("NFD", letter)
+    base, *accent = list(unicodedata.normalize("NFD", letter))
     known = letter in _LETTERS or (letter.isascii() and letter.isprintable())
-    if known or (len(accent) == 1 and base.isascii() and accent[0] in _ACCENTS):
+    composed = len(accent) == 1 and base.isascii() and accent[0] in _ACCENTS
+    if known or (composed and ord(letter) < _LATIN):
         return letter
     return rf"\texttt{{U+{ord(letter):04X}}}"

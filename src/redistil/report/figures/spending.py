@@ -157,32 +157,29 @@ def cost(
     group of data sets, a column for each amount that is known; a point is the mean over seeds.
     """
     grid, groups = study["grid"], list(study["groups"])
-    means, keys = costs.over_seeds(study, spent), {key: f"{work}_{key}" for key in costs.AMOUNTS}
-    points = [row for row in leaderboard if row["kind"] == "student" and row["system"] in means]
-    amounts = {
-        key: {row["system"]: found for row in points if (found := means[row["system"]][column])}
-        for key, column in keys.items()
-    }
-    known = [key for key, found in amounts.items() if found]
+    amounts = list(costs.drawn(study, spent, work).items())
     students = {student: place for place, student in enumerate(grid["students"])}
+    name = work.replace("reranking", "re-ranking")
     with styled():
-        figure, axes_of = panels(len(groups) * len(known), 3.4, 2.6, across=len(known))
+        figure, axes_of = panels(len(groups) * len(amounts), 3.4, 2.6, across=len(amounts))
         for place, axes in enumerate(axes_of):
-            group, key = groups[place // len(known)], known[place % len(known)]
-            for row in points:
-                if row["system"] in amounts[key]:
+            group, (unit, amount) = groups[place // len(amounts)], amounts[place % len(amounts)]
+            points = [r for r in leaderboard if r["kind"] == "student" and r["system"] in amount]
+            for student, mark in students.items():
+                rows = [row for row in points if row["student"] == student]
+                if rows:
                     axes.scatter(
-                        amounts[key][row["system"]],
-                        row[group],
-                        color=pick(COLOURS, grid["losses"].index(row["loss"])),
-                        marker=pick(MARKS, students[row["student"]]),
+                        [amount[row["system"]] for row in rows],
+                        [row[group] for row in rows],
+                        color=[pick(COLOURS, grid["losses"].index(row["loss"])) for row in rows],
+                        marker=pick(MARKS, mark),
                         s=26,
                     )
             axes.set_title(group)
-            axes.set_xlabel(costs.title(work, key))
+            axes.set_xlabel(f"{name} ({unit})")
             axes.set_ylabel(study["measures"][0])
             axes.margins(0.1)
-            _log_axis(axes, min(amounts[key].values()), max(amounts[key].values()))
+            _log_axis(axes, min(amount.values()), max(amount.values()))
         _two_keys(axes_of[0], grid["losses"], list(students), lines=False)
         one_legend(figure, axes_of, loc="outside right upper")
         figure.supxlabel(costs.energy(spent), fontsize=8)
