@@ -158,7 +158,6 @@ def test_a_teacher_that_nothing_asks_for_is_one_sentence(house):
     house.study({"teachers": {"pydocs-lone": {"model": lone, "over": ["pydocs-triples"]}}})
     said = house.run("snakemake", "-n", "data/teachers/pydocs-lone.parquet", ok=False)
     assert "teachers.pydocs-lone: the study miniature neither tests it nor learns from it" in said
-    assert "Traceback" not in said
 
 
 def test_a_colleague_pulls_every_intermediate_and_retrains_nothing(house, tmp_path):
