@@ -13,20 +13,24 @@ from benchmarks.protocol import Worker
 
 HERE = Path(__file__).parent
 OURS = "ours"
-PEERS = ("cross_encoder", "lightning_ir")
+PEERS = ("cross_encoder", "openvino", "lightning_ir")
 NAMES = {
     OURS: "redistil",
     "cross_encoder": "sentence-transformers",
+    "openvino": "sentence-transformers on OpenVINO",
     "lightning_ir": "lightning-ir",
 }
+INFERENCE = {"openvino"}  # re-rank on a CPU, and nothing else
+# what pip installs with a peer and would break it: a wheel for another build of torch than ours
+UNWANTED = {"openvino": "torchvision"}
 
 
 def start(contestant: str, out: Path, device: str, threads: int, tf32: bool) -> Worker:
     """Start a contestant's process, in its own environment if it is a peer."""
     python = Path(sys.executable) if contestant == OURS else _environment(contestant, out)
-    worker = Worker(python, f"benchmarks.workers.{contestant}", out / "logs" / f"{contestant}.log")
-    worker.versions = worker.ask("start", threads=threads, device=device, tf32=tf32)
-    return worker
+    log = out / "logs" / f"{contestant}.log"
+    asked = {"threads": threads, "device": device, "tf32": tf32}
+    return Worker(python, f"benchmarks.workers.{contestant}", log, asked)
 
 
 def _environment(peer: str, out: Path) -> Path:
@@ -47,6 +51,9 @@ def _environment(peer: str, out: Path) -> Path:
         done = subprocess.run([str(python), "-m", "pip", *install], capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"{NAMES[peer]} cannot be installed:\n{done.stderr}")
+        if peer in UNWANTED:
+            remove = ["uninstall", "--quiet", "--yes", UNWANTED[peer]]
+            subprocess.run([str(python), "-m", "pip", *remove], check=True)
         ready.write_text(wanted.read_text())
     return python
 
