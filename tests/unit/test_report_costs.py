@@ -98,13 +98,12 @@ def test_a_line_has_the_mean_of_its_seeds_and_the_table_what_is_known(told: Any)
         row["reranking_processor_joules"] = 12345.6
     sheet = costs.sheet(study, board, rows)
     assert sheet.header[-1] == "rank J" and sheet.rows[0] and sheet.rows[0][-1].text == "12,346"
-    assert list(costs.drawn(study, rows, "reranking"))[-1] == "joules of the processors"
     for row in rows:
         row["reranking_gpu_joules"] = 100.0
-    unit, lines = list(costs.drawn(study, rows, "reranking").items())[-1]
-    assert unit == "joules of the processors and of the GPUs"
-    assert lines == {"small-bert/hinge": pytest.approx(12445.6)}
-    assert "not readable" not in sheet.caption and "whole machine" in sheet.caption
+    joules = costs.drawn(study, rows, "reranking")["joules"]
+    assert joules == {"small-bert/hinge": pytest.approx(12445.6)}
+    assert "processors and GPUs" in costs.energy(rows)
+    assert "not readable" not in sheet.caption and "machine's processors mean" in sheet.caption
 
 
 def test_amounts_are_read_at_a_glance():

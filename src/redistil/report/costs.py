@@ -20,13 +20,10 @@ from redistil.tables import aside
 TRAINED, RERANKED = "cost.json", "*.cost.json"  # beside a model, and beside each of its runs
 FILE = "costs.csv"
 WORK = ("training", "reranking")
-AMOUNTS = {  # what is known of each work: its unit
-    "seconds": "seconds",
-    "pairs_per_second": "pairs per second",
-    "processor_joules": "joules of the processors",
-    "gpu_joules": "joules of the GPUs",
-}
-_SHORT = {AMOUNTS["seconds"]: "s", AMOUNTS["pairs_per_second"]: "pairs/s"}
+UNITS = {"seconds": "seconds", "pairs_per_second": "pairs per second"}
+ENERGIES = {"processor_joules": "processors", "gpu_joules": "GPUs"}  # key: of what
+AMOUNTS = (*UNITS, *ENERGIES)  # what may be known of each work
+_SHORT = {"seconds": "s", "pairs per second": "pairs/s", "joules": "J"}
 _WHO = ("system", "kind", "student", "loss", "seed")
 _NUMBERS = tuple(f"{work}_{amount}" for work in WORK for amount in AMOUNTS)
 HEADER = [*_WHO, *_NUMBERS, *(f"{work}_device" for work in WORK)]
@@ -102,34 +99,32 @@ def over_seeds(study: Mapping[str, Any], found: Sequence[Row]) -> dict[str, Row]
 def drawn(study: Mapping[str, Any], found: Sequence[Row], work: str) -> dict[str, dict[str, float]]:
     """Return what is known of a work: by unit, the amount of each line of the leaderboard.
 
-    Energy is the sum of what is known of it, and its unit says of what.
+    Energy is the sum over those parts of the machine that told theirs.
     """
     means = over_seeds(study, found)
-    parts = [
-        key
-        for key in AMOUNTS
-        if "joules" in key and any(m[f"{work}_{key}"] for m in means.values())
-    ]
-    shown = {AMOUNTS[key]: [key] for key in AMOUNTS if "joules" not in key}
-    if parts:
-        shown[" and ".join(AMOUNTS[key] for key in parts).replace(" and joules", " and")] = parts
+    units = {unit: [key] for key, unit in UNITS.items()} | {"joules": _told(found, (work,))}
     amounts = {
         unit: {
             line: sum(mean[f"{work}_{key}"] for key in keys)
             for line, mean in means.items()
-            if all(mean[f"{work}_{key}"] for key in keys)
+            if keys and all(mean[f"{work}_{key}"] for key in keys)
         }
-        for unit, keys in shown.items()
+        for unit, keys in units.items()
     }
     return {unit: lines for unit, lines in amounts.items() if lines}
 
 
+def _told(found: Sequence[Row], works: Sequence[str] = WORK) -> list[str]:
+    """Return which energies are known of some system."""
+    return [key for key in ENERGIES if any(row[f"{work}_{key}"] for row in found for work in works)]
+
+
 def energy(found: Sequence[Row]) -> str:
-    """Return in words what the joules are, or that there are none."""
-    joules = [row[key] for row in found for key in _NUMBERS if key.endswith("joules")]
-    if all(amount is None for amount in joules):
+    """Return in words what the joules are of, or that there are none."""
+    parts = " and ".join(ENERGIES[key] for key in _told(found))
+    if not parts:
         return "Energy: not readable on this machine."
-    return "Energy is that of the whole machine while it worked, whatever else worked beside it."
+    return f"Energy is that of the machine's {parts} meanwhile, whatever else they worked at."
 
 
 def sheet(study: Mapping[str, Any], leaderboard: Sequence[Row], found: Sequence[Row]) -> Sheet:
@@ -140,7 +135,7 @@ def sheet(study: Mapping[str, Any], leaderboard: Sequence[Row], found: Sequence[
     systems = {row["system"] for row in leaderboard} & over_seeds(study, found).keys()
     groups = list(study["groups"])[:2]
     columns = {
-        f"{short} {_SHORT.get(unit, 'J')}": lines
+        f"{short} {_SHORT[unit]}": lines
         for work, short in zip(WORK, ("train", "rank"), strict=True)
         for unit, lines in drawn(study, found, work).items()
     }

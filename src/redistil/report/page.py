@@ -23,6 +23,7 @@ from redistil.report.wording import number, p_value, plain, signed
 
 _HERE = Path(__file__).parent
 _LARGE = 400_000  # bytes of an SVG; above it the PNG is shown, which a browser draws faster
+_TOLD = {"paper", "student", "loss"}  # of a published value: by `cite` and `system`
 _ROWS = 500  # of a table that are shown; the file has them all
 
 
@@ -83,7 +84,8 @@ def render(
     environment.filters |= {"number": number, "signed": signed, "p": p_value, "plain": plain}
     style, script = (_read(name) for name in ("page.css.j2", "page.js.j2"))
     lines, made = tabulated.leaderboard, tabulated.made
-    more = {"published": tabulated.published, **tabulated.more}
+    published = [{k: v for k, v in row.items() if k not in _TOLD} for row in tabulated.published]
+    more = {"published": published, **tabulated.more}
     return environment.from_string(_read("page.html.j2")).render(
         study=study,
         title=study.get("title") or study["study"],

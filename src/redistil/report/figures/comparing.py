@@ -121,8 +121,7 @@ def _dots(axes: "Axes", x: Floats, y: Floats) -> None:
             x, y = places[:, many == count]
             axes.scatter(x, y, s=8 * np.sqrt(count), **look)
     else:
-        counts = np.zeros((51, 51))
-        np.add.at(counts, tuple(np.round(places[::-1] * 50).astype(int)), many)
+        counts, *_ = np.histogram2d(y, x, 51, ((-0.01, 1.01), (-0.01, 1.01)))
         axes.imshow(
             np.ma.masked_equal(counts, 0),
             cmap="Blues",
