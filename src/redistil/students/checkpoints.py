@@ -104,9 +104,11 @@ def load_network(auto: Any, folder: Path, new_head: bool = False, **more: Any) -
         if not new_head or (name.startswith(encoder) and ".pooler." not in name)
     )
     if missing:
+        whole = not any(name.startswith(encoder) for name in missing)
+        head = ": the encoder is there, but no trained head" if whole else ""
         raise BadSource(
             f"{folder} is not a usable checkpoint: {len(missing)} weights of a "
-            f"{type(network).__name__} are not in it (first: {missing[0]})"
+            f"{type(network).__name__} are not in it (first: {missing[0]}){head}"
         )
     for weight in network.parameters():
         # in memory of its own: the last digit of a product depends on where in a file its factors
