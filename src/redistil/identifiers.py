@@ -61,6 +61,19 @@ class Identifiers:
         return self._ids.take(pa.array(codes))
 
 
+class Places:
+    """Where each id of a column stands, from 0; of an id that comes twice, where it stands last."""
+
+    def __init__(self, ids: pa.Array | pa.ChunkedArray) -> None:
+        self._known = Identifiers(ids)
+        self._places = np.full(len(self._known) + 1, -1, np.int64)  # the last for what is unknown
+        self._places[self._known.find(ids)] = np.arange(len(ids))
+
+    def of(self, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
+        """Return the place of each id, given as text; -1 is none."""
+        return self._places[self._known.find(ids)]
+
+
 def _numbers(ids: pa.Array | pa.ChunkedArray) -> Codes | None:
     """Return ids as numbers, if all are plain decimal ones and a table of them is not too large."""
     numbers = _plain(ids)

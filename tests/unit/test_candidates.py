@@ -343,6 +343,21 @@ def test_bm25_drops_the_querys_own_passage_where_asked(tmp_path):
     assert ranking(out) == [("a", "b", 1)]
 
 
+def test_bm25_is_the_same_wherever_pieces_of_the_passages_end(tmp_path, monkeypatch):
+    """The numbers of words, their frequencies and the mean length are those of all passages."""
+    passages = tiny.texts(40, "d") | {"empty": "", "odd": "zebra graphs"}
+    queries = tiny.texts(5, "q", 2) | {"z": "zebra graph"}
+    whole = RUN.read(bm25_run(tmp_path, passages, queries, depth=50))
+    monkeypatch.setattr(tables, "ROW_GROUP", 6)
+    assert RUN.read(bm25_run(tmp_path, passages, queries, depth=50)) == whole
+    assert {("z", "odd", 1)} < {*ranking(tmp_path / "bm25.parquet")}
+
+
+def test_passages_without_any_word_are_refused(tmp_path):
+    with pytest.raises(BadTable, match="none of 2 passages has a word to be found by"):
+        bm25_run(tmp_path, {"a": "", "b": "the"}, {"q": "graph"})
+
+
 def test_a_query_of_unknown_words_has_no_candidate(tmp_path):
     out = bm25_run(tmp_path, {"a": "graph", "b": "tensor"}, {"q": "zebra", "r": "graph"})
     assert ranking(out) == [("r", "a", 1)]
