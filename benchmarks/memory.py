@@ -106,18 +106,19 @@ def measured(program: str, *words: object) -> tuple[float, float]:
     """Run a program of Python; return seconds, and the most GiB it held that is its own."""
     begun, most = time.perf_counter(), 0.0
     line = [sys.executable, "-c", program, *map(str, words)]
-    with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as job:
-        process = psutil.Process(job.pid)
-        while job.poll() is None:
-            try:
-                held = process.memory_info()
-                most = max(most, (held.rss - held.shared) / 2**30)
-            except psutil.Error:
-                break
-            time.sleep(0.02)
-        said = job.stderr.read().decode() if job.stderr else ""
-    if job.returncode:
-        raise click.ClickException(f"{line[3:5]} failed: {said[-1000:]}")
+    with tempfile.TemporaryFile() as said:
+        with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=said) as job:
+            process = psutil.Process(job.pid)
+            while job.poll() is None:
+                try:
+                    held = process.memory_info()
+                    most = max(most, (held.rss - held.shared) / 2**30)
+                except psutil.Error:
+                    break
+                time.sleep(0.02)
+        if job.returncode:
+            said.seek(0)
+            raise click.ClickException(f"{line[3:5]} failed: {said.read()[-1000:].decode()}")
     return time.perf_counter() - begun, most
 
 
