@@ -6,6 +6,8 @@ no package: what its loader does with a line is written down here, from its sour
 """
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -291,6 +293,23 @@ def test_every_export_says_what_it_is_and_can_be_made_again(files, library):
     export(files, library)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     assert not any(name.startswith(".") for name in before)
+
+
+def test_a_killed_export_leaves_nothing_in_its_folder_and_the_next_one_nothing_at_all(files):
+    """Texts are copied beside it, in a folder that the next export of that name removes."""
+    code = "import os, pyarrow.parquet as pq; pq.ParquetWriter.write_table = lambda *a: os._exit(9)"
+    words = ["export-training", *(str(files / f"{n}.parquet") for n in ("lists", "queries"))]
+    words += [str(files / "passages.parquet"), str(files / "out"), "--library", "lightning-ir"]
+    words += ["--teacher", str(files / "scores.parquet")]
+    command = [sys.executable, "-c", f"{code}; from redistil.cli import main; main()", *words]
+    before = {path.name for path in files.iterdir()}
+    assert subprocess.run(command).returncode == 9
+    assert {path.name for path in files.iterdir()} == before | {"out", ".out.scratch"}
+    assert not [path for path in (files / "out").iterdir() if path.name in exports.FILES]
+    assert CliRunner().invoke(cli, words).exit_code == 0
+    assert {path.name for path in files.iterdir()} == before | {"out"}
+    left = {path.name for path in (files / "out").iterdir()}
+    assert left == {"card.json", "made.json", "run.parquet"}
 
 
 @every_library

@@ -80,8 +80,9 @@ def export_training(
     check_documents("documents", library, documents)
     negatives, queries, passages = files
     out.mkdir(parents=True, exist_ok=True)
-    for name in (SIDECAR, *FILES):  # of an earlier export, perhaps for another library
-        (out / name).unlink(missing_ok=True)
+    # of an earlier export, perhaps for another library, or killed
+    for old in (*(out / name for name in (SIDECAR, *FILES)), *out.glob(".*.partial")):
+        old.unlink(missing_ok=True)
     with scratch(out) as texts:
         examples = _examples(negatives, queries, passages, teacher, texts)
         asked = Export(examples, queries, passages, teacher is not None, documents)
