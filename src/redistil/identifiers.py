@@ -28,7 +28,8 @@ class Identifiers:
             placed = placed.take(pc.sort_indices(placed)).combine_chunks()
             self._ids = placed.filter(pa.array(_new(placed)))
             return
-        self._table = np.full(int(numbers.max()) + 1, -1, np.int32)
+        # from number to code; what lies beyond has the last place, which no number has
+        self._table = np.full(int(numbers.max()) + 2, -1, np.int32)
         self._table[numbers] = 0
         numbers = _by_digits(np.flatnonzero(self._table == 0))
         self._ids = pa.array(numbers).cast(pa.string())
@@ -45,9 +46,8 @@ class Identifiers:
         """Return the code of each id, given as text or, if `numeric`, as int32; -1 is unknown."""
         if pa.types.is_integer(ids.type):
             assert self._table is not None
-            numbers = np.asarray(ids)
-            known = (numbers >= 0) & (numbers < len(self._table))
-            return np.where(known, self._table[np.where(known, numbers, 0)], np.int32(-1))
+            numbers = np.asarray(ids).view(np.uint32)  # so a negative one is beyond too
+            return self._table[np.minimum(numbers, len(self._table) - 1)]
         found = pc.index_in(ids, value_set=self._ids)
         return np.asarray(pc.fill_null(found, -1)).astype(np.int32, copy=False)
 
