@@ -3,6 +3,8 @@
 Pure: arrays in, arrays out.
 """
 
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -10,6 +12,7 @@ import pyarrow.compute as pc
 
 Codes = npt.NDArray[np.int32]
 
+POWERS = 10 ** np.arange(1, 10, dtype=np.int32)
 DENSE = 16  # a table from number to code may have so many places for each id
 
 
@@ -26,17 +29,16 @@ class Identifiers:
         if numbers is None:
             placed = pa.chunked_array([ids]) if isinstance(ids, pa.Array) else ids
             placed = placed.take(pc.sort_indices(placed)).combine_chunks()
-            self._ids = placed.filter(pa.array(_new(placed)))
+            self._texts = placed.filter(pa.array(_new(placed)))
             return
         # from number to code; what lies beyond has the last place, which no number has
         self._table = np.full(int(numbers.max()) + 2, -1, np.int32)
         self._table[numbers] = 0
-        numbers = _by_digits(np.flatnonzero(self._table == 0))
-        self._ids = pa.array(numbers).cast(pa.string())
-        self._table[numbers] = np.arange(len(numbers), dtype=np.int32)
+        self._numbers = _by_digits(np.flatnonzero(self._table == 0))
+        self._table[self._numbers] = np.arange(len(self._numbers), dtype=np.int32)
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._numbers if self.numeric else self._texts)
 
     @property
     def numeric(self) -> bool:
@@ -47,8 +49,8 @@ class Identifiers:
         if pa.types.is_integer(ids.type):
             assert self._table is not None
             numbers = np.asarray(ids).view(np.uint32)  # so a negative one is beyond too
-            return self._table[np.minimum(numbers, len(self._table) - 1)]
-        found = pc.index_in(ids, value_set=self._ids)
+            return self._table.take(numbers, mode="clip")
+        found = pc.index_in(ids, value_set=self._texts)
         return np.asarray(pc.fill_null(found, -1)).astype(np.int32, copy=False)
 
     def find(self, ids: pa.Array | pa.ChunkedArray) -> Codes:
@@ -58,7 +60,16 @@ class Identifiers:
 
     def ids(self, codes: npt.NDArray[np.integer]) -> pa.Array:
         """Return the ids that codes stand for."""
-        return self._ids.take(pa.array(codes))
+        if self._table is None:
+            return self._texts.take(pa.array(codes))
+        # spelled where one differs from the one before: in sorted rows few do
+        new = np.append(True, codes[1:] != codes[:-1])[: len(codes)]
+        spelled = _spelled(self._numbers.take(codes.compress(new)))
+        return spelled if len(spelled) == len(codes) else spelled.take(pa.array(new.cumsum() - 1))
+
+    @cached_property
+    def _texts(self) -> pa.Array:
+        return _spelled(self._numbers)
 
 
 class Places:
@@ -72,6 +83,10 @@ class Places:
     def of(self, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
         """Return the place of each id, given as text; -1 is none."""
         return self._places[self._known.find(ids)]
+
+
+def _spelled(numbers: Codes) -> pa.Array:
+    return pa.array(numbers).cast(pa.string())
 
 
 def _numbers(ids: pa.Array | pa.ChunkedArray) -> Codes | None:
@@ -92,13 +107,8 @@ def _plain(ids: pa.Array | pa.ChunkedArray) -> Codes | None:
         return None
     # a number that is not spelled plainly ("007") is spelled longer
     spelled = pc.sum(pc.binary_length(ids)).as_py()
-    return numbers if spelled == int(_log10(numbers).sum()) + len(numbers) else None
-
-
-def _log10(numbers: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-    """Return the digits of each number beyond the first."""
-    powers = 10 ** np.arange(1, 10)
-    return np.searchsorted(powers, numbers, side="right")
+    digits = len(numbers) + sum(np.count_nonzero(numbers >= power) for power in POWERS)
+    return numbers if spelled == digits else None
 
 
 def _new(placed: pa.Array) -> npt.NDArray[np.bool_]:
@@ -108,9 +118,9 @@ def _new(placed: pa.Array) -> npt.NDArray[np.bool_]:
 
 
 def _by_digits(numbers: npt.NDArray[np.int64]) -> Codes:
-    """Return distinct numbers in the order of their decimal spelling: 1, 10, 2."""
-    digits = _log10(numbers)
-    most = int(digits.max())
-    keys = np.sort(numbers * (10 ** (most - digits)) * 16 + digits)
-    digits = keys & 15
-    return (keys // 16 // 10 ** (most - digits)).astype(np.int32)
+    """Return distinct ascending numbers in the order of their decimal spelling: 1, 10, 2."""
+    digits = np.searchsorted(POWERS, numbers, side="right")
+    aligned = numbers * np.append(1, POWERS.astype(np.int64))[digits.max() - digits]
+    # where one begins with the other the shorter, smaller one stays first; what is in order
+    # already, as all numbers of as many digits, a stable sort only merges
+    return numbers[np.argsort(aligned, kind="stable")].astype(np.int32)
