@@ -1,6 +1,6 @@
 """BM25 as a first stage."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from redistil.lineage import Made
 from redistil.tables import PASSAGES, QUERIES, RUN
 
 TOGETHER = 256  # queries ranked and written at once
+PIECE = 1 << 12  # passages whose words are Python's objects at a time
 
 
 def retrieve_bm25(
@@ -40,15 +41,18 @@ def retrieve_bm25(
     """
     import bm25s
     import Stemmer
+    from bm25s.tokenization import Tokenizer
 
     asked = QUERIES.read(queries)
-    options = {"stemmer": Stemmer.Stemmer(stemmer), "stopwords": "en", "show_progress": False}
-    index = bm25s.BM25(k1=k1, b=b, method="lucene")
-    index.index(Words(passages, options), show_progress=False)
+    options = {"stemmer": Stemmer.Stemmer(stemmer), "stopwords": "en"}
+    index = bm25s.BM25(k1=k1, b=b, method="lucene", csc_backend="scipy")
+    index.index(Words(passages, Tokenizer(**options)), show_progress=False)
     keep = depth + int(drop_identical)
     doc_ids = PASSAGES.read(passages, ["doc_id"])["doc_id"].combine_chunks()
     query_ids = asked["query_id"].combine_chunks()
-    words = bm25s.tokenize(asked["text"].to_pylist(), return_ids=False, **options)
+    words = bm25s.tokenize(
+        asked["text"].to_pylist(), return_ids=False, show_progress=False, **options
+    )
     judged = Judged(qrels, least_success)
     with RUN.writer(out, made) as write:
         for start in tqdm(range(0, len(words), TOGETHER), unit=f"{TOGETHER} queries", delay=1):
@@ -62,34 +66,31 @@ def retrieve_bm25(
         judged.conclude(made.name)
 
 
+def _pieces(passages: Path) -> Iterator[list[str]]:
+    for batch in PASSAGES.batches(passages, ["text"]):
+        for start in range(0, len(batch), PIECE):
+            yield batch["text"].slice(start, PIECE).to_pylist()
+
+
 class Words:
     """The words of passages, which are read in pieces, as numbers: what bm25s makes an index of.
 
     ids goes over the numbers of each passage like a list of lists, but holds 4 bytes a word.
     """
 
-    def __init__(self, passages: Path, options: Mapping[str, Any]) -> None:
-        from bm25s import tokenize
-
-        self.vocab: dict[str, int] = {}
+    def __init__(self, passages: Path, tokenizer: Any) -> None:
         self._pieces: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]] = []
         total = PASSAGES.count(passages)
         with tqdm(total=total, desc="passages", unit_scale=True, delay=1) as bar:
-            for batch in PASSAGES.batches(passages, ["text"]):
-                found = tokenize(batch["text"].to_pylist(), **options)
-                ends = np.cumsum([len(words) for words in found.ids])
-                flat = np.fromiter(chain.from_iterable(found.ids), np.int32, int(ends[-1]))
-                self._pieces.append((self._numbers(found.vocab)[flat], ends))
-                bar.update(len(batch))
+            for texts in _pieces(passages):
+                found = list(tokenizer.streaming_tokenize(texts, allow_empty=False))
+                ends = np.cumsum([len(words) for words in found])
+                flat = np.fromiter(chain.from_iterable(found), np.int32, int(ends[-1]))
+                self._pieces.append((flat, ends))
+                bar.update(len(texts))
+        self.vocab: dict[str, int] = tokenizer.get_vocab_dict()
         if not self.vocab:
             raise BadTable(f"{passages}: none of {total} passages has a word to be found by")
-
-    def _numbers(self, vocab: Mapping[str, int]) -> npt.NDArray[np.int32]:
-        """Return our number of each word of a piece, by its number there."""
-        numbers = np.empty(len(vocab), np.int32)
-        for word in sorted(vocab):
-            numbers[vocab[word]] = self.vocab.setdefault(word, len(self.vocab))
-        return numbers
 
     @property
     def ids(self) -> "Words":
