@@ -1,8 +1,9 @@
 """Re-ranking and training beside the peers, in one run: `python -m benchmarks` (or `make bench`).
 
 Every contestant has the same weights, pairs, threads and device, in a process of its own that
-stays alive; in each round each entry takes one turn, in an order that rotates, so that whatever
-else the machine does falls on all of them. Before anything is timed, scores and losses must agree.
+stays alive (a training ends it: what it holds would be memory that the next one lacks); in each
+round each entry takes one turn, in an order that rotates, so that whatever else the machine does
+falls on all of them. Before anything is timed, scores and losses must agree.
 """
 
 import datetime
@@ -16,7 +17,15 @@ import click
 import numpy as np
 
 from benchmarks import work
-from benchmarks.contestants import NAMES, OURS, PEERS, Entry, available, start
+from benchmarks.contestants import (
+    INFERENCE,
+    NAMES,
+    OURS,
+    PEERS,
+    Entry,
+    available,
+    start,
+)
 from benchmarks.environments import OUT
 from benchmarks.protocol import Worker
 from benchmarks.table import Measured, lines, markdown
@@ -71,6 +80,8 @@ def main(
     unknown = sorted(set(names) - set(NAMES))
     if unknown:
         raise click.BadParameter(f"no peer {unknown[0]!r} (there is: {', '.join(PEERS)})")
+    if device != "cpu":
+        names = [name for name in names if name not in INFERENCE]
     workers = {name: start(name, OUT, device, threads, tf32) for name in names}
     try:
         precisions = [name for name in PRECISIONS if available(name, device)]
@@ -145,9 +156,9 @@ class Run:
             )
             return answer | {"values": np.load(out)}
         batch = pairs // PASSAGES[entry.task]
-        answer = self.workers[entry.contestant].ask(
-            "train", **settings, loss=entry.task, batch=batch, steps=self.steps
-        )
+        worker = self.workers[entry.contestant]
+        answer = worker.ask("train", **settings, loss=entry.task, batch=batch, steps=self.steps)
+        worker.renew()
         return answer | {"values": np.array(answer["losses"][:2])}
 
     # --- who ------------------------------------------------------------------------------------
@@ -158,6 +169,8 @@ class Run:
         for precision in self.precisions:
             yield Entry(OURS, precision, loss)
         for peer in [name for name in self.workers if name != OURS]:
+            if loss and peer in INFERENCE:
+                continue
             for precision in self.precisions:
                 plain = peer == "cross_encoder" and precision == "float32"
                 if task == "rerank":

@@ -11,12 +11,14 @@ from benchmarks.environments import environment
 from benchmarks.protocol import Worker
 
 OURS = "ours"
-PEERS = ("cross_encoder", "lightning_ir")
+PEERS = ("cross_encoder", "openvino", "lightning_ir")
 NAMES = {
     OURS: "redistil",
     "cross_encoder": "sentence-transformers",
+    "openvino": "sentence-transformers on OpenVINO",
     "lightning_ir": "lightning-ir",
 }
+INFERENCE = {"openvino"}  # re-rank on a CPU, and nothing else
 
 
 def start(contestant: str, out: Path, device: str, threads: int, tf32: bool) -> Worker:
@@ -24,9 +26,9 @@ def start(contestant: str, out: Path, device: str, threads: int, tf32: bool) -> 
     python = Path(sys.executable)
     if contestant != OURS:
         python = environment(contestant, out / "environments")
-    worker = Worker(python, f"benchmarks.workers.{contestant}", out / "logs" / f"{contestant}.log")
-    worker.versions = worker.ask("start", threads=threads, device=device, tf32=tf32)
-    return worker
+    log = out / "logs" / f"{contestant}.log"
+    asked = {"threads": threads, "device": device, "tf32": tf32}
+    return Worker(python, f"benchmarks.workers.{contestant}", log, asked)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 OUT = HERE / "out"
+# what pip installs with a peer and would break it: a wheel for another build of torch than ours
+UNWANTED = {"openvino": "torchvision"}
 
 
 def environment(name: str, folder: Path, *options: str) -> Path:
@@ -28,5 +30,8 @@ def environment(name: str, folder: Path, *options: str) -> Path:
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"{name} cannot be installed:\n{done.stderr}")
+        if name in UNWANTED:
+            remove = ["uninstall", "--quiet", "--yes", UNWANTED[name]]
+            subprocess.run([str(python), "-m", "pip", *remove], check=True)
         ready.write_text(wanted.read_text())
     return python

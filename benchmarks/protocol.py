@@ -29,14 +29,25 @@ def serve(tasks: dict[str, Task]) -> None:
 
 
 class Worker:
-    """A contestant's process; what it prints is in `log`."""
+    """A contestant's process; what it prints is in `log`.
 
-    def __init__(self, python: Path, module: str, log: Path) -> None:
+    start: what it is asked first, once it runs.
+    """
+
+    versions: dict[str, str]
+
+    def __init__(self, python: Path, module: str, log: Path, start: dict[str, Any]) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("")
+        self._command = [str(python), "-m", module]
         self._log = log
-        with log.open("w") as errors:
+        self._start = start
+        self._launch()
+
+    def _launch(self) -> None:
+        with self._log.open("a") as errors:
             self._process = subprocess.Popen(
-                [str(python), "-m", module],
+                self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -44,6 +55,12 @@ class Worker:
                 cwd=Path(__file__).parents[1],
                 env=os.environ | {"HF_HUB_OFFLINE": "1"},
             )
+        self.versions = self.ask("start", **self._start)
+
+    def renew(self) -> None:
+        """Go on in a new process: a training leaves gigabytes with the one that did it."""
+        self.stop()
+        self._launch()
 
     def ask(self, task: str, **settings: Any) -> dict[str, Any]:
         """Return the answer; RuntimeError with the end of the log if the worker died."""

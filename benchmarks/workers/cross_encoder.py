@@ -28,6 +28,12 @@ def _work(folder: Path) -> dict[str, Any]:
     return found
 
 
+def pairs_of(folder: Path, first: int) -> list[tuple[str, str]]:
+    """Return the texts of the first pairs of the work."""
+    work = _work(folder)
+    return [(work["queries"][q], work["passages"][p]) for q, p in work["pairs"][:first]]
+
+
 def _model(folder: Path, device: str, precision: str) -> Any:
     import torch
     from sentence_transformers import CrossEncoder
@@ -45,9 +51,7 @@ def rerank(
     folder: str, device: str, precision: str, first: int, out: str, batch: int
 ) -> dict[str, Any]:
     """Score the first pairs of the work; precision is that of the weights."""
-    work = _work(Path(folder))
-    model = _reranker(Path(folder), device, precision)
-    pairs = [(work["queries"][q], work["passages"][p]) for q, p in work["pairs"][:first]]
+    model, pairs = _reranker(Path(folder), device, precision), pairs_of(Path(folder), first)
     begin = time.perf_counter()
     scores = model.predict(pairs, batch_size=batch, show_progress_bar=False)
     seconds = time.perf_counter() - begin

@@ -6,10 +6,19 @@ expected and the nearest valid name.
 """
 
 import difflib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from redistil.errors import BadSettings
-from redistil.grid import Cell, Config, grid_cells, members, teacher_cells, teacher_of
+from redistil.grid import (
+    Cell,
+    Config,
+    imported_run,
+    members,
+    steps_of,
+    teachers_behind,
+    trained_cells,
+)
+from redistil.references import references
 
 # objectives that read labels, and those that cannot do with them; a house test holds these equal
 # to redistil.objectives, which would cost every plan an import of torch
@@ -22,6 +31,7 @@ OPTIONS = {  # of each objective that has any: all of them must be given
     "weighted-ranknet": {"weight"},
     "kl": {"temperature"},
 }
+BESIDE_OPTIONS = {"objective", "reads", "after"}  # keys of a loss that its objective does not take
 COLUMNS = ("system", "kind", "student", "loss", "seeds")  # of a leaderboard, before its numbers
 
 
@@ -40,7 +50,7 @@ def check(config: Config, schema: Config) -> None:
     Raises BadSettings naming the path of the key, what was expected and the nearest valid name.
     """
     _check_schema(config, schema)
-    for path, name, catalogue in _references(config):
+    for path, name, catalogue in references(config):
         if name not in config[catalogue]:
             raise BadSettings(
                 f"{path}: no {catalogue} entry {name!r}{nearest(name, config[catalogue])} "
@@ -67,71 +77,9 @@ def _check_schema(config: Config, schema: Config) -> None:
     raise BadSettings(f"{path or 'configuration'}: {error.message}{hint}")
 
 
-def _references(config: Config) -> Iterator[tuple[str, str, str]]:
-    """Yield (path of the key, name, catalogue it must be in)."""
-    grid = config["grid"]
-    axes = {"students": "students", "losses": "losses", "datasets": "datasets"}
-    axes |= {"baselines": "first_stages", "teachers": "teachers"}
-    for axis, catalogue in axes.items():
-        for name in grid[axis]:
-            yield f"grid.{axis}", name, catalogue
-    yield "grid.first_stage", grid["first_stage"], "first_stages"
-    for name in grid["losses"]:
-        if name in config["losses"]:
-            yield f"losses.{name}.reads", config["losses"][name]["reads"], "sources"
-    for kind, source in config["sources"].items():
-        yield f"sources.{kind}.negatives", source["negatives"], "negatives"
-        if source.get("teacher"):
-            yield f"sources.{kind}.teacher", source["teacher"], "teachers"
-    for group, datasets in config["groups"].items():
-        for name in datasets:
-            yield f"groups.{group}", name, "datasets"
-    validation = config["training"].get("validation")
-    if validation:
-        yield "training.validation.first_stage", validation["first_stage"], "first_stages"
-        for name in validation["datasets"]:
-            yield "training.validation.datasets", name, "datasets"
-    single = [  # (catalogue, key of an entry, catalogue that the value must be in)
-        ("datasets", "corpus", "corpora"),
-        ("students", "backbone", "backbones"),
-        ("first_stages", "encoder", "backbones"),
-        ("first_stages", "import", "downloads"),
-        ("negatives", "dataset", "datasets"),
-        ("negatives", "first_stage", "first_stages"),
-        ("negatives", "teacher", "teachers"),
-        ("teachers", "import", "downloads"),
-        ("teachers", "llm", "backbones"),
-        ("exports", "negatives", "negatives"),
-        ("exports", "teacher", "teachers"),
-        ("teachers", "first_stage", "first_stages"),
-    ]
-    for owner, key, catalogue in single:
-        for name, entry in config[owner].items():
-            if key in entry:
-                yield f"{owner}.{name}.{key}", entry[key], catalogue
-    for name, entry in config["backbones"].items():
-        if "build" in entry:
-            yield f"backbones.{name}.build.corpus", entry["build"]["corpus"], "corpora"
-            yield f"backbones.{name}.build.dataset", entry["build"]["dataset"], "datasets"
-    for name, entry in config["datasets"].items():
-        for test in entry.get("apart_from", []):
-            yield f"datasets.{name}.apart_from", test, "datasets"
-    yield from _teacher_references(config)
-
-
-def _teacher_references(config: Config) -> Iterator[tuple[str, str, str]]:
-    for name, entry in config["teachers"].items():
-        for member in entry.get("average", []):
-            yield f"teachers.{name}.average", member, "teachers"
-        for negatives in entry.get("over", []):
-            yield f"teachers.{name}.over", negatives, "negatives"
-        if "model" in entry:
-            yield f"teachers.{name}.model.student", entry["model"]["student"], "students"
-            yield f"teachers.{name}.model.loss", entry["model"]["loss"], "losses"
-
-
 def _check_grid(config: Config) -> None:
     """Refuse what is well-formed and well-named, yet contradicts itself."""
+    _check_order(config)
     for axis, values in config["grid"].items():
         if isinstance(values, list) and len(set(values)) != len(values):
             raise BadSettings(f"grid.{axis}: a value is listed twice in {values}")
@@ -151,14 +99,28 @@ def _check_grid(config: Config) -> None:
         if "build" in entry:
             _check_build(f"backbones.{name}.build", entry["build"])
     _check_teachers(config)
-    for cell in [*grid_cells(config), *teacher_cells(config).values()]:
+    for cell in trained_cells(config):
         _check_cell(config, cell)
     _check_apart(config)
     for name, entry in config["exports"].items():
         check_documents(f"exports.{name}.documents", entry["library"], entry.get("documents"))
     _check_validation(config)
     _check_depths(config)
+    _check_runs(config)
     _check_lengths(config)
+
+
+def _check_order(config: Config) -> None:
+    """Refuse losses that come after each other in a circle: none could be the first."""
+    for name in config["losses"]:
+        chain = [name]
+        while after := config["losses"][chain[-1]].get("after"):
+            if after in chain:
+                path = " after ".join([*chain, after])
+                raise BadSettings(
+                    f"losses.{name}.after: {path}: one of them must start from the backbone"
+                )
+            chain.append(after)
 
 
 def _check_columns(config: Config) -> None:
@@ -182,7 +144,7 @@ def check_documents(path: str, library: str, documents: int | None) -> None:
 
 
 def _check_options(path: str, loss: Config) -> None:
-    given, wanted = set(loss) - {"objective", "reads"}, OPTIONS.get(loss["objective"], set())
+    given, wanted = set(loss) - BESIDE_OPTIONS, OPTIONS.get(loss["objective"], set())
     for option in sorted(wanted - given):
         raise BadSettings(f"{path}: {loss['objective']} needs `{option}`")
     for option in sorted(given - wanted):
@@ -228,7 +190,7 @@ def _check_teachers(config: Config) -> None:
             )
     for name in config["grid"]["teachers"]:
         for leaf in members(config, name):
-            if "model" not in config["teachers"][leaf]:
+            if not {"model", "checkpoint"} & config["teachers"][leaf].keys():
                 raise BadSettings(f"grid.teachers: {leaf!r} has no model here that could re-rank")
     for kind, source in config["sources"].items():
         teacher = source.get("teacher")
@@ -245,8 +207,7 @@ def _check_teachers(config: Config) -> None:
 
 def _check_apart(config: Config) -> None:
     """Refuse a grid that tests on queries which its training data, or its teachers', may have."""
-    taught = [cell.loss for cell in teacher_cells(config).values()]
-    for loss in [*config["grid"]["losses"], *taught]:
+    for loss in dict.fromkeys(cell.loss for cell in trained_cells(config)):
         negatives = config["sources"][config["losses"][loss]["reads"]]["negatives"]
         training = config["negatives"][negatives]["dataset"]
         for name in config["grid"]["datasets"]:
@@ -263,8 +224,7 @@ def _refuse_circle(config: Config, teacher: str, pupils: tuple[str, ...] = ()) -
         raise BadSettings(f"teachers.{teacher}.model.loss: {teacher!r} learns from itself ({path})")
     for leaf in members(config, teacher):
         model = config["teachers"][leaf].get("model")
-        above = teacher_of(config, model["loss"]) if model else None
-        if above:
+        for above in teachers_behind(config, model["loss"]) if model else []:
             _refuse_circle(config, above, (*pupils, teacher))
 
 
@@ -301,19 +261,35 @@ def _check_depths(config: Config) -> None:
             raise BadSettings(f"{path}: {depth} exceeds first_stages.{stage}.depth ({kept})")
 
 
+def _check_runs(config: Config) -> None:
+    """Refuse a data set that is tested on, and for which an imported first stage has no run."""
+    for stage in [config["grid"]["first_stage"], *config["grid"]["baselines"]]:
+        for name in config["grid"]["datasets"] if "import" in config["first_stages"][stage] else []:
+            if imported_run(config, stage, name) is None:
+                raise BadSettings(f"first_stages.{stage}.import: no run for {name!r} of the grid")
+
+
 def _check_lengths(config: Config) -> None:
     """Refuse a cap beyond the tokens that are kept, and a pair without room for its passage."""
     longest, training = config["tokens"]["longest"], config["training"]
     holders = {f"first_stages.{name}": config["first_stages"][name] for name in _stages(config)}
+    holders |= {f"teachers.{name}": config["teachers"][name] for name in _teachers(config)}
     for path, entry in ({"training": training} | holders).items():
         for key in ("query_length", "passage_length"):
             if entry.get(key, 0) > longest:
                 raise BadSettings(f"{path}.{key}: {entry[key]} exceeds tokens.longest ({longest})")
-    if training["pair_length"] <= training["query_length"]:
-        raise BadSettings(
-            f"training.pair_length: {training['pair_length']} leaves a query of "
-            f"training.query_length ({training['query_length']}) no room for a passage"
-        )
+        if "pair_length" in entry and entry["pair_length"] <= entry["query_length"]:
+            raise BadSettings(
+                f"{path}.pair_length: {entry['pair_length']} leaves a query of "
+                f"{path}.query_length ({entry['query_length']}) no room for a passage"
+            )
+
+
+def _teachers(config: Config) -> Iterator[str]:
+    """Yield every single teacher that the study tests or learns from."""
+    taught = [source.get("teacher") for source in config["sources"].values()]
+    for name in filter(None, [*config["grid"]["teachers"], *taught]):
+        yield from members(config, name)
 
 
 def _stages(config: Config) -> Iterator[str]:
@@ -334,13 +310,15 @@ def _check_cell(config: Config, cell: Cell) -> None:
     sizes = config["training"]["sizes"]
     if size not in sizes:
         raise BadSettings(f"{where}: training.sizes has no {size!r}{nearest(size, sizes)}")
-    if sizes[size]["warmup_steps"] > sizes[size]["steps"]:
-        raise BadSettings(f"training.sizes.{size}.warmup_steps: more than its steps")
     if loss["reads"] not in config["sources"]:
         close = nearest(loss["reads"], config["sources"])
         raise BadSettings(f"losses.{cell.loss}.reads: no sources entry {loss['reads']!r}{close}")
-    if loss["reads"] not in sizes[size]["batch"]:
-        raise BadSettings(f"training.sizes.{size}.batch: no batch for {loss['reads']!r}")
+    for key in ("batch", "steps"):
+        given = sizes[size][key]
+        if isinstance(given, Mapping) and loss["reads"] not in given:
+            raise BadSettings(f"training.sizes.{size}.{key}: no {key} for {loss['reads']!r}")
+    if sizes[size]["warmup_steps"] > steps_of(sizes[size], loss["reads"]):
+        raise BadSettings(f"training.sizes.{size}.warmup_steps: more than its steps")
     source = config["sources"][loss["reads"]]
     if loss["objective"] in DISTILLED and not source.get("teacher"):
         raise BadSettings(

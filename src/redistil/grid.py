@@ -48,23 +48,61 @@ def grid_cells(config: Config) -> list[Cell]:
     ]
 
 
+def losses_behind(config: Config, loss: str) -> list[str]:
+    """Return a loss after all that it comes after (`losses.*.after`): the stages of a training."""
+    stages = [loss]
+    while after := config["losses"][stages[0]].get("after"):
+        stages.insert(0, after)
+    return stages
+
+
+def predecessor(config: Config, cell: Cell) -> Cell | None:
+    """Return the cell whose weights a training starts from; None where that is the backbone."""
+    after = config["losses"][cell.loss].get("after")
+    return Cell(cell.student, after, cell.seed) if after else None
+
+
+def trained_cells(config: Config) -> list[Cell]:
+    """Return every training of the study: the grid, its teachers, and what these start from."""
+    wanted = [*grid_cells(config), *teacher_cells(config).values()]
+    stages = [
+        Cell(cell.student, loss, cell.seed)
+        for cell in wanted
+        for loss in losses_behind(config, cell.loss)
+    ]
+    return list(dict.fromkeys(stages))
+
+
+def steps_of(size: Config, source: str) -> int:
+    """Return the steps of a training that reads `source`: each source may have its own number."""
+    steps: int | Mapping[str, int] = size["steps"]
+    return steps[source] if isinstance(steps, Mapping) else steps
+
+
 def teacher_of(config: Config, loss: str) -> str | None:
     """Return the teacher that a loss learns from in this study, if it has one."""
     teacher: str | None = config["sources"].get(config["losses"][loss]["reads"], {}).get("teacher")
     return teacher
 
 
+def teachers_behind(config: Config, loss: str) -> list[str]:
+    """Return the teachers of a loss and of those that it comes after."""
+    found = [teacher_of(config, stage) for stage in losses_behind(config, loss)]
+    return [teacher for teacher in found if teacher]
+
+
 def teacher_cells(config: Config) -> dict[str, Cell]:
     """Return the cell that each trained teacher of this study is, a teacher's teachers too."""
     grid, found = config["grid"], dict[str, Cell]()
-    waiting = [*grid["teachers"], *(teacher_of(config, loss) for loss in grid["losses"])]
+    waiting = [*grid["teachers"]]
+    for loss in grid["losses"]:
+        waiting += teachers_behind(config, loss)
     while waiting:
-        teacher = waiting.pop()
-        for leaf in members(config, teacher) if teacher else []:
+        for leaf in members(config, waiting.pop()):
             model = config["teachers"][leaf].get("model")
             if model and leaf not in found:
                 found[leaf] = Cell(**model)
-                waiting.append(teacher_of(config, model["loss"]))
+                waiting += teachers_behind(config, model["loss"])
     return dict(sorted(found.items()))
 
 
@@ -141,6 +179,15 @@ def members(config: Config, teacher: str) -> list[str]:
     """Return the single teachers behind a teacher: those it averages, or itself."""
     average: list[str] = config["teachers"][teacher].get("average", [teacher])
     return average
+
+
+def imported_run(config: Config, first_stage: str, dataset: str) -> str | None:
+    """Return the download that holds an imported first stage's candidates for a dataset.
+
+    It may be one for all; or each dataset has its own, and None stands for those that have none.
+    """
+    run: str | Mapping[str, str] = config["first_stages"][first_stage]["import"]
+    return run.get(dataset) if isinstance(run, Mapping) else run
 
 
 def shards(config: Config, first_stage: str, corpus: str) -> int:

@@ -1,4 +1,4 @@
-"""The one training loop: AdamW, linear warm-up and decay, clipping, resumable to the byte."""
+"""The one training loop: AdamW, warm-up and decay of the rate, clipping, resumable to the byte."""
 
 import math
 import time
@@ -18,22 +18,26 @@ from redistil.seeds import derive
 class Schedule:
     """How the weights move.
 
-    steps: optimiser steps; warmup_steps: of these, spent rising to learning_rate (the peak), after
-    which it falls in a line to 0; clip_norm: global gradient norm; seed: of dropout.
+    steps: optimiser steps; warmup_steps: of these, spent rising to learning_rate (the peak);
+    falls: whether it then falls in a line to 0, or stays; clip_norm: global gradient norm, None
+    for no clipping; seed: of dropout.
     """
 
     steps: int
     warmup_steps: int
     learning_rate: float
+    falls: bool
     epsilon: float
     weight_decay: float
-    clip_norm: float
+    clip_norm: float | None
     seed: int
 
     def rate(self, step: int) -> float:
         """Return the learning rate of step `step`, counted from 0."""
         if step < self.warmup_steps:
             return self.learning_rate * (step + 1) / self.warmup_steps
+        if not self.falls:
+            return self.learning_rate
         return self.learning_rate * (self.steps - step) / (self.steps - self.warmup_steps)
 
 
@@ -108,6 +112,7 @@ def optimise(
     adam = torch.optim.AdamW(
         weights, lr=0.0, eps=schedule.epsilon, weight_decay=schedule.weight_decay, fused=True
     )
+    limit = math.inf if schedule.clip_norm is None else schedule.clip_norm
     history = checkpoint.restore(model, adam) if checkpoint else History()
     begun, before = time.monotonic(), history.seconds
     with _bar(history, schedule, watch) as bar:
@@ -118,7 +123,7 @@ def optimise(
             torch.manual_seed(derive(schedule.seed, "dropout", step))
             adam.zero_grad(set_to_none=True)
             loss = learn(step)
-            norm = nn.utils.clip_grad_norm_(weights, schedule.clip_norm)
+            norm = nn.utils.clip_grad_norm_(weights, limit)
             point = Point(step, float(loss), float(norm), schedule.rate(step))
             _refuse_non_finite(point, watch)
             for group in adam.param_groups:

@@ -12,23 +12,29 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from redistil.checks import DISTILLED, LABELLED, OPTIONS, check, nearest
+from redistil.checks import BESIDE_OPTIONS, DISTILLED, LABELLED, OPTIONS, check, nearest
 from redistil.grid import (
     Cell,
     Config,
     System,
     grid_cells,
+    imported_run,
+    losses_behind,
     measures_of,
     members,
+    predecessor,
     shards,
+    steps_of,
     sweep_depths,
     systems,
     teacher_cells,
     test_sets,
+    trained_cells,
     words,
 )
 
 __all__ = [
+    "BESIDE_OPTIONS",
     "DISTILLED",
     "LABELLED",
     "OPTIONS",
@@ -39,15 +45,19 @@ __all__ = [
     "check",
     "flags",
     "grid_cells",
+    "imported_run",
+    "losses_behind",
     "measures_of",
     "members",
     "nearest",
+    "predecessor",
     "read",
     "recipe",
     "shards",
     "systems",
     "teacher_cells",
     "test_sets",
+    "trained_cells",
     "words",
 ]
 
@@ -124,7 +134,11 @@ def _asked_of_data(config: Config) -> Iterator[tuple[Key, dict[str, Any]]]:
                 },
             )
     for teacher, entry in config["teachers"].items():
-        if "model" in entry:
+        if "checkpoint" in entry:
+            lengths = ("query_length", "passage_length", "pair_length")
+            how = ("architecture", *lengths, "pair_form")
+            yield ("adopt", teacher), {key: entry[key] for key in how}
+        if "over" in entry:
             yield ("score", teacher), {"precision": config["reranking"]["precision"]}
         elif "average" in entry:
             yield ("average", teacher), {}
@@ -160,14 +174,15 @@ def _asked_of_first_stage(
             kept = {"query_length": entry["query_length"], "depth": entry["depth"]}
             yield ("retrieve", key), kept | checked
         elif "import" in entry:
-            yield ("import-run", key), checked
+            if imported_run(config, first_stage, name):
+                yield ("import-run", key), checked
         else:
             yield ("retrieve-bm25", key), dict(entry) | checked
 
 
 def _asked_of_results(config: Config) -> Iterator[tuple[Key, dict[str, Any]]]:
     grid, reranking, seed = config["grid"], dict(config["reranking"]), config["random_seed"]
-    for cell in {*grid_cells(config), *teacher_cells(config).values()}:
+    for cell in trained_cells(config):
         yield ("train", cell.name), recipe(config, cell)
         for dataset in grid["datasets"]:
             yield ("rerank", f"{cell.name}/{dataset}"), reranking
@@ -216,20 +231,21 @@ def recipe(config: Config, cell: Cell) -> dict[str, Any]:
     """
     student, loss = config["students"][cell.student], config["losses"][cell.loss]
     source, training = config["sources"][loss["reads"]], config["training"]
-    size = training["sizes"][student["size"]]
+    size, start = training["sizes"][student["size"]], predecessor(config, cell)
     return {
         "student": cell.student,
         "architecture": student["architecture"],
         "backbone": student["backbone"],
         "loss": cell.loss,
         "objective": loss["objective"],
-        "options": {k: v for k, v in loss.items() if k not in {"objective", "reads"}},
+        "options": {k: v for k, v in loss.items() if k not in BESIDE_OPTIONS},
         "seed": cell.seed,
+        "predecessor": start.name if start else None,
         "negatives": source["negatives"],
         "teacher": source.get("teacher"),
         "documents": source["documents"],
         "batch": size["batch"][loss["reads"]],
-        "steps": size["steps"],
+        "steps": steps_of(size, loss["reads"]),
         "warmup_steps": size["warmup_steps"],
         "learning_rate": size["learning_rate"],
         **{key: value for key, value in training["optimiser"].items()},

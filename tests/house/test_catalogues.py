@@ -31,7 +31,7 @@ def test_objectives_are_one_list_wherever_they_are_named():
     losses = schema["properties"]["losses"]["additionalProperties"]["properties"]
     used = {loss["objective"] for loss in load("params.yaml")["losses"].values()}
     assert set(losses["objective"]["enum"]) == objectives.OBJECTIVES.keys() == used
-    assert losses.keys() - {"objective", "reads"} == set().union(*study.OPTIONS.values())
+    assert losses.keys() - study.BESIDE_OPTIONS == set().union(*study.OPTIONS.values())
 
 
 def test_what_the_plan_knows_of_objectives_is_what_they_are():

@@ -25,7 +25,16 @@ FLOORS = [
     }
     | {"spill", "tables", "trec"},
     {"batches", "checks", "examples", "grid", "history", "objectives", "optimise", "precision"}
-    | {"overlays", "processes", "scoring", "splade", "students", "study", "validation"},
+    | {
+        "overlays",
+        "processes",
+        "references",
+        "scoring",
+        "splade",
+        "students",
+        "study",
+        "validation",
+    },
     {"backbones", "candidates", "corpora", "downloads", "measures", "models", "negatives"}
     | {"report", "runs", "teachers", "tokens"},
     {"__main__", "cli"},

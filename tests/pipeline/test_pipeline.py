@@ -123,6 +123,23 @@ def test_a_new_seed_adds_only_its_cells(house):
     assert house.planned() == CELL + CELL + REPORT
 
 
+def test_a_second_stage_is_made_after_its_first_and_again_with_it(house):
+    first = {"objective": "infonce", "temperature": 1.0, "reads": "lists"}
+    second = {"objective": "adr-mse", "temperature": 1.0, "reads": "ranked-lists"}
+    stages = {"first": first, "second": second | {"after": "first"}}
+    house.study({"losses": stages, "grid": {"losses": ["hinge", "margin-mse", "second"]}})
+    assert house.planned() == CELL + Counter(recipe=1, train=1) + REPORT
+    model = "results/miniature/models/tiny-bert/second/1/made.json"
+    house.run("snakemake", "--", model)
+    assert "train tiny-bert/first/1" in lineage.of(house.root / model).inputs
+    assert house.planned("--", model) == Counter()
+    house.study({"losses": {"second": {"temperature": 2.0}}})
+    assert house.planned("--", model) == Counter(recipe=1, train=1)
+    house.study({"losses": {"second": {"temperature": 1.0}, "first": {"temperature": 2.0}}})
+    assert house.planned("--", model) == Counter(recipe=1, train=2)
+    house.run("dvc", "checkout", "--force")
+
+
 def test_dvc_remakes_what_a_changed_parameter_touches_and_compares_the_numbers(house):
     assert margin(house) == 1
     house.study({"losses": {"hinge": {"margin": 2.0}}})

@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 from click.testing import CliRunner
+from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification
 
 from redistil import lineage, models, scoring, students
@@ -65,6 +66,7 @@ def house(tmp_path_factory):
     qrels = [(q, docs[2], 1) for q, docs in pools.items()]
     write(folder / "qrels.parquet", QRELS, qrels, "dev")
     write(folder / "other.parquet", TEACHER_SCORES, [("elsewhere", "d0", 1.0)], "wise")
+    train(folder, folder / "first", steps=3, learning_rate=0.1)
     return folder
 
 
@@ -73,6 +75,7 @@ def DEV(house):
     return Dataset("dev", *(house / name for name in names))
 
 
+SECOND = {"predecessor": "cell", "seed": 1}
 DISTILLING = {"objective": "margin-mse", "options": {}, "teacher": "wise"}
 
 
@@ -89,6 +92,7 @@ def train(house, out, pairs="lists", scores=None, **changed):
         out,
         Made("train", "cell", recipe),
         Processes("cpu"),
+        house / "first" if recipe["predecessor"] else None,
     )
     return out
 
@@ -225,6 +229,35 @@ def test_data_sets_that_the_recipe_does_not_validate_on_are_refused(house, tmp_p
         train(house, tmp_path / "m", validation=asked)
 
 
+# --- a second stage -------------------------------------------------------------------------------
+
+
+def test_a_second_stage_starts_from_the_kept_weights_encoder_and_head(house, tmp_path, monkeypatch):
+    how = {"steps": 12, "learning_rate": 0.1, "batch": 4}
+    best = train(house, tmp_path / "best", validation=validating(), **how)
+    assert (best / "last.safetensors").exists(), "the last is the best: this test sees nothing"
+    monkeypatch.setattr(models, "optimise", lambda *args: History())
+    first = models._started(tiny.recipe(**SECOND), house / "bert", best).network.state_dict()
+    kept = load_file(best / "model.safetensors")
+    assert kept.keys() <= first.keys() and "classifier.weight" in kept
+    assert all(torch.equal(first[name], value) for name, value in kept.items())
+    untouched = train(house, tmp_path / "second", **SECOND)
+    assert weights(untouched) == weights(house / "first") != weights(house / "bert")
+
+
+def test_a_second_stage_is_trained_on(house, tmp_path):
+    second = train(house, tmp_path / "second", "lists", "teacher", **DISTILLING | SECOND)
+    alone = train(house, tmp_path / "alone", "lists", "teacher", **DISTILLING)
+    assert len({weights(folder) for folder in (second, alone, house / "first")}) == 3
+
+
+def test_a_second_stage_of_another_model_is_refused(house, tmp_path):
+    for key, value in (("pair_length", 40), ("pair_form", "joined"), ("query_length", 8)):
+        with pytest.raises(Stale, match=f"was trained with {key} = .* and the recipe that starts"):
+            train(house, tmp_path / "m", **SECOND | {key: value})
+    assert not list((tmp_path / "m").iterdir())
+
+
 # --- the same bytes, or others --------------------------------------------------------------------
 
 
@@ -258,9 +291,10 @@ def dying_at(step):
     return learn
 
 
+@pytest.mark.parametrize("stage", [{}, SECOND], ids=["first", "second"])
 @pytest.mark.parametrize("after", [1, 3, 4])
-def test_a_killed_training_goes_on_to_the_same_bytes(house, tmp_path, monkeypatch, after):
-    how = {"steps": 6, "checkpoint_every": 2}
+def test_a_killed_training_goes_on_to_the_same_bytes(house, tmp_path, monkeypatch, after, stage):
+    how = {"steps": 6, "checkpoint_every": 2} | stage
     whole = train(house, tmp_path / "whole", **how)
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(models, "learn", dying_at(after))
@@ -326,6 +360,7 @@ REFUSED = {
     "another backbone": ({"backbone": "roberta"}, None, "wants the backbone 'roberta'"),
     "no teacher": (DISTILLING, None, "wants the teacher 'wise', and none was given"),
     "another teacher": (DISTILLING | {"teacher": "odd"}, "teacher", "wants the teacher 'odd'"),
+    "no predecessor": ({"predecessor": "other"}, None, "wants the predecessor 'other'"),
     "a teacher unasked": ({}, "teacher", "wants the teacher None"),
 }
 
@@ -374,6 +409,12 @@ def test_the_commands_make_a_recipe_and_train_it(house, tmp_path):
     assert made.who == "train tiny/infonce/1"
     assert lineage.canonical(made.settings) == lineage.canonical(recipe)
     assert "mine mined" in made.inputs and "build bert" in made.inputs
+    second = recipe | {"predecessor": "tiny/infonce/1", "loss": "dual"}
+    file.write_text(yaml.safe_dump(second))
+    words = ["--predecessor", out / "made.json", "--device", "cpu", "--name", "tiny/dual/1"]
+    run("train", file, *inputs, tmp_path / "second", *words)
+    assert lineage.of(tmp_path / "second").inputs["train tiny/infonce/1"] == made.fingerprint
+    assert weights(tmp_path / "second") != weights(out)
 
 
 def run(*words):

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ SCHEDULE = Schedule(
     steps=STEPS,
     warmup_steps=3,
     learning_rate=0.05,
+    falls=True,
     epsilon=1e-8,
     weight_decay=0.01,
     clip_norm=1.0,
@@ -77,10 +79,17 @@ def test_rates_by_hand():
 
 @pytest.mark.parametrize("warmup", [0, 1, 9, 10, 25])
 def test_any_warm_up_has_rates(warmup):
-    schedule = Schedule(10, warmup, 1.0, 1e-8, 0.0, 1.0, 0)
+    schedule = Schedule(10, warmup, 1.0, True, 1e-8, 0.0, 1.0, 0)
     rates = [schedule.rate(step) for step in range(10)]
     assert all(0 < rate <= 1 for rate in rates)
     assert rates[0] == (1 / warmup if warmup else 1)
+
+
+def test_a_constant_rate_stays_after_its_warm_up():
+    schedule = replace(SCHEDULE, falls=False)
+    rates = [schedule.rate(step) / schedule.learning_rate for step in range(STEPS)]
+    assert rates == pytest.approx([1 / 3, 2 / 3] + [1.0] * 8)
+    assert replace(schedule, warmup_steps=0).rate(0) == schedule.learning_rate
 
 
 def test_points_tell_what_was_done(uninterrupted):
@@ -98,7 +107,7 @@ def test_one_step_by_hand():
     """AdamW's first step: every weight moves by the rate against the sign of its gradient."""
     model = nn.Linear(1, 1, bias=False)
     model.weight.data.fill_(2.0)
-    schedule = Schedule(1, 0, 0.1, 1e-12, 0.5, 100.0, 0)
+    schedule = Schedule(1, 0, 0.1, True, 1e-12, 0.5, 100.0, 0)
     (point,) = optimise(model, whole(lambda step: 3 * model.weight.sum()), schedule).points
     assert model.weight.item() == pytest.approx(2.0 * (1 - 0.1 * 0.5) - 0.1)
     assert (point.loss, point.gradient_norm) == (6.0, pytest.approx(3.0))
@@ -106,11 +115,20 @@ def test_one_step_by_hand():
 
 def test_gradients_are_clipped_after_their_norm_is_told():
     model = nn.Linear(2, 1, bias=False)
-    schedule = Schedule(1, 0, 0.1, 1e-12, 0.0, 1.0, 0)
+    schedule = Schedule(1, 0, 0.1, True, 1e-12, 0.0, 1.0, 0)
     scale = torch.tensor([[30.0, 40.0]])
     (point,) = optimise(model, whole(lambda step: (model.weight * scale).sum()), schedule).points
     assert point.gradient_norm == pytest.approx(50.0)
     assert model.weight.grad.flatten().tolist() == pytest.approx([0.6, 0.8], rel=1e-4)
+
+
+def test_without_a_limit_gradients_are_left_as_they_are():
+    model = nn.Linear(2, 1, bias=False)
+    schedule = Schedule(1, 0, 0.1, True, 1e-12, 0.0, None, 0)
+    scale = torch.tensor([[30.0, 40.0]])
+    (point,) = optimise(model, whole(lambda step: (model.weight * scale).sum()), schedule).points
+    assert point.gradient_norm == pytest.approx(50.0)
+    assert torch.equal(model.weight.grad, scale)
 
 
 def test_training_learns(uninterrupted):

@@ -88,7 +88,7 @@ def test_an_aggregate_needs_all_its_data_sets_and_is_taken_per_seed(study: dict[
 
 def test_a_study_without_counterparts_has_none(study: dict[str, Any]):
     assert beside(report_study.config()) == []
-    study["grid"]["first_stage"] = "bm25"  # other candidates, other numbers
+    study["grid"]["first_stage"] = "splade-v3-distilbert-200"  # other candidates, other numbers
     assert beside(study) == []
 
 

@@ -12,6 +12,7 @@ import yaml
 from redistil import lineage, students
 from redistil.errors import BadSource, Stale
 from redistil.lineage import Made
+from redistil.overlays import merged, overlay
 from redistil.report import card, publishing
 from redistil.study import Cell
 from redistil.tables import VALIDATION
@@ -268,6 +269,20 @@ def test_every_source_of_the_default_study_is_named_with_its_licence():
     assert "backbone of the teacher pydocs-modernbert" in found
     assert all(licence and "not declared" not in licence for _, licence in found.values())
     assert "teacher" not in {what for what, _, _ in sources(study, "bce")}
+
+
+def test_a_second_stage_descends_from_what_the_first_read_too():
+    root = Path(__file__).parents[2]
+    study = yaml.safe_load((root / "params.yaml").read_text())
+    study = merged(study, overlay("rank-distillm", root / "studies"))
+    study["negatives"]["msmarco-colbertv2-200"]["first_stage"] = "splade-v3-distilbert"
+    rows = list(card.sources(study, Cell("electra-base", "dual-ranknet", 42)))
+    assert [what for what, _, _ in rows] == [
+        "backbone",
+        "training passages and queries",
+        "encoder that found the negatives",
+        "teacher",
+    ]
 
 
 def sources(study: dict[str, Any], loss: str) -> list[tuple[str, str, str]]:

@@ -7,7 +7,7 @@ from transformers import AutoModelForSequenceClassification
 from redistil.students import shortcuts
 from tests.unit.test_students import FAMILIES, PAIRS, close, ids_of, student_on, write_checkpoint
 
-SHORT = {"bert", "electra", "roberta"}  # families whose last layer computes one position
+SHORT = {"bert", "electra", "roberta", "modernbert"}  # their last layer computes one position
 every_family = pytest.mark.parametrize("family", FAMILIES)
 on_a_cpu_that_packs = pytest.mark.skipif(
     not shortcuts._packs("float32"), reason="torch was built without oneDNN"

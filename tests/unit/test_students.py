@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,9 @@ def write_tokenizer(family: str, folder: Path) -> dict[str, int]:
     }
 
 
-def write_checkpoint(family: str, folder: Path, auto: Any = AutoModel) -> Path:
+def write_checkpoint(
+    family: str, folder: Path, auto: Any = AutoModel, settings: Mapping[str, Any] | None = None
+) -> Path:
     """Write a random checkpoint with weights so large that every token moves the score."""
     folder.mkdir(parents=True)
     ids = write_tokenizer(family, folder)
@@ -111,7 +113,7 @@ def write_checkpoint(family: str, folder: Path, auto: Any = AutoModel) -> Path:
         "max_position_embeddings": REACH,
         "initializer_range": 0.4,
     }
-    config = AutoConfig.for_model(family, **(shape | FAMILIES[family][3]))
+    config = AutoConfig.for_model(family, **(shape | FAMILIES[family][3] | dict(settings or {})))
     torch.manual_seed(5)
     auto.from_config(config).save_pretrained(folder)
     return folder

@@ -1,6 +1,7 @@
 """Studies: what is refused before any job, and which settings decide which artefact."""
 
 import copy
+import re
 import shlex
 from pathlib import Path
 
@@ -56,6 +57,33 @@ def refusal(config):
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_of_the_repository_passes(name):
     study.check(config_of(name), SCHEMA)
+
+
+PAGES = {"README.md": "embedded", "docs/protocol.md": "embedded", "docs/tables.md": "morand2026"}
+SHOWN = [
+    pytest.param(block, study_of, id=f"{page} {number}")
+    for page, study_of in PAGES.items()
+    for number, block in enumerate(
+        re.findall(r"^```yaml\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.M | re.S)
+    )
+]
+
+
+@pytest.mark.parametrize(("block", "base"), SHOWN)
+def test_settings_that_a_page_shows_are_accepted(block, base):
+    block = block.replace("md5: THE SUM", f"md5: {'a' * 32}")
+    settings = yaml.safe_load(block.replace("sha256: THE SUM", f"sha256: {'a' * 64}"))
+    config = config_of(settings.pop("like", base))
+    config["downloads"]["theirs.tsv"] = {"url": "https://example.org/theirs.tsv", "md5": "a" * 32}
+    if "groups" in settings:
+        config.pop("groups")
+    if "table" not in settings and "grid" in settings:
+        config.pop("table", None)
+    study.check(merged(config, settings), SCHEMA)
+
+
+def test_pages_show_settings():
+    assert len(SHOWN) >= 7
 
 
 UNKNOWN = {
@@ -116,6 +144,7 @@ NAMES = {
     "grid baselines": (["bm52"], "grid.baselines: no first_stages entry 'bm52'", "bm25"),
     "sources lists negatives": ("pydoc-lists", "sources.lists.negatives: no neg", "pydocs-lists"),
     "sources ranked-lists teacher": ("pydocs-men", "sources.ranked-lists.teacher:", "pydocs-mean"),
+    "losses dual-ranknet after": ("infonse", "losses.dual-ranknet.after: no losses", "infonce"),
     "losses bce reads": ("triplets", "losses.bce.reads: no sources entry", "triples"),
     "datasets pydocs-test corpus": ("pydoc", "datasets.pydocs-test.corpus: no corpora", "pydocs"),
     "students tiny-bert backbone": ("tinybert", "students.tiny-bert.backbone:", "tiny-bert"),
@@ -128,6 +157,7 @@ NAMES = {
         "teachers.rankzephyr.llm: no backbones",
         "rankzephyr",
     ),
+    "teachers minilm-l6 checkpoint": ("minilm", "teachers.minilm-l6.checkpoint: no backbones", ""),
     "exports t2-tevatron teacher": ("t-2", "exports.t2-tevatron.teacher: no teachers entry", "t2"),
     "datasets dl19 apart_from": (["dl-20"], "datasets.dl19.apart_from: no datasets", "dl20"),
     "teachers t2 import": ("t2.tsv", "teachers.t2.import: no downloads entry", "t2-triples.tsv"),
@@ -205,6 +235,14 @@ CONTRADICTIONS = {
         "backbones.tiny-splade.build.warmup: the warm-up of splade needs `flops`",
     ),
     "backbones tiny-splade build heads": (3, "backbones.tiny-splade.build.width: "),
+    "losses infonce after": (
+        "dual-ranknet",
+        "losses.infonce.after: infonce after dual-ranknet after infonce: one of them must start",
+    ),
+    "training sizes tiny steps": (
+        {"triples": 99},
+        "training.sizes.tiny.steps: no steps for 'lists'",
+    ),
     "losses kl weight": ("signed", "losses.kl.weight: kl takes temperature"),
     "teachers pydocs-bert over": (
         ["pydocs-lists", "msmarco-colbertv2"],
@@ -242,6 +280,42 @@ def test_the_caps_of_every_first_stage_in_use_are_checked(config, user):
     assert refusal(config).startswith("first_stages.splade-v3-distilbert.query_length: 1025 exc")
 
 
+def test_a_published_re_ranker_is_tested_and_teaches_as_a_trained_one_does(config):
+    put(config, "teachers minilm-l6 over", ["pydocs-triples", "pydocs-lists"])
+    put(config, "sources ranked-lists teacher", "minilm-l6")
+    put(config, "grid teachers", ["minilm-l6"])
+    study.check(config, SCHEMA)
+    asked = study.asked(config)
+    lengths = {"query_length": 64, "passage_length": 445, "pair_length": 512}
+    assert asked["adopt", "minilm-l6"] == lengths | {"architecture": "cat", "pair_form": "native"}
+    assert ("score", "minilm-l6") in asked and ("rerank", "minilm-l6/pydocs-test") in asked
+    for key, value, said in (
+        ("passage_length", 1025, "passage_length: 1025 exceeds tokens.longest (1024)"),
+        ("query_length", 512, "pair_length: 512 leaves a query of teachers.minilm-l6.query_length"),
+    ):
+        changed = copy.deepcopy(config)
+        put(changed, f"teachers minilm-l6 {key}", value)
+        assert refusal(changed).startswith(f"teachers.minilm-l6.{said}")
+
+
+def test_an_imported_first_stage_may_have_a_run_for_each_dataset(config):
+    runs = {"pydocs-test": "bm25-msmarco-train.run"}
+    put(config, "first_stages theirs", {"import": runs})
+    study.check(config, SCHEMA)
+    made = {name for command, name in study.asked(config) if command == "import-run"}
+    assert {name for name in made if name.startswith("theirs/")} == {"theirs/pydocs-test"}
+    assert "colbertv2/pydocs-test" in made and "colbertv2/dl19" in made
+    assert study.imported_run(config, "theirs", "pydocs-test") == "bm25-msmarco-train.run"
+    assert study.imported_run(config, "theirs", "dl19") is None
+    put(config, "grid baselines", ["theirs"])
+    assert refusal(config) == "first_stages.theirs.import: no run for 'pydocs-held-out' of the grid"
+    runs["pydocs-test"] = "bm25-msmarco-train"
+    said = (
+        "first_stages.theirs.import.pydocs-test: no downloads entry 'bm25-msmarco-train': did you"
+    )
+    assert refusal(config).startswith(said)
+
+
 def test_a_licence_that_is_learnt_of_later_remakes_nothing(config):
     before = study.asked(config)
     for owner, name in (
@@ -252,6 +326,65 @@ def test_a_licence_that_is_learnt_of_later_remakes_nothing(config):
         put(config, f"{owner} {name} licence", "MIT")
     study.check(config, SCHEMA)
     assert study.asked(config) == before
+
+
+def test_a_first_stage_is_trained_though_the_grid_does_not_name_it(config):
+    put(config, "grid losses", ["dual-ranknet"])
+    study.check(config, SCHEMA)
+    asked = study.asked(config)
+    for cell in study.grid_cells(config):
+        first = study.Cell(cell.student, "infonce", cell.seed)
+        assert study.predecessor(config, cell) == first
+        assert asked["train", cell.name]["predecessor"] == first.name
+        assert asked["train", first.name]["predecessor"] is None
+        assert "after" not in asked["train", cell.name]["options"]
+    assert {system.loss for system in study.systems(config) if system.kind == "student"} == {
+        "dual-ranknet"
+    }
+
+
+def test_a_first_stage_is_checked_as_a_cell_of_the_grid_is(config):
+    put(config, "grid losses", ["dual-ranknet"])
+    put(config, "training sizes tiny batch", {"ranked-lists": 2})
+    assert refusal(config) == "training.sizes.tiny.batch: no batch for 'lists'"
+
+
+def test_what_teaches_a_first_stage_is_trained_too_and_never_taught_by_the_second(config):
+    put(config, "losses dual-ranknet after", "margin-mse")
+    put(config, "sources ranked-lists", {"negatives": "pydocs-lists", "documents": 16})
+    put(config, "grid losses", ["dual-ranknet"])
+    put(config, "grid teachers", [])
+    study.check(config, SCHEMA)
+    assert set(study.teacher_cells(config)) == {"pydocs-bert", "pydocs-modernbert"}
+    put(config, "teachers pydocs-bert model loss", "dual-ranknet")
+    assert "learns from itself" in refusal(config)
+
+
+def test_steps_may_be_of_a_source_as_batches_are(config):
+    size = config["training"]["sizes"]["tiny"]
+    size["steps"] = dict.fromkeys(size["batch"], 200) | {"ranked-lists": 50}
+    study.check(config, SCHEMA)
+    steps = {
+        loss: study.recipe(config, study.Cell("tiny-bert", loss, 1))["steps"]
+        for loss in ("bce", "infonce", "adr-mse")
+    }
+    assert steps == {"bce": 200, "infonce": 200, "adr-mse": 50}
+
+
+def test_rank_distillm_has_its_two_stages():
+    config = config_of("rank-distillm")
+    study.check(config, SCHEMA)
+    recipes = {c.loss: study.recipe(config, c) for c in study.trained_cells(config)}
+    assert len(recipes) == 6 and len(study.trained_cells(config)) == 6
+    first, single, dual = (recipes[n] for n in ("infonce", "distill-ranknet", "dual-ranknet"))
+    assert dual["predecessor"] == "electra-base/infonce/42"
+    assert first["predecessor"] is single["predecessor"] is None
+    told = {"loss", "predecessor"}
+    assert {k: v for k, v in single.items() if k not in told} == {
+        k: v for k, v in dual.items() if k not in told
+    }
+    assert (first["steps"], first["batch"], first["documents"]) == (20000, 32, 8)
+    assert (dual["steps"], dual["batch"], dual["documents"]) == (938, 32, 100)
 
 
 def test_a_teacher_may_be_taught_by_another(config):

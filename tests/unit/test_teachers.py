@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from redistil import pools, tables, teachers
+from redistil import lineage, pools, study, tables, teachers
 from redistil.cli import cli
 from redistil.errors import BadTable, UserError
 from redistil.processes import Processes
@@ -206,6 +208,79 @@ def test_the_command_scores_in_any_order_of_files(house, tmp_path):
         tables_of.append(TEACHER_SCORES.read(tmp_path / f"{name}.parquet"))
     assert tables_of[0] == tables_of[1]
     assert len(tables_of[0]) == 4 * 5 + 3, "q0 with d0 is in a list already"
+
+
+# --- a re-ranker of others ------------------------------------------------------------------------
+
+READS = {"architecture": "cat", "query_length": 8, "passage_length": 16, "pair_length": 27}
+READS |= {"pair_form": "native"}
+
+
+def published(folder, labels=1, head=True):
+    """Write a re-ranker as the hub has them, and what `fetch` makes of it; return both folders."""
+    encoder = tiny.checkpoint(folder / "encoder")
+    if head:
+        torch.manual_seed(1)
+        network = AutoModelForSequenceClassification.from_pretrained(encoder, num_labels=labels)
+        torch.nn.init.normal_(network.classifier.weight, std=9.0)
+        network.save_pretrained(encoder)
+    (encoder / "made.json").unlink()
+    run("fetch", folder / "fetched", "--source", json.dumps({"folder": str(encoder)}))
+    return encoder, folder / "fetched"
+
+
+def run(*words):
+    result = CliRunner().invoke(cli, [str(word) for word in words])
+    if result.exception:
+        raise result.exception
+
+
+def adopt(fetched, out, **changed):
+    run("adopt", fetched / "made.json", out, *shlex.split(study.flags(READS | changed)))
+    return out
+
+
+def test_a_published_re_ranker_scores_as_plain_transformers_does(house, tmp_path):
+    encoder, fetched = published(tmp_path)
+    model, out = adopt(fetched, tmp_path / "model"), tmp_path / "scores.parquet"
+    files = house / "q.arrow", house / "d.arrow"
+    how = "--over", house / "lists.parquet", "--precision", "float32", "--device", "cpu"
+    run("score", model / "made.json", *files, out, *how)
+    tokenizer = AutoTokenizer.from_pretrained(encoder)
+    network = AutoModelForSequenceClassification.from_pretrained(encoder).eval()
+    texts = tiny.texts(4, "q", 4) | tiny.texts(12, "d", 20)
+    found = scores_of(out)
+    for (query_id, doc_id), score in found.items():
+        query = tokenizer(texts[query_id], add_special_tokens=False)["input_ids"]
+        cut = {"truncation": "only_second", "max_length": len(query) + 16 + 3}
+        pair = tokenizer(texts[query_id], texts[doc_id], return_tensors="pt", **cut)
+        with torch.inference_mode():
+            assert score == pytest.approx(float(network(**pair).logits), abs=1e-4)
+    assert len(found) == 20 and np.std(list(found.values())) > 0.01
+    made = lineage.of(out)
+    assert {"adopt", "fetch", "checkpoint"} <= {m.command for m in made.ancestors.values()}
+
+
+NO_RE_RANKER = {
+    "an encoder": ({"head": False}, {}, "are not in it .*: the encoder is there, but no trained"),
+    "two labels": (
+        {"labels": 2},
+        {},
+        "its head gives 2 numbers for a pair, and the score of a re-",
+    ),
+    "too long": ({}, {"pair_length": 999}, "pair_length: the backbone reads 512 tokens at most"),
+}
+
+
+@pytest.mark.parametrize(("kind", "changed", "said"), NO_RE_RANKER.values(), ids=NO_RE_RANKER)
+def test_what_is_no_re_ranker_is_refused_and_leaves_nothing(tmp_path, kind, changed, said):
+    _, fetched = published(tmp_path, **kind)
+    with pytest.raises(UserError, match=said):
+        adopt(fetched, tmp_path / "model", **changed)
+    assert not (tmp_path / "model").exists()
+
+
+# --- what is scored is refused, in shards ---------------------------------------------------------
 
 
 def test_an_id_without_tokens_is_refused(house, tmp_path):

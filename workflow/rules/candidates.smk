@@ -57,8 +57,8 @@ rule retrieve_bm25:
 rule import_run:
     """First-stage run that others published."""
     input:
-        published=downloaded("first_stages", "imported"),
-        checked=downloaded("first_stages", "imported", ".json"),
+        published=downloaded_run(),
+        checked=downloaded_run(".json"),
         qrels="data/corpora/qrels/{dataset}.parquet",
     output:
         "data/candidates/{imported}/{dataset}.parquet",

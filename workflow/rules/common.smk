@@ -55,7 +55,8 @@ wildcard_constraints:
     imported=of_kind("first_stages", "import"),
     mined=of_kind("negatives", "kind"),
     docpairs=of_kind("negatives", "docpairs"),
-    scored=of_kind("teachers", "model"),
+    adopted=of_kind("teachers", "checkpoint"),
+    scored=of_kind("teachers", "over"),
     averaged=of_kind("teachers", "average"),
     published=of_kind("teachers", "import"),
     ranked=of_kind("teachers", "llm"),
@@ -111,11 +112,27 @@ def vectors(wildcards):
     )
 
 
-def downloaded(catalogue, word, suffix=""):
-    """The published file that an entry imports, or beside it (.json) the record that it was checked."""
+def downloaded_scores(suffix=""):
+    """The file that a teacher imports, or beside it (.json) the record that it was checked."""
 
     def path(wildcards):
-        file = config[catalogue][getattr(wildcards, word)]["import"]
+        file = config["teachers"][wildcards.published]["import"]
+        return f"data/downloads/{file}{suffix}"
+
+    return path
+
+
+def downloaded_run(suffix=""):
+    """The run that a first stage imports for a dataset, or beside it the record likewise."""
+
+    def path(wildcards):
+        stage, dataset = wildcards.imported, wildcards.dataset
+        file = study.imported_run(config, stage, dataset)
+        if file is None:
+            raise WorkflowError(
+                f"first_stages.{stage}.import: no run for {dataset}, which this study asks for: name its "
+                "file, or leave the dataset out"
+            )
         return f"data/downloads/{file}{suffix}"
 
     return path
@@ -173,23 +190,40 @@ def teacher_cell(name):
     return cells[name]
 
 
+def teacher_model(name):
+    """The folder of the model that a teacher is, and the words that tell whose tokens it reads."""
+    adopted = config["teachers"][name].get("checkpoint")
+    if adopted:
+        return f"data/teachers/models/{name}", {"backbone": adopted}
+    cell = teacher_cell(name)
+    return f"{RESULTS}/models/{cell.name}", {"student": cell.student}
+
+
 def taught(wildcards):
-    """The words of a trained teacher: its student, and the dataset it teaches on."""
+    """The words of a teacher that scores: whose tokens it reads, and the dataset it teaches on."""
     over = config["teachers"][wildcards.scored]["over"][0]
-    student = teacher_cell(wildcards.scored).student
-    return {"student": student, "dataset": config["negatives"][over]["dataset"]}
+    _, words = teacher_model(wildcards.scored)
+    return words | {"dataset": config["negatives"][over]["dataset"]}
 
 
 def members(wildcards):
     """Model, query tokens and passage tokens of every member of a teacher, for one dataset."""
     for name in study.members(config, wildcards.teacher):
-        cell = teacher_cell(name)
-        words = {"student": cell.student, "dataset": wildcards.dataset}
+        folder, words = teacher_model(name)
+        words |= {"dataset": wildcards.dataset}
         yield (
-            f"{RESULTS}/models/{cell.name}/made.json",
+            f"{folder}/made.json",
             named("data/tokens/{backbone}/queries/{dataset}.arrow")(words),
             named("data/tokens/{backbone}/passages/{corpus}.arrow")(words),
         )
+
+
+def predecessor(wildcards):
+    """Record and weights of the model that a training starts from; nothing where it is the first."""
+    cell = study.Cell(wildcards.student, wildcards.loss, int(wildcards.seed))
+    before = study.predecessor(config, cell)
+    files = ("made.json", "model.safetensors") if before else ()
+    return [f"{RESULTS}/models/{before.name}/{file}" for file in files]
 
 
 def validation(wildcards):

@@ -19,6 +19,7 @@ rule train:
         passages=named("data/tokens/{backbone}/passages/{corpus}.arrow"),
         negatives=named("data/negatives/{negatives}.parquet"),
         teacher=named("data/teachers/{teacher}.parquet"),
+        predecessor=predecessor,
         validation=lambda w: [path for one in validation(w) for path in one[1:]],
     output:
         "results/{study}/models/{student}/{loss}/{seed}/model.safetensors",
@@ -32,12 +33,15 @@ rule train:
     params:
         code=code("models"),
         teacher=lambda w, input: f"--teacher {input.teacher}" if input.teacher else "",
+        predecessor=lambda w, input: " ".join(
+            f"--predecessor {path}" for path in input.predecessor[:1]
+        ),
         validate=lambda w: " ".join(
             f"--validate {' '.join(one)}" for one in validation(w)
         ),
     shell:
         "redistil train {input.recipe} {input.backbone} {input.queries} {input.passages}"
-        " {input.negatives} $(dirname {output.made}) {params.teacher}"
+        " {input.negatives} $(dirname {output.made}) {params.teacher} {params.predecessor}"
         " {params.validate} --name {wildcards.student}/{wildcards.loss}/{wildcards.seed} --threads {threads} 2> {log}"
 
 

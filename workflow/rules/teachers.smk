@@ -1,12 +1,26 @@
-rule score:
-    """A trained teacher's raw logit for every pair of the triples and lists it teaches on."""
+rule adopt:
+    """A re-ranker that others trained, as a model: its head is checked, its lengths are declared."""
     input:
-        model=lambda w: "{}/models/{}/made.json".format(
-            RESULTS, teacher_cell(w.scored).name
+        lambda w: "data/backbones/{}/made.json".format(
+            config["teachers"][w.adopted]["checkpoint"]
         ),
-        weights=lambda w: "{}/models/{}/model.safetensors".format(
-            RESULTS, study.teacher_cells(config)[w.scored].name
-        ),
+    output:
+        "data/teachers/models/{adopted}/model.safetensors",
+        made="data/teachers/models/{adopted}/made.json",
+    log:
+        "logs/teachers/models/{adopted}.log",
+    params:
+        code=code("teachers"),
+        settings=settings("adopt", "{adopted}"),
+    shell:
+        "redistil adopt {input} $(dirname {output.made}) {params.settings} 2> {log}"
+
+
+rule score:
+    """A teacher's raw logit for every pair of the triples and lists it teaches on."""
+    input:
+        model=lambda w: f"{teacher_model(w.scored)[0]}/made.json",
+        weights=lambda w: f"{teacher_model(w.scored)[0]}/model.safetensors",
         queries=lambda w: named("data/tokens/{backbone}/queries/{dataset}.arrow")(
             taught(w)
         ),
@@ -53,12 +67,12 @@ rule average:
 rule import_scores:
     """Teacher scores that others published, with the triples or lists they belong to."""
     input:
-        published=downloaded("teachers", "published"),
+        published=downloaded_scores(),
         queries=training("data/corpora/queries/{dataset}.parquet"),
         passages=training("data/corpora/passages/{corpus}.parquet"),
         test=test_queries(same_corpus=True),
         elsewhere=test_queries(same_corpus=False),
-        checked=downloaded("teachers", "published", ".json"),
+        checked=downloaded_scores(".json"),
     output:
         scores="data/teachers/{published}.parquet",
         pairs="data/negatives/{published}.parquet",

@@ -53,6 +53,7 @@ def build(
         steps=warmup["steps"],
         warmup_steps=warmup["steps"] // 10,
         learning_rate=warmup["learning_rate"],
+        falls=True,
         epsilon=1e-8,
         weight_decay=0.0,
         clip_norm=1.0,

@@ -22,6 +22,7 @@ COMMANDS = {
     "retrieve-bm25": "candidates",
     "import-run": "candidates",
     "mine": "negatives",
+    "adopt": "teachers",
     "score": "teachers",
     "average": "teachers",
     "import-scores": "teachers",

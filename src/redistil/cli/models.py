@@ -39,6 +39,11 @@ def recipe(out: Path, settings: dict[str, Any]) -> None:
 @click.argument("out", type=Out())
 @click.option("--teacher", type=Source(), help="Teacher scores, where the recipe names a teacher.")
 @click.option(
+    "--predecessor",
+    type=Source(),
+    help="The record of the trained model to start from, where the recipe names one.",
+)
+@click.option(
     "--validate",
     cls=How,
     type=(str, In(RUN), In(QRELS), Source(), Source()),
@@ -65,6 +70,7 @@ def train(
     negatives: Path,
     out: Path,
     teacher: Path | None,
+    predecessor: Path | None,
     validate: tuple[tuple[str, Path, Path, Path, Path], ...],
     threads: int,
     device: str,
@@ -74,6 +80,7 @@ def train(
     """Train the student of RECIPE on NEGATIVES (triples or lists) into the folder OUT.
 
     BACKBONE is the record (made.json) of a checkpoint; QUERIES and PASSAGES are its token files.
+    With a predecessor its weights are those of a model trained before, encoder and head.
     `torchrun --nproc-per-node N -m redistil train ...` trains on N devices, with the same loss.
     """
     from redistil.cli.runtime import quiet
@@ -95,5 +102,6 @@ def train(
             out,
             made,
             processes,
+            predecessor.parent if predecessor else None,
             tensorboard,
         )

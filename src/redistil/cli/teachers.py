@@ -1,6 +1,7 @@
 """Commands of the stage teachers."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,6 +21,28 @@ from redistil.precision import PRECISIONS
 from redistil.tables import PASSAGES, QUERIES, RUN, TEACHER_SCORES
 
 precision = setting("--precision", click.Choice(PRECISIONS), "Of the forward pass.")
+
+
+@click.command()
+@click.argument("checkpoint", type=Source())
+@click.argument("out", type=Out())
+@setting("--architecture", click.Choice(["cat"]), "How it reads a pair.")
+@setting("--query-length", click.IntRange(4), "Tokens of a query that are read.")
+@setting("--passage-length", click.IntRange(4), "Tokens of a passage that are read.")
+@setting("--pair-length", click.IntRange(4), "Tokens of a pair, special ones included.")
+@setting("--pair-form", click.Choice(["native", "joined"]), "How a pair is joined.")
+@making("teachers")
+def adopt(checkpoint: Path, out: Path, made: Made, **settings: Any) -> None:
+    """Take a re-ranker that others trained as a model: its head and its lengths are checked.
+
+    CHECKPOINT is the record (made.json) of a fetched one; OUT a folder as `train` leaves it.
+    """
+    from redistil.cli.runtime import quiet
+
+    quiet(1)
+    from redistil.teachers import adopted
+
+    adopted.adopt(checkpoint.parent, out, made, settings)
 
 
 @click.command()
@@ -45,7 +68,7 @@ def score(
     device: str,
     made: Made,
 ) -> None:
-    """Score every distinct pair of some triples or lists by a trained MODEL: raw logits.
+    """Score every distinct pair of some triples or lists by a MODEL: raw logits.
 
     QUERIES and PASSAGES are token files under the model's tokenizer.
     """

@@ -20,6 +20,7 @@ from redistil.processes import Processes, check_precision
 from redistil.ragged import Ragged
 from redistil.scoring import Room, learn, score_shared
 from redistil.seeds import derive
+from redistil.students.cat import LENGTHS
 from redistil.tables import aside
 
 Recipe = Mapping[str, Any]
@@ -35,20 +36,24 @@ def train(
     out: Path,
     made: Made,
     processes: Processes,
+    predecessor: Path | None = None,
     tensorboard: Path | None = None,
 ) -> None:
     """Train the recipe's student and leave weights, tokenizer, curve and record in `out`.
 
-    datasets: those that the recipe validates on. The weights are the best of the validations or
-    the last, as the recipe says; `last.safetensors` has the last where they are not the best.
+    predecessor: the folder of the trained model, encoder and head, that it starts from where the
+    recipe names one; else it starts from `backbone` with a head drawn from the seed. datasets:
+    those that the recipe validates on. The weights are the best of the validations or the last, as
+    the recipe says; `last.safetensors` has the last where they are not the best.
     Killed at any moment and started again, it goes on from its last checkpoint and ends in the
     same bytes (CPU, float32).
     """
-    _refuse_others(recipe, negatives, teacher, backbone, datasets)
+    inputs = {"negatives": negatives, "teacher": teacher, "backbone": backbone}
+    _refuse_others(recipe, inputs | {"predecessor": predecessor}, datasets)
     check_precision(recipe["precision"], processes.device)
     queries, passages = map(Ragged, tokens)
     examples = read_examples(queries, passages, negatives, teacher, recipe)
-    student = students.new(recipe, backbone, derive(recipe["seed"], "head")).to(processes.device)
+    student = _started(recipe, backbone, predecessor).to(processes.device)
     if recipe["compile"]:
         student.network.compile(dynamic=True)
     state = Checkpoint(
@@ -74,6 +79,13 @@ def train(
             partial.write_text(made.dumps() + "\n", encoding="utf-8")
         state.done()
     processes.wait()
+
+
+def _started(recipe: Recipe, backbone: Path, predecessor: Path | None) -> Any:
+    """Return the student as it is before the first step."""
+    if predecessor is None:
+        return students.new(recipe, backbone, derive(recipe["seed"], "head"))
+    return students.load(predecessor)
 
 
 def _batch(recipe: Recipe, examples: Examples, step: int) -> Batch:
@@ -156,19 +168,15 @@ def _schedule(recipe: Recipe) -> Schedule:
         "clip_norm",
         "seed",
     )
-    return Schedule(**{name: recipe[name] for name in names})
+    falls = recipe["schedule"] == "linear"
+    return Schedule(**{name: recipe[name] for name in names}, falls=falls)
 
 
 def _refuse_others(
-    recipe: Recipe,
-    negatives: Path,
-    teacher: Path | None,
-    backbone: Path,
-    datasets: Sequence[Dataset],
+    recipe: Recipe, inputs: Mapping[str, Path | None], datasets: Sequence[Dataset]
 ) -> None:
-    """Refuse inputs that are not the ones the recipe names."""
-    given = {"negatives": negatives, "teacher": teacher, "backbone": backbone}
-    for role, path in given.items():
+    """Refuse inputs, by what the recipe calls them, that are not the ones it names."""
+    for role, path in inputs.items():
         if path is None:
             if recipe[role] is not None:
                 raise Stale(f"the recipe wants the {role} {recipe[role]!r}, and none was given")
@@ -176,12 +184,25 @@ def _refuse_others(
         made = lineage.of(path)
         if made.command != "file" and made.name != recipe[role]:
             raise Stale(f"{path} is {made.who}, but the recipe wants the {role} {recipe[role]!r}")
+    if inputs["predecessor"] is not None:
+        _refuse_another_model(recipe, inputs["predecessor"])
     wanted = list((recipe["validation"] or {}).get("datasets", {}))
     if sorted(wanted) != sorted(one.name for one in datasets):
         raise Stale(
             f"the recipe validates on {', '.join(wanted) or 'nothing'}, and --validate names "
             f"{', '.join(one.name for one in datasets) or 'nothing'}"
         )
+
+
+def _refuse_another_model(recipe: Recipe, predecessor: Path) -> None:
+    """Refuse a trained model that reads pairs otherwise than the student that starts from it."""
+    trained = lineage.of(predecessor).settings
+    for key in ("architecture", "backbone", *LENGTHS, "pair_form"):
+        if trained.get(key) != recipe[key]:
+            raise Stale(
+                f"{predecessor} was trained with {key} = {trained.get(key)!r}, and the recipe that "
+                f"starts from it wants {recipe[key]!r}: train it again, as one study has them both"
+            )
 
 
 def _validation(

@@ -109,9 +109,16 @@ def _origin(backbone: Mapping[str, Any]) -> str:
 
 
 def sources(study: Mapping[str, Any], cell: Cell) -> Iterator[tuple[str, str, str]]:
-    """Yield (what, which, licence) of all that the weights of `cell` descend from."""
-    known = studies.words(study, student=cell.student, loss=cell.loss)
-    yield _source(study, "backbones", "backbone", known["backbone"])
+    """Yield (what, which, licence) of all that the weights of `cell` descend from, each once."""
+    known = studies.words(study, student=cell.student)
+    rows = [_source(study, "backbones", "backbone", known["backbone"])]
+    for loss in studies.losses_behind(study, cell.loss):
+        rows += _read_by(study, studies.words(study, loss=loss))
+    yield from dict.fromkeys(rows)
+
+
+def _read_by(study: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield the sources of what a loss reads, known by its words."""
     yield _source(study, "corpora", "training passages and queries", known["corpus"])
     encoder = study["first_stages"].get(known["first_stage"], {}).get("encoder")
     if encoder:
@@ -125,6 +132,9 @@ def sources(study: Mapping[str, Any], cell: Cell) -> Iterator[tuple[str, str, st
         if "llm" in entry:
             what = f"language model of the teacher {member}"
             yield _source(study, "backbones", what, entry["llm"])
+        elif "checkpoint" in entry:
+            what = f"re-ranker of the teacher {member}"
+            yield _source(study, "backbones", what, entry["checkpoint"])
         elif model:
             its = study["students"][model["student"]]["backbone"]
             yield _source(study, "backbones", f"backbone of the teacher {member}", its)
@@ -136,6 +146,8 @@ def _source(study: Mapping[str, Any], catalogue: str, what: str, name: str) -> t
     entry = study[catalogue][name]
     if "llm" in entry:
         unknown = "ranked here, by the language model in this table"
+    elif "checkpoint" in entry:
+        unknown = "scored here, by the re-ranker in this table"
     elif "build" in entry:
         unknown = "made here, from the training passages"
     elif "model" in entry or "average" in entry:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from redistil.errors import BadSource
 from redistil.ragged import Tokens
-from redistil.students.cat import Cat
+from redistil.students.cat import LENGTHS, Cat
 
 
 class Student(Protocol):
@@ -32,12 +32,19 @@ ARCHITECTURES = {"cat": Cat}
 
 def new(recipe: Mapping[str, Any], backbone: Path, seed: int) -> Any:
     """Return an untrained student of the recipe's architecture on a backbone."""
-    lengths = {key: recipe[key] for key in ("query_length", "passage_length", "pair_length")}
+    lengths = {key: recipe[key] for key in LENGTHS}
     return ARCHITECTURES[recipe["architecture"]].new(backbone, lengths, seed, recipe["pair_form"])
 
 
+def adopt(settings: Mapping[str, Any], checkpoint: Path) -> Any:
+    """Return the re-ranker in a checkpoint of others, read with the lengths that are declared."""
+    lengths = {key: settings[key] for key in LENGTHS}
+    architecture = ARCHITECTURES[settings["architecture"]]
+    return architecture.adopt(checkpoint, lengths, settings["pair_form"])
+
+
 def load(folder: Path) -> Any:
-    """Return the trained student of a model folder."""
+    """Return the model of a folder that `train` or `adopt` wrote."""
     from redistil.lineage import SIDECAR, Made
 
     record = folder / SIDECAR

@@ -70,6 +70,23 @@ class Cat(nn.Module):
         network, tokenizer = load_pair(AutoModelForSequenceClassification, folder)
         return cls(shortcuts.taken(network), tokenizer, lengths)
 
+    @classmethod
+    def adopt(cls, checkpoint: Path, lengths: dict[str, int], pair_form: str) -> Self:
+        """Return the re-ranker that others trained and published in `checkpoint`.
+
+        Raises BadSource where the checkpoint has no trained head, or one of several labels.
+        """
+        from transformers import AutoModelForSequenceClassification
+
+        network, tokenizer = load_pair(AutoModelForSequenceClassification, checkpoint)
+        labels = network.config.num_labels
+        if labels != 1:
+            raise BadSource(
+                f"{checkpoint}: its head gives {labels} numbers for a pair, and the score of a "
+                "re-ranker is one raw logit: choose a checkpoint with one label"
+            )
+        return cls(shortcuts.taken(network), PAIR_FORMS[pair_form](tokenizer), lengths)
+
     def for_scoring(self, precision: str) -> Self:
         """Return a snapshot that only scores, faster, with weights in `precision`."""
         network = shortcuts.for_scoring(self.network, precision)

@@ -42,18 +42,30 @@ def check_vocabulary(tokenizer: Any, rows: int, folder: Path) -> None:
 def reach(network: Any) -> int | None:
     """Return how many tokens a network can place, or None where nothing bounds them.
 
-    A table of positions ends with its rows, less those that RoBERTa keeps for padding. Rotary
-    positions (ModernBERT) were trained up to a length. DeBERTa-v3 tells near distances apart and
-    takes all far ones for one, however far.
+    A table of positions ends with its rows. Rotary positions (ModernBERT) were trained up to a
+    length. DeBERTa-v3 tells near distances apart and takes all far ones for one, however far.
     """
-    for name, module in network.named_modules():
-        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
-            kept = 0 if module.padding_idx is None else module.padding_idx + 1
-            return module.num_embeddings - kept
+    table = _positions(network)
+    if table is not None:
+        return table.num_embeddings - first_position(network)
     if getattr(network.config, "relative_attention", False):
         return None
     longest: int | None = getattr(network.config, "max_position_embeddings", None)
     return longest
+
+
+def first_position(network: Any) -> int:
+    """Return the position of a first token: 0, but RoBERTa keeps the first rows for padding."""
+    padding = getattr(_positions(network), "padding_idx", None)
+    return 0 if padding is None else int(padding) + 1
+
+
+def _positions(network: Any) -> nn.Embedding | None:
+    """Return a network's table of positions, or None if it has another way to place tokens."""
+    for name, module in network.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+            return module
+    return None
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -92,9 +104,11 @@ def load_network(auto: Any, folder: Path, new_head: bool = False, **more: Any) -
         if not new_head or (name.startswith(encoder) and ".pooler." not in name)
     )
     if missing:
+        whole = not any(name.startswith(encoder) for name in missing)
+        head = ": the encoder is there, but no trained head" if whole else ""
         raise BadSource(
             f"{folder} is not a usable checkpoint: {len(missing)} weights of a "
-            f"{type(network).__name__} are not in it (first: {missing[0]})"
+            f"{type(network).__name__} are not in it (first: {missing[0]}){head}"
         )
     for weight in network.parameters():
         # in memory of its own: the last digit of a product depends on where in a file its factors

@@ -10,15 +10,20 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.models.modernbert.modeling_modernbert import apply_rotary_pos_emb
+
+from redistil.students import packed
 
 # what is known: heads that read position 0 of what the last layer leaves, and nothing else; and
-# one design of a layer under its three names
+# two designs of a layer, the first under three names
 HEADS = {f"{family}ForSequenceClassification" for family in ("Bert", "Electra", "Roberta")}
 LAYERS = {"BertLayer", "ElectraLayer", "RobertaLayer"}
+MODERN = "ModernBertForSequenceClassification", "ModernBertEncoderLayer"
 
 
 def taken(network: Any) -> Any:
     """Return a cross-encoder that computes what its logit needs, and the logit in float32."""
+    packed.while_training(network)
     only_first_token(network)
     exact_logit(network)
     return network
@@ -27,44 +32,85 @@ def taken(network: Any) -> Any:
 def only_first_token(network: Any) -> None:
     """Let the last layer compute the one position that the head reads.
 
-    Keys and values are still of all tokens; queries, attention, its projection and the
-    feed-forward network are of the first: of 12 width^2 multiplications a token 2 remain. Exact,
-    forwards and backwards.
+    Keys and values are still of all tokens; attention, its projection and the feed-forward network
+    are of the first (and BERT's queries, which have a map of their own): of 12 width^2
+    multiplications a token 2 remain. Exact, forwards and backwards.
     """
-    config = network.config
+    head, config = type(network).__name__, network.config
     # other kinds of attention take masks of other shapes
-    if type(network).__name__ in HEADS and config._attn_implementation == "sdpa":
+    if config._attn_implementation not in {"sdpa", packed.NAME}:
+        return
+    if head in HEADS and not config.is_decoder:
         last = network.base_model.encoder.layer[-1]
-        if type(last).__name__ in LAYERS and not config.is_decoder:
+        if type(last).__name__ in LAYERS:
             last.forward = MethodType(_first_token, last)
+    elif head == MODERN[0] and config.classifier_pooling == "cls":
+        last = network.base_model.layers[-1]
+        if type(last).__name__ == MODERN[1]:
+            last.forward = MethodType(_first_token_of_modernbert, last)
 
 
 def _first_token(
-    layer: Any, hidden_states: Tensor, attention_mask: Tensor | None = None, *_: Any, **__: Any
+    layer: Any,
+    hidden_states: Tensor,
+    attention_mask: Tensor | None = None,
+    *_: Any,
+    packing: packed.Packing | None = None,
+    **__: Any,
 ) -> Tensor:
     """Return what `BertLayer.forward` has at position 0, [N, 1, width]."""
     inner = layer.attention.self
-    first = hidden_states[:, :1]
-    heads = (len(first), -1, inner.num_attention_heads, inner.attention_head_size)
+    first = _first(hidden_states, packing)
     query, key, value = (
-        linear(states).view(heads).transpose(1, 2)
+        linear(states).unflatten(-1, (inner.num_attention_heads, -1)).transpose(1, 2)
         for linear, states in (
             (inner.query, first),
             (inner.key, hidden_states),
             (inner.value, hidden_states),
         )
     )
-    attended = nn.functional.scaled_dot_product_attention(
-        query,
-        key,
-        value,
-        attn_mask=None if attention_mask is None else attention_mask[:, :, :1],
-        dropout_p=inner.dropout.p if inner.training else 0.0,
-        scale=inner.scaling,
-    )
-    attended = layer.attention.output(attended.transpose(1, 2).reshape(first.shape), first)
+    key, value = (packed.heads_padded(states, packing) for states in (key, value))
+    dropout = inner.dropout.p if inner.training else 0.0
+    attended = _attended(query, key, value, attention_mask, dropout)
+    attended = layer.attention.output(attended, first)
     found: Tensor = layer.feed_forward_chunk(attended)
     return found
+
+
+def _first_token_of_modernbert(
+    layer: Any,
+    hidden_states: Tensor,
+    attention_mask: Tensor | None = None,
+    position_embeddings: Any = None,
+    packing: packed.Packing | None = None,
+    **_: Any,
+) -> Tensor:
+    """Return what `ModernBertEncoderLayer.forward` has at position 0, [N, 1, width]."""
+    inner = layer.attn
+    states = inner.Wqkv(layer.attn_norm(hidden_states)).unflatten(-1, (3, -1, inner.head_dim))
+    query, key, value = (each.transpose(1, 2) for each in states.unbind(-3))
+    query, key = apply_rotary_pos_emb(query, key, *position_embeddings, unsqueeze_dim=1)
+    query = _first(query.transpose(1, 2), packing).transpose(1, 2)
+    key, value = (packed.heads_padded(states, packing) for states in (key, value))
+    dropout = inner.attention_dropout if inner.training else 0.0
+    attended = _attended(query, key, value, attention_mask, dropout)
+    found = _first(hidden_states, packing) + inner.out_drop(inner.Wo(attended))
+    return found + layer.mlp(layer.mlp_norm(found))  # type: ignore[no-any-return]
+
+
+def _first(states: Tensor, packing: packed.Packing | None) -> Tensor:
+    """Return the first token's of states [N, L, ...], or packed [1, T, ...]: [N, 1, ...]."""
+    return states[:, :1] if packing is None else states[0, packing.starts][:, None]
+
+
+def _attended(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float
+) -> Tensor:
+    """Return what first tokens [N, H, 1, d] take from all [N, H, L, d], heads joined."""
+    attended = nn.functional.scaled_dot_product_attention(
+        query, key, value, None if mask is None else mask[:, :, :1], dropout
+    )
+    return attended.transpose(1, 2).flatten(2)
 
 
 def exact_logit(network: Any) -> None:
