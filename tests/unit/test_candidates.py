@@ -462,6 +462,21 @@ def test_a_run_is_sorted_however_its_queries_lie(tmp_path, monkeypatch):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.run", "b.run.gz", "out.parquet"]
 
 
+@pytest.mark.parametrize("block", [1, 2, 7, 20, 100, 1 << 24])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_rows_are_the_same_wherever_blocks_of_the_file_end(tmp_path, monkeypatch, block, end):
+    """Lines longer than a block, blank ones, and a last one without an end among them."""
+    monkeypatch.setattr(trec, "BLOCK", block)
+    lines = ["q ü", "", "q " + "d" * 30, "", "", "r 1", "s 22"]
+    (tmp_path / "a.txt").write_bytes(end.join(lines).encode())
+    types = {"query_id": pa.string(), "doc_id": pa.string()}
+    found = pa.Table.from_batches(trec.column_batches(tmp_path / "a.txt", types, " "))
+    assert [" ".join(row.values()) for row in found.to_pylist()] == [x for x in lines if x]
+    (tmp_path / "a.txt").write_bytes(end.join([*lines, "one two three"]).encode())
+    with pytest.raises(BadTable, match="wanted the columns query_id doc_id"):
+        list(trec.column_batches(tmp_path / "a.txt", types, " "))
+
+
 def test_a_run_of_another_collection_is_refused(tmp_path):
     (tmp_path / "a.run").write_text("\n".join(LINES))
     import_file(tmp_path, tmp_path / "a.run", least=0.5, pairs=[("q1", "007"), ("q10", "x")])
