@@ -34,7 +34,7 @@ class Identifiers:
         # from number to code; what lies beyond has the last place, which no number has
         self._table = np.full(int(numbers.max()) + 2, -1, np.int32)
         self._table[numbers] = 0
-        self._numbers = _by_digits(np.flatnonzero(self._table == 0))
+        self._numbers = _by_digits(np.flatnonzero(self._table == 0)).astype(np.int32)
         self._table[self._numbers] = np.arange(len(self._numbers), dtype=np.int32)
 
     def __len__(self) -> int:
@@ -117,10 +117,16 @@ def _new(placed: pa.Array) -> npt.NDArray[np.bool_]:
     return np.concatenate([np.ones(min(len(placed), 1), bool), later])
 
 
-def _by_digits(numbers: npt.NDArray[np.int64]) -> Codes:
-    """Return distinct ascending numbers in the order of their decimal spelling: 1, 10, 2."""
-    digits = np.searchsorted(POWERS, numbers, side="right")
-    aligned = numbers * np.append(1, POWERS.astype(np.int64))[digits.max() - digits]
-    # where one begins with the other the shorter, smaller one stays first; what is in order
-    # already, as all numbers of as many digits, a stable sort only merges
-    return numbers[np.argsort(aligned, kind="stable")].astype(np.int32)
+def _by_digits(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return distinct ascending numbers in the order of their decimal spelling: 1, 10, 2.
+
+    Those with the most digits, nearly all, are in that order already; the others go in between.
+    """
+    most = len(str(numbers[-1]))
+    few = int(np.searchsorted(numbers, 10 ** (most - 1)))
+    if most == 1 or not few:
+        return numbers
+    short, long = _by_digits(numbers[:few]), numbers[few:]
+    digits = np.searchsorted(POWERS, short, side="right") + 1
+    # where one begins with the other, as 1 and 100, the shorter one stands first
+    return np.insert(long, np.searchsorted(long, short * 10 ** (most - digits)), short)
