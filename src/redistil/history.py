@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from redistil.energy import Spent
 from redistil.tables import aside
 
 
@@ -38,11 +39,11 @@ class Validated:
 
 @dataclass
 class History:
-    """Every step and validation of a training so far, and the seconds it took."""
+    """Every step and validation of a training so far, and the time and energy it took."""
 
     points: list[Point] = field(default_factory=list)
     validations: list[Validated] = field(default_factory=list)
-    seconds: float = 0.0
+    spent: Spent = field(default_factory=Spent)
 
     @property
     def best(self) -> Validated | None:
@@ -70,15 +71,19 @@ class Checkpoint:
         """Return where the weights after `step` steps are kept while they are the best."""
         return self.path.with_name(f"best-{step}.safetensors")
 
+    def due(self, history: History, validated: bool) -> bool:
+        """Whether this process saves the state now: after a validation, and every `every` steps."""
+        return self.writes and (validated or len(history.points) % self.every == 0)
+
     def after(
         self, model: nn.Module, adam: torch.optim.AdamW, history: History, validated: bool
     ) -> None:
-        """Save the state after a validation, and where a stretch of `every` steps ends.
+        """Save the state, if it is due.
 
         The best weights are written before the state that names them, and older ones removed
         after it: whenever a kill comes, the state on disk finds the weights it means.
         """
-        if not self.writes or not (validated or len(history.points) % self.every == 0):
+        if not self.due(history, validated):
             return
         best = history.best
         if validated and best and best.step == len(history.points):
@@ -91,7 +96,7 @@ class Checkpoint:
         said = {
             "fingerprint": self.fingerprint,
             "validations": json.dumps([[v.step, dict(v.values)] for v in history.validations]),
-            "seconds": repr(history.seconds),
+            "spent": json.dumps(asdict(history.spent)),
         }
         _save(tensors, self.path, said)
         if best:
@@ -112,7 +117,7 @@ class Checkpoint:
         return History(
             [Point(int(row[0]), *row[1:]) for row in tensors["points"].T.tolist()],
             [Validated(step, values) for step, values in json.loads(said["validations"])],
-            float(said["seconds"]),
+            Spent(**json.loads(said["spent"])),
         )
 
     def _said(self) -> dict[str, str]:

@@ -1,14 +1,14 @@
 """The one training loop: AdamW, warm-up and decay of the rate, clipping, resumable to the byte."""
 
 import math
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from redistil.energy import Meter
 from redistil.errors import UserError
 from redistil.history import Checkpoint, History, Point, Validated
 from redistil.seeds import derive
@@ -84,12 +84,14 @@ class Validation:
 class Watch:
     """Who looks on: what the bar counts, how a batch is named in an error, who else is told.
 
-    pairs: of a step, for the bar's rate; quiet: show no bar.
+    pairs: of a step, for the bar's rate; gpus: whose energy is counted, by UUID; quiet: show no
+    bar.
     """
 
     pairs: int = 0
     batch: Callable[[int], str] = field(default=lambda step: "")
     tell: Callable[[Point], None] = field(default=lambda point: None)
+    gpus: Sequence[str] = ()
     quiet: bool = False
 
 
@@ -114,8 +116,8 @@ def optimise(
     )
     limit = math.inf if schedule.clip_norm is None else schedule.clip_norm
     history = checkpoint.restore(model, adam) if checkpoint else History()
-    begun, before = time.monotonic(), history.seconds
-    with _bar(history, schedule, watch) as bar:
+    before = history.spent
+    with Meter(watch.gpus) as meter, _bar(history, schedule, watch) as bar:
         for step in range(len(history.points), schedule.steps):
             if validation and validation.over(history):
                 break
@@ -135,9 +137,10 @@ def optimise(
             validated = validation is not None and validation.due(step, schedule.steps)
             if validation and validated:
                 history.validations.append(Validated(step + 1, dict(validation.measure())))
-            history.seconds = before + time.monotonic() - begun
-            if checkpoint:
+            if checkpoint and checkpoint.due(history, validated):
+                history.spent = before + meter.spent()
                 checkpoint.after(model, adam, history, validated)
+        history.spent = before + meter.spent()
     return history
 
 

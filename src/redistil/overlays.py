@@ -72,9 +72,10 @@ def leave_out(config: MutableMapping[str, Any], exported: str | Path) -> list[st
     A corpus that says `licensed` cannot be fetched: its texts belong below IR_DATASETS_HOME, at the
     path it names. exported: the folder of the corpora that were made before. A group that loses a
     dataset goes too: its mean over fewer would be another number under the same name. The main
-    table shows what is left of it.
+    table shows what is left of it, and `left_out` of the configuration what was taken.
     """
     datasets, groups, lines = config["grid"]["datasets"], config["groups"], []
+    left_out: list[dict[str, Any]] = []
     for name in datasets:
         corpus = config["datasets"][name]["corpus"]
         place = config["corpora"][corpus].get("licensed")
@@ -83,6 +84,7 @@ def leave_out(config: MutableMapping[str, Any], exported: str | Path) -> list[st
         datasets = [other for other in datasets if other != name]
         lost = sorted(group for group, members in groups.items() if name in members)
         groups = {group: members for group, members in groups.items() if group not in lost}
+        left_out.append({"dataset": name, "groups": lost})
         also = f", and with it {' and '.join(map(repr, lost))}" if lost else ""
         lines.append(
             f"{name} is left out{also}: its texts are licensed and not in place; to have it, put "
@@ -91,6 +93,7 @@ def leave_out(config: MutableMapping[str, Any], exported: str | Path) -> list[st
     if not (datasets and groups):
         raise BadSettings(f"grid.datasets: nothing is left to be measured: {'; '.join(lines)}")
     config["grid"]["datasets"], config["groups"] = datasets, groups
+    config.update({"left_out": left_out} if left_out else {})
     if "table" in config:
         left = [name for name in config.pop("table") if name in {*datasets, *groups}]
         config.update({"table": left} if left else {})

@@ -27,6 +27,21 @@ class Processes:
         self.device = self._state.device if self.count > 1 else device_of(device)
 
     @property
+    def machines(self) -> int:
+        """Over how many machines they are spread."""
+        return max(1, self.count // int(os.environ.get("LOCAL_WORLD_SIZE", self.count)))
+
+    @property
+    def gpus(self) -> list[str]:
+        """The UUIDs of the GPUs that this machine's processes compute on, if they do."""
+        if self.device.type != "cuda":
+            return []
+        local: Iterable[int | torch.device] = [self.device]
+        if self.count > 1:
+            local = range(self.count // self.machines)
+        return [f"GPU-{torch.cuda.get_device_properties(one).uuid}" for one in local]
+
+    @property
     def first(self) -> bool:
         """Whether this process is the one that writes."""
         return self.rank == 0

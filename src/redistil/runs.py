@@ -6,7 +6,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from redistil.energy import Meter
 from redistil.lineage import Made
+from redistil.machine import commit
 from redistil.pieces import in_pieces
 from redistil.seeds import generator
 from redistil.shards import Shards
@@ -31,13 +33,16 @@ def rerank(
     """Write the first `depth` candidates of each query, scored by the mean logit of `members`.
 
     Goes through the queries in shards, dealt out to the processes: memory does not grow with the
-    run, and what a killed job had finished is not scored again.
+    run, and what a killed job had finished is not scored again. What it cost is told beside `out`,
+    in a file named as that with .cost.json: the run itself is the same however long it took.
     """
     from redistil import students  # torch stays behind the door: `shuffle` does without
+    from redistil.costs import account
     from redistil.processes import check_precision
     from redistil.ragged import Ragged, rows_of, with_rows
     from redistil.scoring import mean_scores
 
+    source = commit()
     check_precision(precision, processes.device)
     ready = [
         (students.load(model).to(processes.device), Ragged(queries), Ragged(passages))
@@ -46,14 +51,21 @@ def rerank(
     tokens = [(queries, passages) for _, queries, passages in ready]
     found = (with_rows(pairs, tokens) for pairs in in_pieces(_cut(candidates, depth), LOOKED_UP))
     shards, count = Shards(RUN, out, made), 0
-    for number, pairs in enumerate(in_pieces(found, SHARD)):
-        count += 1
-        if number % processes.count == processes.rank and not shards.has(number):
-            scores = mean_scores(ready, rows_of(pairs, len(ready)), precision)
-            RUN.write(ranked(pairs["query_id"], pairs["doc_id"], scores), shards.path(number), made)
-    processes.wait()
+    before = shards.spent()
+    with Meter(processes.gpus if processes.first else ()) as meter:
+        for number, pairs in enumerate(in_pieces(found, SHARD)):
+            count += 1
+            if number % processes.count == processes.rank and not shards.has(number):
+                scores = mean_scores(ready, rows_of(pairs, len(ready)), precision)
+                scored = ranked(pairs["query_id"], pairs["doc_id"], scores)
+                RUN.write(scored, shards.path(number), made)
+                if processes.first:
+                    shards.spend(before + meter.spent())
+        processes.wait()
+        spent = before + meter.spent()
     if processes.first:
-        shards.join(count)
+        rows = shards.join(count)
+        account(spent, rows, processes, source, out.with_suffix(".cost.json"))
 
 
 def _cut(candidates: Path, depth: int) -> Iterator[pa.Table]:

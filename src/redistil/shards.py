@@ -1,12 +1,17 @@
 """A file made in shards: a job that was killed does not do the finished ones again."""
 
+import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 from redistil import lineage
+from redistil.energy import Spent
 from redistil.errors import UserError
 from redistil.lineage import Made
-from redistil.tables import Table
+from redistil.tables import Table, aside
+
+_SPENT = ".spent.json"
 
 
 class Shards:
@@ -28,9 +33,30 @@ class Shards:
         except UserError:
             return False
 
-    def join(self, count: int) -> None:
-        """Write the first `count` shards as one file, one in memory at a time; remove them."""
+    def spent(self) -> Spent:
+        """Return what a job that was killed had said it spent on these shards."""
+        try:
+            said = json.loads((self.folder / _SPENT).read_text(encoding="utf-8"))
+            return Spent(**said["spent"]) if said["made"] == self.made.fingerprint else Spent()
+        except (OSError, ValueError, KeyError, TypeError):
+            return Spent()
+
+    def spend(self, spent: Spent) -> None:
+        """Remember what was spent so far."""
+        said = {"made": self.made.fingerprint, "spent": asdict(spent)}
+        with aside(self.folder / _SPENT) as partial:
+            partial.write_text(json.dumps(said), encoding="utf-8")
+
+    def join(self, count: int) -> int:
+        """Write the first `count` shards as one file, one in memory at a time; remove them.
+
+        Returns the number of rows.
+        """
+        rows = 0
         with self.table.writer(self.out, self.made) as write:
             for number in range(count):
-                write(self.table.read(self.path(number)).combine_chunks())
+                shard = self.table.read(self.path(number)).combine_chunks()
+                rows += len(shard)
+                write(shard)
         shutil.rmtree(self.folder, ignore_errors=True)
+        return rows

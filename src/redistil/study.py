@@ -54,6 +54,7 @@ __all__ = [
     "read",
     "recipe",
     "shards",
+    "sweep_depths",
     "systems",
     "teacher_cells",
     "test_sets",

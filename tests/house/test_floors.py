@@ -10,10 +10,12 @@ import pytest
 SRC = Path(__file__).parents[2] / "src" / "redistil"
 FLOORS = [
     {
+        "energy",
         "errors",
         "exchange",
         "identifiers",
         "lineage",
+        "machine",
         "overlaps",
         "placed",
         "pieces",
@@ -24,17 +26,9 @@ FLOORS = [
         "shards",
     }
     | {"spill", "tables", "trec"},
-    {"batches", "checks", "examples", "grid", "history", "objectives", "optimise", "precision"}
-    | {
-        "overlays",
-        "processes",
-        "references",
-        "scoring",
-        "splade",
-        "students",
-        "study",
-        "validation",
-    },
+    {"batches", "checks", "costs", "examples", "grid", "history", "objectives", "optimise"}
+    | {"overlays", "precision", "processes", "references", "scoring", "splade", "students"}
+    | {"study", "validation"},
     {"backbones", "candidates", "corpora", "downloads", "measures", "models", "negatives"}
     | {"report", "runs", "teachers", "tokens"},
     {"__main__", "cli"},

@@ -142,18 +142,39 @@ def test_a_second_stage_is_made_after_its_first_and_again_with_it(house):
 
 def test_dvc_remakes_what_a_changed_parameter_touches_and_compares_the_numbers(house):
     assert margin(house) == 1
-    house.study({"losses": {"hinge": {"margin": 2.0}}})
+    house.study({"losses": {"hinge": {"margin": 2.0}}, "random_seed": 2})
     assert "margin" in house.run("dvc", "params", "diff")
     house.run("dvc", "repro")
     assert house.planned() == Counter()
     assert margin(house) == 2
     assert "metrics.json" in house.run("dvc", "metrics", "show")
-    house.run("dvc", "plots", "show")
+    # both show what the change did, and that it did nothing to the others; a student of four
+    # steps may rank as before, the random order does not
+    (metrics,) = _values(_compared(house, "metrics"), "In domain.random")
+    told = json.loads((house.root / "results/miniature/report/tables/metrics.json").read_text())
+    moved = metrics["In domain.random"]
+    assert moved["old"] != moved["new"] == told["In domain"]["random"]
+    touched = {"random", "hinge", "best student"}
+    assert set(metrics) <= {f"In domain.{name}" for name in touched}
+    lines: dict[str, dict[str, object]] = {"HEAD": {}, "workspace": {}}
+    for point in _values(_compared(house, "plots"), "line"):
+        lines[point["rev"]][point["line"]] = point["value"]
+    before, after = lines.values()
+    assert len(before) == len(after) == 5
+    changed = {line.removeprefix("In domain: ") for line in before if before[line] != after[line]}
+    assert "random" in changed and changed <= {"random", "tiny-bert/hinge"}
     # and back: what was made before is taken from the cache, not made again
     house.run("git", "checkout", "--quiet", "HEAD", "--", ".")
     house.run("dvc", "checkout", "--force")
     assert house.planned() == Counter()
     assert margin(house) == 1
+
+
+def test_a_teacher_that_nothing_asks_for_is_one_sentence(house):
+    lone = {"student": "tiny-modernbert-teacher", "loss": "bce", "seed": 1}
+    house.study({"teachers": {"pydocs-lone": {"model": lone, "over": ["pydocs-triples"]}}})
+    said = house.run("snakemake", "-n", "data/teachers/pydocs-lone.parquet", ok=False)
+    assert "teachers.pydocs-lone: the study miniature neither tests it nor learns from it" in said
 
 
 def test_a_colleague_pulls_every_intermediate_and_retrains_nothing(house, tmp_path):
@@ -215,6 +236,22 @@ class TestNoSilentlyStaleNumber:
         said = house.run("redistil", *_tabulate(house, str(study)), ok=False)
         assert "margin" in said and "2" in said
         study.unlink()
+
+
+def _compared(house, what: str) -> object:
+    """Return what `dvc metrics diff` or `dvc plots diff` says of the last commit and now."""
+    said = house.run("dvc", what, "diff", "--json")
+    return json.loads(said[said.index("{") : said.rindex("}") + 1])
+
+
+def _values(found, key: str):
+    """Yield every mapping with that key, however deep in templates it lies."""
+    if isinstance(found, dict):
+        if key in found:
+            yield found
+        found = list(found.values())
+    for one in found if isinstance(found, list) else []:
+        yield from _values(one, key)
 
 
 def margin(house) -> float:

@@ -1,4 +1,7 @@
-"""The study of arXiv 2603.03010 at its full size, invented: for what must hold of the largest."""
+"""The study of arXiv 2603.03010 at its full size, invented: for what must hold of the largest.
+
+The numbers are random: nothing in them can be compressed away.
+"""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -12,9 +15,20 @@ import yaml
 from redistil import lineage
 from redistil import study as studies
 from redistil.lineage import Made
-from redistil.report import leaderboard, pairs, tabulated
-from redistil.tables import CONTRASTS, PAIRS
+from redistil.report import costs, drawing, figures, leaderboard, pairs, published, tabulated
+from redistil.report.entries import Values, best, entries
+from redistil.report.sealed import sealing
+from redistil.tables import (
+    CONTRASTS,
+    CURVE,
+    DEPTHS,
+    MEASURES,
+    PAIRS,
+    TEACHER_SCORES,
+    TRIPLES,
+)
 
+RESOURCES = Path(__file__).parents[2] / "workflow/resources"
 _LETTERS = np.random.default_rng(1).integers(97, 113, (20_000, 7), dtype=np.uint8)
 _WORDS = np.array([bytes(row).decode() for row in _LETTERS])
 _CHANCES = np.cumsum(1 / np.arange(1, 20_001)) / np.sum(1 / np.arange(1, 20_001))  # Zipf's
@@ -35,7 +49,7 @@ def config() -> dict[str, Any]:
 
 
 def _board(study: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
-    """Return a leaderboard of random numbers: nothing in it can be compressed away."""
+    """Return a leaderboard whose intervals hold their values."""
     columns = [
         f"{group}{key}"
         for group in study["groups"]
@@ -43,13 +57,20 @@ def _board(study: dict[str, Any], rng: np.random.Generator) -> list[dict[str, An
                     " difference_high", " p", " p_holm")
     ]  # fmt: skip
     columns += [f"{d}{key}" for d in study["grid"]["datasets"] for key in ("", " spread")]
-    return [
+    ends = [(f"{group}{end}", step) for group in study["groups"] for end, step in ENDS.items()]
+    board = [
         {"system": line.name, "kind": line.kind, "student": line.student, "loss": line.loss}
         | {"seeds": len(line.systems)}
         | {column: float(rng.random()) for column in columns}
         | {f"{group} verdict": "not distinguishable" for group in study["groups"]}
         for line in leaderboard.entries(studies.systems(study))
     ]
+    for row in board:
+        row |= {column: row[column.rsplit(" ", 1)[0]] + step for column, step in ends}
+    return board
+
+
+ENDS = {" low": -0.02, " high": 0.03}
 
 
 def _chain(study: dict[str, Any]) -> Made:
@@ -124,7 +145,8 @@ def tables(study: dict[str, Any], rng: np.random.Generator) -> tabulated.Tabulat
     losses = [
         {"group": group, "loss": loss, "best_student": "electra-base", "verdict": "worse"}
         | {"best_verdict": "worse"}
-        | dict.fromkeys(("value", "difference", "difference_low", "difference_high"), 0.1)
+        | dict.fromkeys(("value", "difference", "difference_low", "difference_high"), -0.1)
+        | {"effect": -0.4}
         | dict.fromkeys(("p_holm", "best_value", "best_difference", "best_p_holm"), 0.1)
         for group in study["groups"]
         for loss in study["grid"]["losses"]
@@ -140,8 +162,138 @@ def tables(study: dict[str, Any], rng: np.random.Generator) -> tabulated.Tabulat
         for name in systems
     }
     cells = {
-        (name, dataset, study["measures"][0]): float(rng.random())
+        (name, dataset, measure): float(rng.random())
         for name in systems
         for dataset in study["grid"]["datasets"]
+        for measure in studies.measures_of(study, dataset)
     }
-    return tabulated.Tabulated(_board(study, rng), losses, [], [], {}, sources, chain, cells, {})
+    sizes = {
+        student: {"parameters": int(1e7 * 1.5**place), "family": "ettin" if place < 4 else student}
+        for place, student in enumerate(study["grid"]["students"])
+    }
+    return tabulated.Tabulated(
+        _board(study, rng),
+        losses,
+        _tests(study, rng),
+        _published(study, cells),
+        sizes,
+        sources,
+        chain,
+        cells,
+        {},
+        _spent(study, rng),
+    )
+
+
+def _tests(study: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
+    students = study["grid"]["students"]
+    return [
+        {"group": group, "family": "pairs" if student else "loss pairs", "verdict": "better"}
+        | {"system": f"{student}/{a}" if student else a, "equivalence": "not shown"}
+        | {"against": f"{student}/{b}" if student else b, "difference": float(rng.normal())}
+        | {"effect": float(rng.normal()), "p_holm": float(rng.random())}
+        for group in study["groups"]
+        for a, b in combinations(study["grid"]["losses"], 2)
+        for student in (None, *students)
+    ]
+
+
+def _published(study: dict[str, Any], cells: dict[Any, float]) -> list[dict[str, Any]]:
+    """Return every published value of the paper beside the invented one."""
+    theirs = published.read(RESOURCES / "published.csv", RESOURCES / "published.yaml")
+    lines = entries(studies.systems(study))
+    rows = published.beside(theirs, study, lines, Values({}, cells, {}), 0.01, 0.95)
+    assert len(rows) > 400
+    return rows
+
+
+def _spent(study: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Return costs of which everything is known."""
+    numbers = [f"{work}_{amount}" for work in costs.WORK for amount in costs.AMOUNTS]
+    return [
+        {"system": cell.name, "kind": "student", "student": cell.student, "loss": cell.loss}
+        | {"seed": cell.seed}
+        | {key: float(10 ** rng.uniform(2, 5)) for key in numbers}
+        | {f"{work}_device": "NVIDIA A100-SXM4-80GB" for work in costs.WORK}
+        for cell in studies.grid_cells(study)
+    ]
+
+
+# --- figures --------------------------------------------------------------------------------------
+
+
+def draw(
+    folder: Path, study: dict[str, Any], found: tabulated.Tabulated, rng: np.random.Generator
+) -> Path:
+    """Draw every figure from files of the study's size; return the sealed folder."""
+    given = drawing.Given(
+        _curves(folder, study, rng),
+        _measures(folder, study, found, rng),
+        _depths(folder, study, rng),
+        _teachers(folder, rng),
+    )
+    drawn = drawing.drawn(study, found, given)
+    assert not [name for name, figure in drawn.items() if isinstance(figure, str)]
+    out = folder / "figures"
+    names = [f"{name}.{kind}" for name in drawn for kind in ("svg", "png")]
+    with sealing(out, names, Made("plot", "morand2026")):
+        for name, figure in drawn.items():
+            figures.save(figure, out / name)
+    return out
+
+
+def _curves(folder: Path, study: dict[str, Any], rng: np.random.Generator) -> tuple[Path, ...]:
+    """Write 200,000 steps of each training, a row for each hundred."""
+    steps = np.arange(100, 200_001, 100)
+    paths = []
+    for cell in studies.grid_cells(study):
+        loss = np.exp(-steps / 4e4) + rng.normal(1, 0.1, len(steps))
+        columns = {"step": steps, "loss": loss, "gradient_norm": loss, "learning_rate": loss}
+        paths.append(folder / "curves" / f"{cell.name}.parquet")
+        CURVE.write(CURVE.rows(columns), paths[-1], Made("train", cell.name))
+    return tuple(paths)
+
+
+def _measures(
+    folder: Path, study: dict[str, Any], found: tabulated.Tabulated, rng: np.random.Generator
+) -> tuple[Path, ...]:
+    """Write the values of those that are compared query by query, for all 44,000 queries."""
+    lines = {line.name: line for line in entries(studies.systems(study))}
+    shown = {study["grid"]["first_stage"]}
+    shown |= {best(found.leaderboard, group)["system"] for group in study["groups"]}
+    rows = [
+        (f"q{number}", dataset, measure)
+        for dataset in study["grid"]["datasets"]
+        for measure in studies.measures_of(study, dataset)
+        for number in range(study["datasets"][dataset]["queries"])
+    ]
+    columns = dict(zip(MEASURES.schema.names, zip(*rows, strict=True), strict=False))
+    paths = []
+    for name in sorted(system for line in shown for system in lines[line].systems):
+        columns["value"] = rng.random(len(rows))
+        paths.append(folder / "measures" / f"{name}.parquet")
+        MEASURES.write(MEASURES.rows(columns), paths[-1], Made("evaluate", name))
+    return tuple(paths)
+
+
+def _depths(folder: Path, study: dict[str, Any], rng: np.random.Generator) -> tuple[Path, ...]:
+    ticks = studies.sweep_depths(study["reranking"]["depth"])
+    rows = [
+        (cell.name, dataset, depth, float(rng.random()))
+        for cell in studies.grid_cells(study)
+        for dataset in study["grid"]["datasets"]
+        for depth in ticks
+    ]
+    columns = dict(zip(DEPTHS.schema.names, zip(*rows, strict=True), strict=True))
+    DEPTHS.write(DEPTHS.rows(columns), folder / "depths.parquet", Made("sweep", "all"))
+    return (folder / "depths.parquet",)
+
+
+def _teachers(folder: Path, rng: np.random.Generator) -> tuple[tuple[str, Path, str, Path], ...]:
+    ids = [f"q{number}" for number in range(2000)]
+    triples = {"query_id": ids, "positive_id": ["a"] * 2000, "negative_id": ["b"] * 2000}
+    TRIPLES.write(TRIPLES.rows(triples), folder / "triples.parquet", Made("import-scores", "t2"))
+    pairs = {"query_id": ids * 2, "doc_id": ["a"] * 2000 + ["b"] * 2000}
+    rows = TEACHER_SCORES.rows(pairs | {"score": rng.normal(size=4000).astype(np.float32)})
+    TEACHER_SCORES.write(rows, folder / "scores.parquet", Made("import-scores", "t2"))
+    return (("t2", folder / "scores.parquet", "t2", folder / "triples.parquet"),)

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from redistil.energy import Meter, Spent
 from redistil.errors import UserError
 from redistil.history import Checkpoint, History, Point, Validated
 from redistil.optimise import Schedule, Validation, Watch, optimise, whole
@@ -348,6 +349,23 @@ def test_a_checkpoint_changes_nothing(uninterrupted, tmp_path):
     assert trained(checkpoint_in(tmp_path)) == uninterrupted
     checkpoint_in(tmp_path).done()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("step", "seconds"), [(2, 10.0), (5, 20.0)])
+def test_what_was_spent_before_a_kill_is_counted_from_the_last_state(
+    step, seconds, tmp_path, monkeypatch
+):
+    """A meter that always says ten seconds; the first state is written after three steps."""
+
+    class Ten(Meter):
+        def spent(self) -> Spent:
+            return Spent(10.0, 7.0, None)
+
+    monkeypatch.setattr("redistil.optimise.Meter", Ten)
+    killed_at(step, checkpoint_in(tmp_path))
+    model = network()
+    history = optimise(model, whole(loss_on(model)), SCHEDULE, checkpoint_in(tmp_path))
+    assert history.spent == Spent(seconds, 0.7 * seconds, None)
 
 
 @pytest.mark.parametrize("step", [0, 2, 3, 5, 9])

@@ -107,6 +107,8 @@ def test_a_licensed_collection_that_is_not_in_place_is_one_line_and_no_failure(c
     assert list(config["groups"]) == ["In domain", "BEIR-13", "LoTTE search"]
     assert not [key for key in study.asked(config) if key[1].endswith("hinge/1/robust04")]
     assert config["table"] == ["dev-small", "dl19", "dl20", "BEIR-13", "LoTTE search"]
+    lost = {"dataset": "robust04", "groups": ["Out of domain", "Robust04"]}
+    assert config["left_out"] == [lost]
 
 
 def test_a_main_table_of_nothing_else_becomes_that_of_all_groups(config, tmp_path):

@@ -247,8 +247,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, lis
 def test_the_tables_are_written_with_their_record(built: tuple[Path, Any]):
     folder = built[0] / "tables"
     assert sorted(path.name for path in folder.iterdir()) == [
-        "cells.csv", "leaderboard.csv", "lines.csv", "losses.csv", "made.json", "metrics.json",
-        "paste", "published.csv", "tables.json", "tests.csv",
+        "cells.csv", "costs.csv", "leaderboard.csv", "lines.csv", "losses.csv", "made.json",
+        "metrics.json", "paste", "published.csv", "tables.json", "tests.csv",
     ]  # fmt: skip
     told = report_study.command("tabulate", "--help").output
     assert [path.name for path in folder.iterdir() if path.name not in told] == []

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from redistil.report import statistics
+from redistil.report import page as pages
+from redistil.report import payload, statistics
 from redistil.tables import CONTRASTS, PAIRS
-from tests.unit import report_study
+from tests.unit import largest_study, report_study
 
 playwright = pytest.importorskip("playwright.sync_api")
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -360,3 +362,23 @@ def luminance(colour: str) -> float:
     parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
     return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_comparisons_and_costs_of_the_papers_grid_fit_a_screen(browser: Any, tmp_path: Path):
+    """Its names and counts are long; what it left out is said at the top."""
+    study, rng = largest_study.config(), np.random.default_rng(1)
+    study["left_out"] = [{"dataset": "robust04", "groups": ["Robust04"]}]
+    paths = largest_study.write(tmp_path, study, rng)
+    compared = payload.comparison(study, paths[0], [], 0.05)
+    files = {name: tmp_path / name for name in ("study", "tables", "figures", "pairs")}
+    places = pages.Places.around(tmp_path / "index.html", [], **files)
+    tables = largest_study.tables(study, rng)
+    text = pages.render(study, tables, [], {}, "None.", compared, places)
+    (tmp_path / "index.html").write_text(text, encoding="utf-8")
+    opened = Opened(browser, tmp_path)
+    for table in ("#compare .scroll", "#cost .scroll"):
+        wide, room = opened.page.eval_on_selector(table, "e => [e.scrollWidth, e.clientWidth]")
+        assert wide <= room, table
+    assert "robust04 is left out, and with it Robust04" in opened.page.inner_text("header")
+    assert opened.complaints == []
+    opened.context.close()

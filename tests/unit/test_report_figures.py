@@ -1,8 +1,10 @@
 """What the figures show, read back from the drawing; and that there is always a file."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import fromstring
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,19 +17,21 @@ from safetensors.torch import save_file
 from redistil import lineage
 from redistil import study as studies
 from redistil.cli import cli
+from redistil.costs import account
+from redistil.energy import Spent
 from redistil.errors import BadTable
-from redistil.history import History
-from redistil.models import writing
 from redistil.processes import Processes
-from redistil.report import figures, leaderboard, margins, models, tabulated
+from redistil.report import costs, figures, leaderboard, margins, models, tabulated
 from redistil.report.entries import Values
-from redistil.report.figures import spending
 from redistil.report.leaderboard import Settings, Tables
 from redistil.report.margins import Margins
 from redistil.tables import DEPTHS, LISTS, QRELS, RUN, TEACHER_SCORES, TRIPLES, ranked
 from tests.unit import report_study
 
-ALL = ["bars", "cost", "curves", "depths", "margins", "pairs", "scatter", "sizes", "table"]
+ALL = [
+    "bars", "cost", "curves", "depths", "margins", "pairs", "reranking", "scatter", "sizes",
+    "table",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +92,36 @@ def test_the_scatter_counts_who_wins_and_draws_what_coincides_larger():
     figure = figures.scatter({"All": [(x[:2], y[:2]), (x[2:], y[2:])]}, {"All": ("a", "b")}, "AP")
     axes = figure.axes[0]
     assert axes.get_title(loc="left") == "All\n1 better, 1 worse, 3 equal"
-    (dots,) = axes.collections
-    assert len(dots.get_offsets()) == 3
-    assert max(dots.get_sizes()) == pytest.approx(min(dots.get_sizes()) * 3**0.5)
+    small, large = axes.collections
+    assert (len(small.get_offsets()), len(large.get_offsets())) == (2, 1)
+    assert large.get_sizes()[0] == pytest.approx(small.get_sizes()[0] * 3**0.5)
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("a, AP", "b, AP")
+
+
+def test_of_many_places_the_scatter_shades_how_many_there_are():
+    rng = np.random.default_rng(1)
+    x, y = rng.random(5000), rng.random(5000)
+    x[:7], y[:7] = 0.3, 0.9
+    figure = figures.scatter({"All": [(x, y)]}, {"All": ("a", "b")}, "AP")
+    (axes,) = figure.axes
+    (image,) = axes.images
+    assert not axes.collections
+    shade, (left, right, low, high) = image.get_array(), image.get_extent()
+    assert shade.sum() == 5000 and shade.shape == (51, 51)
+    row, column = (
+        int((v - a) / (b - a) * 51) for v, a, b in ((0.9, low, high), (0.3, left, right))
+    )
+    assert shade[row, column] >= 7 and image.origin == "lower"
+
+
+def test_an_svg_is_slim_and_reads_the_same(tmp_path: Path):
+    figure = figures.scatter({"<b>": [(np.zeros(1), np.ones(1))]}, {"<b>": ("0.12345", "b")}, "AP")
+    figures.save(figure, tmp_path / "a")
+    text = (tmp_path / "a.svg").read_text()
+    assert "0.12345, AP" in text, "words are not places"
+    assert "\n " not in text and "rotate(-0" not in text and text.count("font-family") == 1
+    assert not re.search(r' [dxy]="[^"]*\.\d{3}', text)
+    assert fromstring(text.encode()).get("style") == "font-family: 'DejaVu Sans', sans-serif"
 
 
 # --- what effectiveness costs ------------------------------------------------------------------
@@ -135,16 +165,21 @@ def test_a_depth_is_the_mean_over_seeds_and_data_sets_of_the_best_student(
 
 def test_every_cost_that_is_drawn_is_one_that_a_training_writes(tmp_path: Path):
     path = tmp_path / "cost.json"
-    writing.account(History(), 1, Processes("cpu"), path)
-    assert set(spending._COSTS) <= set(json.loads(path.read_text()))
+    account(Spent(), 1, Processes("cpu"), "", path)
+    assert set(costs.AMOUNTS) <= set(json.loads(path.read_text()))
 
 
 def test_a_cost_is_drawn_where_it_is_known(study: dict[str, Any], tables: Tables):
-    costs = {
-        "small-bert/hinge/1": {"seconds": 10.0, "pairs_per_second": 5.0},
-        "small-bert/hinge/2": {"seconds": 30.0, "pairs_per_second": 5.0},
-    }
-    axes = figures.cost(tables.leaderboard, study, costs).axes
+    nothing = dict.fromkeys(costs.HEADER)
+    spent = [
+        nothing
+        | {"system": f"small-bert/hinge/{seed}", "training_pairs_per_second": 5.0}
+        | {"training_seconds": seconds, "reranking_processor_joules": 70.0 * seed}
+        for seed, seconds in ((1, 10.0), (2, 30.0))
+    ]
+    figure = figures.cost(tables.leaderboard, study, spent, "training")
+    axes = figure.axes
+    assert "the machine's processors meanwhile" in figure.get_supxlabel()
     assert [panel.get_xlabel() for panel in axes[:2]] == [
         "training (seconds)", "training (pairs per second)",
     ]  # fmt: skip
@@ -152,6 +187,12 @@ def test_a_cost_is_drawn_where_it_is_known(study: dict[str, Any], tables: Tables
     assert list(dot.get_offsets()[0]) == pytest.approx(
         [20, line(tables, "small-bert/hinge")["In domain"]]
     )
+    (panel, _) = figures.cost(tables.leaderboard, study, spent, "reranking").axes
+    assert panel.get_xlabel() == "re-ranking (joules)"
+    assert panel.collections[0].get_offsets()[0][0] == pytest.approx(105)
+    unread = [row | {"reranking_processor_joules": None} for row in spent]
+    figure = figures.cost(tables.leaderboard, study, unread, "training")
+    assert figure.get_supxlabel() == "Energy: not readable on this machine."
 
 
 def test_parameters_are_counted_in_the_weights(tmp_path: Path):
@@ -257,6 +298,7 @@ def test_every_figure_has_its_files_and_only_those_with_data_are_sealed(
     made = lineage.make("tabulate", "small", {}, "", [])
     sources = {s.name: {"file": "", "fingerprint": ""} for s in studies.systems(study)}
     tabulated.write(tables, sources, tmp_path / "tables", made)
+    assert (tmp_path / "tables/costs.csv").read_text() == ",".join(costs.HEADER) + "\n"
     words = [tmp_path / "study.yaml", tmp_path / "tables", tmp_path / "figures"]
     invoke("plot", *words)
     assert sorted(p.name for p in (tmp_path / "figures").iterdir()) == sorted(
@@ -266,9 +308,10 @@ def test_every_figure_has_its_files_and_only_those_with_data_are_sealed(
     assert sorted(sealed) == files_of("bars", "pairs", "table")
     assert "no cost.json beside the models" in (tmp_path / "figures/cost.svg").read_text()
     for record in options["models"]:
-        cost = {"seconds": 3.0, "pairs_per_second": 9.0}
-        (Path(record).parent / "cost.json").write_text(json.dumps(cost))
-    given = [w for k in ("measures", "models") for path in options[k] for w in (f"--{k}", path)]
+        (Path(record).parent / "cost.json").write_text('{"seconds": 3.0, "pairs": 9}')
+    spent = costs.rows(study, [Path(record) for record in options["models"]], [])
+    tabulated.write(tables, sources, tmp_path / "tables", made, spent=spent)
+    given = [w for path in options["measures"] for w in ("--measures", path)]
     invoke("plot", *words, *given)
     sealed = lineage.of(tmp_path / "figures").settings["sha256"]
     assert sorted(sealed) == files_of("bars", "cost", "pairs", "scatter", "table")

@@ -7,6 +7,7 @@ import base64
 import json
 import re
 import zlib
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ from redistil import study as studies
 from redistil.errors import Stale
 from redistil.report import (
     contrasts,
+    costs,
     leaderboard,
     pairs,
     payload,
     prose,
     statistics,
+    tabulated,
     wording,
 )
 from redistil.report import page as pages
@@ -216,6 +219,59 @@ def test_tables_that_the_page_does_not_know_are_shown_as_they_are(built: Any, tm
     text = (tmp_path / "index.html").read_text()
     assert "<h3>New table</h3>" in text and "&lt;i&gt;x&lt;/i&gt;" in text and "1.235" in text
     assert 'id="compare"' not in text  # nothing to compare with
+
+
+def test_a_data_set_that_was_left_out_is_named_with_its_reason():
+    study = report_study.config(left_out=[{"dataset": "away", "groups": ["All", "Others"]}])
+    (sentence,) = pages.left_out(study)
+    assert sentence == (
+        "away is left out, and with it All and Others, since a mean over fewer is another value: "
+        "its texts are licensed and were not in place."
+    )
+    study["corpora"]["python"]["licence"] = "ask <them>"
+    assert "licensed (ask <them>) and" in pages.left_out(study)[0]
+    assert pages.left_out(report_study.config()) == []
+
+
+def test_a_table_longer_than_the_page_shows_says_how_long_it_is(
+    built: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder, options = built
+    text = costly(folder, options, tmp_path)
+    assert "which has" not in text
+    monkeypatch.setattr(pages, "_ROWS", 2)
+    text = costly(folder, options, tmp_path)
+    assert text.count('<tr><th scope="row">a value of theirs') == 2
+    assert "which has 3 rows: these are the first 2." in text
+    assert '/published.csv">published.csv</a>' in text
+
+
+def costly(folder: Path, options: dict[str, Any], out: Path) -> str:
+    """Return the page of a study that left a data set out, and has published values and costs."""
+    study = studies.read(Path(options["study"][0]))
+    study |= {"left_out": [{"dataset": "away", "groups": []}]}
+    found = tabulated.read(folder / "tables")
+    row = {"cite": "a value of theirs", "ours": 0.5}
+    spent = dict.fromkeys(costs.HEADER) | {"system": "small-bert/infonce/1", "kind": "student"}
+    spent |= {"training_seconds": 1234.5, "training_device": "<b>an abacus</b>"}
+    found = replace(found, published=[row] * 3, spent=[spent])
+    places = pages.Places.around(out, [], tables=folder / "tables", study=Path("s"), figures=out)
+    text = pages.render(study, found, [], {}, "None.", payload.Comparison([]), places)
+    assert Seen(text).unclosed == []
+    return text
+
+
+def test_what_it_cost_stands_on_the_page(built: Any, tmp_path: Path):
+    text = costly(*built, tmp_path)
+    assert '<th scope="col" class="n">train s</th>' in text
+    assert (
+        "&lt;b&gt;an abacus&lt;/b&gt;" in text and "Energy: not readable on this machine." in text
+    )
+    row = text[text.index('<th scope="row">small-bert/infonce</th>', text.index("cost-title")) :]
+    assert row[: row.index("</tr>")].endswith('<td class="n">1,234</td>')
+    assert '<p class="left-out">away is left out: its texts are licensed' in text
+    html = (built[0] / "index.html").read_text(encoding="utf-8")
+    assert "cost-title" not in html and 'left-out">' not in html
 
 
 def test_a_figure_too_large_to_draw_is_shown_as_its_picture(
@@ -445,7 +501,7 @@ def test_pairs_of_other_measures_are_refused(built: Any, tmp_path: Path):
 
 
 def test_the_page_of_the_papers_grid_stays_below_five_megabytes(tmp_path: Path):
-    """Random numbers throughout, the worst that can be; figures at the most they may take."""
+    """Random numbers throughout, the worst that can be; every figure, drawn of them."""
     study, rng = largest_study.config(), np.random.default_rng(1)
     paths = largest_study.write(tmp_path, study, rng)
     compared = payload.comparison(study, paths[0], paths[1:], 0.05)
@@ -454,8 +510,12 @@ def test_the_page_of_the_papers_grid_stays_below_five_megabytes(tmp_path: Path):
     assert len(tables.made.ancestors) > 22 * 163
     files = {name: tmp_path / name for name in ("study", "tables", "figures", "pairs")}
     places = pages.Places.around(tmp_path / "index.html", [], **files)
-    text = pages.render(study, tables, [], {}, "None.", compared, places)
-    assert len(text.encode()) < 4_000_000  # the figures, in base64, may take the fifth
+    words = pages.captions(report_study.CAPTIONS)
+    shown = pages.illustrations(largest_study.draw(tmp_path, study, tables, rng), words)
+    assert len(shown) == 10
+    departures = (report_study.CAPTIONS.parents[1] / "docs/departures.md").read_text()
+    text = pages.render(study, tables, shown, words, departures, compared, places)
+    assert len(text.encode()) < 5_000_000
 
 
 # --- words ------------------------------------------------------------------------------------

@@ -20,6 +20,11 @@ from tests.unit import report_study, tiny
 from tests.unit.report_study import command, ended_well, named, rows_of, tabulate
 
 CELL = "small-bert/infonce/1"
+TRAINED = {
+    "seconds": 7200.4, "pairs": 1234567, "processor_joules": 50123.4, "gpu_joules": None,
+    "device": "an abacus", "processes": 2, "commit": "abc123 with changes",
+    "machine": {"processor": "beads | wire", "torch": "0.1"},
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +47,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, lis
         (Path(record).parent / "recipe.yaml").write_text("student: small-bert\n")
         for name in ("last.safetensors", "curve.parquet", "checkpoint.safetensors"):
             (Path(record).parent / name).write_text("not to be given away")
-        (Path(record).parent / "cost.json").write_text('{"device": "an abacus"}')
+        (Path(record).parent / "cost.json").write_text(json.dumps(TRAINED))
     return folder, options
 
 
@@ -150,10 +155,28 @@ def test_the_card_says_licences_results_and_provenance(published: Path):
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1, table
     told = json.loads((published / CELL / "provenance.json").read_text())
     assert told["weights_sha256"] == lineage.sha256(published / CELL / "model.safetensors")
-    assert told["trained_on"] == {"device": "an abacus"}
-    assert told["data"].keys() >= {"fetch tiny"} and "torch" in told["written_on"]
-    assert re.match(r"[0-9a-f]{40}|unknown", told["commit"])
-    assert told["fingerprint"] in text and told["commit"] in text
+    assert told["trained"] == TRAINED and told["data"].keys() >= {"fetch tiny"}
+    now = told["published"]
+    assert re.match(r"[0-9a-f]{40}|unknown", now["commit"]) and "torch" in now["machine"]
+    assert told["fingerprint"] in text
+    assert f"| git commit of redistil | abc123 with changes | {now['commit']} |" in text
+    assert f"| torch | 0.1 | {now['machine']['torch']} |" in text
+    assert "| device | an abacus, 2 processes |" in text and r"beads \| wire" in text
+    assert "| transformers | not recorded |" in text
+    assert "took 7,200 seconds for 1,234,567 pairs" in text
+    assert "processors meanwhile: 50,123 joules; of its GPUs: not readable" in text
+
+
+def test_a_model_that_tells_nothing_of_its_training_says_so(
+    study: tuple[Path, Any], models: dict[str, list[str]], tmp_path: Path
+):
+    for record in models["models"]:
+        (Path(record).parent / "cost.json").unlink()
+    ended_well(publish(study[0], models, tmp_path / "out"))
+    text = (tmp_path / "out" / CELL / "README.md").read_text()
+    assert "| git commit of redistil | not recorded |" in text and "seconds for" not in text
+    told = json.loads((tmp_path / "out" / CELL / "provenance.json").read_text())
+    assert told["trained"] == "not recorded"
 
 
 # --- which seed ---------------------------------------------------------------------------------
@@ -269,6 +292,19 @@ def test_every_source_of_the_default_study_is_named_with_its_licence():
     assert "backbone of the teacher pydocs-modernbert" in found
     assert all(licence and "not declared" not in licence for _, licence in found.values())
     assert "teacher" not in {what for what, _, _ in sources(study, "bce")}
+
+
+def test_a_teachers_file_is_named_by_where_it_is_published():
+    """Its terms stand there, where params.yaml declares none."""
+    root = Path(__file__).parents[2]
+    study = yaml.safe_load((root / "params.yaml").read_text())
+    study |= yaml.safe_load((root / "studies/morand2026.yaml").read_text())
+    found = {what: (which, licence) for what, which, licence in card.sources(
+        study, Cell("bert-base", "margin-mse", 662124363)
+    )}  # fmt: skip
+    which, licence = found["teacher"]
+    assert which.startswith("t2 (https://zenodo.org/record/4068216/files/")
+    assert licence.startswith("not declared")
 
 
 def test_a_second_stage_descends_from_what_the_first_read_too():

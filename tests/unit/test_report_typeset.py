@@ -1,17 +1,26 @@
 """Tables to paste: what is bold and shaded, and that hostile names stay names."""
 
 import re
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from redistil import study as studies
-from redistil.report import leaderboard, typeset
+from redistil.report import costs, leaderboard, typeset
 from redistil.report.entries import Values
 from redistil.report.leaderboard import Settings, Tables
 from redistil.report.typeset import Cell, Sheet
-from tests.unit import report_study
+from tests.unit import largest_study, report_study
+
+ODD = [
+    *report_study.HOSTILE,
+    "[1em] x", "*x*", "--flag", "alpha α", "日本", "a \\\\ b\n\nc", "~^`'\"|@!?",
+    "Ünïcödé, čłßø", "\x00\x1b[31m", "e\u0301", "x - y – z — w", "\\end{table}", "5 % \\foo{}",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +115,77 @@ def test_a_name_is_no_markup(name: str):
 def test_a_name_is_no_command():
     latex = typeset.latex(Sheet("C", ["a"], [[Cell(r"\input{x} 50% & $y_1$ #~^")]], words=1), "x")
     assert r"\textbackslash{}input\{x\} 50\% \& \$y\_1\$ \#\textasciitilde{}" in latex
+
+
+def test_a_name_at_the_start_of_a_row_is_no_option_of_the_row_before():
+    rows = [[Cell("[1em]"), Cell("1")], [Cell("*"), Cell("2")]]
+    lines = typeset.latex(Sheet("C", ["a", "b"], rows, words=1), "x").splitlines()
+    assert [line for line in lines if line.startswith("{")] == [r"{[}1em] & 1 \\", r"{*} & 2 \\"]
+
+
+def test_letters_that_latex_lacks_are_named():
+    assert typeset._escaped("naïve α\u202e --x\n\ny e\u0301") == (
+        r"naïve \texttt{U+03B1}\texttt{U+202E} -{}-x y é"
+    )
+
+
+def test_a_long_table_goes_over_pages():
+    rows = [[Cell(f"s{n}"), Cell(str(n))] for n in range(typeset.LONGEST + 1)]
+    for count, kind in ((typeset.LONGEST, "tabular"), (typeset.LONGEST + 1, "longtable")):
+        latex = typeset.latex(Sheet("C", ["a", "b"], rows[:count], words=1), "x")
+        assert rf"\begin{{{kind}}}{{lr}}" in latex and latex.count("{") == latex.count("}")
+
+
+# --- by LaTeX itself --------------------------------------------------------------------------
+
+compiles = pytest.mark.skipif(
+    shutil.which("pdflatex") is None, reason="no pdflatex: the LaTeX tables are not compiled"
+)
+
+
+def compiled(folder: Path, *tables: str) -> str:
+    """Return what pdflatex says of an article with these tables pasted; its first error fails."""
+    packages = ["[a4paper,margin=25mm]{geometry}", "{booktabs}", "{longtable}", "[table]{xcolor}"]
+    uses = [rf"\usepackage{package}" for package in packages]
+    parts = [r"\documentclass{article}", *uses, r"\begin{document}", *tables]
+    (folder / "a.tex").write_text("\n".join([*parts, r"\end{document}"]), encoding="utf-8")
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "a.tex"],
+        cwd=folder,
+        capture_output=True,
+    )
+    said = (folder / "a.log").read_text(encoding="utf-8", errors="replace")
+    assert done.returncode == 0, said[-3000:]
+    assert "Missing character" not in said
+    return said
+
+
+@compiles
+def test_every_table_of_a_study_with_hostile_names_compiles(tmp_path: Path):
+    folder, _ = report_study.build(tmp_path)
+    paste = folder / "tables" / "paste"
+    compiled(tmp_path, *(path.read_text("utf-8") for path in sorted(paste.glob("*.tex"))))
+
+
+@compiles
+def test_whatever_a_name_is_latex_prints_it(tmp_path: Path):
+    rows: list[Any] = [[Cell(name), Cell(name, True, 0.5), Cell("1")] for name in ODD]
+    both = [row for pair in zip(rows, [None] * len(rows), strict=True) for row in pair]
+    odd = Sheet(" ".join(ODD), ODD[:3], both, words=2)
+    letters = [chr(n) for n in range(32, 0x250) if typeset._spelled(chr(n)) == chr(n)]
+    assert {"A", "é", "č"} <= set(letters)
+    plain = Sheet("Letters", ["a"], [[Cell(letter)] for letter in letters], words=1)
+    compiled(tmp_path, typeset.latex(odd, "odd"), typeset.latex(plain, "plain"))
+
+
+@compiles
+def test_the_tables_of_the_papers_grid_fit_their_page(tmp_path: Path):
+    study = largest_study.config()
+    found = largest_study.tables(study, np.random.default_rng(1))
+    parts = (found.leaderboard, found.losses, found.tests, found.published)
+    sheets = typeset.sheets(study, *parts) | {
+        "costs": costs.sheet(study, found.leaderboard, found.spent)
+    }
+    said = compiled(tmp_path, *(typeset.latex(sheet, name) for name, sheet in sheets.items()))
+    assert "too large" not in said  # a float that is higher than its page
+    assert not re.findall(r"Overfull \\hbox \((\d{2,})", said)

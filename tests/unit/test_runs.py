@@ -1,5 +1,7 @@
 """Re-ranked runs: the same candidates in another order."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -9,10 +11,12 @@ from hypothesis import strategies as st
 
 from redistil import lineage, runs
 from redistil.cli import cli
+from redistil.energy import Spent
 from redistil.errors import BadTable
 from redistil.processes import Processes
 from redistil.ragged import Ragged
 from redistil.scoring import mean_scores
+from redistil.shards import Shards
 from redistil.students.cat import Cat
 from redistil.tables import RUN, ranked
 from tests.unit import tiny
@@ -137,7 +141,23 @@ def test_a_run_in_shards_killed_and_resumed_is_the_run(house, tmp_path, monkeypa
     assert [size for size in scored if size != "killed"] == [9, 4, 1]
     assert run.drop(["score"]) == whole.drop(["score"])
     np.testing.assert_allclose(run["score"], whole["score"], atol=1e-6)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.parquet", "whole.parquet"]
+    left = [f"{name}.{kind}" for name in ("run", "whole") for kind in ("cost.json", "parquet")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
+    cost = json.loads((tmp_path / "run.cost.json").read_text())
+    assert cost["pairs"] == 14 and cost["seconds"] > 0
+
+
+def test_what_a_killed_job_spent_is_in_the_cost(house, tmp_path, monkeypatch):
+    out = tmp_path / "run.parquet"
+    rerank(house, out, member(house))
+    first = out.read_bytes()
+    Shards(RUN, out, tiny.MADE).spend(Spent(100.0, 7.0, None))
+    rerank(house, out, member(house))
+    cost = json.loads((tmp_path / "run.cost.json").read_text())
+    assert 100 < cost["seconds"] < 200 and cost["pairs"] == 14
+    assert cost["pairs_per_second"] == pytest.approx(14 / cost["seconds"], abs=0.1)
+    assert cost["commit"] and cost["machine"]["torch"] == torch.__version__
+    assert out.read_bytes() == first, "what it cost is not in the run"
 
 
 def test_a_candidate_without_tokens_is_refused(house, tmp_path):

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redistil import lineage
+from redistil.energy import Spent
 from redistil.lineage import Made
 from redistil.pieces import in_pieces
 from redistil.shards import Shards
@@ -61,6 +62,19 @@ def test_a_shard_of_other_settings_or_half_a_one_is_made_again(tmp_path, how):
 def test_no_shard_is_an_empty_file(tmp_path):
     Shards(RUN, tmp_path / "run.parquet", MADE).join(0)
     assert len(RUN.read(tmp_path / "run.parquet")) == 0
+
+
+def test_what_was_spent_is_remembered_of_the_same_work_until_the_end(tmp_path):
+    shards, spent = Shards(RUN, tmp_path / "run.parquet", MADE), Spent(3.5, None, 2.0)
+    assert shards.spent() == Spent()
+    shards.spend(spent)
+    assert Shards(RUN, tmp_path / "run.parquet", MADE).spent() == spent
+    other = Made("rerank", "run", {"depth": 7})
+    assert Shards(RUN, tmp_path / "run.parquet", other).spent() == Spent()
+    (shards.folder / ".spent.json").write_text('{"made": ')
+    assert shards.spent() == Spent()
+    RUN.write(run_of([2]), shards.path(0), MADE)
+    assert shards.join(1) == 2 and not shards.folder.exists()
 
 
 @given(st.lists(st.integers(0, 9), max_size=12), st.integers(1, 12), st.integers(1, 30))

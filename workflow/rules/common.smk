@@ -273,6 +273,13 @@ def swept(wildcards):
     return [(cell, dataset) for cell in cells for dataset in GRID["datasets"]]
 
 
+def reranked():
+    """Every system that re-ranks by a model, and the folder of its runs."""
+    for system in study.systems(config):
+        if system.kind in ("student", "teacher"):
+            yield system.name, f"{RESULTS}/runs/{system.name}"
+
+
 def warned():
     """What the jobs behind this study counted and warned of, from their logs: nothing is silent."""
     names = {GRID["first_stage"], *GRID["baselines"], *GRID["datasets"]}

@@ -10,6 +10,7 @@ FIGURES = [
     "scatter",
     "depths",
     "cost",
+    "reranking",
     "curves",
     "margins",
 ]
@@ -53,6 +54,7 @@ rule tabulate:
                 "tests",
                 "cells",
                 "published",
+                "costs",
                 "lines",
             )
         ],
@@ -67,9 +69,10 @@ rule tabulate:
         settings=settings("tabulate", config["study"]),
         measures=lambda w, input: each("--measures", input.measures),
         models=lambda w, input: each("--models", input.models),
+        reranked=each("--reranked", map(" ".join, reranked())),
     shell:
         "redistil tabulate {input.study} $(dirname {output.made}) {params.measures} {params.models}"
-        " --published {input.published} --names {input.names} {params.settings} 2> {log}"
+        " {params.reranked} --published {input.published} --names {input.names} {params.settings} 2> {log}"
 
 
 rule plot:
@@ -78,7 +81,6 @@ rule plot:
         study=rules.resolve.output,
         tables=rules.tabulate.output.made,
         measures=rules.measures.input,
-        models=rules.models.input,
         curves=[
             path.replace("made.json", "curve.parquet") for path in rules.models.input
         ],
@@ -101,13 +103,12 @@ rule plot:
     params:
         code=code("report"),
         measures=lambda w, input: each("--measures", input.measures),
-        models=lambda w, input: each("--models", input.models),
         curves=lambda w, input: each("--curves", input.curves),
         depths=lambda w, input: each("--depths", input.depths),
         teachers=lambda w: each("--teacher", map(" ".join, taught_by())),
     shell:
         "redistil plot {input.study} $(dirname {input.tables}) $(dirname {output.made})"
-        " {params.measures} {params.models} {params.curves} {params.depths} {params.teachers}"
+        " {params.measures} {params.curves} {params.depths} {params.teachers}"
         " 2> {log}"
 
 

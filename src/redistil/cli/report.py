@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from redistil import lineage
-from redistil.cli.options import In, Json, Out, Source, making, setting, write_settings
+from redistil.cli.options import How, In, Json, Out, Source, making, setting, write_settings
 from redistil.tables import (
     CONTRASTS,
     CURVE,
@@ -40,6 +40,14 @@ def resolve(out: Path, settings: dict[str, Any]) -> None:
 @click.argument("out", type=Out())
 @setting("--measures", In(MEASURES), "Measures of a system; once per system.", multiple=True)
 @setting("--models", Source(), "Record (made.json) of a model; once per model.", multiple=True)
+@click.option(
+    "--reranked",
+    cls=How,
+    type=(str, click.Path(path_type=Path)),
+    metavar="SYSTEM FOLDER",
+    multiple=True,
+    help="A system that re-ranks and the folder of its runs, each with its cost; once each.",
+)
 @setting("--published", Source(), "Published values, as CSV.")
 @setting("--names", Source(), "How their names map to ours, as YAML.")
 @setting("--alpha", click.FloatRange(0, 1, True, True), "Level of the tests, such as 0.05.")
@@ -53,6 +61,7 @@ def tabulate(
     out: Path,
     measures: tuple[Path, ...],
     models: tuple[Path, ...],
+    reranked: tuple[tuple[str, Path], ...],
     published: Path,
     names: Path,
     alpha: float,
@@ -65,11 +74,11 @@ def tabulate(
     """Compare everything in a STUDY with its first stage; OUT is the folder of the tables.
 
     Refuses a number that is not the one the study asks for. Writes leaderboard.csv, losses.csv,
-    tests.csv, cells.csv, published.csv, lines.csv, metrics.json, tables.json and made.json, and
-    tables to paste (Markdown, LaTeX) in the folder paste.
+    tests.csv, cells.csv, published.csv, costs.csv, lines.csv, metrics.json, tables.json and
+    made.json, and tables to paste (Markdown, LaTeX) in the folder paste.
     """
     from redistil import study as studies
-    from redistil.report import leaderboard, provenance, tabulated, typeset
+    from redistil.report import costs, leaderboard, provenance, tabulated, typeset
     from redistil.report import models as taught
     from redistil.report import published as elsewhere
 
@@ -87,6 +96,10 @@ def tabulate(
     lines = leaderboard.entries(studies.systems(asked))
     theirs = elsewhere.read(published, names)
     beside = elsewhere.beside(theirs, asked, lines, values, reproduced_within, leaderboard.LEVEL)
+    spent = costs.rows(asked, models, reranked)
+    sheets = typeset.sheets(asked, tables.leaderboard, tables.losses, tables.tests, beside)
+    if spent:
+        sheets["costs"] = costs.sheet(asked, tables.leaderboard, spent)
     tabulated.write(
         tables,
         sources,
@@ -94,7 +107,8 @@ def tabulate(
         made,
         published=beside,
         sizes=taught.sizes(asked, models),
-        sheets=typeset.sheets(asked, tables.leaderboard, tables.losses, tables.tests, beside),
+        sheets=sheets,
+        spent=spent,
     )
     click.echo(f"leaderboard: {out / 'leaderboard.csv'}", err=True)
 
@@ -104,7 +118,6 @@ def tabulate(
 @click.argument("tables", type=Source())
 @click.argument("out", type=Out())
 @several("--curves", In(CURVE), "Training curve of a model; once each.")
-@several("--models", Source(), "Record (made.json) of a model, its cost beside it; once each.")
 @several("--measures", In(MEASURES), "Measures of a system; once each.")
 @several("--depths", In(DEPTHS), "What `sweep` made; once per student.")
 @several(
@@ -119,7 +132,6 @@ def plot(
     tables: Path,
     out: Path,
     curves: tuple[Path, ...],
-    models: tuple[Path, ...],
     measures: tuple[Path, ...],
     depths: tuple[Path, ...],
     teacher: tuple[tuple[str, Path, str, Path], ...],
@@ -135,7 +147,7 @@ def plot(
     from redistil import study as studies
     from redistil.report import drawing, figures, sealed, tabulated
 
-    given = drawing.Given(curves, models, measures, depths, teacher)
+    given = drawing.Given(curves, measures, depths, teacher)
     drawn = drawing.drawn(studies.read(study), tabulated.read(tables), given)
     shown = [name for name, figure in drawn.items() if not isinstance(figure, str)]
     files = [f"{name}.{kind}" for name in shown for kind in ("svg", "png")]

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from redistil import lineage, students
+from redistil.costs import account
 from redistil.errors import BadSettings, Stale
 from redistil.examples import Batch, Examples
 from redistil.history import Checkpoint, Point
 from redistil.lineage import SIDECAR, Made
+from redistil.machine import commit
 from redistil.models import writing
 from redistil.models.reading import Dataset, judged_candidates, read_examples
 from redistil.objectives import OBJECTIVES
@@ -50,6 +52,7 @@ def train(
     """
     inputs = {"negatives": negatives, "teacher": teacher, "backbone": backbone}
     _refuse_others(recipe, inputs | {"predecessor": predecessor}, datasets)
+    source = commit()
     check_precision(recipe["precision"], processes.device)
     queries, passages = map(Ragged, tokens)
     examples = read_examples(queries, passages, negatives, teacher, recipe)
@@ -62,7 +65,7 @@ def train(
         made.fingerprint,
         processes.first,
     )
-    pairs = recipe["batch"] * recipe["documents"]
+    pairs, gpus = recipe["batch"] * recipe["documents"], processes.gpus if processes.first else []
     with _board(tensorboard, made.name) as tell:
         history = optimise(
             student,
@@ -70,11 +73,12 @@ def train(
             _schedule(recipe),
             state,
             _validation(recipe, datasets, student, processes),
-            Watch(pairs, _namer(recipe, examples, queries), tell, quiet=not processes.first),
+            Watch(pairs, _namer(recipe, examples, queries), tell, gpus, not processes.first),
         )
     if processes.first:
         writing.save(student, history, recipe, state, out, made)
-        writing.account(history, pairs, processes, out / "cost.json")
+        total = len(history.points) * pairs
+        account(history.spent, total, processes, source, out / "cost.json")
         with aside(out / SIDECAR) as partial:
             partial.write_text(made.dumps() + "\n", encoding="utf-8")
         state.done()

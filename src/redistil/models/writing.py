@@ -1,21 +1,16 @@
-"""What a training leaves beside its weights: curve, validations and cost."""
+"""What a training leaves beside its weights: curve and validations."""
 
-import json
-import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 from safetensors.torch import load_file
 
 from redistil.history import Checkpoint, History, Point
 from redistil.lineage import Made
-from redistil.processes import Processes
-from redistil.tables import CURVE, VALIDATION, aside
+from redistil.tables import CURVE, VALIDATION
 
 Recipe = Mapping[str, Any]
 
@@ -62,28 +57,3 @@ def validations(history: History, asked: Mapping[str, Any] | None) -> pa.Table:
             "value": [value for _, _, value in found],
         }
     )
-
-
-def account(history: History, pairs: int, processes: Processes, path: Path) -> None:
-    """Write what the training cost and on what: beside the tables, whose bytes must stay equal."""
-    total = len(history.points) * pairs
-    cuda = processes.device.type == "cuda"
-    said = {
-        "seconds": round(history.seconds, 3),
-        "pairs": total,
-        "pairs_per_second": round(total / history.seconds, 1) if history.seconds else None,
-        "device": torch.cuda.get_device_name() if cuda else _processor(),
-        "processes": processes.count,
-        "threads": torch.get_num_threads(),
-        "versions": {name: version(name) for name in ("redistil", "torch", "transformers")},
-    }
-    with aside(path) as partial:
-        partial.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
-
-
-def _processor() -> str:
-    """Return the name of the CPU; Linux keeps it where `platform` does not look."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

@@ -6,9 +6,9 @@ from typing import Any
 
 from redistil import study as studies
 from redistil.lineage import OUTSIDE, SIDECAR, Made, canonical
-from redistil.report.machine import commit, machine
+from redistil.machine import commit, machine
 from redistil.report.tabulated import Tabulated
-from redistil.report.wording import number, p_value, signed
+from redistil.report.wording import joules, number, p_value, signed
 from redistil.study import Cell
 
 TEMPLATE = Path(__file__).with_name("card.md.j2")
@@ -23,14 +23,19 @@ def text(
     made: Made,
     licence: str,
     why: str,
+    trained: Mapping[str, Any],
 ) -> str:
-    """Return the card of `cell`, whose record is `made`; `why` says why this seed is published."""
+    """Return the card of `cell`, whose record is `made`.
+
+    why: why this seed is published; trained: what its training told of itself (cost.json).
+    """
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(  # Markdown: what is put in is made safe by `words`
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     environment.filters |= {"number": number, "signed": signed, "p": p_value, "words": words}
+    environment.filters["joules"] = joules
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     rows = {row["system"]: row for row in tabulated.leaderboard}
     recipe, backbone = made.settings, study["students"][cell.student]["backbone"]
@@ -51,6 +56,7 @@ def text(
         depth=study["reranking"]["depth"],
         usable=recipe["architecture"] in _USABLE,
         fingerprint=made.fingerprint,
+        trained=trained,
         commit=commit(),
         machine=machine(),
         record=SIDECAR,
@@ -154,23 +160,31 @@ def _source(study: Mapping[str, Any], catalogue: str, what: str, name: str) -> t
         unknown = "trained here, from the sources in this table"
     else:
         unknown = "not declared: look it up before you share the weights"
-    where = _origin(entry) or entry.get("irds") or entry.get("import")
+    where = _origin(entry) or entry.get("irds") or _published(study, entry)
     return what, f"{name} ({where})" if where else name, entry.get("licence", unknown)
 
 
-def provenance(made: Made, weights: str) -> dict[str, Any]:
-    """Return where a model comes from, as plain values: commit, hashes, versions, hardware.
+def _published(study: Mapping[str, Any], entry: Mapping[str, Any]) -> str | None:
+    """Return the address of the file that a teacher is imported from; its terms stand there."""
+    file = entry.get("import")
+    address: str | None = study["downloads"].get(file, {}).get("url", file)
+    return address
 
-    weights: the SHA-256 of the weights file. Data that was made here is named by its fingerprint,
-    which covers settings, code and inputs; what was read from outside by its checksums.
+
+def provenance(made: Made, weights: str, trained: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where a model comes from, as plain values: commits, hashes, versions, hardware.
+
+    weights: the SHA-256 of the weights file; trained: what the training told of itself. Data that
+    was made here is named by its fingerprint, which covers settings, code and inputs; what was read
+    from outside by its checksums.
     """
     behind = sorted(made.ancestors.items(), key=lambda item: item[1].who)
     return {
-        "commit": commit(),
+        "trained": trained or "not recorded",
+        "published": {"commit": commit(), "machine": machine()},
         "fingerprint": made.fingerprint,
         "code": made.code,
         "weights_sha256": weights,
         "data": {m.who: key for key, m in behind if m.command not in OUTSIDE},
         "outside": {m.who: canonical(m.settings) for _, m in behind if m.command in OUTSIDE},
-        "written_on": machine(),
     }

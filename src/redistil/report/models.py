@@ -1,4 +1,4 @@
-"""What the report reads beside the trained models: how large they are, and what they cost."""
+"""What the report reads beside the trained models: how large they are."""
 
 import json
 import struct
@@ -12,7 +12,6 @@ from redistil import study as studies
 from redistil.errors import BadTable
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
-COST = "cost.json"  # written by `train`; times differ from run to run, so it is in no record
 
 
 def sizes(study: Mapping[str, Any], records: Iterable[Path]) -> dict[str, dict[str, Any]]:
@@ -44,17 +43,3 @@ def count(weights: Path) -> int:
         return sum(prod(t["shape"]) for name, t in header.items() if name != "__metadata__")
     except (OSError, ValueError, KeyError, struct.error) as error:
         raise BadTable(f"{weights} is not a readable safetensors file ({error})") from None
-
-
-def costs(records: Iterable[Path]) -> dict[str, dict[str, Any]]:
-    """Return what each model's training cost, by cell, as far as it was measured.
-
-    A model without the file is left out, and so is a value without a number.
-    """
-    found = {}
-    for record in records:
-        path = record.parent / COST
-        if path.exists():
-            said = json.loads(path.read_text(encoding="utf-8"))
-            found[lineage.of(record).name] = {k: v for k, v in said.items() if v is not None}
-    return found

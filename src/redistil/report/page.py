@@ -11,10 +11,10 @@ from typing import Any
 
 from redistil import lineage
 from redistil import study as studies
-from redistil.report import board, payload, prose
+from redistil.machine import machine
+from redistil.report import board, costs, payload, prose
 from redistil.report.entries import best
 from redistil.report.leaderboard import LEVEL, Row, entries
-from redistil.report.machine import machine
 from redistil.report.pairs import scopes
 from redistil.report.payload import SCALE, Comparison
 from redistil.report.sealed import unsealed
@@ -23,7 +23,8 @@ from redistil.report.wording import number, p_value, plain, signed
 
 _HERE = Path(__file__).parent
 _LARGE = 400_000  # bytes of an SVG; above it the PNG is shown, which a browser draws faster
-_ROWS = 500  # of a table that is shown; a longer one is only named
+_TOLD = {"paper", "student", "loss"}  # of a published value: by `cite` and `system`
+_ROWS = 500  # of a table that are shown; the file has them all
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ def render(
     environment.filters |= {"number": number, "signed": signed, "p": p_value, "plain": plain}
     style, script = (_read(name) for name in ("page.css.j2", "page.js.j2"))
     lines, made = tabulated.leaderboard, tabulated.made
-    more = {"published": tabulated.published, **tabulated.more}
+    published = [{k: v for k, v in row.items() if k not in _TOLD} for row in tabulated.published]
+    more = {"published": published, **tabulated.more}
     return environment.from_string(_read("page.html.j2")).render(
         study=study,
         title=study.get("title") or study["study"],
@@ -94,7 +96,10 @@ def render(
         first=next(row for row in lines if row["system"] == study["grid"]["first_stage"]),
         board=board.board(study, tabulated),
         figures=figures,
-        more={name: rows for name, rows in more.items() if 0 < len(rows) <= _ROWS},
+        more={name: rows for name, rows in more.items() if rows},
+        most=_ROWS,
+        costs=costs.sheet(study, lines, tabulated.spent) if tabulated.spent else None,
+        left_out=left_out(study),
         captions=captions,
         departures=prose.blocks(departures),
         commands=_commands(made),
@@ -109,6 +114,21 @@ def render(
         policy=_policy(style, script),
         data=Markup(payload.packed(_data(study, tabulated, comparison, places))),
     )
+
+
+def left_out(study: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each data set that the study would have, but for missing texts."""
+    found = []
+    for one in study.get("left_out", []):
+        corpus = study["corpora"][study["datasets"][one["dataset"]]["corpus"]]
+        licence = f" ({corpus['licence']})" if "licence" in corpus else ""
+        lost = " and ".join(one["groups"])
+        also = f", and with it {lost}, since a mean over fewer is another value" if lost else ""
+        found.append(
+            f"{one['dataset']} is left out{also}: its texts are licensed{licence} and were not in "
+            "place."
+        )
+    return found
 
 
 def _read(name: str) -> str:

@@ -18,7 +18,8 @@ from redistil import study as studies
 from redistil.errors import BadSource, Stale
 from redistil.lineage import Made
 from redistil.report import card
-from redistil.report.models import COST, WEIGHTS
+from redistil.report.costs import TRAINED
+from redistil.report.models import WEIGHTS
 from redistil.report.sealed import sealing
 from redistil.report.tabulated import Tabulated
 from redistil.study import Cell
@@ -28,7 +29,9 @@ VALIDATED, INDEX = "validation.parquet", "models.csv"
 PROVENANCE = "provenance.json"  # the first file of a folder to be written: it marks it as ours
 
 # what of a model's folder is not given away: how its training went, other weights than the chosen
-_OURS = frozenset({VALIDATED, COST, "curve.parquet", "last.safetensors", "checkpoint.safetensors"})
+_OURS = frozenset(
+    {VALIDATED, TRAINED, "curve.parquet", "last.safetensors", "checkpoint.safetensors"}
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,9 @@ def publish(
     from tqdm import tqdm
 
     chosen = choose([_model(study, tabulated, path) for path in records])
-    cards = [card.text(study, tabulated, m.cell, m.made, licence, why) for m, why in chosen]
+    cards = [
+        card.text(study, tabulated, m.cell, m.made, licence, why, _trained(m)) for m, why in chosen
+    ]
     for marked in [*out.glob(f"*/*/*/{PROVENANCE}")]:
         shutil.rmtree(marked.parent)
     folders = [out / model.cell.name for model, _ in chosen]
@@ -130,10 +135,8 @@ def choose(models: Iterable[Model]) -> list[tuple[Model, str]]:
 
 
 def _write(folder: Path, model: Model, words: str) -> None:
-    cost = model.folder / COST
-    trained = json.loads(cost.read_text(encoding="utf-8")) if cost.exists() else "not recorded"
-    told = card.provenance(model.made, lineage.sha256(model.folder / WEIGHTS))
-    told["trained_on"] = trained
+    weights = lineage.sha256(model.folder / WEIGHTS)
+    told = card.provenance(model.made, weights, _trained(model))
     with aside(folder / PROVENANCE) as partial:
         partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     for file in sorted(model.folder.iterdir()):
@@ -141,6 +144,13 @@ def _write(folder: Path, model: Model, words: str) -> None:
             _give(file, folder / file.name)
     with aside(folder / "README.md") as partial:
         partial.write_text(words, encoding="utf-8")
+
+
+def _trained(model: Model) -> dict[str, Any]:
+    """Return what the training told of itself: cost, machine, and commit of the code."""
+    file = model.folder / TRAINED
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return found
 
 
 def _give(file: Path, copy: Path) -> None:

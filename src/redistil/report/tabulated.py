@@ -3,12 +3,12 @@
 import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from redistil.lineage import Made
-from redistil.report import typeset
+from redistil.report import costs, typeset
 from redistil.report.leaderboard import Row, Tables
 from redistil.report.published import HEADER
 from redistil.report.sealed import sealing, unsealed
@@ -26,6 +26,7 @@ class Tabulated:
     sizes: `parameters` and `family` of each student, where they are known.
     sources: by system, the measures file its numbers come from and that file's fingerprint.
     cells: by (system, dataset, measure), the mean over queries. more: further tables by name.
+    spent: what each system cost (`redistil.report.costs`).
     """
 
     leaderboard: list[Row]
@@ -37,6 +38,7 @@ class Tabulated:
     made: Made
     cells: dict[tuple[str, str, str], float]
     more: dict[str, list[Row]]
+    spent: list[Row] = field(default_factory=list)
 
 
 def write(
@@ -48,10 +50,11 @@ def write(
     published: Sequence[Row] = (),
     sizes: Mapping[str, Mapping[str, Any]] | None = None,
     sheets: Mapping[str, typeset.Sheet] | None = None,
+    spent: Sequence[Row] = (),
 ) -> None:
     """Write the folder; its record is removed first and written last.
 
-    published, sizes: as in `Tabulated`; sheets: what is to be pasted elsewhere.
+    published, sizes, spent: as in `Tabulated`; sheets: what is to be pasted elsewhere.
     """
     rows_of = {name: getattr(tables, name) for name in ("leaderboard", "losses", "tests", "cells")}
     rows_of["published"] = published
@@ -69,6 +72,7 @@ def write(
             _write_csv(rows, headers.get(name, list(rows[0]) if rows else []), folder / name)
         _write_json(metrics, folder / "metrics.json")
         _write_sheets(sheets or {}, folder / "paste")
+        costs.write(spent, folder)
         kept = {name: rows for name, rows in rounded.items() if name not in {"cells", "lines"}}
         _write_json(kept | {"sizes": sizes or {}, "sources": sources}, folder / JSON)
 
@@ -84,7 +88,7 @@ def read(folder: Path) -> Tabulated:
     tables = json.loads(files[JSON].read_text(encoding="utf-8"))
     known = {name: tables.pop(name) for name in _KNOWN}
     more = {name: rows for name, rows in tables.items() if isinstance(rows, list)}
-    return Tabulated(**known, made=made, cells=cells, more=more)
+    return Tabulated(**known, made=made, cells=cells, more=more, spent=costs.read(folder))
 
 
 def _rounded(row: Row) -> Row:

@@ -6,6 +6,7 @@ arXiv 2603.03010.
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 from redistil.report.entries import Row
 
 STRONGEST = 45  # per cent of the colour, so that black text stays readable
+LONGEST = 60  # rows that fit a page in the smallest letters; a longer table goes over pages
 
 
 @dataclass(frozen=True)
@@ -211,35 +213,56 @@ def _marked(cell: Cell) -> str:
 # --- LaTeX ------------------------------------------------------------------------------------
 
 _PREAMBLE = """\
-% Needs \\usepackage{booktabs} and \\usepackage[table]{xcolor}.
+% Needs \\usepackage{booktabs}, \\usepackage{longtable} and \\usepackage[table]{xcolor}.
 \\definecolor{above}{HTML}{56B4E9}
 \\definecolor{below}{HTML}{E69F00}
 """
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}",
-    "\N{MINUS SIGN}": "$-$", "–": "--",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    "[": "{[}", "*": "{*}",  # after the end of a row, both would be options of it
+    "\N{MINUS SIGN}": "$-$", "–": r"\textendash{}", "×": r"$\times$", "±": r"$\pm$",
 }  # fmt: skip
+_SMALL = r"\scriptsize\setlength{\tabcolsep}{4pt}"
+_LATIN = 0x180  # LaTeX's own names for letters end here
+_LETTERS = "ßæœøłÆŒØŁ"
+_ACCENTS = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327"
 
 
 def latex(sheet: Sheet, label: str) -> str:
-    """Return the sheet as a table environment with booktabs rules and shaded cells."""
+    """Return the sheet with booktabs rules and shaded cells: a table, or if it is long a longtable.
+
+    A longtable goes over pages, in one column of text.
+    """
     kinds = "l" * sheet.words + "r" * (len(sheet.header) - sheet.words)
-    lines = [
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{_escaped(sheet.caption)}}}",
-        rf"\label{{tab:{label}}}",
-        rf"\begin{{tabular}}{{{kinds}}}",
-        r"\toprule",
-        _line([Cell(word) for word in sheet.header]),
-        r"\midrule",
-        *(r"\midrule" if row is None else _line(row) for row in _without_repeats(sheet)),
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table}",
-    ]
+    caption = rf"\caption{{{_escaped(sheet.caption)}}}\label{{tab:{label}}}"
+    head = [r"\toprule", _line([Cell(word) for word in sheet.header]), r"\midrule"]
+    rows = [r"\midrule" if row is None else _line(row) for row in _without_repeats(sheet)]
+    if len(rows) > LONGEST:
+        lines = [
+            rf"{{{_SMALL}",
+            rf"\begin{{longtable}}{{{kinds}}}",
+            rf"{caption} \\",
+            *head,
+            r"\endhead",
+            *rows,
+            r"\bottomrule",
+            r"\end{longtable}}",
+        ]
+    else:
+        lines = [
+            r"\begin{table}",
+            r"\centering",
+            caption,
+            _SMALL,
+            rf"\begin{{tabular}}{{{kinds}}}",
+            *head,
+            *rows,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
     return _PREAMBLE + "\n".join(lines) + "\n"
 
 
@@ -268,4 +291,17 @@ def _set(cell: Cell) -> str:
 
 
 def _escaped(text: str) -> str:
-    return "".join(_LATEX.get(letter, letter) for letter in text)
+    """Return words as LaTeX prints them; a letter that its own fonts lack is named by number."""
+    line = " ".join(unicodedata.normalize("NFC", text).split())
+    return "".join(map(_spelled, line)).replace("--", "-{}-")
+
+
+def _spelled(letter: str) -> str:
+    if letter in _LATEX:
+        return _LATEX[letter]
+    base, *accent = list(unicodedata.normalize("NFD", letter))
+    known = letter in _LETTERS or (letter.isascii() and letter.isprintable())
+    composed = len(accent) == 1 and base.isascii() and accent[0] in _ACCENTS
+    if known or (composed and ord(letter) < _LATIN):
+        return letter
+    return rf"\texttt{{U+{ord(letter):04X}}}"

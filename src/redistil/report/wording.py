@@ -20,6 +20,11 @@ def p_value(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def joules(value: float | None) -> str:
+    """Return an energy, or that the machine did not tell it."""
+    return "not readable" if value is None else f"{value:,.0f} joules"
+
+
 def plain(value: Any) -> str:
     """Return any cell of a table: numbers with four significant digits, a dash for nothing."""
     if value is None or value == "":

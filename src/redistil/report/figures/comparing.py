@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+MOST = 250  # places that are drawn as dots
+
 
 def matrix(tests: Sequence[Row], study: Mapping[str, Any]) -> "Figure":
     """Return losses against losses, a panel for each group of data sets.
@@ -105,9 +107,28 @@ def scatter(
 
 
 def _dots(axes: "Axes", x: Floats, y: Floats) -> None:
-    """Draw a dot for each place, as large as the queries there are many."""
+    """Draw a dot for each place, as large as the queries there are many.
+
+    Of very many places, which would hide each other, a shade for each.
+    """
+    from matplotlib.colors import LogNorm
+
     places, many = np.unique(np.round(np.stack([x, y]), 2), axis=1, return_counts=True)
     axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, zorder=1)
-    x, y = places
-    axes.scatter(x, y, s=8 * np.sqrt(many), color=COLOURS[0], alpha=0.45, linewidth=0, zorder=2)
+    if len(many) <= MOST:
+        look: dict[str, Any] = {"color": COLOURS[0], "alpha": 0.45, "linewidth": 0, "zorder": 2}
+        for count in np.unique(many):  # dots of one size are drawn once and then named
+            x, y = places[:, many == count]
+            axes.scatter(x, y, s=8 * np.sqrt(count), **look)
+    else:
+        counts, *_ = np.histogram2d(y, x, 51, ((-0.01, 1.01), (-0.01, 1.01)))
+        axes.imshow(
+            np.ma.masked_equal(counts, 0),
+            cmap="Blues",
+            norm=LogNorm(vmin=0.2),  # one query is seen too
+            extent=(-0.01, 1.01, -0.01, 1.01),
+            origin="lower",
+            interpolation="none",
+            zorder=0,
+        )
     axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")

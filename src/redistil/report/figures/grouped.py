@@ -59,7 +59,7 @@ def _panel(
             hatch=pick(HATCHES, place),
             edgecolor="white",
             linewidth=0.3,
-            error_kw={"ecolor": INK, "elinewidth": 0.8, "capsize": 1.5},
+            error_kw={"ecolor": INK, "elinewidth": 0.8},
         )
     axes.set_xlim(-0.55, len(students) - 0.45)
     axes.tick_params(axis="x", length=0)

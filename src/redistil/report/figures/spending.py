@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from redistil.report import costs
 from redistil.report.entries import Row, best
 from redistil.report.figures.style import COLOURS, DASHES, MARKS, one_legend, panels, pick, styled
 
@@ -147,49 +148,39 @@ def depths(rows: Sequence[Row], leaderboard: Sequence[Row], study: Mapping[str, 
     return figure
 
 
-_COSTS = {  # key of cost.json: what the axis says
-    "seconds": "training (seconds)",
-    "pairs_per_second": "training (pairs per second)",
-}
-
-
 def cost(
-    leaderboard: Sequence[Row], study: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]]
+    leaderboard: Sequence[Row], study: Mapping[str, Any], spent: Sequence[Row], work: str
 ) -> "Figure":
-    """Return the headline by what a training cost; colour is the loss, mark the student.
+    """Return the headline by what a work cost; colour is the loss, mark the student.
 
-    costs: what the cost.json beside each model says, by cell. A row of panels for each group of
-    data sets, a column for each cost that is known; a point is the mean over seeds.
+    spent: as `redistil.report.costs` has it; work: training or reranking. A row of panels for each
+    group of data sets, a column for each amount that is known; a point is the mean over seeds.
     """
     grid, groups = study["grid"], list(study["groups"])
-    known = [key for key in _COSTS if any(key in found for found in costs.values())]
+    amounts = list(costs.drawn(study, spent, work).items())
     students = {student: place for place, student in enumerate(grid["students"])}
+    name = work.replace("reranking", "re-ranking")
     with styled():
-        figure, axes_of = panels(len(groups) * len(known), 3.4, 2.6, across=len(known))
+        figure, axes_of = panels(len(groups) * len(amounts), 3.4, 2.6, across=len(amounts))
         for place, axes in enumerate(axes_of):
-            group, key = groups[place // len(known)], known[place % len(known)]
-            for row in leaderboard:
-                if row["kind"] == "student":
-                    seeds = [costs.get(f"{row['system']}/{seed}", {}) for seed in grid["seeds"]]
-                    spent = [found[key] for found in seeds if key in found]
-                    if spent:
-                        axes.scatter(
-                            np.mean(spent),
-                            row[group],
-                            color=pick(COLOURS, grid["losses"].index(row["loss"])),
-                            marker=pick(MARKS, students[row["student"]]),
-                            s=26,
-                        )
+            group, (unit, amount) = groups[place // len(amounts)], amounts[place % len(amounts)]
+            points = [r for r in leaderboard if r["kind"] == "student" and r["system"] in amount]
+            for student, mark in students.items():
+                rows = [row for row in points if row["student"] == student]
+                if rows:
+                    axes.scatter(
+                        [amount[row["system"]] for row in rows],
+                        [row[group] for row in rows],
+                        color=[pick(COLOURS, grid["losses"].index(row["loss"])) for row in rows],
+                        marker=pick(MARKS, mark),
+                        s=26,
+                    )
             axes.set_title(group)
-            axes.set_xlabel(_COSTS[key])
+            axes.set_xlabel(f"{name} ({unit})")
             axes.set_ylabel(study["measures"][0])
             axes.margins(0.1)
-            _log_axis(axes, *_range(costs, key))
+            _log_axis(axes, min(amount.values()), max(amount.values()))
         _two_keys(axes_of[0], grid["losses"], list(students), lines=False)
         one_legend(figure, axes_of, loc="outside right upper")
+        figure.supxlabel(costs.energy(spent), fontsize=8)
     return figure
-
-
-def _range(costs: Mapping[str, Mapping[str, Any]], key: str) -> tuple[float, float]:
-    known = [float(found[key]) for found in costs.values() if key in found]
-    return min(known), max(known)

@@ -4,6 +4,7 @@ Colours are Okabe and Ito's, told apart by all common kinds of colour vision; ha
 marks tell the same things apart in grey print.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ ABOVE, BELOW, INK = "#56B4E9", "#E69F00", "#222222"
 
 _STYLE = {
     "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # each text of an SVG repeats the whole list
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
@@ -94,9 +96,32 @@ def note(text: str) -> "Figure":
     return figure
 
 
+_DRAWN = re.compile(r' (?:d|x|y)="[^"]*"')  # where an SVG draws something, in points
+_FINE = re.compile(r"(\.\d\d)\d+")
+_FONT = re.compile(r"font-family: [^;\"]*(?:; )?")
+_NAME = re.compile(r' id="[A-Za-z0-9.]+_\d+"')  # of a group; what is drawn again has other names
+_TURN = re.compile(r' transform="rotate\(-0 [^"]*"')  # by nothing
+
+
 def save(figure: "Figure", path: Path) -> None:
     """Write the figure as `path`.svg and `path`.png, without dates or versions in them."""
     silent = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
     for kind, metadata in silent.items():
         with aside(path.with_suffix(f".{kind}")) as partial, styled():
             figure.savefig(partial, format=kind, metadata=metadata, dpi=200)
+            if kind == "svg":
+                slim = _slim(partial.read_text(encoding="utf-8"))
+                partial.write_text(slim, encoding="utf-8")
+
+
+def _slim(svg: str) -> str:
+    """Return an SVG that looks the same and is half as large, since a page carries several.
+
+    Places to hundredths of a point, the font said once, no indentation, no names of groups.
+    """
+    font = _FONT.search(svg)
+    svg = _DRAWN.sub(lambda found: _FINE.sub(r"\1", found[0]), svg)
+    svg = _NAME.sub("", _TURN.sub("", re.sub(r"\n +", "\n", svg)))
+    if font:
+        svg = _FONT.sub("", svg).replace("<svg ", f'<svg style="{font[0].rstrip("; ")}" ', 1)
+    return svg

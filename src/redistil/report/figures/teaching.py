@@ -49,7 +49,7 @@ def curves(runs: Mapping[str, tuple[Floats, Floats]], study: Mapping[str, Any]) 
     return figure
 
 
-def _thinned(values: Floats, most: int = 100) -> Floats:
+def _thinned(values: Floats, most: int = 40) -> Floats:
     """Return at most `most` means of neighbouring values: a curve needs no more ink."""
     block = -(-len(values) // most)
     whole = len(values) // block * block

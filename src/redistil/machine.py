@@ -1,9 +1,9 @@
-"""What this runs on and from which commit: told on the page and on model cards."""
+"""What this runs on and from which commit: told beside models and runs, on the page, on cards."""
 
 import os
 import platform
 import subprocess
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _PACKAGES = (
@@ -16,19 +16,28 @@ def machine() -> dict[str, str]:
     """Return hardware, Python and the packages that matter for the numbers."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     found = {
-        "processor": f"{_processor()}, {os.cpu_count()} cores",
+        "processor": f"{processor()}, {os.cpu_count()} cores",
         "memory": f"{memory:.1f} GiB",
         "system": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
     }
-    return found | {package: version(package) for package in _PACKAGES}
+    return found | {package: _version(package) for package in _PACKAGES}
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of the CPU; Linux keeps it where `platform` does not look."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str:
+    """A job of a cluster may run where the workflow's own tools are not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def commit() -> str:
@@ -40,7 +49,7 @@ def commit() -> str:
 
 
 def _git(*words: str) -> str:
-    here = Path(__file__).parents[1]
+    here = Path(__file__).parent
     try:
         done = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True)
     except OSError:
