@@ -17,13 +17,10 @@ does not know; and its averages leave out judged queries that a run does not ans
 """
 
 import difflib
-import importlib.util
 import re
-import sys
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -236,8 +233,8 @@ def _ranx(measure: Measure, qrels: list[Floats], run: list[Floats]) -> Floats:
         # of numba, about ranx's own loop counter, when it compiles on a new machine
         warnings.filterwarnings("ignore", message=".*unsafe cast from uint64 to int64")
         from numba.typed import List
+        from ranx import metrics
 
-        metrics = _metrics()
         functions = {
             "ndcg": metrics.ndcg,
             "reciprocal_rank": metrics.reciprocal_rank,
@@ -250,29 +247,6 @@ def _ranx(measure: Measure, qrels: list[Floats], run: list[Floats]) -> Floats:
         # gains below 1 exist nowhere: grades are whole numbers, so ranx's own level 1 keeps all
         values: Floats = function(List(qrels), List(run), measure.cutoff)
     return values
-
-
-def _metrics() -> Any:
-    """Return ranx's measures without the rest of ranx.
-
-    Importing the package imports seaborn, pandas and ir_datasets, 1.5 s of every job that measures;
-    its measures need numba alone. So they are imported below a package that is empty, for as long
-    as that takes.
-    """
-    if "ranx" not in sys.modules:
-        import numba
-
-        numba.config.THREADING_LAYER = "workqueue"  # as the package sets it
-        found = importlib.util.find_spec("ranx")
-        sys.modules["ranx"] = bare = ModuleType("ranx")
-        bare.__path__ = list(found and found.submodule_search_locations or [])
-        try:
-            return importlib.import_module("ranx.metrics")
-        finally:
-            del sys.modules["ranx"]
-    from ranx import metrics
-
-    return metrics
 
 
 def _rows(dataset: str, queries: pa.Array, values: Mapping[str, Floats]) -> pa.Table:

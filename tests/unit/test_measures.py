@@ -3,9 +3,6 @@
 import gzip
 import json
 import math
-import subprocess
-import sys
-import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -464,26 +461,3 @@ def test_the_command_refuses_and_leaves_nothing(
     assert isinstance(result.exception, UserError)
     assert complaint in str(result.exception)
     assert not list(tmp_path.glob("*out.parquet*"))
-
-
-def test_measuring_imports_no_plots_and_leaves_ranx_whole():
-    """A second and a half of every job that measures."""
-    code = """
-        import sys
-        import pyarrow as pa
-        from redistil import measures
-        from redistil.tables import QRELS, ranked
-
-        judged = QRELS.rows({"query_id": ["q"], "doc_id": ["d"], "relevance": [1]})
-        for _ in range(2):
-            run = ranked(["q", "q"], ["e", "d"], [2.0, 1.0])
-            found = measures.evaluate("d", run, judged, [measures.parse("RR@10")], 1)
-            assert found.rows["value"].to_pylist() == [0.5]
-            assert not {"ranx", "seaborn", "matplotlib", "ir_datasets"} & sys.modules.keys()
-        import ranx
-        from ranx import metrics
-
-        assert ranx.evaluate(ranx.Qrels({"q": {"d": 1}}), ranx.Run({"q": {"d": 1.0}}), "mrr") == 1
-        assert metrics is measures._metrics()
-    """
-    subprocess.run([sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)], check=True)
