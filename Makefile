@@ -5,7 +5,7 @@ READY := $(VENV)/ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: reproduce test lint bench setup
+.PHONY: reproduce test lint bench peers setup
 
 reproduce: $(READY)	## the study that params.yaml names (default: embedded)
 	snakemake
@@ -20,6 +20,9 @@ lint: $(READY)	## ruff, mypy, snakefmt, snakemake --lint
 
 bench: $(READY)	## speed beside the peers, in one run and one table; make bench BENCH="--sizes bert-base --rounds 5"
 	python -m benchmarks $(BENCH)
+
+peers: $(READY)	## our exports read by the libraries they are for, in an environment of their own
+	python -m benchmarks.readers
 
 setup: $(READY)
 

@@ -11,7 +11,6 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -27,11 +26,11 @@ from benchmarks.contestants import (
     available,
     start,
 )
+from benchmarks.environments import OUT
 from benchmarks.protocol import Worker
 from benchmarks.table import Measured, lines, markdown
 from benchmarks.work import DOCUMENTS, Work
 
-OUT = Path(__file__).parent / "out"
 PRECISIONS = ("float32", "bfloat16")
 PASSAGES = {"margin-mse": 2, "infonce": DOCUMENTS}  # of a query in a training batch
 LISTS = {"margin-mse": "triples", "infonce": "lists"}

@@ -1,17 +1,15 @@
 """Who runs, how it is set up, and in which environment."""
 
 import os
-import subprocess
 import sys
-import venv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.environments import environment
 from benchmarks.protocol import Worker
 
-HERE = Path(__file__).parent
 OURS = "ours"
 PEERS = ("cross_encoder", "openvino", "lightning_ir")
 NAMES = {
@@ -21,41 +19,16 @@ NAMES = {
     "lightning_ir": "lightning-ir",
 }
 INFERENCE = {"openvino"}  # re-rank on a CPU, and nothing else
-# what pip installs with a peer and would break it: a wheel for another build of torch than ours
-UNWANTED = {"openvino": "torchvision"}
 
 
 def start(contestant: str, out: Path, device: str, threads: int, tf32: bool) -> Worker:
     """Start a contestant's process, in its own environment if it is a peer."""
-    python = Path(sys.executable) if contestant == OURS else _environment(contestant, out)
+    python = Path(sys.executable)
+    if contestant != OURS:
+        python = environment(contestant, out / "environments")
     log = out / "logs" / f"{contestant}.log"
     asked = {"threads": threads, "device": device, "tf32": tf32}
     return Worker(python, f"benchmarks.workers.{contestant}", log, asked)
-
-
-def _environment(peer: str, out: Path) -> Path:
-    """Return the python of a peer's environment, made at its first use.
-
-    It stands on ours, so that all contestants have the same torch; what the peer wants in another
-    version than we do is installed in front of it. Nothing of ours is changed.
-    """
-    folder, wanted = out / "environments" / peer, HERE / "peers" / f"{peer}.txt"
-    python, ready = folder / "bin" / "python", folder / "ready"
-    if not ready.exists() or ready.read_text() != wanted.read_text():
-        print(f"setting up {NAMES[peer]} in {folder}", file=sys.stderr)
-        venv.create(folder, with_pip=True, clear=True)
-        site = next((folder / "lib").glob("python*/site-packages"))
-        ours = [path for path in sys.path if path.endswith("site-packages")]
-        (site / "beneath.pth").write_text("\n".join(ours) + "\n")
-        install = ["install", "--quiet", "--no-warn-conflicts", "--requirement", str(wanted)]
-        done = subprocess.run([str(python), "-m", "pip", *install], capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"{NAMES[peer]} cannot be installed:\n{done.stderr}")
-        if peer in UNWANTED:
-            remove = ["uninstall", "--quiet", "--yes", UNWANTED[peer]]
-            subprocess.run([str(python), "-m", "pip", *remove], check=True)
-        ready.write_text(wanted.read_text())
-    return python
 
 
 @dataclass(frozen=True)

@@ -64,21 +64,25 @@ def scored_triples(path: Path, rows: int) -> None:
         for start in range(0, rows, PIECE):
             query = rng.integers(0, len(names), min(PIECE, rows - start))
             negative = rng.integers(0, PASSAGES_KNOWN, len(query))
-            scores = [np.sin(names[query] * 0.7 + doc * 1.3) * 11 for doc in (0, negative)]
+            docs = positives[query], negative
+            scores = [np.sin(names[query] * 0.7 + doc * 1.3) * 11 for doc in docs]
             columns = [*(s.astype(np.float32) for s in scores), names[query]]
-            table = pa.table([*columns, positives[query], negative], names=list("abqpn"))
+            table = pa.table([*columns, *docs], names=list("abqpn"))
             csv.write_csv(table, out, plain)
 
 
 def run(words: list[str]) -> tuple[float, float, float]:
     """Return the seconds, the CPU seconds and the peak memory (MiB) of a process."""
     start = time.perf_counter()
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=said)
+        _, status, usage = os.wait4(process.pid, 0)
+        said.seek(0)
+        why = said.read()[-500:].decode()
     seconds = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        sys.exit(f"it failed: {' '.join(words)}")
+        sys.exit(f"it failed: {' '.join(words)}\n{why}")
     return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 

@@ -1,10 +1,16 @@
 """What the stages hold in memory that millions of rows pass through: `python -m benchmarks.memory`.
 
-Writes a collection in BEIR layout and a TREC run, both synthetic and of the sizes given, and lets
-`redistil export-passages` and `redistil import-run` read them in processes of their own, at half
-that size and at the whole: memory that grew with the rows would be twice as much. Prints rows a
-second, the most memory each held (not what is only mapped from the disk), and how long MS MARCO's
-8,841,823 passages and the 251,469,500 rows of ColBERTv2's top 500 would take.
+Writes synthetic sources of the sizes given, and lets our commands read them in processes of their
+own, at half that size and at the whole: memory that grew with the rows would be twice as much.
+Prints rows a second, the most memory each held (not what is only mapped from the disk), and how
+long MS MARCO's sizes would take. `--only` names what is measured:
+
+- export: `export-passages` of a folder in BEIR layout;
+- irds: `export-passages` of a collection of ir_datasets, registered here;
+- bm25: `retrieve-bm25` over the same passages;
+- docpairs: `export-docpairs`, of which half the rows are kept, and `distinct_pairs` of these: what
+  a teacher scores;
+- run: `import-run` of a TREC file.
 """
 
 import os
@@ -12,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -22,25 +29,60 @@ import pyarrow.csv as csv
 
 from redistil.lineage import Made
 from redistil.seeds import generator
-from redistil.tables import QRELS
+from redistil.tables import QRELS, QUERIES, Table
 
-PASSAGES, RUN_ROWS = 8_841_823, 502_939 * 500
+PASSAGES, RUN_ROWS, DOCPAIRS = 8_841_823, 502_939 * 500, 269_919_004  # as MS MARCO has them
+JUDGED = 502_939  # its training queries
 WORDS = 56  # of a passage, as MS MARCO's
 DEPTH = 500
+MADE = Made("benchmark", "memory")
+
+COMMAND = "from redistil.cli import main; main()"
+# a collection of ir_datasets that it reads from files of ours
+REGISTERED = """
+import sys, ir_datasets
+from ir_datasets.formats import TsvDocs, TsvDocPairs
+from ir_datasets.util import LocalDownload
+kind, file = sys.argv.pop(1), LocalDownload(sys.argv.pop(1))
+read = {"docs": TsvDocs, "docpairs": TsvDocPairs}[kind]
+ir_datasets.registry.register("own", ir_datasets.Dataset(read(file)))
+"""
+DISTINCT = """
+import sys
+from pathlib import Path
+from redistil.teachers import distinct_pairs
+print(sum(map(len, distinct_pairs([Path(sys.argv[1])]))))
+"""
 
 
-def collection(folder: Path, passages: int) -> Path:
-    """Write corpus.jsonl with random words."""
+def collection(folder: Path, passages: int, words: int) -> None:
+    """Write corpus.jsonl with random words, and the same as a TSV."""
     rng = generator(1, "collection")
     vocabulary = np.array([f"w{number:x}" for number in range(100_000)])
     folder.mkdir()
-    with (folder / "corpus.jsonl").open("w") as out:
+    with (folder / "corpus.jsonl").open("w") as out, (folder / "docs.tsv").open("w") as tsv:
         for start in range(0, passages, 10_000):
-            words = vocabulary[rng.integers(len(vocabulary), size=(10_000, WORDS))]
-            for row, text in enumerate(words[: passages - start]):
+            drawn = vocabulary[rng.integers(len(vocabulary), size=(10_000, words))]
+            for row, text in enumerate(drawn[: passages - start]):
                 line = " ".join(text.tolist())
                 out.write(f'{{"_id": "{start + row}", "title": "", "text": "{line}"}}\n')
-    return folder
+                tsv.write(f"{start + row}\t{line}\n")
+
+
+def docpairs(path: Path, rows: int) -> None:
+    """Write triples of ids, a hundred in a row of each query, as MS MARCO's file has them."""
+    rng = generator(1, "docpairs")
+    plain = csv.WriteOptions(include_header=False, delimiter="\t")
+    with path.open("wb") as out:
+        for start in range(0, rows, 1_000_000):
+            query = np.arange(start, min(start + 1_000_000, rows)) // 100 % JUDGED
+            positive, negative = query * 17 % PASSAGES, rng.integers(PASSAGES, size=len(query))
+            csv.write_csv(pa.table([query, positive, negative], names=list("abc")), out, plain)
+
+
+def table(path: Path, kind: Table, *columns: Sequence[object]) -> None:
+    """Write one of our tables."""
+    kind.write(kind.rows(dict(zip(kind.schema.names, columns, strict=True))), path, MADE)
 
 
 def run(path: Path, rows: int) -> Path:
@@ -60,21 +102,23 @@ def run(path: Path, rows: int) -> Path:
     return path
 
 
-def measured(*command: str) -> tuple[float, float]:
-    """Run one of our commands; return seconds, and the most GiB it held that is its own."""
+def measured(program: str, *words: object) -> tuple[float, float]:
+    """Run a program of Python; return seconds, and the most GiB it held that is its own."""
     begun, most = time.perf_counter(), 0.0
-    line = [sys.executable, "-c", "from redistil.cli import main; main()", *command]
-    with subprocess.Popen(line, stderr=subprocess.DEVNULL) as job:
-        process = psutil.Process(job.pid)
-        while job.poll() is None:
-            try:
-                held = process.memory_info()
-                most = max(most, (held.rss - held.shared) / 2**30)
-            except psutil.Error:
-                break
-            time.sleep(0.02)
-    if job.wait():
-        raise click.ClickException(f"{' '.join(command[:1])} failed")
+    line = [sys.executable, "-c", program, *map(str, words)]
+    with tempfile.TemporaryFile() as said:
+        with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=said) as job:
+            process = psutil.Process(job.pid)
+            while job.poll() is None:
+                try:
+                    held = process.memory_info()
+                    most = max(most, (held.rss - held.shared) / 2**30)
+                except psutil.Error:
+                    break
+                time.sleep(0.02)
+        if job.returncode:
+            said.seek(0)
+            raise click.ClickException(f"{line[3:5]} failed: {said.read()[-1000:].decode()}")
     return time.perf_counter() - begun, most
 
 
@@ -83,31 +127,80 @@ def told(what: str, rows: int, whole: int, found: list[tuple[float, float]]) -> 
     (_, half), (seconds, full) = found
     print(f"{what}: {rows:,} rows in {seconds:.0f} s, {rows / seconds:,.0f} a second")
     print(f"  {half:.2f} GiB at {rows // 2:,} rows, {full:.2f} GiB at {rows:,}")
-    print(f"  {whole:,} rows would take {seconds / rows * whole / 60:.0f} min")
+    print(f"  {whole:,} rows would take {seconds / rows * whole / 60:.0f} min", flush=True)
+
+
+def of_passages(folder: Path, passages: int, words: int, only: set[str]) -> None:
+    """Measure what goes through the passages of a collection."""
+    found: dict[str, list[tuple[float, float]]] = {"export": [], "irds": [], "bm25": []}
+    out, queries = folder / "passages.parquet", folder / "queries.parquet"
+    table(queries, QUERIES, [f"q{i}" for i in range(64)], [f"w{i:x} w{i * 7:x}" for i in range(64)])
+    for count in (passages // 2, passages):
+        corpus = folder / f"{count}"
+        collection(corpus, count, words)
+        entry = f'{{"folder": "{corpus}", "documents": {count}}}'
+        if only & {"export", "bm25"}:
+            ran = measured(COMMAND, "export-passages", out, "--corpus", entry)
+            found["export"].append(ran)
+        if "irds" in only:
+            source = ["docs", corpus / "docs.tsv", "export-passages", folder / "irds.parquet"]
+            entry = f'{{"irds": "own", "documents": {count}}}'
+            found["irds"].append(measured(REGISTERED + COMMAND, *source, "--corpus", entry))
+        if "bm25" in only:
+            given = ["retrieve-bm25", out, queries, folder / "qrels.parquet", folder / "bm25"]
+            how = "--k1 0.9 --b 0.4 --stemmer english --depth 1000 --drop-identical no"
+            how += " --least-success 0"
+            found["bm25"].append(measured(COMMAND, *given, *how.split()))
+    for what, ran in found.items():
+        if what in only:
+            told(what, passages, PASSAGES, ran)
+
+
+def of_docpairs(folder: Path, rows: int) -> None:
+    """Measure a sample of docpairs, half of them, and the pairs that a teacher would score."""
+    found: dict[str, list[tuple[float, float]]] = {"docpairs": [], "distinct pairs": []}
+    queries, out = folder / "queries.parquet", folder / "docpairs.parquet"
+    ids = sorted(map(str, range(JUDGED)))
+    table(queries, QUERIES, ids, ids)
+    for count in (rows // 2, rows):
+        docpairs(folder / "docpairs.tsv", count)
+        words = ["docpairs", folder / "docpairs.tsv", "export-docpairs", queries, out]
+        words += ["--irds", "own", "--at-most", count // 2, "--seed", 1]
+        found["docpairs"].append(measured(REGISTERED + COMMAND, *words))
+        found["distinct pairs"].append(measured(DISTINCT, out))
+    told("docpairs", rows, DOCPAIRS, found["docpairs"])
+    told("distinct pairs", rows // 2, 12_800_000, found["distinct pairs"])
+
+
+def of_runs(folder: Path, rows: int) -> None:
+    """Measure the import of a run."""
+    found = []
+    for count in (rows // 2, rows):
+        source = run(folder / f"{count}.run", count)
+        words = ["import-run", source, folder / "qrels.parquet", folder / "out"]
+        found.append(measured(COMMAND, *words, "--drop-identical", "no", "--least-success", "0"))
+    told("import-run", rows, RUN_ROWS, found)
 
 
 @click.command()
 @click.option("--passages", default=600_000, show_default=True)
+@click.option("--words", default=WORDS, show_default=True, help="Of a passage.")
 @click.option("--rows", default=10_000_000, show_default=True, help="Of the run.")
-def main(passages: int, rows: int) -> None:
-    """Measure the memory that exporting a corpus and importing a run take."""
+@click.option("--docpairs", "triples", default=4_000_000, show_default=True)
+@click.option("--only", default="export,irds,bm25,docpairs,run", show_default=True)
+def main(passages: int, words: int, rows: int, triples: int, only: str) -> None:
+    """Measure the memory of what reads collections, docpairs and runs."""
     print(f"load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    asked = set(only.split(","))
     with tempfile.TemporaryDirectory() as name:
-        folder, found = Path(name), []
-        for count in (passages // 2, passages):
-            corpus = collection(folder / f"{count}", count)
-            out = folder / "passages.parquet"
-            entry = f'{{"folder": "{corpus}", "documents": {count}}}'
-            found.append(measured("export-passages", str(out), "--corpus", entry))
-        told("export-passages", passages, PASSAGES, found)
-        judged = QRELS.rows({"query_id": ["0"], "doc_id": ["none"], "relevance": pa.array([0])})
-        QRELS.write(judged, folder / "qrels.parquet", Made("benchmark", "qrels"))
-        found = []
-        for count in (rows // 2, rows):
-            source = run(folder / f"{count}.run", count)
-            words = ["import-run", str(source), str(folder / "qrels.parquet"), str(folder / "out")]
-            found.append(measured(*words, "--drop-identical", "no", "--least-success", "0"))
-        told("import-run", rows, RUN_ROWS, found)
+        folder = Path(name)
+        table(folder / "qrels.parquet", QRELS, ["0"], ["none"], [0])
+        if asked & {"export", "irds", "bm25"}:
+            of_passages(folder, passages, words, asked)
+        if "docpairs" in asked:
+            of_docpairs(folder, triples)
+        if "run" in asked:
+            of_runs(folder, rows)
 
 
 if __name__ == "__main__":

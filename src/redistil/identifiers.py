@@ -3,6 +3,8 @@
 Pure: arrays in, arrays out.
 """
 
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -10,6 +12,7 @@ import pyarrow.compute as pc
 
 Codes = npt.NDArray[np.int32]
 
+POWERS = 10 ** np.arange(1, 10, dtype=np.int32)
 DENSE = 16  # a table from number to code may have so many places for each id
 
 
@@ -26,16 +29,16 @@ class Identifiers:
         if numbers is None:
             placed = pa.chunked_array([ids]) if isinstance(ids, pa.Array) else ids
             placed = placed.take(pc.sort_indices(placed)).combine_chunks()
-            self._ids = placed.filter(pa.array(_new(placed)))
+            self._texts = placed.filter(pa.array(_new(placed)))
             return
-        self._table = np.full(int(numbers.max()) + 1, -1, np.int32)
+        # from number to code; what lies beyond has the last place, which no number has
+        self._table = np.full(int(numbers.max()) + 2, -1, np.int32)
         self._table[numbers] = 0
-        numbers = _by_digits(np.flatnonzero(self._table == 0))
-        self._ids = pa.array(numbers).cast(pa.string())
-        self._table[numbers] = np.arange(len(numbers), dtype=np.int32)
+        self._numbers = _by_digits(np.flatnonzero(self._table == 0)).astype(np.int32)
+        self._table[self._numbers] = np.arange(len(self._numbers), dtype=np.int32)
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._numbers if self.numeric else self._texts)
 
     @property
     def numeric(self) -> bool:
@@ -45,10 +48,9 @@ class Identifiers:
         """Return the code of each id, given as text or, if `numeric`, as int32; -1 is unknown."""
         if pa.types.is_integer(ids.type):
             assert self._table is not None
-            numbers = np.asarray(ids)
-            known = (numbers >= 0) & (numbers < len(self._table))
-            return np.where(known, self._table[np.where(known, numbers, 0)], np.int32(-1))
-        found = pc.index_in(ids, value_set=self._ids)
+            numbers = np.asarray(ids).view(np.uint32)  # so a negative one is beyond too
+            return self._table.take(numbers, mode="clip")
+        found = pc.index_in(ids, value_set=self._texts)
         return np.asarray(pc.fill_null(found, -1)).astype(np.int32, copy=False)
 
     def find(self, ids: pa.Array | pa.ChunkedArray) -> Codes:
@@ -58,7 +60,33 @@ class Identifiers:
 
     def ids(self, codes: npt.NDArray[np.integer]) -> pa.Array:
         """Return the ids that codes stand for."""
-        return self._ids.take(pa.array(codes))
+        if self._table is None:
+            return self._texts.take(pa.array(codes))
+        # spelled where one differs from the one before: in sorted rows few do
+        new = np.append(True, codes[1:] != codes[:-1])[: len(codes)]
+        spelled = _spelled(self._numbers.take(codes.compress(new)))
+        return spelled if len(spelled) == len(codes) else spelled.take(pa.array(new.cumsum() - 1))
+
+    @cached_property
+    def _texts(self) -> pa.Array:
+        return _spelled(self._numbers)
+
+
+class Places:
+    """Where each id of a column stands, from 0; of an id that comes twice, where it stands last."""
+
+    def __init__(self, ids: pa.Array | pa.ChunkedArray) -> None:
+        self._known = Identifiers(ids)
+        self._places = np.full(len(self._known) + 1, -1, np.int64)  # the last for what is unknown
+        self._places[self._known.find(ids)] = np.arange(len(ids))
+
+    def of(self, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
+        """Return the place of each id, given as text; -1 is none."""
+        return self._places[self._known.find(ids)]
+
+
+def _spelled(numbers: Codes) -> pa.Array:
+    return pa.array(numbers).cast(pa.string())
 
 
 def _numbers(ids: pa.Array | pa.ChunkedArray) -> Codes | None:
@@ -79,13 +107,8 @@ def _plain(ids: pa.Array | pa.ChunkedArray) -> Codes | None:
         return None
     # a number that is not spelled plainly ("007") is spelled longer
     spelled = pc.sum(pc.binary_length(ids)).as_py()
-    return numbers if spelled == int(_log10(numbers).sum()) + len(numbers) else None
-
-
-def _log10(numbers: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-    """Return the digits of each number beyond the first."""
-    powers = 10 ** np.arange(1, 10)
-    return np.searchsorted(powers, numbers, side="right")
+    digits = len(numbers) + sum(np.count_nonzero(numbers >= power) for power in POWERS)
+    return numbers if spelled == digits else None
 
 
 def _new(placed: pa.Array) -> npt.NDArray[np.bool_]:
@@ -94,10 +117,16 @@ def _new(placed: pa.Array) -> npt.NDArray[np.bool_]:
     return np.concatenate([np.ones(min(len(placed), 1), bool), later])
 
 
-def _by_digits(numbers: npt.NDArray[np.int64]) -> Codes:
-    """Return distinct numbers in the order of their decimal spelling: 1, 10, 2."""
-    digits = _log10(numbers)
-    most = int(digits.max())
-    keys = np.sort(numbers * (10 ** (most - digits)) * 16 + digits)
-    digits = keys & 15
-    return (keys // 16 // 10 ** (most - digits)).astype(np.int32)
+def _by_digits(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return distinct ascending numbers in the order of their decimal spelling: 1, 10, 2.
+
+    Those with the most digits, nearly all, are in that order already; the others go in between.
+    """
+    most = len(str(numbers[-1]))
+    few = int(np.searchsorted(numbers, 10 ** (most - 1)))
+    if most == 1 or not few:
+        return numbers
+    short, long = _by_digits(numbers[:few]), numbers[few:]
+    digits = np.searchsorted(POWERS, short, side="right") + 1
+    # where one begins with the other, as 1 and 100, the shorter one stands first
+    return np.insert(long, np.searchsorted(long, short * 10 ** (most - digits)), short)

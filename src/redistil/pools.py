@@ -61,10 +61,9 @@ class Pools:
 def pools(negatives: Path, teacher: Path | None = None) -> Iterator[Pools]:
     """Yield the pools of triples (two passages each) or lists, with a teacher's scores.
 
-    Raises BadTable when a pair has no score. Triples that are in no order (drawn from docpairs) are
-    sorted in memory if there is a teacher to join them with.
+    Raises BadTable when a pair has no score, or when triples are not sorted by query.
     """
-    shaped = _shaped(negatives, ordered=teacher is not None)
+    shaped = _shaped(negatives)
     if teacher is None:
         yield from shaped
         return
@@ -85,7 +84,7 @@ def pools(negatives: Path, teacher: Path | None = None) -> Iterator[Pools]:
 
 def pairs_by_query(negatives: Path) -> Iterator[pa.Table]:
     """Yield the (query_id, doc_id) of triples or lists, sorted by query and never parting one."""
-    for piece in _shaped(negatives, ordered=True):
+    for piece in _shaped(negatives):
         if len(piece.doc_id):
             yield pa.table({"query_id": _query_of_each(piece), "doc_id": piece.doc_id})
 
@@ -95,12 +94,12 @@ def _query_of_each(piece: Pools) -> pa.Array:
     return piece.query_id.take(pa.array(np.repeat(np.arange(len(sizes)), sizes)))
 
 
-def _shaped(path: Path, ordered: bool) -> Iterator[Pools]:
+def _shaped(path: Path) -> Iterator[Pools]:
     """Yield triples or lists as pools without scores."""
     try:
         LISTS.expect(path)
     except BadTable:
-        yield from map(_of_triples, _pieces_of_triples(path, ordered))
+        yield from map(_of_triples, in_pieces(_in_order(path), PIECE))
         return
     for batch in LISTS.batches(path):
         sizes = pc.list_value_length(batch["doc_ids"]).to_numpy(zero_copy_only=False)
@@ -113,24 +112,16 @@ def _shaped(path: Path, ordered: bool) -> Iterator[Pools]:
         )
 
 
-def _pieces_of_triples(path: Path, ordered: bool) -> Iterator[pa.Table]:
-    tables: Iterator[pa.Table] = (pa.Table.from_batches([batch]) for batch in TRIPLES.batches(path))
-    if not ordered:
-        return tables
-    if not _in_order(path):
-        tables = iter([TRIPLES.read(path).sort_by("query_id")])
-    return in_pieces(tables, PIECE)
-
-
-def _in_order(path: Path) -> bool:
+def _in_order(path: Path) -> Iterator[pa.Table]:
+    """Yield the triples of a file; BadTable if they are not sorted by query."""
     last = ""
-    for batch in TRIPLES.batches(path, ["query_id"]):
+    for batch in TRIPLES.batches(path):
         ids = batch["query_id"]
         rising = pc.all(pc.less_equal(ids[:-1], ids[1:])).as_py() is not False
         if not rising or ids[0].as_py() < last:
-            return False
+            raise BadTable(f"{path} is not sorted by query_id: make it again")
         last = ids[-1].as_py()
-    return True
+        yield pa.Table.from_batches([batch])
 
 
 def _of_triples(rows: pa.Table) -> Pools:

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from redistil import lineage
 from redistil.errors import BadTable
-from redistil.identifiers import Identifiers
+from redistil.identifiers import Places
 from redistil.lineage import Made
 from redistil.tables import aside
 
@@ -100,27 +100,22 @@ class Ragged:
         return pa.chunked_array([batch["id"] for batch in self._batches], pa.string())
 
     @cached_property
-    def _known(self) -> tuple[Identifiers, npt.NDArray[np.int64]]:
-        """The ids as codes, and the row of each code."""
-        known = Identifiers(self.ids())
-        rows = np.empty(len(known), np.int64)
-        rows[known.find(self.ids())] = np.arange(len(self))
-        return known, rows
+    def _places(self) -> Places:
+        return Places(self.ids())
 
     def rows(self, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
         """Return the row of each id; BadTable naming the first that has none."""
         if not len(ids):
             return np.zeros(0, np.int64)
-        known, rows = self._known
-        found = known.find(ids)
-        missing = found < 0
+        rows = self._places.of(ids)
+        missing = rows < 0
         if missing.any():
             first = ids.filter(pa.array(missing))[0].as_py()
             raise BadTable(
                 f"{missing.sum()} of {len(ids)} ids are not in {self.path} (first: {first!r}): "
                 "make the token file of this collection again"
             )
-        return rows[found]
+        return rows
 
 
 def with_rows(pairs: pa.Table, tokens: Sequence[tuple[Ragged, Ragged]]) -> pa.Table:

@@ -4,6 +4,7 @@ Newer ones are published as Parquet too; `pairs` reads both, in pieces, however 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import pyarrow.parquet as pq
 
 from redistil.errors import BadTable
 
-BLOCK = 1 << 24  # bytes of a file that are parsed at a time
+BLOCK = 1 << 24  # bytes of a file that are parsed together
+AHEAD = 2  # blocks that are parsed while another is used
 
 RUN_COLUMNS = ("query_id", "q0", "doc_id", "rank", "score", "tag")
 
@@ -26,18 +28,39 @@ def column_batches(
     Raises BadTable where a line does not fit.
     """
     names = list(types)
-    with _refusing(path, names):
-        with (
-            unpacked(path) as stream,
-            csv.open_csv(
-                stream,
-                read_options=csv.ReadOptions(column_names=names, block_size=BLOCK),
-                parse_options=csv.ParseOptions(delimiter=delimiter, quote_char=False),
-                # no word stands for a missing value: a score "nan" is refused as what it is
-                convert_options=csv.ConvertOptions(column_types=dict(types), null_values=[]),
-            ) as reader,
-        ):
-            yield from reader
+    parse = csv.ParseOptions(delimiter=delimiter, quote_char=False)
+    # no word stands for a missing value: a score "nan" is refused as what it is
+    convert = csv.ConvertOptions(column_types=dict(types), null_values=[])
+
+    def parsed(block: bytes) -> pa.Table:
+        read = csv.ReadOptions(column_names=names, block_size=max(len(block), 1), use_threads=False)
+        return csv.read_csv(pa.BufferReader(block), read, parse, convert)
+
+    with _refusing(path, names), unpacked(path) as stream, ThreadPoolExecutor(AHEAD) as pool:
+        waiting: list[Future[pa.Table]] = []
+        for block in _blocks(stream):
+            waiting.append(pool.submit(parsed, block))
+            if len(waiting) > AHEAD:
+                yield from waiting.pop(0).result().to_batches()
+        for last in waiting:
+            yield from last.result().to_batches()
+
+
+def _blocks(stream: pa.NativeFile) -> Iterator[bytes]:
+    """Yield a file in blocks of whole lines, at least one block.
+
+    pyarrow's own reader of streams parses in one thread, and runs ahead without bounds.
+    """
+    rest, blocks = b"", 0
+    while some := stream.read(BLOCK):
+        end = some.rfind(b"\n") + 1
+        whole = b"".join((rest, memoryview(some)[:end])) if end else b""
+        rest = some[end:] if end else rest + some
+        if whole and not whole.isspace():
+            yield whole
+            blocks += 1
+    if not blocks or (rest and not rest.isspace()):
+        yield rest
 
 
 def unpacked(path: Path) -> pa.NativeFile:

@@ -343,6 +343,21 @@ def test_bm25_drops_the_querys_own_passage_where_asked(tmp_path):
     assert ranking(out) == [("a", "b", 1)]
 
 
+def test_bm25_is_the_same_wherever_pieces_of_the_passages_end(tmp_path, monkeypatch):
+    """The numbers of words, their frequencies and the mean length are those of all passages."""
+    passages = tiny.texts(40, "d") | {"empty": "", "odd": "zebra graphs"}
+    queries = tiny.texts(5, "q", 2) | {"z": "zebra graph"}
+    whole = RUN.read(bm25_run(tmp_path, passages, queries, depth=50))
+    monkeypatch.setattr(tables, "ROW_GROUP", 6)
+    assert RUN.read(bm25_run(tmp_path, passages, queries, depth=50)) == whole
+    assert {("z", "odd", 1)} < {*ranking(tmp_path / "bm25.parquet")}
+
+
+def test_passages_without_any_word_are_refused(tmp_path):
+    with pytest.raises(BadTable, match="none of 2 passages has a word to be found by"):
+        bm25_run(tmp_path, {"a": "", "b": "the"}, {"q": "graph"})
+
+
 def test_a_query_of_unknown_words_has_no_candidate(tmp_path):
     out = bm25_run(tmp_path, {"a": "graph", "b": "tensor"}, {"q": "zebra", "r": "graph"})
     assert ranking(out) == [("r", "a", 1)]
@@ -445,6 +460,21 @@ def test_a_run_is_sorted_however_its_queries_lie(tmp_path, monkeypatch):
     (tmp_path / "b.run.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
     assert import_file(tmp_path, tmp_path / "b.run.gz").to_pylist() == whole
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.run", "b.run.gz", "out.parquet"]
+
+
+@pytest.mark.parametrize("block", [1, 2, 7, 20, 100, 1 << 24])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_rows_are_the_same_wherever_blocks_of_the_file_end(tmp_path, monkeypatch, block, end):
+    """Lines longer than a block, blank ones, and a last one without an end among them."""
+    monkeypatch.setattr(trec, "BLOCK", block)
+    lines = ["q ü", "", "q " + "d" * 30, "", "", "r 1", "s 22"]
+    (tmp_path / "a.txt").write_bytes(end.join(lines).encode())
+    types = {"query_id": pa.string(), "doc_id": pa.string()}
+    found = pa.Table.from_batches(trec.column_batches(tmp_path / "a.txt", types, " "))
+    assert [" ".join(row.values()) for row in found.to_pylist()] == [x for x in lines if x]
+    (tmp_path / "a.txt").write_bytes(end.join([*lines, "one two three"]).encode())
+    with pytest.raises(BadTable, match="wanted the columns query_id doc_id"):
+        list(trec.column_batches(tmp_path / "a.txt", types, " "))
 
 
 def test_a_run_of_another_collection_is_refused(tmp_path):

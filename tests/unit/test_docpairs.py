@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 from collections import Counter
+from itertools import pairwise
 
 import pyarrow as pa
 
@@ -49,7 +50,7 @@ def test_docpairs_are_a_random_sample_of_the_librarys_rows(tmp_path):
         assert done.returncode == 0, done.stderr
         rows = [tuple(row.values()) for row in TRIPLES.read(out).to_pylist()]
         assert len(rows) == len(set(rows)) == wanted and set(rows) <= set(PAIRS)
-        assert rows != sorted(rows, key=PAIRS.index), "shuffled"
+        assert rows == sorted(rows), "in the order of all triples"
         assert not more or "q4" not in {row[0] for row in rows}
     assert "7 triples are of queries that a test set has" in done.stderr
 
@@ -61,26 +62,29 @@ def sampled(at_most, seed=1, batch=7, leave_out=()):
     return [PAIRS.index(tuple(row.values())) for row in rows.to_pylist()]
 
 
-def test_a_smaller_sample_of_docpairs_is_the_head_of_a_larger_one():
+def test_a_smaller_sample_of_docpairs_is_part_of_a_larger_one():
     """So the sample is a shuffle of the whole, cut, though the whole is never held."""
-    whole = sampled(60)
-    assert sorted(whole) == list(range(60)) and sampled(99) == whole
+    assert sampled(60) == sampled(99) == list(range(60))
     for seed in range(9):
-        whole_of = sampled(60, seed)
-        assert all(sampled(count, seed) == whole_of[:count] for count in (1, 5, 13, 40))
-    assert sampled(60, seed=2) != whole
+        sizes = (1, 5, 13, 40, 60)
+        drawn = [set(sampled(count, seed)) for count in sizes]
+        assert all(less < more for less, more in pairwise(drawn))
+        assert tuple(map(len, drawn)) == sizes
+    assert sampled(13, seed=2) != sampled(13)
 
 
-def test_every_docpair_is_drawn_about_as_often_and_in_every_place():
-    first, drawn = Counter(), Counter()
+def test_every_docpair_is_drawn_about_as_often():
+    drawn = Counter()
     for seed in range(600):
-        rows = sampled(10, seed)
-        first[rows[0]] += 1
-        drawn.update(rows)
+        drawn.update(sampled(10, seed))
+    assert len(drawn) == 60
     assert min(drawn.values()) > 60 and max(drawn.values()) < 145  # 100 each, give or take
-    assert max(first.values()) < 26  # 10 each, give or take
 
 
 def test_a_query_left_out_of_the_docpairs_shifts_no_other():
-    whole = sampled(60)
-    assert sampled(60, leave_out=["q4"]) == [i for i in whole if PAIRS[i][0] != "q4"]
+    usable = {i for i in sampled(30) if PAIRS[i][0] != "q4"}
+    assert (
+        usable
+        < set(sampled(30, leave_out=["q4"]))
+        <= {i for i, pair in enumerate(PAIRS) if pair[0] != "q4"}
+    )

@@ -1,12 +1,13 @@
 """Training data for other libraries, read back as they read it.
 
-sentence-transformers is in the development environment. The others are loaded for real where they
-are installed; last done on 2026-11-24 with lightning-ir 0.0.6, pylate 1.6.0 and tevatron 0.1.0 in
-an environment of their own (`pip install datasets lightning jsonargparse`, then these three without
-their dependencies). matchmaker has no package: its rule, a number of columns, is checked here.
+sentence-transformers is in the development environment. `make peers` makes one for Lightning IR,
+PyLate and Tevatron and runs what is marked `peers` in it; elsewhere that is skipped. matchmaker has
+no package: what its loader does with a line is written down here, from its source.
 """
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -144,14 +145,19 @@ def collated(rows):
 # --- the others, for real -------------------------------------------------------------------------
 
 
-def test_lightning_ir_reads_a_run(files):
+def test_lightning_ir_is_given_a_run(files):
     out, counts = export(files, "lightning-ir")
     rows = pq.read_table(out / "run.parquet").to_pylist()
     assert counts == {"examples": 3, "left_out": 0} and len(rows) == 9
     best = [row["doc_id"] for row in rows if row["query_id"] == "q1"]
     assert best == sorted(best, key=lambda d: -score("q1", d))
     assert [row["rank"] for row in rows if row["query_id"] == "q1"] == [1, 2, 3, 4]
+
+
+@pytest.mark.peers
+def test_lightning_ir_itself_reads_a_run(files):
     data = pytest.importorskip("lightning_ir.data.dataset")
+    out, _ = export(files, "lightning-ir")
     dataset = data.RunDataset(out / "run.parquet", depth=4, sample_size=2, targets="score")
     dataset._setup()
     samples = {sample.query_id: sample for sample in (dataset[i] for i in range(len(dataset)))}
@@ -169,7 +175,7 @@ def test_a_run_has_each_passage_of_a_query_once(files):
     assert sorted(pairs) == sorted({(q, d) for q, *docs in TRIPLED for d in docs})
 
 
-def test_pylate_reads_three_tables(files):
+def test_pylate_is_given_three_tables(files):
     out, _ = export(files, "pylate")
     names = ("queries", "documents", "train")
     queries, documents, train = (pq.read_table(out / f"{name}.parquet") for name in names)
@@ -178,7 +184,13 @@ def test_pylate_reads_three_tables(files):
         dict(zip(*(documents[c].to_pylist() for c in ("document_id", "text")), strict=True)) == DOCS
     )
     assert train.schema.field("scores").type.value_type == pa.float32()
+
+
+@pytest.mark.peers
+def test_pylate_itself_reads_three_tables(files):
     pytest.importorskip("pylate.utils")
+    out, _ = export(files, "pylate")
+    names = ("queries", "documents", "train")
     from datasets import Dataset
     from pylate.utils import KDProcessing
 
@@ -211,7 +223,7 @@ def test_a_number_of_passages_is_asked_for_where_it_is_read_and_refused_elsewher
     assert CliRunner().invoke(cli, [*words, *good]).exit_code == 0
 
 
-def test_tevatron_reads_json_lines(files):
+def test_tevatron_is_given_json_lines(files):
     out, _ = export(files, "tevatron")
     rows = [json.loads(line) for line in (out / "train.jsonl").read_text().splitlines()]
     assert [row["query_id"] for row in rows] == ["007", "q1", "q2"]
@@ -219,28 +231,50 @@ def test_tevatron_reads_json_lines(files):
     assert positive == {"docid": "d1", "title": "", "text": DOCS["d1"], "score": score("q1", "d1")}
     others = [passage["docid"] for passage in rows[1]["negative_passages"]]
     assert others == ["d2", "d3"], "a second positive is no negative"
+
+
+@pytest.mark.peers
+def test_tevatron_itself_reads_json_lines(files):
     preprocessor = pytest.importorskip("tevatron.datasets.preprocessor")
+    out, _ = export(files, "tevatron")
+    lines = (out / "train.jsonl").read_text().splitlines()
 
     class Words:
         def encode(self, text, **how):
             return text.split()
 
-    read = preprocessor.TrainPreProcessor(Words(), separator=" ")(rows[1])
+    read = preprocessor.TrainPreProcessor(Words(), separator=" ")(json.loads(lines[1]))
     assert read["query"] == ASKED["q1"].split()
     assert read["positives"] == [DOCS["d1"].split()]
     assert read["negatives"] == [DOCS[d].split() for d in ("d2", "d3")]
 
 
-@pytest.mark.parametrize(("scored", "columns"), [(True, 5), (False, 3)])
-def test_matchmaker_reads_a_number_of_columns(files, scored, columns):
+def lines_of_matchmaker(path, with_scores):
+    """The lines of a file as matchmaker parts them; what does not fit is an error there.
+
+    Both its readers, ConcatenatedTrainingDatasetReader (BERT_CAT) and
+    IndependentTrainingDatasetReader (the others), do so in `_read`: see
+    github.com/sebastian-hofstaetter/matchmaker at cb1d35d, matchmaker/dataloaders/
+    concatenated_training_loader.py and independent_training_loader.py. Its option
+    train_pairwise_distillation asks for the scores.
+    """
+    with path.open("r", encoding="utf8") as lines:  # and so a carriage return ends a line too
+        parts = [line.strip("\n").split("\t") for line in lines if line.strip("\n")]
+    assert {len(part) for part in parts} == {5 if with_scores else 3}, "Invalid line format"
+    return [(*map(float, part[:-3]), *part[-3:]) for part in parts]
+
+
+@pytest.mark.parametrize("scored", [True, False])
+def test_matchmaker_reads_a_number_of_columns(files, scored):
+    odd = "a\ttab, a\r\nline,\x0b\x1c\x85\u2028 and more"
+    write(files / "passages.parquet", PASSAGES, [*(DOCS | {"d2": odd}).items()])
     out, counts = export(files, "matchmaker", "triples", scored)
-    lines = (out / "train.tsv").read_text(encoding="utf-8").splitlines()
-    assert len(lines) == counts["examples"] == 4
-    rows = [line.split("\t") for line in lines]
-    assert {len(row) for row in rows} == {columns}, "whatever tabs and line ends texts have"
-    assert rows[1][-3:] == ["what is it", "alpha 0 of a passage, <b>", "gamma 2 of a passage, <b>"]
+    lines = lines_of_matchmaker(out / "train.tsv", scored)
+    assert len(lines) == counts["examples"] == 4, "whatever tabs and line ends texts have"
+    positive, negative = "alpha 0 of a passage, <b>", "a tab, a line, and more"
+    assert lines[1][-3:] == ("what is it", positive, negative)
     if scored:
-        found = [np.float32(value) for value in rows[1][:2]]
+        found = [np.float32(value) for value in lines[1][:2]]
         assert found == [score("q1", "d0"), score("q1", "d2")], "float32 values, whole"
 
 
@@ -259,6 +293,23 @@ def test_every_export_says_what_it_is_and_can_be_made_again(files, library):
     export(files, library)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     assert not any(name.startswith(".") for name in before)
+
+
+def test_a_killed_export_leaves_nothing_in_its_folder_and_the_next_one_nothing_at_all(files):
+    """Texts are copied beside it, in a folder that the next export of that name removes."""
+    code = "import os, pyarrow.parquet as pq; pq.ParquetWriter.write_table = lambda *a: os._exit(9)"
+    words = ["export-training", *(str(files / f"{n}.parquet") for n in ("lists", "queries"))]
+    words += [str(files / "passages.parquet"), str(files / "out"), "--library", "lightning-ir"]
+    words += ["--teacher", str(files / "scores.parquet")]
+    command = [sys.executable, "-c", f"{code}; from redistil.cli import main; main()", *words]
+    before = {path.name for path in files.iterdir()}
+    assert subprocess.run(command).returncode == 9
+    assert {path.name for path in files.iterdir()} == before | {"out", ".out.scratch"}
+    assert not [path for path in (files / "out").iterdir() if path.name in exports.FILES]
+    assert CliRunner().invoke(cli, words).exit_code == 0
+    assert {path.name for path in files.iterdir()} == before | {"out"}
+    left = {path.name for path in (files / "out").iterdir()}
+    assert left == {"card.json", "made.json", "run.parquet"}
 
 
 @every_library

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redistil.identifiers import Identifiers
+from redistil.identifiers import Identifiers, Places
 
 words = st.lists(st.text(max_size=3) | st.integers(0, 40).map(str), min_size=1)
 numbers = st.lists(st.integers(0, 99).map(str), min_size=7)
@@ -42,3 +42,15 @@ def test_ids_that_are_no_plain_numbers_are_kept_as_text(odd):
 def test_no_ids_know_nothing():
     ids = Identifiers(pa.array([], pa.string()))
     assert len(ids) == 0 and ids.codes(pa.array(["a"])).tolist() == [-1]
+
+
+@settings(deadline=None)
+@given(words | numbers, words | numbers)
+def test_a_place_is_where_an_id_stands_last(column, asked):
+    wanted = [max((i for i, x in enumerate(column) if x == text), default=-1) for text in asked]
+    places = Places(pa.array(column, pa.string()))
+    assert places.of(pa.array(asked, pa.string())).tolist() == wanted
+
+
+def test_nothing_has_a_place_in_an_empty_column():
+    assert Places(pa.array([], pa.string())).of(pa.array(["a"])).tolist() == [-1]

@@ -57,24 +57,31 @@ sizes = st.sampled_from([2, 6, 1 << 17])
     st.sets(st.tuples(few, few)),
     sizes,
     sizes,
-    st.booleans(),
 )
-def test_triples_have_the_scores_of_their_own_pairs(
-    tmp_path_factory, drawn, more, group, piece, shuffled
-):
-    """Whatever else the teacher scored, wherever pieces end, and in whatever order triples are."""
+def test_triples_have_the_scores_of_their_own_pairs(tmp_path_factory, drawn, more, group, piece):
+    """Whatever else the teacher scored, and wherever pieces end."""
     tmp_path = tmp_path_factory.mktemp("pools")
     triples = [(f"q{q}", f"d{p}", f"d{n}") for q, p, n in drawn]
     pairs = {(q, d) for q, *docs in triples for d in docs} | {(f"q{q}", f"d{d}") for q, d in more}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tables, "ROW_GROUP", group)
         patch.setattr(pools, "PIECE", piece)
-        path = write(tmp_path / "t.parquet", TRIPLES, triples, given_order=shuffled)
+        path = write(tmp_path / "t.parquet", TRIPLES, triples)
         found = flat(pools.pools(path, scores_of(tmp_path, pairs)))
         bare = flat(pools.pools(path))
     wanted = [(q, [(p, 1, score(q, p)), (n, 0, score(q, n))]) for q, p, n in triples]
     assert sorted(found) == sorted(wanted)
     assert sorted(bare) == sorted((q, [(p, 1, None), (n, 0, None)]) for q, p, n in triples)
+
+
+@pytest.mark.parametrize("group", [2, 1 << 17])
+def test_triples_in_another_order_are_refused(tmp_path, monkeypatch, group):
+    monkeypatch.setattr(tables, "ROW_GROUP", group)
+    for queries in (["q1", "q0", "q2"], ["q0", "q2", "q1"]):
+        triples = [(query_id, "d1", "d2") for query_id in queries]
+        path = write(tmp_path / "t.parquet", TRIPLES, triples, given_order=True)
+        with pytest.raises(BadTable, match="t.parquet is not sorted by query_id: make it again"):
+            list(pools.pools(path))
 
 
 @pytest.mark.parametrize("group", [2, 4, 1 << 17])

@@ -1,4 +1,4 @@
-"""Training triples that a collection brings along: a random sample of them, in random order."""
+"""Training triples that a collection brings along: a random sample of them."""
 
 import logging
 from collections.abc import Collection, Iterable
@@ -13,7 +13,6 @@ from redistil.corpora import irds
 from redistil.corpora.entries import progress
 from redistil.errors import BadSource
 from redistil.lineage import Made
-from redistil.pieces import in_row_groups
 from redistil.seeds import generator
 from redistil.tables import TRIPLES
 
@@ -30,19 +29,20 @@ def export_docpairs(
     made: Made,
     leave_out: Collection[str] = (),
 ) -> None:
-    """Write `at_most` training triples of an id of ir_datasets, drawn and shuffled under `seed`.
+    """Write `at_most` training triples of an id of ir_datasets, drawn under `seed`.
 
-    Every row of the file is as likely as any other, and so is every order: the first rows of a
-    file may be those of few queries. What the file repeats may be repeated. leave_out: queries not
-    used. Raises BadSource when there is no row.
+    Every row of the file is as likely as any other: its first rows may be those of few queries.
+    What the file repeats may be repeated. They are written in the order of all triples, and each
+    training shuffles them itself. leave_out: queries not used. Raises BadSource when there is no
+    row.
     """
     made = made.reading(*irds.sources({"irds": name}))
     batches = progress(irds.docpairs(name), "batches of docpairs")
     rows, read, left_out = sample(batches, at_most, seed, pa.array(sorted(leave_out), pa.string()))
     if not len(rows):
         raise BadSource(f"{name}: ir_datasets has no docpair in it that may be used: fetch it anew")
-    with TRIPLES.writer(out, made) as write, in_row_groups(TRIPLES, write) as append:
-        append(rows)
+    with TRIPLES.writer(out, made) as write:
+        write(rows.combine_chunks().sort_by(list(TRIPLES.order)))
     _log.info("%s: %d triples of %d", name, len(rows), read)
     if left_out:
         _log.warning("%s: %d triples are of queries that a test set has: left out", name, left_out)
@@ -60,29 +60,33 @@ class _Least:
         self._rows.append(rows)
         self._numbers.append(numbers)
         if sum(map(len, self._numbers)) > SLACK * self.count:
-            numbers = np.concatenate(self._numbers)
-            self._take(np.sort(np.argpartition(numbers, self.count)[: self.count]), numbers)
-            self.bound = float(self._numbers[0].max())
+            self._cut()
 
-    def in_order(self) -> pa.Table:
-        """Return the rows in the order of their numbers."""
+    def rows(self) -> pa.Table:
+        """Return the rows, in the order they came."""
+        self._cut()
+        return pa.concat_tables(self._rows)
+
+    def _cut(self) -> None:
+        """Let go of all rows but those with the least numbers, and bound what may still come."""
         numbers = np.concatenate(self._numbers)
-        self._take(np.argsort(numbers)[: self.count], numbers)
-        return self._rows[0]
-
-    def _take(self, places: npt.NDArray[np.int64], numbers: npt.NDArray[np.float64]) -> None:
-        rows = pa.concat_tables(self._rows).take(pa.array(places)).combine_chunks()
-        self._rows, self._numbers = [rows], [numbers[places]]
+        if len(numbers) <= self.count:
+            return
+        self.bound = float(np.partition(numbers, self.count - 1)[self.count - 1])
+        for place, each in enumerate(self._numbers):
+            least = each <= self.bound
+            self._rows[place] = self._rows[place].filter(pa.array(least))
+            self._numbers[place] = each[least]
 
 
 def sample(
     batches: Iterable[pa.Table], at_most: int, seed: int, leave_out: pa.Array
 ) -> tuple[pa.Table, int, int]:
-    """Return `at_most` rows in random order, how many were read, and how many left out.
+    """Return `at_most` random rows, how many were read, and how many left out.
 
-    A shuffle of the whole, cut: every row gets a random number from the stream of its batch, and
-    those with the least are kept, in the order of the numbers. Held are at most SLACK times the
-    rows that are kept, and a batch: once there are enough, what comes is mostly let go at once.
+    Every row gets a random number from the stream of its batch, and those with the least are kept.
+    Held are at most SLACK times the rows that are kept, and a batch: once there are enough, what
+    comes is mostly let go at once.
     """
     kept, read, left_out = _Least(at_most), 0, 0
     for place, batch in enumerate(batches):
@@ -91,4 +95,4 @@ def sample(
         read, left_out = read + len(batch), left_out + int((~usable).sum())
         chosen = np.flatnonzero(usable & (numbers <= kept.bound))
         kept.add(batch.take(pa.array(chosen)), numbers[chosen])
-    return kept.in_order() if read else TRIPLES.schema.empty_table(), read, left_out
+    return kept.rows() if read else TRIPLES.schema.empty_table(), read, left_out

@@ -6,17 +6,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from redistil.checks import check_documents
 from redistil.errors import BadSettings, BadTable
+from redistil.identifiers import Places
 from redistil.lineage import SIDECAR, Made
 from redistil.pools import Pools, pools
+from redistil.scratch import scratch
 from redistil.tables import PASSAGES, QUERIES, Table, aside
 
 TOGETHER = 4096  # examples written at a time
@@ -80,11 +80,13 @@ def export_training(
     check_documents("documents", library, documents)
     negatives, queries, passages = files
     out.mkdir(parents=True, exist_ok=True)
-    examples = _examples(negatives, queries, passages, teacher, out)
-    for name in (SIDECAR, *FILES):  # of an earlier export, perhaps for another library
-        (out / name).unlink(missing_ok=True)
-    asked = Export(examples, queries, passages, teacher is not None, documents)
-    counts = LIBRARIES[library](asked, out)
+    # of an earlier export, perhaps for another library, or killed
+    for old in (*(out / name for name in (SIDECAR, *FILES)), *out.glob(".*.partial")):
+        old.unlink(missing_ok=True)
+    with scratch(out) as texts:
+        examples = _examples(negatives, queries, passages, teacher, texts)
+        asked = Export(examples, queries, passages, teacher is not None, documents)
+        counts = LIBRARIES[library](asked, out)
     if not counts["examples"]:
         few = f" has {documents} passages: ask for fewer" if documents else ""
         raise BadTable(f"{negatives}: no example{few}")
@@ -277,13 +279,11 @@ FILES += "train.jsonl train.tsv".split()
 
 
 def _examples(
-    negatives: Path, queries: Path, passages: Path, teacher: Path | None, out: Path
+    negatives: Path, queries: Path, passages: Path, teacher: Path | None, folder: Path
 ) -> Examples:
-    with TemporaryDirectory(prefix=".texts.", dir=out) as name:
-        asked = Texts(QUERIES, queries, Path(name))
-        texts = Texts(PASSAGES, passages, Path(name))
-        for piece in pools(negatives, teacher):
-            yield from _of(piece, asked, texts)
+    asked, texts = Texts(QUERIES, queries, folder), Texts(PASSAGES, passages, folder)
+    for piece in pools(negatives, teacher):
+        yield from _of(piece, asked, texts)
 
 
 def _of(piece: Pools, asked: "Texts", texts: "Texts") -> Examples:
@@ -313,18 +313,19 @@ class Texts:
             for batch in table.batches(path):
                 out.write_batch(batch.replace_schema_metadata(None))
         rows = pa.ipc.open_file(pa.memory_map(str(copy))).read_all()
-        self._ids, self._texts = rows[0], rows[1]
+        self._places, self._texts = Places(rows[0]), rows[1]
 
     def of(self, ids: pa.Array) -> list[str]:
         """Return the text of each id; BadTable naming the first that has none."""
-        rows = pc.index_in(ids, value_set=self._ids)
-        if rows.null_count:
-            first = ids.filter(pc.is_null(rows))[0].as_py()
+        rows = self._places.of(ids)
+        missing = rows < 0
+        if missing.any():
+            first = ids.filter(pa.array(missing))[0].as_py()
             raise BadTable(
-                f"{rows.null_count} of {len(ids)} ids are not in {self.path} (first: {first!r}): "
+                f"{missing.sum()} of {len(ids)} ids are not in {self.path} (first: {first!r}): "
                 "are all files of one collection?"
             )
-        texts: list[str] = self._texts.take(rows).to_pylist()
+        texts: list[str] = self._texts.take(pa.array(rows)).to_pylist()
         return texts
 
 

@@ -85,7 +85,7 @@ class Known:
         query_ids = Identifiers(QUERIES.read(queries, ["query_id"])["query_id"])
         doc_ids = Identifiers(PASSAGES.read(passages, ["doc_id"])["doc_id"])
         dropped = np.zeros(len(query_ids), bool)
-        dropped[query_ids.codes(pa.array(sorted(held_out), pa.string()))] = True
+        dropped[query_ids.find(pa.array(sorted(held_out), pa.string()))] = True
         return Known(query_ids, doc_ids, dropped)
 
 
@@ -164,7 +164,7 @@ def _add(rows: Any, batch: pa.Table, known: Known, into: Buckets, sifted: Sifted
     held_out = is_known & known.held_out[rows["query_id"]]
     sifted.held_out += int(held_out.sum())
     if not is_known.all() or held_out.any():
-        rows = rows[is_known & ~held_out]
+        rows = rows.compress(is_known & ~held_out)
     into.add(rows, rows["query_id"].astype(np.int64) * into.count // len(known.queries))
 
 

@@ -56,21 +56,31 @@ def triples(rows: Records, bits: int) -> tuple[Triples, Pairs]:
     bits: those that hold a passage's code. Where the scores of a pair differ, the mean of each
     side (as a positive, as a negative) is taken, then of both: the same whatever the order of rows.
     """
-    query, negative = _wide(rows, "query_id") << bits, _wide(rows, "negative_id")
-    key = query | negative
-    order = np.argsort(key)
-    negatives = _distinct(key[order], rows["negative_score"][order])
-    key = (query | rows["positive_id"])[order]
+    rows = rows.take(_order(_key(rows, "negative_id", bits)))
+    negatives = _distinct(_key(rows, "negative_id", bits), rows["negative_score"])
+    key = _key(rows, "positive_id", bits)
     if (key[1:] < key[:-1]).any():  # some query has several positives
-        order = order[np.argsort(key, kind="stable")]
-        key = (query | rows["positive_id"])[order]
-    negative = negative[order]
-    positives = _distinct(key, rows["positive_score"][order])
+        order = _order(key)
+        rows, key = rows.take(order), key.take(order)
+    negative = _wide(rows, "negative_id")
+    positives = _distinct(key, rows["positive_score"])
     new = _first(key, negative)
     if not new.all():
         key, negative = key[new], negative[new]
     found = Triples(key >> bits, key & _low(bits), negative, len(rows) - len(key))
     return found, _pairs(_merged(negatives, positives), bits)
+
+
+def _order(keys: Ints) -> Ints:
+    """Return the order that sorts keys; equal ones stay as they are.
+
+    16 bits at a time, which numpy sorts by counting: in half the time that comparing takes.
+    """
+    order = np.arange(len(keys))
+    for shift in range(0, int(keys.max(initial=0)).bit_length(), 16):
+        digits = (keys >> shift).astype(np.uint16)
+        order = order.take(np.argsort(digits.take(order), kind="stable"))
+    return order
 
 
 def _first(*keys: Ints) -> npt.NDArray[np.bool_]:
@@ -95,6 +105,8 @@ def _distinct(key: Ints, score: npt.NDArray[np.float32], apart: Any = None) -> _
     if new.all():
         return _Scored(key, score, apart)
     starts = np.flatnonzero(new)
+    if not (score[1:] != score[:-1])[~new[1:]].any():
+        return _Scored(key[starts], score[starts], np.maximum.reduceat(apart, starts))
     low, high = np.minimum.reduceat(score, starts), np.maximum.reduceat(score, starts)
     total = np.add.reduceat(score.astype(np.float64), starts)
     mean = (total / np.diff(starts, append=len(key))).astype(np.float32)
@@ -125,10 +137,13 @@ def lists(rows: Records, bits: int) -> tuple[Lists, Pairs, int]:
     best = np.lexsort((-doc, -rows["score"], query))
     starts = np.flatnonzero(_first(query[best]))
     ranked = Lists(query[best][starts], doc[best], np.append(starts, len(rows))[1:])
-    key = (query << bits) | doc
-    order = np.argsort(key)
-    pairs = _pairs(_distinct(key[order], rows["score"][order]), bits)
+    rows = rows.take(_order(_key(rows, "doc_id", bits)))
+    pairs = _pairs(_distinct(_key(rows, "doc_id", bits), rows["score"]), bits)
     return ranked, pairs, len(rows) - len(pairs.doc)
+
+
+def _key(rows: Records, doc: str, bits: int) -> Any:
+    return _wide(rows, "query_id") << bits | rows[doc]
 
 
 def _wide(rows: Records, name: str) -> Any:

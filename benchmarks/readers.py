@@ -1,0 +1,39 @@
+"""What other libraries read of our exports, with these libraries themselves: `make peers`.
+
+Makes their environment at the first use and runs the tests marked `peers` in it. Where a library
+cannot be loaded its test is skipped everywhere else; here that is a failure.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+from benchmarks.environments import OUT, environment
+
+ROOT = Path(__file__).parent.parent
+
+
+def main() -> None:
+    """Run the tests; exit with 1 if one fails or is skipped."""
+    # the list is whole: what these libraries ask for beyond it would replace half of ours
+    python = environment("readers", OUT / "environments", "--no-deps")
+    report = OUT / "readers.xml"
+    report.unlink(missing_ok=True)
+    asked = ["-m", "peers", "-v", "-W", "default", "-p", "no:cacheprovider"]
+    subprocess.run(
+        [str(python), "-m", "pytest", "tests/unit/test_exports.py", *asked, f"--junitxml={report}"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1"},
+    )
+    if not report.exists():
+        sys.exit("the tests could not be run")
+    suite = next(ElementTree.parse(report).iter("testsuite"))
+    tests, *bad = (int(suite.get(what, 0)) for what in ("tests", "errors", "failures", "skipped"))
+    if not tests or any(bad):
+        sys.exit(f"of {tests} tests {sum(bad)} did not pass")
+
+
+if __name__ == "__main__":
+    main()
