@@ -1,4 +1,4 @@
-"""Studies as files: what a study lays over params.yaml, and what it leaves out where it is missing.
+"""Studies as files: what one lays over params.yaml, and what becomes of it where files are missing.
 
 A study is one file in studies/. It may say which other study it is `like`: then that one is read
 first, and only what differs is written down. Mappings are merged, all else is replaced, as
@@ -12,6 +12,7 @@ from typing import Any
 
 from redistil.checks import nearest
 from redistil.errors import BadSettings
+from redistil.grid import trained_cells
 
 LIKE, WHOLE = "like", "groups"  # keys of a study: whom it resembles, and what is never merged
 
@@ -98,6 +99,29 @@ def leave_out(config: MutableMapping[str, Any], exported: str | Path) -> list[st
         left = [name for name in config.pop("table") if name in {*datasets, *groups}]
         config.update({"table": left} if left else {})
     return lines
+
+
+def refuse_missing(config: Mapping[str, Any], data: str | Path) -> None:
+    """Refuse a study whose own collection or checkpoint is not where it says.
+
+    data: the folder of what is made: a folder that something was made of before may be gone.
+    """
+    cells, datasets = trained_cells(config), set(config["grid"]["datasets"])
+    for reads in {config["losses"][cell.loss]["reads"] for cell in cells}:
+        datasets.add(config["negatives"][config["sources"][reads]["negatives"]]["dataset"])
+    corpora = {config["datasets"][name]["corpus"] for name in datasets}
+    backbones = {config["students"][cell.student]["backbone"] for cell in cells}
+    for catalogue, names, made, what in (
+        ("corpora", corpora, "corpora/passages/{}.parquet", "corpus.jsonl, queries.jsonl, qrels"),
+        ("backbones", backbones, "backbones/{}/made.json", "the checkpoint's files"),
+    ):
+        for name in sorted(names):
+            folder = config[catalogue][name].get("folder")
+            if folder and not (Path(folder).is_dir() or Path(data, made.format(name)).exists()):
+                raise BadSettings(
+                    f"{catalogue}.{name}.folder: {folder} is not a folder: check the path, or put "
+                    f"{what} there"
+                )
 
 
 def _home() -> Path:

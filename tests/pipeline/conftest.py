@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,10 @@ PROJECT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class House:
-    """A clone, and what one does in it."""
+    """A clone, and what one does in it; env: what its environment has besides ours."""
 
     root: Path
+    env: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, *command: str, ok: bool = True) -> str:
         """Run a command in the clone, with its own sources; return all that it printed."""
@@ -33,7 +34,8 @@ class House:
             command,
             cwd=self.root,
             env=os.environ
-            | {"PATH": path, "PYTHONPATH": str(self.root / "src"), "DVC_NO_ANALYTICS": "1"},
+            | {"PATH": path, "PYTHONPATH": str(self.root / "src"), "DVC_NO_ANALYTICS": "1"}
+            | self.env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

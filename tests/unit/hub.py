@@ -1,9 +1,11 @@
 """Tiny checkpoints of the nine backbones of arXiv 2603.03010, in the files the hub has of each.
 
-Their weights are random and so large that every token moves the score.
+Their weights are random and so large that every token moves the score. Of its first stage, SPLADE,
+there is one that finds a passage by its words.
 """
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -130,16 +132,16 @@ def say(folder: Path, said: Said) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(said))
 
 
-def bert_files(folder: Path) -> int:
+def bert_files(folder: Path, reach: int) -> int:
     tokenizer = word_pieces()
     tokenizer.save(str(folder / "tokenizer.json"))
-    say(folder, {"do_lower_case": True, "model_max_length": REACH})
+    say(folder, {"do_lower_case": True, "model_max_length": reach})
     return vocabulary_file(tokenizer, folder)
 
 
-def minilm_files(folder: Path) -> int:
+def minilm_files(folder: Path, reach: int) -> int:
     """A vocabulary alone, and a configuration that forgets that it is lower-cased."""
-    say(folder, {"do_lower_case": False, "model_max_length": REACH})
+    say(folder, {"do_lower_case": False, "model_max_length": reach})
     return vocabulary_file(word_pieces(lower_case=False), folder)
 
 
@@ -150,26 +152,26 @@ def vocabulary_file(tokenizer: Tokenizer, folder: Path) -> int:
     return len(lines)
 
 
-def roberta_files(folder: Path) -> int:
+def roberta_files(folder: Path, reach: int) -> int:
     tokenizer = roberta_pairs()
     tokenizer.save(str(folder / "tokenizer.json"))
     tokenizer.model.save(str(folder))  # vocab.json and merges.txt
-    say(folder, {"model_max_length": REACH})
+    say(folder, {"model_max_length": reach})
     return tokenizer.get_vocab_size()
 
 
-def deberta_files(folder: Path) -> int:
+def deberta_files(folder: Path, _: int) -> int:
     (folder / "spm.model").write_bytes(sentence_pieces())
     say(folder, {"do_lower_case": False, "vocab_type": "spm"})
     return len(PIECES) + 4 + 1 + 7  # with [MASK]; rounded up, as 128,001 tokens are to 128,100
 
 
-def ettin_files(folder: Path) -> int:
+def ettin_files(folder: Path, reach: int) -> int:
     tokenizer = modern_pairs()
     tokenizer.save(str(folder / "tokenizer.json"))
     names = {f"{token.strip('[]').lower()}_token": token for token in SPECIAL}
     (folder / "special_tokens_map.json").write_text(json.dumps(names))
-    kind = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": REACH}
+    kind = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": reach}
     say(folder, kind | {"model_input_names": ["input_ids", "attention_mask"]} | names)
     return tokenizer.get_vocab_size() + 14  # rounded up
 
@@ -199,7 +201,7 @@ ETTIN = {
 
 class Backbone(NamedTuple):
     family: str
-    files: Callable[[Path], int]
+    files: Callable[[Path, int], int]
     config: Said
     auto: Any = AutoModelForMaskedLM
     source: Said = {}
@@ -224,7 +226,6 @@ BACKBONES = {
             "pad_token_id": 1,
             "bos_token_id": 0,
             "eos_token_id": 2,
-            "max_position_embeddings": REACH + 2,
         },
     ),
     "deberta-v3-base": Backbone("deberta-v2", deberta_files, DISENTANGLED),
@@ -233,27 +234,48 @@ BACKBONES = {
     "ettin-68m": ettin(4, 24),
     "ettin-150m": ettin(5, 32),
 }
+SPLADE = Backbone("distilbert", bert_files, {"hidden_size": 64, "hidden_dim": 64})
 
 
-def write(name: str, folder: Path) -> Path:
-    """Write a random checkpoint as the hub has that backbone: with a pre-training head."""
-    backbone = BACKBONES[name]
+def write(backbone: Backbone, folder: Path, reach: int = REACH) -> Path:
+    """Write a random checkpoint as the hub has that backbone: with a pre-training head.
+
+    reach: the tokens that it reads; REACH keeps tests of what lies beyond it small.
+    """
     folder.mkdir(parents=True)
     shape = {
-        "vocab_size": backbone.files(folder),
+        "vocab_size": backbone.files(folder, reach),
         "hidden_size": 16,
         "num_hidden_layers": 2,
         "num_attention_heads": 2,
         "intermediate_size": 32,
-        "max_position_embeddings": REACH,
+        # RoBERTa keeps two positions for padding
+        "max_position_embeddings": reach + 2 * (backbone.family == "roberta"),
         "initializer_range": 0.4,
     }
     config = AutoConfig.for_model(backbone.family, **(shape | backbone.config))
     torch.manual_seed(5)
-    backbone.auto.from_config(config).save_pretrained(folder)
+    network = backbone.auto.from_config(config)
+    if backbone is SPLADE:
+        _bag_of_words(network)
+    network.save_pretrained(folder)
     if backbone.family == "bert":
         _name_as_of_old(folder / "model.safetensors")
     return folder
+
+
+@torch.no_grad()
+def _bag_of_words(network: Any) -> None:
+    """Let a token's state be its embedding, and its logit high for its own word alone."""
+    width = network.config.dim
+    for layer in network.distilbert.transformer.layer:
+        for branch in (layer.attention.out_lin, layer.ffn.lin2):
+            branch.weight.zero_()
+    network.distilbert.embeddings.position_embeddings.weight.zero_()
+    network.vocab_transform.weight.copy_(torch.eye(width))
+    words = network.distilbert.embeddings.word_embeddings.weight
+    words.copy_(torch.nn.functional.normalize(words, dim=-1))
+    network.vocab_projector.bias.fill_(-math.sqrt(width) / 3)
 
 
 def _name_as_of_old(file: Path) -> None:

@@ -100,7 +100,10 @@ def houses(tmp_path_factory, texts):
         if name not in built:
             place = root / name
             found = House(
-                write(name, place / "hub"), place / name, place / "q.arrow", place / "p.arrow"
+                write(BACKBONES[name], place / "hub"),
+                place / name,
+                place / "q.arrow",
+                place / "p.arrow",
             )
             source = {"folder": str(found.hub)} | BACKBONES[name].source
             run("fetch", found.folder, "--source", json.dumps(source), "--name", name)
@@ -282,7 +285,7 @@ def test_sentence_pieces_are_those_of_sentencepiece(houses):
 
 def test_a_file_whose_pipeline_transformers_replaces_is_replaced_too(tmp_path):
     """Of DeBERTa's `tokenizer.json` from older versions it takes the pieces and no more."""
-    hub = write("deberta-v3-base", tmp_path / "hub")
+    hub = write(BACKBONES["deberta-v3-base"], tmp_path / "hub")
     (hub / "spm.model").unlink()
     old = unigrams()
     old.save(str(hub / "tokenizer.json"))

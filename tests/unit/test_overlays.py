@@ -8,7 +8,7 @@ import yaml
 
 from redistil import study
 from redistil.errors import BadSettings
-from redistil.overlays import leave_out, merged, overlay
+from redistil.overlays import leave_out, merged, overlay, refuse_missing
 
 ROOT = Path(__file__).parents[2]
 
@@ -132,6 +132,36 @@ def test_a_study_of_nothing_else_is_refused(config, tmp_path):
     config["grid"]["datasets"], config["groups"] = ["robust04"], {"Robust04": ["robust04"]}
     with pytest.raises(BadSettings, match="nothing is left to be measured: robust04 is left out"):
         leave_out(config, tmp_path)
+
+
+# --- folders of one's own -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "made"),
+    [
+        ("corpora.arguana", "corpora/passages/arguana.parquet"),
+        ("backbones.bert-base", "backbones/bert-base/made.json"),
+    ],
+)
+def test_a_folder_that_is_not_there_is_refused_unless_it_was_read_before(
+    config, tmp_path, key, made
+):
+    catalogue, name = key.split(".")
+    config[catalogue][name] = {"folder": str(tmp_path / "mine")}
+    with pytest.raises(BadSettings, match=f"{key}.folder: .*mine is not a folder: check the path"):
+        refuse_missing(config, tmp_path)
+    (tmp_path / made).parent.mkdir(parents=True)
+    (tmp_path / made).touch()
+    refuse_missing(config, tmp_path)
+    (tmp_path / made).unlink()
+    (tmp_path / "mine").mkdir()
+    refuse_missing(config, tmp_path)
+
+
+def test_a_folder_that_the_study_does_not_read_may_be_missing(config, tmp_path):
+    config["corpora"]["elsewhere"] = config["backbones"]["rankzephyr"] = {"folder": "nowhere"}
+    refuse_missing(config, tmp_path)
 
 
 # --- how many shards ------------------------------------------------------------------------------

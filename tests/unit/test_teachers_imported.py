@@ -328,7 +328,7 @@ def test_every_layout_is_one_that_the_command_takes(form):
     assert form in CliRunner().invoke(cli, ["import-scores", "--help"]).output
 
 
-def test_the_command_says_what_became_of_the_rows(tmp_path):
+def test_the_command_says_what_became_of_the_rows(tmp_path, caplog):
     asked = {"q0": "one", "q1": "two", "q2": "three"}
     passages = {"007": "text", "d1": "", "d2": "", "d3": ""}
     for name, table, rows in (
@@ -344,7 +344,7 @@ def test_the_command_says_what_became_of_the_rows(tmp_path):
     words += "--format scored-triples --unknown 0 --tolerance 0 --threads 2".split()
     words += ["--test-elsewhere", str(tmp_path / "test.parquet")]
     result = CliRunner().invoke(cli, words, catch_exceptions=False)
-    assert "1 of 3 queries left out: same text, in" in result.stderr
+    assert "1 of 3 queries left out: same text, in" in caplog.text
     assert "3 rows read; 1 triples, 2 teacher_scores written" in result.stderr
-    assert "2 rows are of queries that a test set has: left out" in result.stderr
+    assert "2 rows are of queries that a test set has: left out" in caplog.text
     assert rows_of(TRIPLES, tmp_path / "pairs.parquet") == [("q0", "007", "d2")]

@@ -10,7 +10,7 @@ import yaml
 from redistil import lineage, study
 from redistil.corpora import beir
 from redistil.errors import UserError
-from redistil.overlays import leave_out, overlay
+from redistil.overlays import leave_out, overlay, refuse_missing
 from redistil.placed import checkpoint_files, unrecorded
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
@@ -24,6 +24,7 @@ try:
     update_config(config, workflow.config_settings.overwrite_config)
     study.check(config, schema)
     left_out = leave_out(config, "data/corpora/passages")
+    refuse_missing(config, "data")
 except UserError as mistake:
     raise WorkflowError(str(mistake))
 
@@ -287,12 +288,18 @@ def warned():
     for source in config["sources"].values():
         names |= {source["negatives"], source.get("teacher")}
         names.add(config["negatives"][source["negatives"]]["dataset"])
+    told = {}
     for path in sorted(Path("logs").rglob("*.log")):
         about = {*path.parent.parts, path.stem}
         if config["study"] in about or path.parts[1] != "tokens" and about & names:
             for line in path.read_text(errors="replace").splitlines():
                 if "redistil: WARNING: " in line:
-                    yield f"{path}: {line.split('redistil: WARNING: ')[1]}"
+                    told.setdefault(line.split("redistil: WARNING: ")[1], []).append(
+                        path
+                    )
+    for line, paths in told.items():
+        also = f" (so do {len(paths) - 1} more logs)" if len(paths) > 1 else ""
+        yield f"{paths[0]}: {line}{also}"
 
 
 def shown(wildcards):
@@ -304,7 +311,8 @@ def shown(wildcards):
             yield f"{RESULTS}/runs/{system.name}/{wildcards.dataset}.parquet"
 
 
-if workflow.is_main_process and not workflow.touch:
+# `workflow.touch` is not known yet when this is read
+if workflow.is_main_process and not {"--touch", "-t"} & {*sys.argv}:
     # what is downloaded may be put in place by hand, what is exported or to be published no rule reads
     apart = ("data/downloads", "data/exports", f"{RESULTS}/published")
     strays = list(unrecorded(("data", RESULTS), apart, ".snakemake"))
@@ -312,5 +320,5 @@ if workflow.is_main_process and not workflow.touch:
         raise WorkflowError(
             f"{len(strays)} files have no record of what made them (first: {strays[0]}), so a changed "
             "setting would go unseen. Bring the record back (`dvc checkout`, `dvc pull`), remove the "
-            "files, or take them as they are if you know that they fit: `snakemake --touch`."
+            "files, or take them as they are if you know that they fit: `snakemake --touch --forceall`."
         )

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from redistil.cli.options import In, Json, Out, making, setting, test_queries
+from redistil.cli.options import In, Json, Out, making, setting, test_queries, warn
 from redistil.lineage import Made
 from redistil.tables import QUERIES
 
@@ -70,6 +70,5 @@ def export_docpairs(
     from redistil.corpora import docpairs
 
     shared = overlaps.overlapping(queries, test, test_elsewhere)
-    for line in overlaps.said(shared, QUERIES.count(queries)):
-        click.echo(line, err=True)
+    warn(overlaps.said(shared, QUERIES.count(queries)))
     docpairs.export_docpairs(irds, at_most, seed, out, made, shared.keys())

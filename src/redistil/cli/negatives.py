@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from redistil.cli.options import In, Out, making, setting, test_queries
+from redistil.cli.options import In, Out, making, setting, test_queries, warn
 from redistil.lineage import Made
 from redistil.tables import QRELS, QUERIES, RUN
 
@@ -45,9 +45,7 @@ def mine(
     from redistil import negatives, overlaps
 
     shared = overlaps.overlapping(queries, test, test_elsewhere)
-    for line in overlaps.said(shared, QUERIES.count(queries)):
-        click.echo(line, err=True)
-
+    warn(overlaps.said(shared, QUERIES.count(queries)))
     counts = negatives.mine(
         candidates,
         qrels,
@@ -61,5 +59,6 @@ def mine(
         at_most=at_most,
         leave_out=shared.keys(),
     )
-    for what, count in counts.items():
-        click.echo(f"{count} {what}", err=True)
+    (used, *left_out) = (f"{count} {what}" for what, count in counts.items() if count)
+    click.echo(used, err=True)
+    warn(left_out)

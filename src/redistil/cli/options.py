@@ -7,7 +7,8 @@ No setting has a default here: numbers live in params.yaml and studies/.
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,14 @@ import click
 from redistil import lineage
 from redistil.errors import UserError
 from redistil.tables import QUERIES, Table, aside
+
+_log = logging.getLogger(__name__)
+
+
+def warn(lines: Iterable[str]) -> None:
+    """Say what was left out or mended; Snakemake shows it again when the study is done."""
+    for line in lines:
+        _log.warning(line)
 
 
 class Source(click.ParamType[Path]):

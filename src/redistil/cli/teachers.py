@@ -14,6 +14,7 @@ from redistil.cli.options import (
     setting,
     test_queries,
     threads,
+    warn,
 )
 from redistil.errors import BadSettings
 from redistil.lineage import Made
@@ -136,8 +137,7 @@ def import_scores(
     from redistil.teachers import imported
 
     shared = overlaps.overlapping(queries, test, test_elsewhere)
-    for line in overlaps.said(shared, QUERIES.count(queries)):
-        click.echo(line, err=True)
+    warn(overlaps.said(shared, QUERIES.count(queries)))
     known = imported.Known.of(queries, passages, set(shared))
     sifted = imported.import_scores(
         source,
@@ -150,8 +150,9 @@ def import_scores(
         tolerance=tolerance,
         threads=threads,
     )
-    for line in sifted.said():
-        click.echo(line, err=True)
+    (read, *left_out) = sifted.said()
+    click.echo(read, err=True)
+    warn(left_out)
 
 
 @click.command()
@@ -213,8 +214,7 @@ def rank(
     where = device_of(device)
     check_precision(precision, where)
     shared = overlaps.overlapping(queries, test, test_elsewhere)
-    for line in overlaps.said(shared, QUERIES.count(queries)):
-        click.echo(line, err=True)
+    warn(overlaps.said(shared, QUERIES.count(queries)))
     model = ranked.Model(
         checkpoint.parent,
         context=context,

@@ -53,7 +53,7 @@ def topics(corpus: Entry, dataset: Entry) -> Topics:
     texts = by_id(_texts(everything), str(everything))
     queries = {query_id: text for query_id, text in texts.items() if query_id in judged}
     if len(queries) < len(texts):
-        _log.info(
+        _log.warning(
             "%s judges %d of %d queries: the rest is left out", file, len(queries), len(texts)
         )
     return Topics(queries, qrels, _missing(corpus, qrels))

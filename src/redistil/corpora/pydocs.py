@@ -195,7 +195,13 @@ def _unambiguous(found: list[Pair]) -> list[Pair]:
         for pair in found
         if queries[pair.query.casefold()] == 1 and texts[pair.passage.casefold()] == 1
     ]
-    _log.info("pydocs: %d pairs; %d more repeat a text", len(kept), len(found) - len(kept))
+    _log.info("pydocs: %d pairs", len(kept))
+    if len(kept) < len(found):
+        _log.warning(
+            "pydocs: %d of %d pairs share a text with another: left out",
+            len(found) - len(kept),
+            len(found),
+        )
     return kept
 
 

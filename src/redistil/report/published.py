@@ -84,7 +84,7 @@ def beside(
     found = []
     for row in published.rows:
         names = published.names.get(row["study"])
-        if names and names["first_stage"] == study["grid"]["first_stage"]:
+        if names and study["grid"]["first_stage"] in names["first_stages"]:
             entry = _counterpart(row, names, lines)
             ours = _ours(entry, row, names, values) if entry else None
             if entry is not None and ours is not None:

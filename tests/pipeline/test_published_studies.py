@@ -1,0 +1,176 @@
+"""The studies of the papers, the whole way: `like` each of them one that says only what is smaller.
+
+It says how much there is of each collection, where the teacher files lie, how long is trained and,
+so that it takes minutes, which part of the grid is run. Ids, formats, protocol, rules and commands
+are those of the full size. Every student on every data set, with one loss, by hand:
+`EVERY_DATASET=1 python -m pytest tests/pipeline/test_published_studies.py`.
+"""
+
+import csv
+import dataclasses
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from redistil.overlays import merged, overlay
+from redistil.tables import LISTS, RUN, TRIPLES, VALIDATION
+from tests.pipeline import publishers
+from tests.pipeline.conftest import House, clone
+from tests.unit.served import serving
+
+ROOT = Path(__file__).parents[2]
+WHOLE = "EVERY_DATASET" in os.environ
+STUDIES = {  # of each, the part of its grid that is run: together, every kind of collection
+    "morand2026": {
+        "students": ["ettin-17m"],
+        "datasets": ["dev-small", "lotte-writing"],
+        "seeds": [662124363],
+    },
+    "morand2026-rerun": {"datasets": ["robust04"], "seeds": [662124363]},
+    "rank-distillm": {"datasets": ["dl19", "nfcorpus"]},
+}
+VALIDATED = ["nano-arguana"]
+
+
+def shorter(study: dict[str, Any]) -> dict[str, Any]:
+    """Return what lets the trainings of a study take seconds: steps, and what goes by them."""
+    training = study["training"]
+    sizes = {
+        name: {
+            "steps": dict.fromkeys(size["steps"], 4) if isinstance(size["steps"], dict) else 4,
+            "warmup_steps": min(size["warmup_steps"], 1),
+        }
+        for name, size in training["sizes"].items()
+    }
+    found = {"checkpoint_every": 2, "log_every": 1, "sizes": sizes}
+    if training["validation"]:
+        found["validation"] = {"every": 2}
+    return {"training": found}
+
+
+def smaller(study: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """Return what makes its grid smaller: of every kind of collection one, or else of losses."""
+    if WHOLE:
+        grid = study["grid"]
+        return {"grid": {"losses": grid["losses"][2:3], "seeds": grid["seeds"][:1]}}
+    kept, tested = part["datasets"], {name for one in STUDIES.values() for name in one["datasets"]}
+    groups = {
+        name: left
+        for name, datasets in study["groups"].items()
+        if (left := [dataset for dataset in datasets if dataset in kept])
+    }
+    columns = [name for name in study["table"] if name in {*kept, *groups}]
+    found = {"grid": part, "groups": groups, "table": columns}
+    found["datasets"] = {"msmarco-train": {"apart_from": sorted(tested)}}
+    if study["training"]["validation"]:
+        found["training"] = {"validation": {"datasets": VALIDATED}}
+    return found
+
+
+every_study = pytest.mark.parametrize("study", STUDIES)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A clone with an overlay for each study, in a world that publishes everything in small."""
+    root = tmp_path_factory.mktemp("published")
+    collections = publishers.home(root / "irds")
+    publishers.teachers(root / "files")
+    with serving(publishers.checkpoints(root / "hub"), files=root / "files") as web:
+        here = publishers.moved(root / "files", web.address)
+        here |= publishers.counted(collections)
+        made = clone(root / "clone")
+        for name, part in STUDIES.items():
+            study = overlay(name, made.root / "studies")
+            laid = merged(merged(here, shorter(study)), smaller(study, part))
+            text = yaml.safe_dump({"like": name, **laid})
+            (made.root / f"studies/{small(name)}.yaml").write_text(text)
+        nowhere = "http://127.0.0.1:9"  # nothing listens there: whatever is fetched is ours
+        env = {"http_proxy": nowhere, "https_proxy": nowhere, "no_proxy": "127.0.0.1"}
+        env |= {"HF_ENDPOINT": web.address, "HF_HOME": str(root / "cache"), "HF_HUB_OFFLINE": "0"}
+        env |= {"IR_DATASETS_HOME": str(root / "irds"), "IR_DATASETS_DL_TRIES": "1"}
+        yield dataclasses.replace(made, env=env)
+
+
+def small(study: str) -> str:
+    return f"{study}-in-small"
+
+
+def asked_of(house: House, study: str) -> dict[str, Any]:
+    return overlay(small(study), house.root / "studies")
+
+
+def table(house: House, study: str, name: str) -> list[dict[str, str]]:
+    path = house.root / f"results/{small(study)}/report/tables/{name}.csv"
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def cells_of(grid: dict[str, Any]) -> list[str]:
+    return [f"{student}/{loss}" for student in grid["students"] for loss in grid["losses"]]
+
+
+@every_study
+def test_it_runs_to_its_report_and_then_has_nothing_to_do(house: House, study: str):
+    flags = ("--config", f"study={small(study)}")
+    said = house.run("snakemake", *flags)
+    asked = asked_of(house, study)
+    grid = asked["grid"]
+    rows = table(house, study, "leaderboard")
+    assert {row["system"] for row in rows} == {"random", grid["first_stage"], *cells_of(grid)}
+    assert all(0 <= float(row[name]) <= 1 for row in rows for name in grid["datasets"])
+    results = house.root / "results" / small(study)
+    main = (results / "report/tables/paste/main.md").read_text()
+    header = next(line for line in main.splitlines() if line.startswith("|"))
+    assert [cell.strip() for cell in header.strip("|").split("|")][2:] == asked["table"]
+    assert (results / "report/index.html").exists()
+    assert "is left out" not in said, "the licensed texts are in place"
+    assert "leaderboard:" in said
+    assert "1 of 40 queries left out: same text, in data/corpora/queries/dev-small" in said
+    assert house.planned(*flags) == {}
+
+
+@every_study
+def test_every_cell_has_its_weights_its_validation_and_its_runs(house: House, study: str):
+    results, asked = house.root / "results" / small(study), asked_of(house, study)
+    grid = asked["grid"]
+    wanted = {2, 4} if asked["training"]["validation"] else set()
+    candidates = house.root / "data/candidates" / grid["first_stage"]
+    for cell in (f"{name}/{seed}" for name in cells_of(grid) for seed in grid["seeds"]):
+        assert (results / f"models/{cell}/model.safetensors").exists()
+        validated = VALIDATION.read(results / f"models/{cell}/validation.parquet")
+        assert set(validated["step"].to_pylist()) == wanted, cell
+        for dataset in grid["datasets"]:
+            run = RUN.read(results / f"runs/{cell}/{dataset}.parquet")
+            assert len(run) == len(RUN.read(candidates / f"{dataset}.parquet"))
+
+
+@every_study
+def test_published_values_stand_beside_ours(house: House, study: str):
+    names = yaml.safe_load((ROOT / "workflow/resources/published.yaml").read_text())
+    grid, rows = asked_of(house, study)["grid"], table(house, study, "published")
+    wanted = {
+        column
+        for column, datasets in names[study.removesuffix("-rerun")]["columns"].items()
+        if set(datasets) <= set(grid["datasets"])
+    }
+    found = {(row["system"], row["column"]) for row in rows}
+    assert wanted and found >= {(cell, column) for cell in cells_of(grid) for column in wanted}
+
+
+@pytest.mark.skipif(WHOLE, reason="one loss reads one of these files")
+def test_each_study_trains_on_what_it_says(house: House):
+    """Of a published list the positives that it has, or its best alone; rankings at full length."""
+    data, used = house.root / "data/negatives", set(publishers.TRAIN.queries) - {publishers.TWIN}
+    kept = [query_id for query_id, _, _ in publishers.TRAIN.qrels if query_id in used]
+    assert len(TRIPLES.read(data / "msmarco-docpairs.parquet")) == 20 * len(kept)
+    for name, positives in (("", {1, 2}), ("-first", {1}), ("-200", {1, 2})):
+        lists = LISTS.read(data / f"msmarco-colbertv2{name}.parquet").to_pylist()
+        assert {sum(row["relevances"]) for row in lists} == positives
+        assert {row["query_id"] for row in lists} == used
+    for name, length in (("colbert-50", 50), ("colbert-100", 100), ("bm25-100", 100)):
+        lists = LISTS.read(data / f"rankzephyr-{name}.parquet").to_pylist()
+        assert {len(row["doc_ids"]) for row in lists} == {length}
