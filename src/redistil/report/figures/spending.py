@@ -182,5 +182,5 @@ def cost(
             _log_axis(axes, min(amount.values()), max(amount.values()))
         _two_keys(axes_of[0], grid["losses"], list(students), lines=False)
         one_legend(figure, axes_of, loc="outside right upper")
-        figure.supxlabel(costs.energy(spent), fontsize=8)
+        figure.supxlabel(costs.energy(spent, (work,)), fontsize=8)
     return figure
