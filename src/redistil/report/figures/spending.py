@@ -153,8 +153,9 @@ def cost(
 ) -> "Figure":
     """Return the headline by what a work cost; colour is the loss, mark the student.
 
-    spent: as `redistil.report.costs` has it; work: training or reranking. A row of panels for each
-    group of data sets, a column for each amount that is known; a point is the mean over seeds.
+    spent: of students, as `redistil.report.costs` has it; work: training or reranking. A row of
+    panels for each group of data sets, a column for each amount that is known (one at least); a
+    point is the mean over seeds.
     """
     grid, groups = study["grid"], list(study["groups"])
     amounts = list(costs.drawn(study, spent, work).items())
