@@ -137,6 +137,12 @@ def test_a_cost_is_told_with_its_machine_and_the_commit_of_its_code(tmp_path):
     assert found["device"] in found["machine"]["processor"] and "torch" in found["machine"]
 
 
+def test_what_is_not_known_is_told_as_that(tmp_path):
+    found = told(tmp_path, Spent(None, None, None) + Spent(2.0, 1.0, 1.0), Processes("cpu"))
+    amounts = ("seconds", "pairs_per_second", "processor_joules", "gpu_joules")
+    assert [found[key] for key in amounts] == [None] * 4 and found["pairs"] == 300
+
+
 def test_the_joules_of_one_of_several_machines_are_not_told_as_those_of_all(tmp_path, monkeypatch):
     processes = Processes("cpu")
     processes.count = 4
