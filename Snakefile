@@ -1,5 +1,5 @@
 # How should a re-ranker be taught? `snakemake` reproduces the study that params.yaml names.
-# One room: `snakemake corpora` (or backbones, tokens, ... report). What would run: `snakemake -n`.
+# One stage and what it needs: `snakemake corpora` (or backbones, tokens, ... report). What would run: `snakemake -n`.
 from snakemake.utils import min_version
 
 min_version("9.27")

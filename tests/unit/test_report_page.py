@@ -233,6 +233,21 @@ def test_a_data_set_that_was_left_out_is_named_with_its_reason():
     assert pages.left_out(report_study.config()) == []
 
 
+def test_one_of_a_kind_is_told_in_the_singular(seen: Seen, tmp_path: Path):
+    study = report_study.config()
+    study["grid"] |= {"students": ["small-bert"], "losses": ["infonce"], "seeds": [1]}
+    options = report_study.write(tmp_path, study)
+    ended_well(report_study.tabulate(tmp_path, options))
+    ended_well(plot(tmp_path, options, *named(options, "curves")))
+    ended_well(page(tmp_path, options))
+    one = Seen((tmp_path / "index.html").read_text(encoding="utf-8"))
+    alone, several = (" ".join(html.text.split()) for html in (one, seen))
+    assert "1 student × 1 loss × 1 seed, each" in alone
+    assert "Holm-corrected over the one loss, or" in alone
+    assert "2 students × 2 losses × 2 seeds, each" in several
+    assert "Holm-corrected over the 2 losses, or" in several
+
+
 def test_a_table_longer_than_the_page_shows_says_how_long_it_is(
     built: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -31,7 +31,7 @@ def fetch(out: Path, source: dict[str, Any], made: Made) -> None:
 @setting(
     "--family", click.Choice(["bert", "modernbert", "splade"]), "Kind of encoder and tokenizer."
 )
-@setting("--vocabulary", click.IntRange(300), "Tokens.")
+@setting("--vocabulary", click.IntRange(300), "Entries of the tokenizer's vocabulary.")
 @setting("--layers", click.IntRange(1), "Transformer layers.")
 @setting("--width", click.IntRange(8), "Dimensions of a hidden state.")
 @setting("--heads", click.IntRange(1), "Attention heads.")

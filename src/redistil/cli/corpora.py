@@ -49,7 +49,7 @@ def export_queries(
 @click.argument("out", type=Out())
 @setting("--irds", str, "The id of ir_datasets that has them.")
 @setting("--at-most", click.IntRange(1), "How many are drawn.")
-@setting("--seed", int, "Of the stream that draws them.")
+@setting("--seed", int, "Seed of the stream that draws them.")
 @test_queries
 @making("corpora")
 def export_docpairs(

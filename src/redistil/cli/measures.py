@@ -37,9 +37,9 @@ def evaluate(
     """Measure the runs of one model on its data sets: OUT holds a value per query and measure.
 
     RUN and QRELS are ours (.parquet) or TREC files of any system. Every judged query counts: one
-    without a result is 0, and is counted aloud. Binary measures (RR, AP, R, P, Success) take a
-    passage as relevant from the grade --relevant-from; nDCG keeps the grades. Ties are broken as
-    trec_eval does.
+    without a result is 0, and is counted on standard error. Binary measures (RR, AP, R, P,
+    Success) take a passage as relevant from the grade --relevant-from; nDCG keeps the grades. Ties
+    are broken as trec_eval does.
     """
     import pyarrow as pa
 

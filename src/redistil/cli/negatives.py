@@ -22,7 +22,7 @@ from redistil.tables import QRELS, QUERIES, RUN
 )
 @setting("--depth", click.IntRange(1), "Last rank a negative may have.")
 @setting("--per-query", click.IntRange(1), "Negatives drawn for each query.")
-@setting("--seed", int, "Of the streams that draw them.")
+@setting("--seed", int, "Seed of the streams that draw them.")
 @setting("--at-most", click.IntRange(1), "Queries used.", required=False)
 @test_queries
 @making("negatives")

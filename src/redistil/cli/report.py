@@ -51,8 +51,16 @@ def resolve(out: Path, settings: dict[str, Any]) -> None:
 @setting("--published", Source(), "Published values, as CSV.")
 @setting("--names", Source(), "How their names map to ours, as YAML.")
 @setting("--alpha", click.FloatRange(0, 1, True, True), "Level of the tests, such as 0.05.")
-@setting("--margin", click.FloatRange(0, 1, True, True), "Equivalent: at most so far apart.")
-@setting("--reproduced-within", click.FloatRange(0, 1, True, True), "Likewise, of publications.")
+@setting(
+    "--margin",
+    click.FloatRange(0, 1, True, True),
+    "Two systems at most this far apart are equivalent.",
+)
+@setting(
+    "--reproduced-within",
+    click.FloatRange(0, 1, True, True),
+    "A published value counts as reproduced within this distance.",
+)
 @setting("--resamples", click.IntRange(100), "Rounds of the bootstrap and the randomisation test.")
 @setting("--seed", int, "Seed of those rounds.")
 @making("report")

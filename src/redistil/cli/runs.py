@@ -24,7 +24,7 @@ depth = setting("--depth", click.IntRange(1), "Candidates of each query that are
     help="A model's record (made.json) with its token files; several make an ensemble.",
 )
 @depth
-@setting("--precision", click.Choice(PRECISIONS), "Of the forward pass.")
+@setting("--precision", click.Choice(PRECISIONS), "Precision of the forward pass.")
 @threads
 @device
 @making("runs")
@@ -56,7 +56,7 @@ def rerank(
 @click.argument("candidates", type=In(RUN))
 @click.argument("out", type=Out())
 @depth
-@setting("--seed", int, "Of the random order.")
+@setting("--seed", int, "Seed of the random order.")
 @making("runs")
 def shuffle(candidates: Path, out: Path, depth: int, seed: int, made: Made) -> None:
     """Put the first candidates of each query in random order: the random re-ranker."""

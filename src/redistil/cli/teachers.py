@@ -21,7 +21,7 @@ from redistil.lineage import Made
 from redistil.precision import PRECISIONS
 from redistil.tables import PASSAGES, QUERIES, RUN, TEACHER_SCORES
 
-precision = setting("--precision", click.Choice(PRECISIONS), "Of the forward pass.")
+precision = setting("--precision", click.Choice(PRECISIONS), "Precision of the forward pass.")
 
 
 @click.command()
@@ -252,12 +252,12 @@ def rank(
 @setting(
     "--library",
     click.Choice(["sentence-transformers", "lightning-ir", "pylate", "tevatron", "matchmaker"]),
-    "Whose form.",
+    "Library that is to read it.",
 )
 @setting(
     "--documents",
     click.IntRange(2),
-    "Passages of an example: of the libraries that want one number.",
+    "Passages of each example; for sentence-transformers and pylate only.",
     required=False,
 )
 @making("teachers")
