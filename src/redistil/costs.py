@@ -19,11 +19,11 @@ def account(spent: Spent, pairs: int, processes: Processes, commit: str, path: P
 
     alone = processes.machines == 1
     said = {
-        "seconds": round(spent.seconds, 3),
+        "seconds": _rounded(spent.seconds, 3),
         "pairs": pairs,
         "pairs_per_second": round(pairs / spent.seconds, 1) if spent.seconds else None,
-        "processor_joules": _rounded(spent.processor_joules) if alone else None,
-        "gpu_joules": _rounded(spent.gpu_joules) if alone else None,
+        "processor_joules": _rounded(spent.processor_joules, 1) if alone else None,
+        "gpu_joules": _rounded(spent.gpu_joules, 1) if alone else None,
         "device": torch.cuda.get_device_name() if processes.gpus else processor(),
         "processes": processes.count,
         "threads": torch.get_num_threads(),
@@ -34,5 +34,5 @@ def account(spent: Spent, pairs: int, processes: Processes, commit: str, path: P
         partial.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
 
 
-def _rounded(joules: float | None) -> float | None:
-    return None if joules is None else round(joules, 1)
+def _rounded(amount: float | None, digits: int) -> float | None:
+    return None if amount is None else round(amount, digits)

@@ -8,7 +8,7 @@ The counters are of the whole machine, whoever else works on it.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -20,16 +20,26 @@ EVERY = 30.0  # seconds; the shortest counter (65 kJ) goes round in two minutes 
 
 @dataclass(frozen=True)
 class Spent:
-    """Seconds of the clock, and joules; None where a machine does not tell them."""
+    """Seconds of the clock, and joules; None where they are not known."""
 
-    seconds: float = 0.0
+    seconds: float | None = 0.0
     processor_joules: float | None = 0.0
     gpu_joules: float | None = 0.0
+
+    @staticmethod
+    def of(said: Any) -> "Spent":
+        """Return what `asdict` once gave; what another version said otherwise is not known.
+
+        No fingerprint guards this form (`redistil.lineage.TOLD`).
+        """
+        told = said if isinstance(said, dict) else {}
+        amounts = (told.get(one.name) for one in fields(Spent))
+        return Spent(*(a if isinstance(a, (int, float)) else None for a in amounts))
 
     def __add__(self, more: "Spent") -> "Spent":
         """What was not measured of a part is not known of the whole."""
         return Spent(
-            self.seconds + more.seconds,
+            _sum(self.seconds, more.seconds),
             _sum(self.processor_joules, more.processor_joules),
             _sum(self.gpu_joules, more.gpu_joules),
         )

@@ -117,7 +117,7 @@ class Checkpoint:
         return History(
             [Point(int(row[0]), *row[1:]) for row in tensors["points"].T.tolist()],
             [Validated(step, values) for step, values in json.loads(said["validations"])],
-            Spent(**json.loads(said["spent"])),
+            Spent.of(json.loads(said.get("spent", "null"))),
         )
 
     def _said(self) -> dict[str, str]:

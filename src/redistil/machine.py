@@ -45,7 +45,9 @@ def commit() -> str:
     found = _git("rev-parse", "HEAD")
     if not found:
         return "unknown (not a git checkout)"
-    return f"{found} with changes" if _git("status", "--porcelain", "--", ".") else found
+    # without the lock: a plain status takes the index's, and a commit made meanwhile would fail
+    status = _git("--no-optional-locks", "status", "--porcelain", "--", ".")
+    return f"{found} with changes" if status else found
 
 
 def _git(*words: str) -> str:

@@ -42,7 +42,7 @@ def rerank(
     from redistil.ragged import Ragged, rows_of, with_rows
     from redistil.scoring import mean_scores
 
-    source = commit()
+    source = commit() if processes.first else ""
     check_precision(precision, processes.device)
     ready = [
         (students.load(model).to(processes.device), Ragged(queries), Ragged(passages))

@@ -37,7 +37,7 @@ class Shards:
         """Return what a job that was killed had said it spent on these shards."""
         try:
             said = json.loads((self.folder / _SPENT).read_text(encoding="utf-8"))
-            return Spent(**said["spent"]) if said["made"] == self.made.fingerprint else Spent()
+            return Spent.of(said.get("spent")) if said["made"] == self.made.fingerprint else Spent()
         except (OSError, ValueError, KeyError, TypeError):
             return Spent()
 

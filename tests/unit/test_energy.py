@@ -1,13 +1,15 @@
 """Joules, from counters as the kernel and NVML show them: folders and a module made here."""
 
 import json
+import os
+import subprocess
 import sys
 import time
 from types import SimpleNamespace
 
 import pytest
 
-from redistil import costs, energy
+from redistil import costs, energy, machine
 from redistil.energy import Meter, Spent
 from redistil.processes import Processes
 
@@ -135,6 +137,12 @@ def test_a_cost_is_told_with_its_machine_and_the_commit_of_its_code(tmp_path):
     assert found["device"] in found["machine"]["processor"] and "torch" in found["machine"]
 
 
+def test_what_is_not_known_is_told_as_that(tmp_path):
+    found = told(tmp_path, Spent(None, None, None) + Spent(2.0, 1.0, 1.0), Processes("cpu"))
+    amounts = ("seconds", "pairs_per_second", "processor_joules", "gpu_joules")
+    assert [found[key] for key in amounts] == [None] * 4 and found["pairs"] == 300
+
+
 def test_the_joules_of_one_of_several_machines_are_not_told_as_those_of_all(tmp_path, monkeypatch):
     processes = Processes("cpu")
     processes.count = 4
@@ -142,3 +150,24 @@ def test_the_joules_of_one_of_several_machines_are_not_told_as_those_of_all(tmp_
     assert told(tmp_path, Spent(2.0, 41.26, None), processes)["processor_joules"] == 41.3
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     assert told(tmp_path, Spent(2.0, 41.26, None), processes)["processor_joules"] is None
+
+
+def test_asking_for_the_commit_leaves_the_index_to_the_user(tmp_path, monkeypatch):
+    """A status that takes the lock writes the index anew where a file's time has changed."""
+
+    def git(*words):
+        who = ("-c", "user.name=a", "-c", "user.email=a@b")
+        subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    source = tmp_path / "machine.py"
+    source.write_text("")
+    git("init")
+    git("add", ".")
+    git("commit", "--message", "first")
+    os.utime(source, (1, 1))
+    index = (tmp_path / ".git/index").read_bytes()
+    monkeypatch.setattr(machine, "__file__", str(source))
+    found = machine.commit()
+    assert len(found) == 40 and (tmp_path / ".git/index").read_bytes() == index
+    source.write_text("changed")
+    assert machine.commit() == f"{found} with changes"

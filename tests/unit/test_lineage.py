@@ -295,6 +295,14 @@ def test_a_module_that_a_stage_does_not_import_does_not_matter(package, module):
     assert fingerprint("negatives") == before
 
 
+@pytest.mark.parametrize("stage", ["backbones", "teachers", "models", "runs"])
+def test_code_that_only_tells_costs_is_in_no_fingerprint(package, stage):
+    before = fingerprint(stage)
+    for module in lineage.TOLD:
+        append(package / f"{module.removeprefix('redistil.')}.py", "\n\nANOTHER = 1\n")
+    assert fingerprint(stage) == before
+
+
 def test_a_new_import_brings_its_module_in(package):
     append(package / "negatives.py", "\n\nfrom redistil import objectives\n")
     before = fingerprint("negatives")

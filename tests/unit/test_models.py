@@ -115,6 +115,12 @@ def test_a_training_leaves_weights_tokenizer_curve_and_record(house, tmp_path):
     assert all(row["loss"] > 0 and row["gradient_norm"] > 0 for row in curve)
 
 
+def test_only_the_first_process_asks_git(house, tmp_path, monkeypatch):
+    monkeypatch.setattr(Processes, "first", False)
+    monkeypatch.setattr(models, "commit", lambda: pytest.fail("another process asked"))
+    assert not list(train(house, tmp_path / "m").iterdir())
+
+
 def test_what_is_left_scores_as_it_was_trained(house, tmp_path):
     out = train(house, tmp_path / "m")
     student = students.load(out).eval()

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -366,6 +367,22 @@ def test_what_was_spent_before_a_kill_is_counted_from_the_last_state(
     model = network()
     history = optimise(model, whole(loss_on(model)), SCHEDULE, checkpoint_in(tmp_path))
     assert history.spent == Spent(seconds, 0.7 * seconds, None)
+
+
+@pytest.mark.parametrize("said", [{"spent": '{"hours": 9.0}'}, {"spent": "[9.0]"}, {}])
+def test_restored_from_a_state_of_another_version_the_cost_is_not_known(
+    uninterrupted, said, tmp_path
+):
+    state = checkpoint_in(tmp_path)
+    killed_at(5, state)
+    with safe_open(state.path, framework="pt") as file:
+        metadata = file.metadata()
+    del metadata["spent"]
+    state.path.write_bytes(save(load_file(state.path), metadata | said))
+    model = network()
+    history = optimise(model, whole(loss_on(model)), SCHEDULE, state)
+    assert history.spent == Spent(None, None, None)
+    assert weights_of(model) == uninterrupted[0]
 
 
 @pytest.mark.parametrize("step", [0, 2, 3, 5, 9])

@@ -30,6 +30,12 @@ def tell(path: Path, seconds: float, pairs: int, **more: Any) -> None:
     path.write_text(json.dumps({"processor_joules": None, "gpu_joules": None} | said))
 
 
+def tell_all(folder: Path, seconds: float, pairs: int, **more: Any) -> None:
+    """Tell of every data set of the study, a third of it each."""
+    for dataset in report_study.config()["grid"]["datasets"]:
+        tell(folder / f"{dataset}.cost.json", seconds / 3, pairs // 3, **more)
+
+
 def row_of(rows: list[dict[str, Any]], system: str) -> dict[str, Any]:
     (row,) = [row for row in rows if row["system"] == system]
     return row
@@ -39,9 +45,10 @@ def test_a_systems_runs_are_summed_and_its_training_is_told_apart(told: Any, tmp
     study, models, runs = told
     folder = dict(runs)[CELL]
     tell(folder / "test.cost.json", 2.0, 100, processor_joules=10.0)
-    tell(folder / "hard.cost.json", 3.0, 400, processor_joules=5.0)
+    tell(folder / "hard.cost.json", 2.0, 300, processor_joules=4.0)
+    tell(folder / "away.cost.json", 1.0, 100, processor_joules=1.0)
     tell(tmp_path / "models" / CELL / "cost.json", 60.0, 1200, gpu_joules=7.5)
-    tell(dict(runs)["both"] / "test.cost.json", 5.0, 50)
+    tell_all(dict(runs)["both"], 6.0, 60)
     rows = costs.rows(study, models, runs)
     assert [row["system"] for row in rows] == ["both", CELL]
     row = row_of(rows, CELL)
@@ -54,19 +61,29 @@ def test_a_systems_runs_are_summed_and_its_training_is_told_apart(told: Any, tmp
     assert both["training_seconds"] is None and both["reranking_device"] == "an abacus"
 
 
+def test_runs_on_other_data_sets_do_not_count_and_some_are_not_all(told: Any):
+    study, models, runs = told
+    folder = dict(runs)[CELL]
+    tell_all(folder, 6.0, 300)
+    tell(folder / "left.cost.json", 100.0, 100)  # of a data set that left the grid
+    assert row_of(costs.rows(study, models, runs), CELL)["reranking_seconds"] == 6.0
+    (folder / "hard.cost.json").unlink()
+    assert costs.rows(study, models, runs) == []
+
+
 def test_joules_that_one_run_does_not_tell_are_not_those_of_all(told: Any):
     study, models, runs = told
     folder = dict(runs)[CELL]
-    tell(folder / "test.cost.json", 2.0, 100, processor_joules=10.0)
+    tell_all(folder, 6.0, 300, processor_joules=10.0)
     tell(folder / "hard.cost.json", 3.0, 400)
     row = row_of(costs.rows(study, models, runs), CELL)
-    assert row["reranking_processor_joules"] is None and row["reranking_seconds"] == 5.0
+    assert row["reranking_processor_joules"] is None and row["reranking_seconds"] == 7.0
 
 
 def test_what_is_written_is_read(told: Any, tmp_path: Path):
     study, models, runs = told
     assert costs.read(tmp_path) == []
-    tell(dict(runs)[CELL] / "test.cost.json", 2.5, 100)
+    tell_all(dict(runs)[CELL], 7.5, 300)
     rows = costs.rows(study, models, runs)
     costs.write(rows, tmp_path)
     (found,) = costs.read(tmp_path)
@@ -78,7 +95,7 @@ def test_what_is_written_is_read(told: Any, tmp_path: Path):
 def test_a_line_has_the_mean_of_its_seeds_and_the_table_what_is_known(told: Any):
     study, models, runs = told
     for seed, seconds in ((1, 2.0), (2, 6.0)):
-        tell(dict(runs)[f"small-bert/hinge/{seed}"] / "test.cost.json", seconds, 1200)
+        tell_all(dict(runs)[f"small-bert/hinge/{seed}"], seconds, 1200)
     rows = costs.rows(study, models, runs)
     mean = costs.over_seeds(study, rows)["small-bert/hinge"]
     assert (mean["reranking_seconds"], mean["reranking_pairs_per_second"]) == (4.0, 400.0)

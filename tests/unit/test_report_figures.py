@@ -21,7 +21,8 @@ from redistil.costs import account
 from redistil.energy import Spent
 from redistil.errors import BadTable
 from redistil.processes import Processes
-from redistil.report import costs, figures, leaderboard, margins, models, tabulated
+from redistil.report import costs, drawing, figures, leaderboard, margins, models, tabulated
+from redistil.report.drawing import Given
 from redistil.report.entries import Values
 from redistil.report.leaderboard import Settings, Tables
 from redistil.report.margins import Margins
@@ -179,7 +180,7 @@ def test_a_cost_is_drawn_where_it_is_known(study: dict[str, Any], tables: Tables
     ]
     figure = figures.cost(tables.leaderboard, study, spent, "training")
     axes = figure.axes
-    assert "the machine's processors meanwhile" in figure.get_supxlabel()
+    assert figure.get_supxlabel() == "Energy: not readable on this machine."
     assert [panel.get_xlabel() for panel in axes[:2]] == [
         "training (seconds)", "training (pairs per second)",
     ]  # fmt: skip
@@ -187,12 +188,30 @@ def test_a_cost_is_drawn_where_it_is_known(study: dict[str, Any], tables: Tables
     assert list(dot.get_offsets()[0]) == pytest.approx(
         [20, line(tables, "small-bert/hinge")["In domain"]]
     )
-    (panel, _) = figures.cost(tables.leaderboard, study, spent, "reranking").axes
+    figure = figures.cost(tables.leaderboard, study, spent, "reranking")
+    assert "the machine's processors meanwhile" in figure.get_supxlabel(), "of this work alone"
+    (panel, _) = figure.axes
     assert panel.get_xlabel() == "re-ranking (joules)"
     assert panel.collections[0].get_offsets()[0][0] == pytest.approx(105)
-    unread = [row | {"reranking_processor_joules": None} for row in spent]
-    figure = figures.cost(tables.leaderboard, study, unread, "training")
-    assert figure.get_supxlabel() == "Energy: not readable on this machine."
+
+
+def test_what_a_teacher_cost_moves_no_axis_and_alone_is_no_figure(
+    study: dict[str, Any], tables: Tables, tmp_path: Path
+):
+    nothing = dict.fromkeys(costs.HEADER)
+    teacher = nothing | {"system": "both", "kind": "teacher", "reranking_seconds": 9000.0}
+    student = teacher | {"system": "small-bert/hinge/1", "kind": "student"}
+    given = Given((), (), (), ())
+
+    def reranking(*spent: dict[str, Any]) -> Any:
+        made = lineage.make("tabulate", "small", {}, "", [])
+        sources = {s.name: {"file": "", "fingerprint": ""} for s in studies.systems(study)}
+        tabulated.write(tables, sources, tmp_path, made, spent=list(spent))
+        return drawing.drawn(study, tabulated.read(tmp_path), given)["reranking"]
+
+    figure = reranking(teacher, student | {"reranking_seconds": 10.0})
+    assert figure.axes[0].get_xscale() == "linear", "one point spans no powers of ten"
+    assert reranking(teacher) == "no cost.json beside all runs of a student"
 
 
 def test_parameters_are_counted_in_the_weights(tmp_path: Path):

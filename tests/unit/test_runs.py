@@ -160,6 +160,13 @@ def test_what_a_killed_job_spent_is_in_the_cost(house, tmp_path, monkeypatch):
     assert out.read_bytes() == first, "what it cost is not in the run"
 
 
+def test_only_the_first_process_asks_git(house, tmp_path, monkeypatch):
+    monkeypatch.setattr(Processes, "first", False)
+    monkeypatch.setattr(runs, "commit", lambda: pytest.fail("another process asked"))
+    how = {"depth": 20, "precision": "float32", "processes": CPU}
+    runs.rerank(house / "candidates.parquet", [member(house)], tmp_path / "x", tiny.MADE, **how)
+
+
 def test_a_candidate_without_tokens_is_refused(house, tmp_path):
     RUN.write(ranked(["q0"], ["d77"], [1.0]), tmp_path / "odd.parquet", tiny.MADE)
     how = {"depth": 5, "precision": "float32", "processes": CPU}

@@ -1,5 +1,7 @@
 """A file made in shards: the same bytes as made at once, whenever the job was killed."""
 
+import json
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -71,6 +73,9 @@ def test_what_was_spent_is_remembered_of_the_same_work_until_the_end(tmp_path):
     assert Shards(RUN, tmp_path / "run.parquet", MADE).spent() == spent
     other = Made("rerank", "run", {"depth": 7})
     assert Shards(RUN, tmp_path / "run.parquet", other).spent() == Spent()
+    otherwise = {"made": MADE.fingerprint, "spent": {"seconds": 3.5, "watts": 2}}
+    (shards.folder / ".spent.json").write_text(json.dumps(otherwise))
+    assert shards.spent() == Spent(3.5, None, None), "another version's words are not known"
     (shards.folder / ".spent.json").write_text('{"made": ')
     assert shards.spent() == Spent()
     RUN.write(run_of([2]), shards.path(0), MADE)

@@ -52,7 +52,7 @@ def train(
     """
     inputs = {"negatives": negatives, "teacher": teacher, "backbone": backbone}
     _refuse_others(recipe, inputs | {"predecessor": predecessor}, datasets)
-    source = commit()
+    source = commit() if processes.first else ""
     check_precision(recipe["precision"], processes.device)
     queries, passages = map(Ragged, tokens)
     examples = read_examples(queries, passages, negatives, teacher, recipe)

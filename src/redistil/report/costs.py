@@ -17,7 +17,7 @@ from redistil.report.entries import Row, entries
 from redistil.report.typeset import Cell, Sheet
 from redistil.tables import aside
 
-TRAINED, RERANKED = "cost.json", "*.cost.json"  # beside a model, and beside each of its runs
+TRAINED, RERANKED = "cost.json", "{dataset}.cost.json"  # beside a model and each of its runs
 FILE = "costs.csv"
 WORK = ("training", "reranking")
 UNITS = {"seconds": "seconds", "pairs_per_second": "pairs per second"}
@@ -37,7 +37,10 @@ def rows(
     models: records of the models; runs: a system, and the folder that holds its runs.
     """
     trained = {lineage.of(path).name: [path.parent / TRAINED] for path in models}
-    reranked = {name: sorted(folder.glob(RERANKED)) for name, folder in runs}
+    datasets = study["grid"]["datasets"]
+    reranked = {
+        name: [folder / RERANKED.format(dataset=d) for d in datasets] for name, folder in runs
+    }
     found = []
     for system in studies.systems(study):
         works = zip(WORK, (trained, reranked), strict=True)
@@ -51,10 +54,10 @@ def rows(
 
 
 def _together(files: Sequence[Path]) -> dict[str, Any]:
-    """Return the sum of what several works cost; nothing where nothing is told."""
-    told = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.exists()]
-    if not told:
+    """Return the sum of what several works cost; nothing unless all of them tell it."""
+    if not files or not all(file.exists() for file in files):
         return {}
+    told = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     sums: dict[str, Any] = {}
     for key in ("seconds", "pairs", "processor_joules", "gpu_joules"):
         amounts = [one.get(key) for one in told]
@@ -114,14 +117,14 @@ def drawn(study: Mapping[str, Any], found: Sequence[Row], work: str) -> dict[str
     return {unit: lines for unit, lines in amounts.items() if lines}
 
 
-def _told(found: Sequence[Row], works: Sequence[str] = WORK) -> list[str]:
-    """Return which energies are known of some system."""
+def _told(found: Sequence[Row], works: Sequence[str]) -> list[str]:
+    """Return which energies of these works are known of some system."""
     return [key for key in ENERGIES if any(row[f"{work}_{key}"] for row in found for work in works)]
 
 
-def energy(found: Sequence[Row]) -> str:
-    """Return in words what the joules are of, or that there are none."""
-    parts = " and ".join(ENERGIES[key] for key in _told(found))
+def energy(found: Sequence[Row], works: Sequence[str] = WORK) -> str:
+    """Return in words what the joules of these works are of, or that there are none."""
+    parts = " and ".join(ENERGIES[key] for key in _told(found, works))
     if not parts:
         return "Energy: not readable on this machine."
     return f"Energy is that of the machine's {parts} meanwhile, whatever else they worked at."

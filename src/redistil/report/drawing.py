@@ -9,7 +9,7 @@ import numpy as np
 
 from redistil import lineage
 from redistil import study as studies
-from redistil.report import entries, figures, margins
+from redistil.report import costs, entries, figures, margins
 from redistil.report.statistics import Floats
 from redistil.report.tabulated import Tabulated
 from redistil.tables import CURVE, DEPTHS
@@ -44,7 +44,7 @@ def drawn(study: Study, tables: Tabulated, given: Given) -> dict[str, "Figure | 
         "scatter": "no measures given",
         "depths": "no sweep of depths given",
         "cost": "no cost.json beside the models",
-        "reranking": "no cost.json beside the runs",
+        "reranking": "no cost.json beside all runs of a student",
         "curves": "no training curve given",
         "margins": "no teacher's scores of labelled pairs given",
     }
@@ -57,9 +57,10 @@ def drawn(study: Study, tables: Tabulated, given: Given) -> dict[str, "Figure | 
     if given.depths:
         rows = [row for path in given.depths for row in DEPTHS.read(path).to_pylist()]
         found["depths"] = figures.depths(rows, board, study)
+    spent = [row for row in tables.spent if row["kind"] == "student"]
     for name, work in (("cost", "training"), ("reranking", "reranking")):
-        if any(row[f"{work}_seconds"] is not None for row in tables.spent):
-            found[name] = figures.cost(board, study, tables.spent, work)
+        if costs.drawn(study, spent, work):
+            found[name] = figures.cost(board, study, spent, work)
     if given.curves:
         runs = {lineage.of(path).name: figures.points(CURVE.read(path)) for path in given.curves}
         found["curves"] = figures.curves(runs, study)

@@ -153,8 +153,9 @@ def cost(
 ) -> "Figure":
     """Return the headline by what a work cost; colour is the loss, mark the student.
 
-    spent: as `redistil.report.costs` has it; work: training or reranking. A row of panels for each
-    group of data sets, a column for each amount that is known; a point is the mean over seeds.
+    spent: of students, as `redistil.report.costs` has it; work: training or reranking. A row of
+    panels for each group of data sets, a column for each amount that is known (one at least); a
+    point is the mean over seeds.
     """
     grid, groups = study["grid"], list(study["groups"])
     amounts = list(costs.drawn(study, spent, work).items())
@@ -182,5 +183,5 @@ def cost(
             _log_axis(axes, min(amount.values()), max(amount.values()))
         _two_keys(axes_of[0], grid["losses"], list(students), lines=False)
         one_legend(figure, axes_of, loc="outside right upper")
-        figure.supxlabel(costs.energy(spent), fontsize=8)
+        figure.supxlabel(costs.energy(spent, (work,)), fontsize=8)
     return figure
