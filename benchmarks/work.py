@@ -117,9 +117,9 @@ def _checkpoints(work: Work, tokenizer: Any, dropout: float) -> None:
     (work.backbone / SIDECAR).write_text(Made("fetch", "bench").dumps())
     recipes = _recipes(work.size)
     (work.folder / "recipes.json").write_text(json.dumps(recipes))
-    settings = recipes["infonce"]
+    settings = recipes["infonce"] | {"backbone": "bench"}
     work.model.mkdir()
-    students.new(settings, work.backbone, SEED).save(work.model)
+    students.adopt(settings, work.backbone).save(work.model)
     (work.model / SIDECAR).write_text(Made("train", "bench", settings).dumps())
 
 

@@ -85,6 +85,7 @@ def train(
             out,
             Made("train", "bench", recipe),
             processes,
+            predecessor=work / "model",
         )
     losses = CURVE.read(out / "curve.parquet")["loss"].to_pylist()
     shutil.rmtree(out)
@@ -94,7 +95,9 @@ def train(
 def _recipe(work: Path, loss: str, device: str) -> dict[str, Any]:
     """Return the recipe of morand2026 for this loss, of a student and on data of the benchmark."""
     recipe = json.loads((work / "recipes.json").read_text())[loss]
-    named = {"backbone": "bench", "negatives": "bench", "teacher": recipe["teacher"] and "bench"}
+    # from weights and a head that the peers have too, those of `model`
+    named = dict.fromkeys(("backbone", "negatives", "predecessor"), "bench")
+    named["teacher"] = recipe["teacher"] and "bench"
     same = {"learning_rate": 1e-5, "warmup_steps": 0}  # as the peers are told
     short = {"log_every": 1, "checkpoint_every": 10**9, "validation": None}
     return recipe | named | same | short | {"room": ROOM["cpu" if device == "cpu" else "gpu"]}

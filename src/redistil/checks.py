@@ -33,7 +33,7 @@ OPTIONS = {  # of each objective that has any: all of them must be given
 }
 BESIDE_OPTIONS = {"objective", "reads", "after"}  # keys of a loss that its objective does not take
 COLUMNS = ("system", "kind", "student", "loss", "seeds")  # of a leaderboard, before its numbers
-
+TEACHERS = ("model", "checkpoint", "average", "import", "llm")  # the kinds of a teacher, by key
 
 ONE_NUMBER = {"sentence-transformers", "pylate"}  # want as many passages of every example
 
@@ -163,6 +163,13 @@ def _check_build(path: str, build: Config) -> None:
 
 
 def _check_teachers(config: Config) -> None:
+    for name, entry in config["teachers"].items():
+        kinds = [kind for kind in TEACHERS if kind in entry]
+        if len(kinds) > 1:
+            raise BadSettings(
+                f"teachers.{name}: {' and '.join(kinds)}: a teacher is of one kind, keep one of "
+                "these keys"
+            )
     for name, entry in config["teachers"].items():
         for member in entry.get("average", []):
             if "average" in config["teachers"][member]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from redistil.checks import nearest
 from redistil.errors import BadSettings
-from redistil.grid import trained_cells
+from redistil.grid import members, trained_cells
 
 LIKE, WHOLE = "like", "groups"  # keys of a study: whom it resembles, and what is never merged
 
@@ -101,27 +101,51 @@ def leave_out(config: MutableMapping[str, Any], exported: str | Path) -> list[st
     return lines
 
 
-def refuse_missing(config: Mapping[str, Any], data: str | Path) -> None:
-    """Refuse a study whose own collection or checkpoint is not where it says.
+def refuse_missing(config: Mapping[str, Any]) -> None:
+    """Refuse a study that reads a collection or checkpoint whose folder is not where it says.
 
-    data: the folder of what is made: a folder that something was made of before may be gone.
+    What was made of it before is no substitute: Snakemake would remove that to make it anew.
     """
-    cells, datasets = trained_cells(config), set(config["grid"]["datasets"])
-    for reads in {config["losses"][cell.loss]["reads"] for cell in cells}:
-        datasets.add(config["negatives"][config["sources"][reads]["negatives"]]["dataset"])
-    corpora = {config["datasets"][name]["corpus"] for name in datasets}
-    backbones = {config["students"][cell.student]["backbone"] for cell in cells}
-    for catalogue, names, made, what in (
-        ("corpora", corpora, "corpora/passages/{}.parquet", "corpus.jsonl, queries.jsonl, qrels"),
-        ("backbones", backbones, "backbones/{}/made.json", "the checkpoint's files"),
+    corpora, backbones = _read_by(config)
+    for catalogue, names, what in (
+        ("corpora", corpora, "corpus.jsonl, queries.jsonl, qrels"),
+        ("backbones", backbones, "the checkpoint's files"),
     ):
         for name in sorted(names):
             folder = config[catalogue][name].get("folder")
-            if folder and not (Path(folder).is_dir() or Path(data, made.format(name)).exists()):
+            if folder and not Path(folder).is_dir():
                 raise BadSettings(
                     f"{catalogue}.{name}.folder: {folder} is not a folder: check the path, or put "
                     f"{what} there"
                 )
+
+
+def _read_by(config: Mapping[str, Any]) -> tuple[set[str], set[str]]:
+    """Return the corpora and the backbones that a study reads."""
+    grid, cells = config["grid"], trained_cells(config)
+    validation = config["training"].get("validation") or {"datasets": []}
+    reads = {config["losses"][cell.loss]["reads"] for cell in cells}
+    sources = [config["sources"][kind] for kind in reads]
+    negatives = [config["negatives"][source["negatives"]] for source in sources]
+    named = [entry["teacher"] for entry in (*sources, *negatives) if entry.get("teacher")]
+    leaves = {leaf for name in (*grid["teachers"], *named) for leaf in members(config, name)}
+    teachers = [config["teachers"][leaf] for leaf in leaves]
+    users = (validation, *negatives, *teachers)
+    stages = {grid["first_stage"], *grid["baselines"]}
+    stages |= {entry["first_stage"] for entry in users if "first_stage" in entry}
+
+    backbones = {config["students"][cell.student]["backbone"] for cell in cells}
+    for entry in (*teachers, *(config["first_stages"][stage] for stage in stages)):
+        backbones |= {entry[key] for key in ("checkpoint", "llm", "encoder") if key in entry}
+    entries = [config["backbones"][name] for name in backbones]
+    built = [entry["build"] for entry in entries if "build" in entry]
+
+    datasets = {entry["dataset"] for entry in (*negatives, *built)}
+    for entry in negatives:
+        datasets |= set(config["datasets"][entry["dataset"]].get("apart_from", []))
+    datasets |= {*grid["datasets"], *validation["datasets"]}
+    corpora = {config["datasets"][name]["corpus"] for name in datasets}
+    return corpora | {recipe["corpus"] for recipe in built}, backbones
 
 
 def _home() -> Path:

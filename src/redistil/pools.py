@@ -119,7 +119,7 @@ def _in_order(path: Path) -> Iterator[pa.Table]:
         ids = batch["query_id"]
         rising = pc.all(pc.less_equal(ids[:-1], ids[1:])).as_py() is not False
         if not rising or ids[0].as_py() < last:
-            raise BadTable(f"{path} is not sorted by query_id: make it again")
+            raise BadTable(f"{path} is not sorted by query_id: sort it, or make it again")
         last = ids[-1].as_py()
         yield pa.Table.from_batches([batch])
 

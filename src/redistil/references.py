@@ -29,6 +29,10 @@ def references(config: Config) -> Iterator[tuple[str, str, str]]:
         yield "training.validation.first_stage", validation["first_stage"], "first_stages"
         for name in validation["datasets"]:
             yield "training.validation.datasets", name, "datasets"
+    for name, size in config["training"]["sizes"].items():
+        for key in ("batch", "steps"):
+            for source in size[key] if isinstance(size[key], Mapping) else []:
+                yield f"training.sizes.{name}.{key}", source, "sources"
     single = [  # (catalogue, key of an entry, catalogue that the value must be in)
         ("datasets", "corpus", "corpora"),
         ("students", "backbone", "backbones"),
@@ -49,6 +53,7 @@ def references(config: Config) -> Iterator[tuple[str, str, str]]:
         for name, entry in config[owner].items():
             if isinstance(entry.get(key), Mapping):
                 for part, value in entry[key].items():
+                    yield f"{owner}.{name}.{key}", part, "datasets"
                     yield f"{owner}.{name}.{key}.{part}", value, catalogue
             elif key in entry:
                 yield f"{owner}.{name}.{key}", entry[key], catalogue

@@ -3,6 +3,7 @@
 Newer ones are published as Parquet too; `pairs` reads both, in pieces, however large they are.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -75,7 +76,8 @@ def _refusing(path: Path, names: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0]
+        # Arrow counts rows from the start of a block: beyond the first, its number misleads
+        reason = re.sub(r"Row #\d+: ", "", str(error).splitlines()[0])
         raise BadTable(f"{path}: wanted the columns {' '.join(names)} ({reason})") from None
 
 

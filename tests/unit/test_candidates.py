@@ -477,6 +477,15 @@ def test_rows_are_the_same_wherever_blocks_of_the_file_end(tmp_path, monkeypatch
         list(trec.column_batches(tmp_path / "a.txt", types, " "))
 
 
+def test_a_bad_row_is_quoted_without_the_number_it_has_in_its_block(tmp_path, monkeypatch):
+    monkeypatch.setattr(trec, "BLOCK", 12)
+    (tmp_path / "a.txt").write_text("q d\n" * 9 + "one two three\n")
+    types = {"query_id": pa.string(), "doc_id": pa.string()}
+    with pytest.raises(BadTable, match="got 3: one two three") as caught:
+        list(trec.column_batches(tmp_path / "a.txt", types, " "))
+    assert "#" not in str(caught.value)
+
+
 def test_a_run_of_another_collection_is_refused(tmp_path):
     (tmp_path / "a.run").write_text("\n".join(LINES))
     import_file(tmp_path, tmp_path / "a.run", least=0.5, pairs=[("q1", "007"), ("q10", "x")])

@@ -138,30 +138,53 @@ def test_a_study_of_nothing_else_is_refused(config, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("key", "made"),
+    "key",
     [
-        ("corpora.arguana", "corpora/passages/arguana.parquet"),
-        ("backbones.bert-base", "backbones/bert-base/made.json"),
+        "corpora.arguana",
+        "corpora.msmarco-passage",
+        "corpora.nano-nq",  # of the validation
+        "backbones.bert-base",
+        "backbones.splade-v3-distilbert",  # of the first stage
     ],
 )
-def test_a_folder_that_is_not_there_is_refused_unless_it_was_read_before(
-    config, tmp_path, key, made
-):
+def test_a_folder_that_the_study_reads_and_that_is_not_there_is_refused(config, tmp_path, key):
     catalogue, name = key.split(".")
     config[catalogue][name] = {"folder": str(tmp_path / "mine")}
     with pytest.raises(BadSettings, match=f"{key}.folder: .*mine is not a folder: check the path"):
-        refuse_missing(config, tmp_path)
-    (tmp_path / made).parent.mkdir(parents=True)
-    (tmp_path / made).touch()
-    refuse_missing(config, tmp_path)
-    (tmp_path / made).unlink()
+        refuse_missing(config)
     (tmp_path / "mine").mkdir()
-    refuse_missing(config, tmp_path)
+    refuse_missing(config)
 
 
-def test_a_folder_that_the_study_does_not_read_may_be_missing(config, tmp_path):
-    config["corpora"]["elsewhere"] = config["backbones"]["rankzephyr"] = {"folder": "nowhere"}
-    refuse_missing(config, tmp_path)
+READERS = {  # of a backbone, or of a corpus: by what the study says
+    "a teacher it tests": ("backbones", ("grid", "teachers"), ["minilm-l6"]),
+    "a member of a mean": ("backbones", ("grid", "teachers"), ["mean"]),
+    "a teacher it learns from": ("backbones", ("sources", "ranked-lists", "teacher"), "minilm-l6"),
+    "a model that ranks": ("backbones", ("sources", "ranked-lists", "teacher"), "rankzephyr"),
+    "what a model ranked": ("backbones", ("sources", "lists", "negatives"), "rankzephyr"),
+    "a baseline": ("backbones", ("grid", "baselines"), ["wide"]),
+    "a test set elsewhere": ("corpora", ("datasets", "msmarco-train", "apart_from"), ["theirs"]),
+    "a built encoder": ("corpora", ("students", "bert-base", "backbone"), "built"),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_whatever_reads_a_folder_is_found(config, reader):
+    catalogue, (*path, key), value = READERS[reader]
+    config["teachers"]["minilm-l6"]["checkpoint"] = "theirs"
+    config["teachers"]["rankzephyr"]["llm"] = "theirs"
+    config["teachers"]["mean"] = {"average": ["t1", "minilm-l6"]}
+    config["first_stages"]["wide"] = {"encoder": "theirs"}
+    config["datasets"]["theirs"] = {"corpus": "theirs"}
+    config["backbones"]["built"] = {"build": {"corpus": "theirs", "dataset": "theirs"}}
+    config[catalogue]["theirs"] = {"folder": "nowhere"}
+    refuse_missing(config)  # nobody reads it
+    place = config
+    for part in path:
+        place = place[part]
+    place[key] = value
+    with pytest.raises(BadSettings, match=f"{catalogue}.theirs.folder: nowhere is not a folder"):
+        refuse_missing(config)
 
 
 # --- how many shards ------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ def test_triples_in_another_order_are_refused(tmp_path, monkeypatch, group):
     for queries in (["q1", "q0", "q2"], ["q0", "q2", "q1"]):
         triples = [(query_id, "d1", "d2") for query_id in queries]
         path = write(tmp_path / "t.parquet", TRIPLES, triples, given_order=True)
-        with pytest.raises(BadTable, match="t.parquet is not sorted by query_id: make it again"):
+        with pytest.raises(BadTable, match="t.parquet is not sorted by query_id: sort it, or"):
             list(pools.pools(path))
 
 

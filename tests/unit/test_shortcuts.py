@@ -9,8 +9,8 @@ from tests.unit.test_students import FAMILIES, PAIRS, close, ids_of, student_on,
 
 SHORT = {"bert", "electra", "roberta", "modernbert"}  # their last layer computes one position
 every_family = pytest.mark.parametrize("family", FAMILIES)
-on_a_cpu_that_packs = pytest.mark.skipif(
-    not shortcuts._packs("float32"), reason="torch was built without oneDNN"
+on_a_cpu_with_onednn = pytest.mark.skipif(
+    not shortcuts._lays_out("float32"), reason="torch was built without oneDNN"
 )
 
 
@@ -121,12 +121,12 @@ def test_a_snapshot_leaves_the_student_as_it_was(checkpoints, family):
     assert all(weight.requires_grad for weight in student.parameters())
 
 
-@on_a_cpu_that_packs
+@on_a_cpu_with_onednn
 def test_a_snapshot_does_not_follow_the_training(checkpoints):
     student = student_on(checkpoints["bert"])
     snapshot = student.for_scoring("float32")
     layer = snapshot.network.base_model.encoder.layer[0]
-    assert isinstance(layer.output.dense, shortcuts.PackedLinear)
+    assert isinstance(layer.output.dense, shortcuts.OneDnnLinear)
     with torch.inference_mode():
         wanted = snapshot.score(*given(student))
     with torch.no_grad():
@@ -152,10 +152,10 @@ def test_logits_in_half_precision_are_finer_than_half_precision(checkpoints, fam
         assert not torch.equal(found, found.bfloat16().float())
 
 
-@on_a_cpu_that_packs
+@on_a_cpu_with_onednn
 @torch.inference_mode()
 def test_a_packed_map_is_the_linear_map():
     for bias in (True, False):
         linear = torch.nn.Linear(6, 10, bias=bias)
         inputs = torch.randn(2, 3, 6)
-        close(shortcuts.PackedLinear(linear)(inputs), linear(inputs))
+        close(shortcuts.OneDnnLinear(linear)(inputs), linear(inputs))

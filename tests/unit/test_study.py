@@ -159,6 +159,8 @@ NAMES = {
     ),
     "teachers minilm-l6 checkpoint": ("minilm", "teachers.minilm-l6.checkpoint: no backbones", ""),
     "exports t2-tevatron teacher": ("t-2", "exports.t2-tevatron.teacher: no teachers entry", "t2"),
+    "training sizes tiny batch": ({"list": 4}, "training.sizes.tiny.batch: no sources", "lists"),
+    "training sizes tiny steps": ({"list": 4}, "training.sizes.tiny.steps: no sources", "lists"),
     "datasets dl19 apart_from": (["dl-20"], "datasets.dl19.apart_from: no datasets", "dl20"),
     "teachers t2 import": ("t2.tsv", "teachers.t2.import: no downloads entry", "t2-triples.tsv"),
     "backbones tiny-bert build corpus": ("pydoc", "backbones.tiny-bert.build.corpus:", "pydocs"),
@@ -314,6 +316,29 @@ def test_an_imported_first_stage_may_have_a_run_for_each_dataset(config):
         "first_stages.theirs.import.pydocs-test: no downloads entry 'bm25-msmarco-train': did you"
     )
     assert refusal(config).startswith(said)
+    put(config, "first_stages theirs", {"import": {"pydocs-tset": "bm25-msmarco-train.run"}})
+    said = "first_stages.theirs.import: no datasets entry 'pydocs-tset': did you mean 'pydocs-test'"
+    assert refusal(config).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("more", "kinds"),
+    [
+        ({"checkpoint": "minilm-l6-msmarco"}, "model and checkpoint"),
+        ({"average": ["pydocs-modernbert", "minilm-l6"]}, "model and average"),
+        ({"import": "t2-triples.tsv"}, "model and import"),
+        ({"llm": "rankzephyr"}, "model and llm"),
+    ],
+)
+def test_a_teacher_is_of_one_kind(config, more, kinds):
+    config["teachers"]["pydocs-bert"] |= more
+    said = f"teachers.pydocs-bert: {kinds}: a teacher is of one kind, keep one of these keys"
+    assert refusal(config) == said
+
+
+def test_a_teacher_that_is_two_kinds_in_full_is_told_so_too(config):
+    config["teachers"]["minilm-l6"]["average"] = ["pydocs-bert", "pydocs-modernbert"]
+    assert refusal(config).startswith("teachers.minilm-l6: checkpoint and average: a teacher is")
 
 
 def test_a_licence_that_is_learnt_of_later_remakes_nothing(config):

@@ -24,7 +24,7 @@ try:
     update_config(config, workflow.config_settings.overwrite_config)
     study.check(config, schema)
     left_out = leave_out(config, "data/corpora/passages")
-    refuse_missing(config, "data")
+    refuse_missing(config)
 except UserError as mistake:
     raise WorkflowError(str(mistake))
 

@@ -50,6 +50,7 @@ class Cat(nn.Module):
         """Return a student on the checkpoint in `backbone`, its head drawn from `seed`.
 
         pair_form: "native", as the tokenizer joins a pair, or "joined", [CLS] q [SEP] p [SEP].
+        Raises BadSource where the checkpoint has a trained head already.
         """
         from transformers import AutoModelForSequenceClassification
 

@@ -85,8 +85,9 @@ def load_tokenizer(folder: Path) -> Any:
 def load_network(auto: Any, folder: Path, new_head: bool = False, **more: Any) -> Any:
     """Return the float32 network of a checkpoint folder, read by one of transformers' `Auto...`.
 
-    new_head: what lies above the encoder need not be there, and is then drawn by torch. Raises
-    BadSource when other weights are missing, which transformers would draw as well.
+    new_head: what lies above the encoder need not be there, and is then drawn by torch; where all
+    of it is there, the checkpoint is refused. Raises BadSource for that, and when other weights are
+    missing, which transformers would draw as well.
     """
     with usable(folder):
         network, report = auto.from_pretrained(
@@ -109,6 +110,11 @@ def load_network(auto: Any, folder: Path, new_head: bool = False, **more: Any) -
         raise BadSource(
             f"{folder} is not a usable checkpoint: {len(missing)} weights of a "
             f"{type(network).__name__} are not in it (first: {missing[0]}){head}"
+        )
+    if new_head and all(name.startswith(encoder) for name in report["missing_keys"]):
+        raise BadSource(
+            f"{folder} is a trained re-ranker, with its head: use it as a teacher (`checkpoint`), "
+            "or train a student from an encoder"
         )
     for weight in network.parameters():
         # in memory of its own: the last digit of a product depends on where in a file its factors

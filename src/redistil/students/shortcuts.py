@@ -141,15 +141,15 @@ def for_scoring(network: Any, precision: str) -> Any:
     if precision == "bfloat16":
         network = copy.deepcopy(network).to(torch.bfloat16)
     device = next(network.parameters()).device
-    if device.type == "cpu" and _packs(precision):
+    if device.type == "cpu" and _lays_out(precision):
         # weights of a copy are those of the original until each linear map has its own layout
         shared = {id(weight): weight for weight in network.parameters()}
         network = copy.deepcopy(network, shared)
-        _pack(network.base_model)
+        _lay_out(network.base_model)
     return network.eval()
 
 
-def _packs(precision: str) -> bool:
+def _lays_out(precision: str) -> bool:
     """Whether torch has oneDNN's linear maps, and the processor their arithmetic."""
     available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     if not (available and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
@@ -157,15 +157,15 @@ def _packs(precision: str) -> bool:
     return precision != "bfloat16" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def _pack(module: nn.Module) -> None:
+def _lay_out(module: nn.Module) -> None:
     for name, child in module.named_children():
         if type(child) is nn.Linear:
-            setattr(module, name, PackedLinear(child))
+            setattr(module, name, OneDnnLinear(child))
         else:
-            _pack(child)
+            _lay_out(child)
 
 
-class PackedLinear(nn.Module):
+class OneDnnLinear(nn.Module):
     """A linear map whose weights lie as oneDNN's kernels want them, for inference on a CPU.
 
     torch lays them out anew at every call in bfloat16, and takes MKL in float32, which is slower
@@ -175,11 +175,11 @@ class PackedLinear(nn.Module):
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.weight, self.bias = linear.weight, linear.bias  # some modules ask for their type
-        self.packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach())
+        self.laid_out = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach())
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return inputs [..., in] mapped to [..., out]."""
         found: Tensor = torch.ops.mkldnn._linear_pointwise(
-            inputs, self.packed, self.bias, "none", [], ""
+            inputs, self.laid_out, self.bias, "none", [], ""
         )
         return found
