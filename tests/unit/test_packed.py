@@ -84,15 +84,18 @@ def test_a_pair_does_not_see_its_neighbours(checkpoints, kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", sorted(PACKED | set(MODERN)))
-def test_dropout_is_drawn(checkpoints, kind):
-    student = student_on(checkpoints[kind])
-    for module in student.modules():
-        if hasattr(module, "attention_dropout"):
-            module.attention_dropout = 0.5  # ModernBERT's own is 0
+@pytest.mark.parametrize("layer", [0, -1])  # packed attention, and the short last layer
+def test_dropout_is_drawn_in_the_attention(checkpoints, kind, layer, tmp_path):
+    student, _ = both(checkpoints, kind, tmp_path)  # without any other dropout
+    encoder = student.network.base_model
+    if hasattr(encoder, "layers"):
+        encoder.layers[layer].attn.attention_dropout = 0.5
+    else:
+        encoder.encoder.layer[layer].attention.self.dropout.p = 0.5
     found = []
     for seed in (3, 3, 4):
         torch.manual_seed(seed)
-        found.append(student.train().score(*given(student)).detach())
+        found.append(student.score(*given(student)).detach())
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])
 
