@@ -89,12 +89,17 @@ AttentionMaskInterface.register(NAME, sdpa_mask)
 
 def while_training(network: Any) -> None:
     """Let the encoder of a cross-encoder pack its batches while it trains, if it is a known one."""
+    if known(network):
+        network.config._attn_implementation = NAME
+        network.base_model.register_forward_pre_hook(_pack, with_kwargs=True)
+        network.base_model.register_forward_hook(_unpack, with_kwargs=True)
+
+
+def known(network: Any) -> bool:
+    """Whether the encoder of a cross-encoder is one whose attention may be another function."""
     encoder, config = network.base_model, network.config
-    known = type(encoder).__name__ in ENCODERS and not getattr(config, "is_decoder", False)
-    if known and config._attn_implementation == "sdpa":
-        config._attn_implementation = NAME
-        encoder.register_forward_pre_hook(_pack, with_kwargs=True)
-        encoder.register_forward_hook(_unpack, with_kwargs=True)
+    plain = type(encoder).__name__ in ENCODERS and not getattr(config, "is_decoder", False)
+    return plain and config._attn_implementation in {"sdpa", NAME}
 
 
 def _pack(encoder: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Any:

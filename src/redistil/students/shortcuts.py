@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers.models.modernbert.modeling_modernbert import apply_rotary_pos_emb
 
-from redistil.students import packed
+from redistil.students import packed, products
 
 # what is known: heads that read position 0 of what the last layer leaves, and nothing else; and
 # two designs of a layer, the first under three names
@@ -136,7 +136,8 @@ def for_scoring(network: Any, precision: str) -> Any:
     """Return `network` as scoring alone wants it: weights in `precision`, laid out for the CPU.
 
     bfloat16: weights, activations and products in it; casting weights once is faster than
-    autocast, which casts at every use. The copy is a snapshot: train `network`, and ask again.
+    autocast, which casts at every use, and so is attention by products. The copy is a snapshot:
+    train `network`, and ask again.
     """
     if precision == "bfloat16":
         network = copy.deepcopy(network).to(torch.bfloat16)
@@ -146,6 +147,8 @@ def for_scoring(network: Any, precision: str) -> Any:
         shared = {id(weight): weight for weight in network.parameters()}
         network = copy.deepcopy(network, shared)
         _lay_out(network.base_model)
+        if precision == "bfloat16" and packed.known(network):
+            network.config._attn_implementation = products.NAME
     return network.eval()
 
 
