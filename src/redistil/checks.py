@@ -70,7 +70,7 @@ def _check_schema(config: Config, schema: Config) -> None:
     hint = nearest(error.instance, error.validator_value) if error.validator == "enum" else ""
     if error.validator == "additionalProperties":
         known = error.schema.get("properties", {})
-        for unknown in sorted(set(error.instance) - set(known)):
+        for unknown in sorted(set(error.instance) - set(known), key=str):
             where = f"{path}.{unknown}" if path else unknown
             expected = ", ".join(sorted(known))
             raise BadSettings(f"{where}: unknown key{nearest(unknown, known)} (one of: {expected})")

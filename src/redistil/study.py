@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from redistil import settings
 from redistil.checks import BESIDE_OPTIONS, DISTILLED, LABELLED, OPTIONS, check, nearest
 from redistil.grid import (
     Cell,
@@ -67,10 +68,7 @@ Key = tuple[str, str]  # (command, name)
 
 def read(path: Path) -> dict[str, Any]:
     """Return the resolved study that the rule `resolve` wrote."""
-    import yaml
-
-    study: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return study
+    return settings.read(path, "study")
 
 
 # --- what each artefact is asked to be ------------------------------------------------------------
@@ -272,14 +270,14 @@ def _validated(config: Config) -> dict[str, Any] | None:
     return {"patience": None, **validation, "datasets": levels}
 
 
-def flags(settings: Mapping[str, Any]) -> str:
+def flags(asked_for: Mapping[str, Any]) -> str:
     """Return settings as command-line flags, in the order of their names.
 
     `on` and `runs` name what lies at paths that only the workflow knows: it spells those.
     """
     return " ".join(
         f"--{key.replace('_', '-')} {shlex.quote(_spelled(value))}"
-        for key, value in sorted(settings.items())
+        for key, value in sorted(asked_for.items())
         if value is not None and key not in {"on", "runs"}
     )
 

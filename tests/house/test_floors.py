@@ -23,6 +23,7 @@ FLOORS = [
         "ragged",
         "scratch",
         "seeds",
+        "settings",
         "shards",
     }
     | {"spill", "tables", "trec"},

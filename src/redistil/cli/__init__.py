@@ -1,5 +1,6 @@
 """The command line: one command for each rule, found lazily: no job pays another's imports."""
 
+import errno
 import importlib
 import logging
 import sys
@@ -7,6 +8,8 @@ import sys
 import click
 
 from redistil.errors import UserError
+
+FULL = {errno.ENOSPC, errno.EDQUOT}  # of a disk or a quota: told without a path
 
 # command -> the module of its stage, `redistil.cli.<stage>`
 COMMANDS = {
@@ -82,8 +85,20 @@ def main() -> None:
     try:
         cli(prog_name="redistil")
     except UserError as error:
-        click.echo(f"redistil: {error}", err=True)
-        sys.exit(2)
+        _end(str(error))
+    except OSError as error:
+        # what the system refuses at a path is its user's to mend; any other is a mistake of ours
+        path = error.filename2 or error.filename
+        if path is None and error.errno not in FULL:
+            raise
+        where = f"{path}: " if path is not None else ""
+        reason = " ".join(str(error.strerror or error).split())
+        _end(f"{where}{reason}: check the path, who may write there and the room on its disk")
+
+
+def _end(said: str) -> None:
+    click.echo(f"redistil: {said}", err=True)
+    sys.exit(2)
 
 
 def _speak() -> None:

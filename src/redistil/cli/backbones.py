@@ -13,7 +13,7 @@ from redistil.tables import PASSAGES, QRELS, QUERIES
 @click.command()
 @click.argument("out", type=Out())
 @setting(
-    "--source", Json(), '{"hub": ID, "revision": R} or {"folder": PATH}; optional "lower_case".'
+    "--source", Json(dict), '{"hub": ID, "revision": R} or {"folder": PATH}; optional "lower_case".'
 )
 @making("backbones")
 def fetch(out: Path, source: dict[str, Any], made: Made) -> None:
@@ -35,7 +35,9 @@ def fetch(out: Path, source: dict[str, Any], made: Made) -> None:
 @setting("--layers", click.IntRange(1), "Transformer layers.")
 @setting("--width", click.IntRange(8), "Dimensions of a hidden state.")
 @setting("--heads", click.IntRange(1), "Attention heads.")
-@setting("--warmup", Json(), "Steps, queries, negatives, rates, lengths and seed of the warm-up.")
+@setting(
+    "--warmup", Json(dict), "Steps, queries, negatives, rates, lengths and seed of the warm-up."
+)
 @threads
 @making("backbones")
 def build(

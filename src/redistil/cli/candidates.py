@@ -116,7 +116,7 @@ def retrieve(
 @click.argument("out", type=Out())
 @setting("--k1", click.FloatRange(0), "Term frequency saturation.")
 @setting("--b", click.FloatRange(0, 1), "Length normalisation.")
-@setting("--stemmer", str, "A Snowball stemmer.")
+@setting("--stemmer", click.Choice(["english"]), "A Snowball stemmer; stop words are its too.")
 @depth
 @drop_identical
 @least_success

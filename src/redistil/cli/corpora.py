@@ -11,7 +11,7 @@ from redistil.tables import QUERIES
 
 _corpus = setting(
     "--corpus",
-    Json(),
+    Json(dict),
     'The corpus, as JSON: {"pydocs": [...]}, {"irds": "..."} or {"folder": "..."}.',
 )
 
@@ -32,7 +32,9 @@ def export_passages(out: Path, corpus: dict[str, Any], made: Made) -> None:
 @click.argument("qrels_out", type=Out())
 @_corpus
 @setting(
-    "--dataset", Json(), 'The dataset, as JSON: {"part": ...}, {"irds": "..."} or {"split": "..."}.'
+    "--dataset",
+    Json(dict),
+    'The dataset, as JSON: {"part": ...}, {"irds": "..."} or {"split": "..."}.',
 )
 @making("corpora")
 def export_queries(

@@ -20,10 +20,15 @@ from redistil.tables import DEPTHS, MEASURES, QRELS, RUN
     multiple=True,
     metavar="DATASET RUN QRELS",
 )
-@setting("--measures", Json(), 'Measures as ir_measures writes them: ["nDCG@10", "AP"].')
-@setting("--relevant-from", Json(), 'Least grade that counts as relevant: {"dl19": 2}.')
+@setting("--measures", Json(list[str]), 'Measures as ir_measures writes them: ["nDCG@10", "AP"].')
 @setting(
-    "--more", Json(), 'Measures of one data set alone: {"lotte": ["Success@5"]}.', required=False
+    "--relevant-from", Json(dict[str, int]), 'Least grade that counts as relevant: {"dl19": 2}.'
+)
+@setting(
+    "--more",
+    Json(dict[str, list[str]]),
+    'Measures of one data set alone: {"lotte": ["Success@5"]}.',
+    required=False,
 )
 @making("measures")
 def evaluate(
@@ -78,8 +83,10 @@ def evaluate(
     metavar="SYSTEM DATASET RUN",
 )
 @setting("--measure", str, "The measure, as ir_measures writes it: nDCG@10.")
-@setting("--depths", Json(), "How many candidates are re-ranked: [0, 5, 10].")
-@setting("--relevant-from", Json(), 'Least grade that counts as relevant: {"dl19": 2}.')
+@setting("--depths", Json(list[int]), "How many candidates are re-ranked: [0, 5, 10].")
+@setting(
+    "--relevant-from", Json(dict[str, int]), 'Least grade that counts as relevant: {"dl19": 2}.'
+)
 @making("measures")
 def sweep(
     out: Path,
@@ -102,14 +109,20 @@ def sweep(
     of_dataset = {dataset: (candidates, qrels) for dataset, candidates, qrels in on}
     levels = stage.thresholds(list(of_dataset), relevant_from)
     wanted, ticks = stage.parse(measure), stage.depths(depths)
-    rows = []
-    for system, dataset, run in tqdm(runs, unit="run", mininterval=1):
+    for _, dataset, _ in runs:
         if dataset not in of_dataset:
             raise BadSettings(f"--runs: no --on gives the candidates and qrels of {dataset!r}")
-        candidates, qrels = of_dataset[dataset]
-        tables = RUN.read(run), RUN.read(candidates), QRELS.read(qrels)
-        found = stage.sweep(dataset, *tables, wanted, levels[dataset], ticks)
-        rows += [(system, dataset, depth, value) for depth, value in found]
+    rows = []
+    bar = tqdm(total=len(runs), unit="run", mininterval=1)
+    for dataset, (candidates, qrels) in of_dataset.items():
+        tables = RUN.read(candidates), QRELS.read(qrels)
+        for system, _, run in (one for one in runs if one[1] == dataset):
+            found = stage.sweep(dataset, RUN.read(run), *tables, wanted, levels[dataset], ticks)
+            rows += [(system, dataset, depth, value) for depth, value in found]
+            bar.update()
+    bar.close()
+    if not rows:
+        raise BadSettings(f"--depths {depths}: every run has fewer candidates: ask for fewer")
     columns = dict(zip(DEPTHS.schema.names, zip(*rows, strict=True), strict=True))
     DEPTHS.write(DEPTHS.rows(columns), out, made)
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import click
 
-from redistil import lineage
-from redistil.errors import UserError
+from redistil import lineage, settings
+from redistil.errors import BadSettings, UserError
 from redistil.tables import QUERIES, Table, aside
 
 _log = logging.getLogger(__name__)
@@ -72,16 +72,7 @@ class Settings(click.ParamType[dict[str, Any]]):
     name = "recipe.yaml"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> dict[str, Any]:
-        import yaml
-
-        try:
-            settings = yaml.safe_load(Path(value).read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(f"{value} is not a readable recipe ({reason}): make it again") from None
-        if not isinstance(settings, dict):
-            raise UserError(f"{value} is not a recipe: wanted a mapping of settings")
-        return settings
+        return settings.read(Path(value), "recipe")
 
 
 class Out(click.ParamType[Path]):
@@ -94,17 +85,24 @@ class Out(click.ParamType[Path]):
 
 
 class Json(click.ParamType[Any]):
-    """A setting with parts, as JSON."""
+    """A setting with parts, as JSON of one shape, written as Python's types are: list[int]."""
 
     name = "json"
+
+    def __init__(self, shape: Any) -> None:
+        self.shape = shape
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         if not isinstance(value, str):
             return value
+        where, wanted = param.opts[0], settings.worded(self.shape)
         try:
-            return json.loads(value)
-        except json.JSONDecodeError as error:
-            self.fail(f"wanted JSON, got {value!r} ({error})", param, ctx)
+            found = json.loads(value)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise BadSettings(f"{where}: wanted JSON, {wanted}, got {value!r} ({error})") from None
+        if not settings.fits(found, self.shape):
+            raise BadSettings(f"{where}: wanted {wanted}, got {value}: {param.help}")
+        return settings.stated(found, where)
 
 
 class How(click.Option):
@@ -141,12 +139,14 @@ def test_queries(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def write_settings(settings: Mapping[str, Any], out: Path) -> None:
+def write_settings(stated: Mapping[str, Any], out: Path) -> None:
     """Write settings as a YAML file, in the order given."""
     import yaml
 
+    plain = json.loads(json.dumps(stated))  # a mapping of any other class is not written
+    text = yaml.safe_dump(plain, sort_keys=False)
     with aside(out) as partial:
-        partial.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
 
 
 def making(stage: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -169,7 +169,7 @@ def _record(
     context: click.Context, stage: str, name: str | None, given: dict[str, Any]
 ) -> lineage.Made:
     inputs: list[lineage.Made] = []
-    settings: dict[str, Any] = {}
+    asked: dict[str, Any] = {}
     out = ""
     for param in context.command.params:
         value = given.get(param.name or "")
@@ -179,11 +179,11 @@ def _record(
         if any(isinstance(kind, Out) for kind in types):
             out = out or str(value)
         elif isinstance(param.type, Settings):
-            settings |= value or {}
+            asked |= value or {}
         elif isinstance(param, click.Option) and not isinstance(param, How):
-            settings |= _setting(str(param.name), types, value)
+            asked |= _setting(str(param.name), types, value)
     command = str(context.command.name)
-    return lineage.make(command, name or out, settings, lineage.code(stage), inputs)
+    return lineage.make(command, name or out, asked, lineage.code(stage), inputs)
 
 
 def _paths(value: Any) -> Iterator[Path]:

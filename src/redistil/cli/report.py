@@ -29,7 +29,7 @@ def several(flag: str, type: Any, help: str, **more: Any) -> Callable[..., Any]:
 
 @click.command()
 @click.argument("out", type=Out())
-@setting("--settings", Json(), "The merged configuration, as JSON.")
+@setting("--settings", Json(dict), "The merged configuration, as JSON.")
 def resolve(out: Path, settings: dict[str, Any]) -> None:
     """Write the study as it was asked for, catalogues and grid, as the YAML file OUT."""
     write_settings(settings, out)

@@ -149,13 +149,20 @@ def _qrels(file: Path) -> Iterator[Judgement]:
     """Yield the judgements below the header that BEIR writes."""
     with _lines(file) as lines:
         _, header = next(lines, (1, ""))
-        if _fields(header) != HEADER:
+        if _named(header) != HEADER:
             raise BadSource(
                 f"{file}: wanted the header {' '.join(HEADER)}, divided by tabs, "
                 f"got {header[:60]!r}"
             )
         for number, line in lines:
             yield _judgement(line, f"{file}, line {number}")
+
+
+def _named(header: str) -> list[str]:
+    try:
+        return _fields(header)
+    except csv.Error:
+        return []
 
 
 def _judgement(line: str, where: str) -> Judgement:

@@ -65,6 +65,7 @@ def train(
         made.fingerprint,
         processes.first,
     )
+    every = recipe["log_every"]  # a recipe that lacks it is refused before the work
     pairs, gpus = recipe["batch"] * recipe["documents"], processes.gpus if processes.first else []
     with _board(tensorboard, made.name) as tell:
         history = optimise(
@@ -76,7 +77,7 @@ def train(
             Watch(pairs, _namer(recipe, examples, queries), tell, gpus, not processes.first),
         )
     if processes.first:
-        writing.save(student, history, recipe, state, out, made)
+        writing.save(student, history, recipe["validation"], every, state, out, made)
         total = len(history.points) * pairs
         account(history.spent, total, processes, source, out / "cost.json")
         with aside(out / SIDECAR) as partial:
@@ -105,7 +106,7 @@ def _learner(
 ) -> Any:
     """Return what learns from the batch of a step."""
     objective, (queries, passages) = OBJECTIVES[recipe["objective"]], tokens
-    room = Room(**recipe["room"])
+    room, options = Room(**recipe["room"]), recipe["options"]
 
     def step_of(step: int) -> Tensor:
         batch = _batch(recipe, examples, step)
@@ -114,7 +115,7 @@ def _learner(
 
         def loss_of(flat: Tensor) -> Tensor:
             scores = torch.zeros(mask.shape, device=processes.device).masked_scatter(mask, flat)
-            return objective(scores, targets, mask, **recipe["options"])
+            return objective(scores, targets, mask, **options)
 
         pairs = [queries[r] for r in batch.queries], [passages[r] for r in batch.passages]
         stream = recipe["seed"], step

@@ -12,21 +12,28 @@ from redistil.history import Checkpoint, History, Point
 from redistil.lineage import Made
 from redistil.tables import CURVE, VALIDATION
 
-Recipe = Mapping[str, Any]
-
 
 def save(
-    student: Any, history: History, recipe: Recipe, state: Checkpoint, out: Path, made: Made
+    student: Any,
+    history: History,
+    asked: Mapping[str, Any] | None,
+    every: int,
+    state: Checkpoint,
+    out: Path,
+    made: Made,
 ) -> None:
-    """Write the chosen weights, the curve and the validations."""
-    best, asked = history.best, recipe["validation"]
+    """Write the chosen weights, the curve and the validations.
+
+    asked: the recipe's `validation`; every: its `log_every`.
+    """
+    best = history.best
     (out / "last.safetensors").unlink(missing_ok=True)  # of a training before this one
-    if best and asked["keep"] == "best" and best.step < len(history.points):
+    if best and asked and asked["keep"] == "best" and best.step < len(history.points):
         student.save(out)
         (out / "model.safetensors").replace(out / "last.safetensors")
         student.load_state_dict(load_file(state.best_of(best.step)))
     student.save(out)
-    CURVE.write(curve(history.points, recipe["log_every"]), out / "curve.parquet", made)
+    CURVE.write(curve(history.points, every), out / "curve.parquet", made)
     VALIDATION.write(validations(history, asked), out / "validation.parquet", made)
 
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from redistil import lineage
 from redistil import study as studies
 from redistil.errors import Stale
-from redistil.report.leaderboard import Entry, Values, entries
+from redistil.report.leaderboard import Values, entries
 from redistil.report.statistics import Floats
 from redistil.tables import CONTRASTS, PASSAGES, QRELS, QUERIES, RUN
 
@@ -90,7 +90,7 @@ def contrast(
     """
     count, depth, characters = sizes
     lines = entries(studies.systems(study))
-    means = np.stack([_mean(values, line, dataset) for line in lines])
+    means = np.stack([values.mean(line, dataset) for line in lines])
     picked = choose(means, count)
     query_ids = [values.query_ids[dataset][place] for place in picked]
     ranked = {line.name: _first(runs[line.name], query_ids, depth) for line in lines}
@@ -113,11 +113,6 @@ def contrast(
         for rank, doc_id in ranked[line.name].get(query_id, [])
     ]
     return CONTRASTS.rows({name: [row[name] for row in rows] for name in CONTRASTS.schema.names})
-
-
-def _mean(values: Values, line: Entry, dataset: str) -> Floats:
-    mean: Floats = np.mean([values.per_query[name, dataset] for name in line.systems], axis=0)
-    return mean
 
 
 def _first(path: Path, query_ids: Sequence[str], depth: int) -> dict[str, list[tuple[int, str]]]:

@@ -5,12 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from redistil import lineage
 from redistil import study as studies
 from redistil.report import costs, entries, figures, margins
-from redistil.report.statistics import Floats
 from redistil.report.tabulated import Tabulated
 from redistil.tables import CURVE, DEPTHS
 
@@ -79,15 +76,12 @@ def _scatter(study: Study, tables: Tabulated, measures: tuple[Path, ...]) -> "Fi
     best = {group: entries.best(tables.leaderboard, group)["system"] for group in study["groups"]}
     wanted = {first, *(name for system in best.values() for name in lines[system].systems)}
     files = {name: path for path in measures if (name := lineage.of(path).name) in wanted}
-    values = entries.read(study, files).per_query
-
-    def mean(system: str, dataset: str) -> Floats:
-        each = [values[name, dataset] for name in lines[system].systems]
-        found: Floats = np.mean(each, axis=0)
-        return found
-
+    values = entries.read(study, files)
     points = {
-        group: [(mean(first, dataset), mean(best[group], dataset)) for dataset in datasets]
+        group: [
+            (values.mean(lines[first], dataset), values.mean(lines[best[group]], dataset))
+            for dataset in datasets
+        ]
         for group, datasets in study["groups"].items()
     }
     names = {group: (first, best[group]) for group in points}

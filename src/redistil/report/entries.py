@@ -54,6 +54,17 @@ class Values:
     queries: Mapping[str, int]
     query_ids: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
+    def mean(self, line: Entry, dataset: str) -> Floats:
+        """Return the mean over a line's seeds, query by query; Stale if one was not given."""
+        for name in line.systems:
+            if (name, dataset) not in self.per_query:
+                raise Stale(
+                    f"no measures file of {name}, which the study asks for: make it (rule "
+                    "`evaluate`) and name it with --measures"
+                )
+        mean: Floats = np.mean([self.per_query[name, dataset] for name in line.systems], axis=0)
+        return mean
+
 
 def read(
     study: Mapping[str, Any], files: Mapping[str, Path], datasets: Sequence[str] | None = None

@@ -41,15 +41,7 @@ def compare(study: Mapping[str, Any], values: Values, rounds: int, seed: int) ->
         for row in _scope(
             scope,
             names,
-            [
-                np.stack(
-                    [
-                        np.mean([values.per_query[name, dataset] for name in line.systems], axis=0)
-                        for line in lines
-                    ]
-                )
-                for dataset in datasets
-            ],
+            [np.stack([values.mean(line, dataset) for line in lines]) for dataset in datasets],
             rounds,
             generator(seed, "report", "pairs", scope),
         )

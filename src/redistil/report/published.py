@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from redistil import settings
 from redistil.errors import BadTable
 from redistil.report.entries import Entry, Row, Values
 from redistil.report.statistics import Floats, spread
@@ -48,8 +49,6 @@ class Published:
 
 def read(values: Path, names: Path) -> Published:
     """Return both files; BadTable for a value without its source, or that is no number."""
-    import yaml
-
     with values.open(encoding="utf-8", newline="") as stream:
         reader = csv.DictReader(stream)
         if reader.fieldnames != COLUMNS:
@@ -62,7 +61,7 @@ def read(values: Path, names: Path) -> Published:
         for column in ("value", "std"):
             if not _is_number(row[column]) and not (column == "std" and not row[column]):
                 raise BadTable(f"{where}: {column} is {row[column]!r}, not a number")
-    return Published(rows, yaml.safe_load(names.read_text(encoding="utf-8")))
+    return Published(rows, settings.read(names, "map of names"))
 
 
 def _is_number(text: str) -> bool:

@@ -25,15 +25,18 @@ def sealing(folder: Path, names: Sequence[str], made: Made) -> Iterator[None]:
         partial.write_text(sealed.dumps(), encoding="utf-8")
 
 
-def unsealed(folder: Path, command: str) -> tuple[Made, dict[str, Path]]:
-    """Return the record of a folder and its sealed files; Stale if they do not fit each other."""
+def unsealed(folder: Path, command: str, names: Sequence[str] = ()) -> tuple[Made, dict[str, Path]]:
+    """Return the record of a folder and its sealed files, `names` among them.
+
+    Raises Stale if they do not fit each other, or if one is missing, as from an older version.
+    """
     made = lineage.of(folder)
     digests = made.settings["sha256"] if made.command == command else {}
     for name, digest in digests.items():
         path = folder / name
         if not path.exists() or lineage.sha256(path) != digest:
             raise Stale(f"{path} is not the file that {SIDECAR} beside it names: {_again(command)}")
-    if not digests:
+    if not digests or not digests.keys() >= set(names):
         raise Stale(f"{folder} does not hold what `redistil {command}` writes: {_again(command)}")
     return made, {name: folder / name for name in digests}
 

@@ -12,6 +12,7 @@ from redistil.report import costs, typeset
 from redistil.report.leaderboard import Row, Tables
 from redistil.report.published import HEADER
 from redistil.report.sealed import sealing, unsealed
+from redistil.settings import stated
 from redistil.tables import aside
 
 JSON, CELLS = "tables.json", "cells.csv"
@@ -79,15 +80,16 @@ def write(
 
 def read(folder: Path) -> Tabulated:
     """Return the tables in a folder; Stale if they are not those that its record names."""
-    made, files = unsealed(folder, "tabulate")
+    made, files = unsealed(folder, "tabulate", [JSON, CELLS])
     with files[CELLS].open(newline="", encoding="utf-8") as stream:
         cells = {
             (row["system"], row["dataset"], row["measure"]): float(row["value"])
             for row in csv.DictReader(stream)
         }
-    tables = json.loads(files[JSON].read_text(encoding="utf-8"))
-    known = {name: tables.pop(name) for name in _KNOWN}
-    more = {name: rows for name, rows in tables.items() if isinstance(rows, list)}
+    tables = stated(json.loads(files[JSON].read_text(encoding="utf-8")), str(files[JSON]))
+    known = {name: tables[name] for name in _KNOWN}
+    others = {name: rows for name, rows in tables.items() if name not in _KNOWN}
+    more = {name: rows for name, rows in others.items() if isinstance(rows, list)}
     return Tabulated(**known, made=made, cells=cells, more=more, spent=costs.read(folder))
 
 

@@ -1,0 +1,66 @@
+"""Settings as their user states them, in a file or on the command line: checked as they come in."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from redistil.errors import BadSettings
+
+
+class Stated(dict[str, Any]):
+    """Settings by name. To read one that was not stated is its user's mistake: BadSettings.
+
+    where: what the message calls them, such as a file's path or an option.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], where: str) -> None:
+        super().__init__({key: stated(value, f"{where}, {key}") for key, value in settings.items()})
+        self.where = where
+
+    def __missing__(self, key: str) -> Any:
+        got = ", ".join(map(str, self)) or "none"
+        raise BadSettings(f"{self.where}: wanted `{key}`, got only {got}: make it again")
+
+
+def stated(value: Any, where: str) -> Any:
+    """Return a value whose mappings, however deep, are `Stated`."""
+    if isinstance(value, dict):
+        return Stated(value, where)
+    return [stated(item, where) for item in value] if isinstance(value, list) else value
+
+
+def read(path: Path, what: str) -> Stated:
+    """Return a YAML file of settings; BadSettings if it holds none. what: such as "recipe"."""
+    import yaml
+
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise BadSettings(f"{path} is not a readable {what} ({reason}): make it again") from None
+    if not isinstance(settings, dict):
+        raise BadSettings(f"{path} is not a {what}: wanted a mapping of settings, as title: ...")
+    return Stated(settings, str(path))
+
+
+# --- shapes, as Python writes types: dict[str, int] -----------------------------------------------
+
+_WORDS = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
+
+
+def fits(value: Any, shape: Any) -> bool:
+    """Say whether a value of JSON has a shape: str, int, Any, or a list or dict of those."""
+    if shape is Any:
+        return True
+    if not isinstance(value, get_origin(shape) or shape) or isinstance(value, bool):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    return all(fits(item, inner) for inner in get_args(shape)[-1:] for item in items)
+
+
+def worded(shape: Any) -> str:
+    """Return a shape in words: `a list, each item text`."""
+    said = _WORDS[get_origin(shape) or shape]
+    inner = get_args(shape)[-1:]
+    each = "each value" if get_origin(shape) is dict else "each item"
+    return f"{said}, {each} {worded(inner[0])}" if inner and inner[0] is not Any else said
