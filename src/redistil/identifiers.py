@@ -13,14 +13,15 @@ import pyarrow.compute as pc
 Codes = npt.NDArray[np.int32]
 
 POWERS = 10 ** np.arange(1, 10, dtype=np.int32)
+PLAIN = "^(0|[1-9][0-9]{0,17})$"
 DENSE = 16  # a table from number to code may have so many places for each id
 
 
 class Identifiers:
     """Ids, sorted by their bytes. The code of an id is its place, so codes sort as ids do.
 
-    numeric: every id is a plain decimal number ("7", never "007"), so that ids can be read as
-    numbers, which is several times faster.
+    numeric: every id is a plain decimal number ("7", never "007"), so that a code is read from a
+    table, which is several times faster than a look-up by text.
     """
 
     def __init__(self, ids: pa.Array | pa.ChunkedArray) -> None:
@@ -45,18 +46,16 @@ class Identifiers:
         return self._table is not None
 
     def codes(self, ids: pa.Array | pa.ChunkedArray) -> Codes:
-        """Return the code of each id, given as text or, if `numeric`, as int32; -1 is unknown."""
-        if pa.types.is_integer(ids.type):
-            assert self._table is not None
-            numbers = np.asarray(ids).view(np.uint32)  # so a negative one is beyond too
-            return self._table.take(numbers, mode="clip")
-        found = pc.index_in(ids, value_set=self._texts)
-        return np.asarray(pc.fill_null(found, -1)).astype(np.int32, copy=False)
-
-    def find(self, ids: pa.Array | pa.ChunkedArray) -> Codes:
-        """Return the code of each id, given as text, reading it as a number where all are."""
-        numbers = _plain(ids) if self.numeric and len(ids) else None
-        return self.codes(ids if numbers is None else pa.array(numbers))
+        """Return the code of each id, given as text; -1 is unknown."""
+        if self._table is None:
+            found = pc.index_in(ids, value_set=self._texts)
+            return np.asarray(pc.fill_null(found, -1)).astype(np.int32, copy=False)
+        numbers = _plain(ids)
+        if numbers is None:  # those that are no plain numbers are unknown: as what lies beyond
+            plain = pc.match_substring_regex(ids, PLAIN)
+            wide = pc.if_else(plain, ids, str(len(self._table))).cast(pa.int64())
+            numbers = np.asarray(wide)
+        return self._table.take(numbers, mode="clip")
 
     def ids(self, codes: npt.NDArray[np.integer]) -> pa.Array:
         """Return the ids that codes stand for."""
@@ -78,11 +77,11 @@ class Places:
     def __init__(self, ids: pa.Array | pa.ChunkedArray) -> None:
         self._known = Identifiers(ids)
         self._places = np.full(len(self._known) + 1, -1, np.int64)  # the last for what is unknown
-        self._places[self._known.find(ids)] = np.arange(len(ids))
+        self._places[self._known.codes(ids)] = np.arange(len(ids))
 
     def of(self, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
         """Return the place of each id, given as text; -1 is none."""
-        return self._places[self._known.find(ids)]
+        return self._places[self._known.codes(ids)]
 
 
 def _spelled(numbers: Codes) -> pa.Array:

@@ -326,10 +326,8 @@ def threshold(dataset: str, relevant_from: Mapping[str, Any]) -> int:
     return grade
 
 
-def thresholds(datasets: Sequence[str], relevant_from: Any) -> dict[str, int]:
+def thresholds(datasets: Sequence[str], relevant_from: Mapping[str, Any]) -> dict[str, int]:
     """Return the least relevant grade of each data set, or raise BadSettings."""
-    if not isinstance(relevant_from, Mapping):
-        raise BadSettings(f"relevant_from: wanted grades by data set, got {relevant_from!r}")
     return {dataset: threshold(dataset, relevant_from) for dataset in datasets}
 
 

@@ -40,12 +40,6 @@ class Buckets:
             if end > start:
                 file.write(rows[start:end].view(np.uint8).data)
 
-    def clear(self) -> None:
-        """Forget all rows."""
-        for file in self._files:
-            file.seek(0)
-            file.truncate()
-
     def read(self, bucket: int) -> Records:
         """Return the rows of a bucket, in the order they came."""
         file = self._files[bucket]

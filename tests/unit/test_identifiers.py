@@ -22,13 +22,19 @@ def test_a_code_is_the_place_among_the_known_ids(known, asked):
     assert ids.ids(np.arange(len(ids))).to_pylist() == placed
 
 
+odd_ids = "007 01 -0 +1 1.0 D1 0x1F 99999999999 2147483648 -1".split()
+odd_ids += [" 1", "1 ", "", "9" * 19, "9" * 30, "\uff11", "1\n"]
+
+
 @settings(deadline=None)
-@given(numbers, st.lists(st.integers(-5, 300), min_size=1))
+@given(numbers, st.lists(st.integers(-5, 300).map(str) | st.sampled_from(odd_ids), min_size=1))
 def test_numbers_have_the_codes_of_their_spelling(known, asked):
+    """However an id is spelled otherwise, it is another id."""
     ids = Identifiers(pa.chunked_array([known[:3], known[3:]], pa.string()))
     assert ids.numeric
-    by_text = ids.codes(pa.array(map(str, asked), pa.string()))
-    assert ids.codes(pa.array(asked, pa.int32())).tolist() == by_text.tolist()
+    codes = {text: place for place, text in enumerate(sorted(set(known)))}
+    for column in (pa.array(asked), pa.chunked_array([asked[:1], asked[1:]], pa.string())):
+        assert ids.codes(column).tolist() == [codes.get(text, -1) for text in asked]
 
 
 @pytest.mark.parametrize("odd", ["007", "-1", "+1", "1.0", "D1", " 1", "", "99999999999", "123456"])

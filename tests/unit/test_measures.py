@@ -450,7 +450,7 @@ def test_the_command_writes_every_value_and_its_record(tmp_path: Path):
     [
         ({"measures": ["nDCG@10", "apple"]}, "no measure 'apple'"),
         ({"relevant-from": {"in": 1}}, "relevant_from.out"),
-        ({"relevant-from": [1]}, "relevant_from"),
+        ({"relevant-from": [1]}, "--relevant-from: wanted an object"),
         ({"on": ["in", "in"]}, "named twice"),
     ],
 )

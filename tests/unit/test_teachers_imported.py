@@ -348,3 +348,18 @@ def test_the_command_says_what_became_of_the_rows(tmp_path, caplog):
     assert "3 rows read; 1 triples, 2 teacher_scores written" in result.stderr
     assert "2 rows are of queries that a test set has: left out" in caplog.text
     assert rows_of(TRIPLES, tmp_path / "pairs.parquet") == [("q0", "007", "d2")]
+
+
+@pytest.mark.parametrize("odd", ["01", " 1", "1 ", "+1", "0x1", "001"])
+@pytest.mark.parametrize("form", ["scored-triples", "trec"])
+def test_an_id_that_is_spelled_otherwise_is_another_id(tmp_path, odd, form):
+    """Though it reads as the same number."""
+    ids = known(["1", "2"], ["1", "2", "3"])
+    line = {"scored-triples": "5\t1\t{}\t{}\t3", "trec": "{}\tQ0\t{}\t1\t1.0\tx"}[form]
+    content = "\n".join(line.format(*row) for row in [("1", "2"), (odd, "2"), ("2", odd)]) + "\n"
+    with pytest.raises(BadTable, match="2 of 3 rows name an unknown id"):
+        import_file(tmp_path, content, form, ids)
+    (tmp_path / "published").unlink()
+    scores, _, sifted = import_file(tmp_path, content, form, ids, unknown=0.7)
+    assert sifted.unknown == 2 and sifted.first == f"query_id {odd!r}"
+    assert {query for query, _ in scores_of(scores)} == {"1"}

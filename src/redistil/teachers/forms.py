@@ -18,8 +18,9 @@ from redistil.errors import BadTable
 from redistil.teachers.ordered import PAIR, TRIPLE
 from redistil.trec import ALSO, RUN_COLUMNS, column_batches, delimiter
 
-GATHERED = 2_000_000  # rows looked up together where ids are text: a look-up reads all known ids
 PIECE = 1 << 17  # rows of a Parquet file read at a time
+
+Batches = Iterator[pa.RecordBatch]
 
 
 def _as_they_are(rows: Any) -> Any:
@@ -30,13 +31,11 @@ def _as_they_are(rows: Any) -> Any:
 class Form:
     """A layout: how it is read, and what a row of it is.
 
-    kind: TRIPLE or PAIR. numeric: whether its ids can be read as numbers at once.
-    solved: what makes scores of pairs from a file that has only margins.
+    kind: TRIPLE or PAIR. solved: what makes scores of pairs from a file that has only margins.
     """
 
-    read: Callable[[Path, pa.DataType], Iterator[pa.Table]]
+    read: Callable[[Path], Batches]
     kind: np.dtype[Any]
-    numeric: bool = False
     solved: Callable[[Any], Any] = _as_they_are
 
     @property
@@ -49,7 +48,8 @@ class Form:
         return [name for name in ids if name != "query_id"]
 
 
-def _gathered(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+def gathered(batches: Batches, rows: int) -> Iterator[pa.Table]:
+    """Yield batches together, in tables of at least so many rows; the last may have fewer."""
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
         waiting.append(batch)
@@ -60,25 +60,22 @@ def _gathered(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table
         yield pa.Table.from_batches(waiting)
 
 
-def _types(names: tuple[str, ...], ids: pa.DataType) -> Mapping[str, pa.DataType]:
-    kinds = {True: pa.float32(), False: pa.string()}
-    return {n: ids if n.endswith("_id") else kinds[n.endswith("score")] for n in names}
+def _types(names: tuple[str, ...]) -> Mapping[str, pa.DataType]:
+    return {name: pa.float32() if name.endswith("score") else pa.string() for name in names}
 
 
-def _scored_triples(path: Path, ids: pa.DataType) -> Iterator[pa.Table]:
+def _scored_triples(path: Path) -> Batches:
     """Five columns without a header, of Zenodo 4068216 (arXiv 2010.02666)."""
     names = ("positive_score", "negative_score", "query_id", "positive_id", "negative_id")
-    batches = column_batches(path, _types(names, ids), "\t")
-    return _gathered(batches, GATHERED if ids == pa.string() else 1)
+    return column_batches(path, _types(names), "\t")
 
 
-def _trec(path: Path, ids: pa.DataType) -> Iterator[pa.Table]:
+def _trec(path: Path) -> Batches:
     """A run of TREC's form (arXiv 2405.07920, Zenodo 12528410)."""
-    batches = column_batches(path, _types(RUN_COLUMNS, ids), delimiter(path, RUN_COLUMNS))
-    return _gathered(batches, GATHERED if ids == pa.string() else 1)
+    return column_batches(path, _types(RUN_COLUMNS), delimiter(path, RUN_COLUMNS))
 
 
-def _parquet(path: Path, names: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
+def _parquet(path: Path, names: Mapping[str, pa.DataType]) -> Batches:
     """Yield these columns of a Parquet file, whatever the publisher calls an id."""
     try:
         file = pq.ParquetFile(path)
@@ -99,24 +96,23 @@ def _parquet(path: Path, names: Mapping[str, pa.DataType]) -> Iterator[pa.Record
         raise BadTable(f"{path} is not the Parquet file that was expected ({reason})") from None
 
 
-def _ranking(path: Path, ids: pa.DataType) -> Iterator[pa.Table]:
+def _ranking(path: Path) -> Batches:
     """Parquet with a row for each pair: webis/rank-distillm, or bert-ensemble-mse."""
-    names = {"query_id": ids, "doc_id": ids, "score": pa.float32()}
-    return _gathered(_parquet(path, names), GATHERED)
+    return _parquet(path, _types(("query_id", "doc_id", "score")))
 
 
-def _id_lists(path: Path, ids: pa.DataType) -> Iterator[pa.Table]:
+def _id_lists(path: Path) -> Batches:
     """Parquet of passage ids, best first: rankzephyr-colbert of sentence-transformers/msmarco.
 
     A passage scores the number of passages from it to the end of its list, as in Lightning IR.
     """
-    wanted = {"query_id": ids, "doc_ids": pa.list_(ids)}
+    wanted = {"query_id": pa.string(), "doc_ids": pa.list_(pa.string())}
     for batch in _parquet(path, wanted):
         sizes = pc.list_value_length(batch["doc_ids"]).to_numpy(zero_copy_only=False)
         if not len(sizes):
             continue
         left = np.repeat(np.cumsum(sizes), sizes) - np.arange(int(sizes.sum()))
-        yield pa.table(
+        yield pa.record_batch(
             {
                 "query_id": batch["query_id"].take(pc.list_parent_indices(batch["doc_ids"])),
                 "doc_id": pc.list_flatten(batch["doc_ids"]),
@@ -125,12 +121,12 @@ def _id_lists(path: Path, ids: pa.DataType) -> Iterator[pa.Table]:
         )
 
 
-def _margins(path: Path, ids: pa.DataType) -> Iterator[pa.Table]:
+def _margins(path: Path) -> Batches:
     """Parquet of triples with a margin: bert-ensemble-margin-mse."""
-    names = {"query_id": ids, "positive_id": ids, "negative_id": ids, "score": pa.float32()}
-    for table in _gathered(_parquet(path, names), GATHERED):
-        yield table.rename_columns([*list(names)[:3], "positive_score"]).append_column(
-            "negative_score", pa.array(np.zeros(len(table), np.float32))
+    ids = ("query_id", "positive_id", "negative_id")
+    for batch in _parquet(path, _types((*ids, "score"))):
+        yield batch.rename_columns([*ids, "positive_score"]).append_column(
+            "negative_score", pa.array(np.zeros(len(batch), np.float32))
         )
 
 
@@ -168,8 +164,8 @@ def _settle(rows: Any, part: Any, margins: Any) -> None:
 
 
 FORMS = {
-    "scored-triples": Form(_scored_triples, TRIPLE, numeric=True),
-    "trec": Form(_trec, PAIR, numeric=True),
+    "scored-triples": Form(_scored_triples, TRIPLE),
+    "trec": Form(_trec, PAIR),
     "ranking": Form(_ranking, PAIR),
     "id-lists": Form(_id_lists, PAIR),
     "margins": Form(_margins, TRIPLE, solved=potentials),

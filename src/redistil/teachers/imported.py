@@ -30,10 +30,11 @@ from redistil.tables import (
     aside,
 )
 from redistil.teachers import ordered
-from redistil.teachers.forms import FORMS, Form
+from redistil.teachers.forms import FORMS, Form, gathered
 
 BUCKET = 20 << 20  # bytes of a file whose rows are sorted together: some 500,000 rows
 MOST = 512  # buckets, each an open file
+GATHERED = 2_000_000  # rows looked up together where ids are text: a look-up reads all known ids
 
 
 @dataclass
@@ -85,7 +86,7 @@ class Known:
         query_ids = Identifiers(QUERIES.read(queries, ["query_id"])["query_id"])
         doc_ids = Identifiers(PASSAGES.read(passages, ["doc_id"])["doc_id"])
         dropped = np.zeros(len(query_ids), bool)
-        dropped[query_ids.find(pa.array(sorted(held_out), pa.string()))] = True
+        dropped[query_ids.codes(pa.array(sorted(held_out), pa.string()))] = True
         return Known(query_ids, doc_ids, dropped)
 
 
@@ -120,17 +121,10 @@ def import_scores(
 
 
 def _put_aside(source: Path, form: Form, known: Known, into: Buckets) -> Sifted:
-    """Read the file into the buckets; ids as numbers if all known ones are, else as text."""
-    if known.queries.numeric and known.passages.numeric and form.numeric:
-        try:
-            return _sift(form.read(source, pa.int32()), form, known, into)
-        except BadTable:  # some id is no number, perhaps because it is unknown: text will tell
-            into.clear()
-    return _sift(form.read(source, pa.string()), form, known, into)
-
-
-def _sift(batches: Iterator[pa.Table], form: Form, known: Known, into: Buckets) -> Sifted:
+    """Read the file into the buckets."""
     sifted = Sifted()
+    numeric = known.queries.numeric and known.passages.numeric
+    batches = gathered(form.read(source), 1 if numeric else GATHERED)
     with tqdm(unit="row", unit_scale=True, desc="rows read", mininterval=2) as bar:
         for batch in batches:
             rows = np.empty(len(batch), form.kind)
