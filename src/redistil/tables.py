@@ -5,6 +5,7 @@ so that equal rows are equal bytes and a file appears complete or not at all. Re
 schema. `docs/tables.md` says what each column means.
 """
 
+import glob
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -189,8 +190,15 @@ def _readable(path: Path) -> Iterator[None]:
 
 @contextmanager
 def aside(path: Path) -> Iterator[Path]:
-    """Give a path to write to; it becomes `path` if the block ends well, else it is removed."""
+    """Give a path to write to; it becomes `path` if the block ends well, else it is removed.
+
+    What a killed job left of writing the same file is removed when it is written again. The number
+    of the process is in the name so that a job that still writes it fails, and mixes nothing.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        if left.name[len(path.name) + 2 : -len(".partial")].isdigit():  # not of "a.b", beside "a"
+            left.unlink(missing_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield partial

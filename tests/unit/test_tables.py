@@ -1,6 +1,8 @@
 """Tables: what is refused, by which words, and that a refusal leaves no file."""
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import ir_measures
@@ -313,6 +315,30 @@ def test_a_stream_is_one_file_with_its_record(path):
             write(PASSAGES.rows({"doc_id": [str(i)], "text": ["x"]}))
     assert PASSAGES.read(path)["doc_id"].to_pylist() == list("01234")
     assert lineage.of(path) == MADE
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from redistil.tables import aside
+with aside(Path(sys.argv[1])) as partial:
+    partial.write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a[1]*.json"])
+def test_aside_removes_what_a_kill_left_of_the_same_file_alone(tmp_path, name):
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / name)], check=False)
+    (left,) = tmp_path.iterdir()
+    assert left.suffix == ".partial"
+    others = {f".{name}.b.7.partial", ".b.7.partial", f".x{name}.7.partial", f"{name}.7.partial"}
+    for other in others:
+        (tmp_path / other).write_bytes(b"of another")
+    with aside(tmp_path / name) as partial:
+        partial.write_bytes(b"whole")
+    assert {path.name for path in tmp_path.iterdir()} == {name, *others}
+    assert (tmp_path / name).read_bytes() == b"whole"
 
 
 def test_aside_does_not_clear_what_it_did_not_write(tmp_path):
