@@ -4,11 +4,14 @@ Pure: arrays in, arrays out.
 """
 
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from redistil.errors import BadTable
 
 Codes = npt.NDArray[np.int32]
 
@@ -72,16 +75,28 @@ class Identifiers:
 
 
 class Places:
-    """Where each id of a column stands, from 0; of an id that comes twice, where it stands last."""
+    """Where each id of a column stands, from 0; of an id that comes twice, where it stands last.
 
-    def __init__(self, ids: pa.Array | pa.ChunkedArray) -> None:
+    file: what has the column.
+    """
+
+    def __init__(self, ids: pa.Array | pa.ChunkedArray, file: Path) -> None:
+        self._file = file
         self._known = Identifiers(ids)
         self._places = np.full(len(self._known) + 1, -1, np.int64)  # the last for what is unknown
         self._places[self._known.codes(ids)] = np.arange(len(ids))
 
     def of(self, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
-        """Return the place of each id, given as text; -1 is none."""
-        return self._places[self._known.codes(ids)]
+        """Return the place of each id, given as text; BadTable naming the first that has none."""
+        places = self._places[self._known.codes(ids)]
+        missing = places < 0
+        if missing.any():
+            first = ids.filter(pa.array(missing))[0].as_py()
+            raise BadTable(
+                f"{missing.sum()} of {len(ids)} ids are not in {self._file} (first: {first!r}): "
+                "give files of one collection, or make this one again"
+            )
+        return places
 
 
 def _spelled(numbers: Codes) -> pa.Array:

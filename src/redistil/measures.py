@@ -29,6 +29,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redistil.errors import BadSettings, BadTable
+from redistil.stretches import positions
 from redistil.tables import MEASURES, RUN
 
 Floats = npt.NDArray[np.float64]
@@ -193,9 +194,7 @@ def _numbers(indices: Any) -> Indices:
 
 
 def _check_ranks(query: Indices, rank: npt.NDArray[Any]) -> None:
-    starts = np.flatnonzero(np.diff(query, prepend=-1))
-    lengths = np.diff(starts, append=len(query))
-    if not np.array_equal(rank, np.arange(len(query)) - np.repeat(starts, lengths) + 1):
+    if not np.array_equal(rank, positions(query)):
         raise BadTable("run: wanted the ranks 1, 2, 3, ... for each query: rank it again")
 
 
@@ -305,10 +304,8 @@ def sweep(
 def _ranks(query: Indices, place: Indices) -> pa.Array:
     """Return 1, 2, ... for the rows of each query, by their place."""
     order = np.lexsort((place, query))
-    starts = np.flatnonzero(np.diff(query[order], prepend=-1))
-    lengths = np.diff(starts, append=len(order))
     ranks = np.empty(len(order), dtype=np.int32)
-    ranks[order] = np.arange(len(order)) - np.repeat(starts, lengths) + 1
+    ranks[order] = positions(query[order])
     return pa.array(ranks)
 
 

@@ -34,7 +34,7 @@ def in_row_groups(
 def in_pieces(rows: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
     """Yield rows sorted by query_id in pieces of about `size` that never part a query."""
     waiting: list[pa.Table] = []
-    for some in _exactly(rows, size):
+    for some in exactly(rows, size):
         waiting.append(some)
         if sum(map(len, waiting)) < size:
             continue
@@ -47,7 +47,7 @@ def in_pieces(rows: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting).combine_chunks()
 
 
-def _exactly(rows: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
+def exactly(rows: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
     """Yield rows `size` at a time; the last may be fewer."""
     waiting: list[pa.Table] = []
     for some in rows:

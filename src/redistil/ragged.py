@@ -101,21 +101,13 @@ class Ragged:
 
     @cached_property
     def _places(self) -> Places:
-        return Places(self.ids())
+        return Places(self.ids(), self.path)
 
     def rows(self, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
         """Return the row of each id; BadTable naming the first that has none."""
         if not len(ids):
             return np.zeros(0, np.int64)
-        rows = self._places.of(ids)
-        missing = rows < 0
-        if missing.any():
-            first = ids.filter(pa.array(missing))[0].as_py()
-            raise BadTable(
-                f"{missing.sum()} of {len(ids)} ids are not in {self.path} (first: {first!r}): "
-                "make the token file of this collection again"
-            )
-        return rows
+        return self._places.of(ids)
 
 
 def with_rows(pairs: pa.Table, tokens: Sequence[tuple[Ragged, Ragged]]) -> pa.Table:

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from redistil import lineage
 from redistil.errors import BadTable
 from redistil.lineage import Made
+from redistil.stretches import positions
 
 ROW_GROUP = 1 << 17  # rows; a row group of passages stays near 50 MB
 
@@ -377,18 +378,14 @@ def ranked(
         {
             "query_id": rows["query_id"].combine_chunks(),
             "doc_id": rows["doc_id"].combine_chunks(),
-            "rank": _positions(rows["query_id"]),
+            "rank": pa.array(positions(_codes(rows["query_id"])), pa.int32()),
             "score": rows["score"].combine_chunks(),
         }
     )
 
 
-def _positions(sorted_keys: pa.ChunkedArray) -> pa.Array:
-    """Return 1, 2, ... within each stretch of equal keys."""
-    codes = sorted_keys.combine_chunks().dictionary_encode().indices.to_numpy()
-    starts = np.flatnonzero(np.diff(codes, prepend=-1))
-    lengths = np.diff(starts, append=len(codes))
-    return pa.array(np.arange(len(codes)) - np.repeat(starts, lengths) + 1, pa.int32())
+def _codes(ids: pa.ChunkedArray) -> Any:
+    return ids.combine_chunks().dictionary_encode().indices.to_numpy()
 
 
 def top(run: pa.Table, depth: int) -> pa.Table:

@@ -26,7 +26,7 @@ FLOORS = [
         "settings",
         "shards",
     }
-    | {"spill", "tables", "trec"},
+    | {"spill", "stretches", "tables", "trec"},
     {"batches", "checks", "costs", "examples", "grid", "history", "objectives", "optimise"}
     | {"overlays", "precision", "processes", "references", "scoring", "splade", "students"}
     | {"study", "validation"},

@@ -355,3 +355,25 @@ def test_the_command_counts_aloud(files):
         "library": "sentence-transformers",
         "documents": 3,
     }
+
+
+class Hashed(str):
+    """A passage's id that counts how often it is looked up."""
+
+    looked_up = 0
+
+    def __hash__(self) -> int:
+        Hashed.looked_up += 1
+        return super().__hash__()
+
+
+def test_triples_of_a_query_are_gathered_in_one_pass():
+    """A published query may have thousands: work that grows with their square never ends."""
+    examples = (
+        exports.Example("q", "q", [Hashed("p"), Hashed(f"d{i}")], ["", ""], [1, 0], [1.0, -i])
+        for i in range(300)
+    )
+    (found,) = exports._grouped(examples)
+    assert found.doc_ids == ["p", *(f"d{i}" for i in range(300))]
+    assert found.scores == [1.0, *(-float(i) for i in range(300))]
+    assert Hashed.looked_up < 10 * 300

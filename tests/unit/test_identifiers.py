@@ -1,11 +1,15 @@
 """Ids as codes: their place among the known ids, in the order of their bytes."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from redistil.errors import BadTable
 from redistil.identifiers import Identifiers, Places
 
 words = st.lists(st.text(max_size=3) | st.integers(0, 40).map(str), min_size=1)
@@ -53,10 +57,16 @@ def test_no_ids_know_nothing():
 @settings(deadline=None)
 @given(words | numbers, words | numbers)
 def test_a_place_is_where_an_id_stands_last(column, asked):
-    wanted = [max((i for i, x in enumerate(column) if x == text), default=-1) for text in asked]
-    places = Places(pa.array(column, pa.string()))
-    assert places.of(pa.array(asked, pa.string())).tolist() == wanted
+    last = {text: place for place, text in enumerate(column)}
+    places = Places(pa.array(column, pa.string()), Path("some.parquet"))
+    there = [text for text in asked if text in last]
+    assert places.of(pa.array(there, pa.string())).tolist() == [last[text] for text in there]
+    if missing := [text for text in asked if text not in last]:
+        told = f"{len(missing)} of {len(asked)} ids are not in some.parquet (first: {missing[0]!r})"
+        with pytest.raises(BadTable, match=re.escape(told)):
+            places.of(pa.array(asked, pa.string()))
 
 
 def test_nothing_has_a_place_in_an_empty_column():
-    assert Places(pa.array([], pa.string())).of(pa.array(["a"])).tolist() == [-1]
+    with pytest.raises(BadTable, match="1 of 1 ids are not in"):
+        Places(pa.array([], pa.string()), Path("some.parquet")).of(pa.array(["a"]))

@@ -16,6 +16,7 @@ from scipy import sparse
 from sparse_dot_topn import sp_matmul_topn
 from tqdm import tqdm
 
+from redistil.stretches import stretches
 from redistil.tables import VECTORS
 
 PIECE = 1 << 26  # postings searched at once, half a GB: some 560,000 passages of SPLADE
@@ -121,7 +122,6 @@ def joined(*parts: Hits) -> Hits:
 def cut(hits: Hits, keep: int) -> Hits:
     """Return the hits, sorted, that score no less than their query's `keep`-th best."""
     hits = hits.at(np.lexsort((-hits.score, hits.query)))
-    starts = np.flatnonzero(np.diff(hits.query, prepend=-1))
-    lengths = np.diff(starts, append=len(hits.query))
+    starts, lengths = stretches(hits.query)
     last = hits.score[starts + np.minimum(lengths, keep) - 1]
     return hits.at(hits.score >= np.repeat(last, lengths))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from redistil.report.entries import Row
+from redistil.report.wording import number, p_value, signed
 
 STRONGEST = 45  # per cent of the colour, so that black text stays readable
 LONGEST = 60  # rows that fit a page in the smallest letters; a longer table goes over pages
@@ -71,7 +72,7 @@ def main(study: Mapping[str, Any], leaderboard: Sequence[Row]) -> Sheet:
     baselines = [row["system"] for row in leaderboard if row["kind"] != "student"]
     baselines.sort(key=lambda name: name != first)
     lines: list[Sequence[Cell] | None] = [
-        [Cell(name), Cell(rows[name]["kind"]), *(Cell(_value(rows[name][c])) for c in columns)]
+        [Cell(name), Cell(rows[name]["kind"]), *(Cell(number(rows[name][c])) for c in columns)]
         for name in baselines
     ]
     shades, best = shading(values), values.max(axis=0)
@@ -80,7 +81,7 @@ def main(study: Mapping[str, Any], leaderboard: Sequence[Row]) -> Sheet:
         lines.append(None)
         for name in cells:
             numbers = [
-                Cell(_value(v), v == top, float(shade))
+                Cell(number(v), v == top, float(shade))
                 for v, top, shade in zip(values[place], best, shades[place], strict=True)
             ]
             lines.append([Cell(student), Cell(rows[name]["loss"]), *numbers])
@@ -112,9 +113,9 @@ def _losses(study: Mapping[str, Any], losses: Sequence[Row]) -> Sheet:
     for row in losses:
         if rows and rows[-1] is not None and rows[-1][0].text != row["group"]:
             rows.append(None)
-        words = [row["group"], row["loss"], _value(row["value"]), _signed(row["difference"])]
-        words += [_range(row["difference_low"], row["difference_high"]), _signed(row["effect"], 2)]
-        rows.append([Cell(word) for word in [*words, _p(row["p_holm"]), row["verdict"]]])
+        words = [row["group"], row["loss"], number(row["value"]), signed(row["difference"])]
+        words += [_range(row["difference_low"], row["difference_high"]), signed(row["effect"], 2)]
+        rows.append([Cell(word) for word in [*words, p_value(row["p_holm"]), row["verdict"]]])
     first = study["grid"]["first_stage"]
     caption = (
         f"Every loss over its students and seeds against {first}: difference with its 95 % "
@@ -131,8 +132,13 @@ def _pairs(study: Mapping[str, Any], tests: Sequence[Row]) -> Sheet:
     for row in (row for row in tests if row["family"] == "loss pairs"):
         if rows and rows[-1] is not None and rows[-1][0].text != row["group"]:
             rows.append(None)
-        words = [row["group"], row["system"], row["against"], _signed(row["difference"])]
-        words += [_signed(row["effect"], 2), _p(row["p_holm"]), row["verdict"], row["equivalence"]]
+        words = [row["group"], row["system"], row["against"], signed(row["difference"])]
+        words += [
+            signed(row["effect"], 2),
+            p_value(row["p_holm"]),
+            row["verdict"],
+            row["equivalence"],
+        ]
         rows.append([Cell(word) for word in words])
     margin = study["statistics"]["margin"]
     caption = (
@@ -151,9 +157,9 @@ def _published(published: Sequence[Row]) -> Sheet:
                 row["system"] + (" (v1)" if row["superseded_by"] else ""),
                 row["column"],
                 row["measure"],
-                _value(row["ours"]),
-                _value(row["theirs"]),
-                _signed(row["difference"]),
+                number(row["ours"]),
+                number(row["theirs"]),
+                signed(row["difference"]),
                 _range(row["low"], row["high"]),
                 row["verdict"],
             )
@@ -167,23 +173,8 @@ def _published(published: Sequence[Row]) -> Sheet:
     return Sheet(caption, header, rows, words=3)
 
 
-# --- numbers in words -------------------------------------------------------------------------
-
-
-def _value(value: float) -> str:
-    return f"{value:.3f}"
-
-
-def _signed(value: float, places: int = 3) -> str:
-    return f"{value:+.{places}f}".replace("-", "\N{MINUS SIGN}")
-
-
 def _range(low: float | None, high: float | None) -> str:
-    return "–" if low is None or high is None else f"[{_signed(low)}, {_signed(high)}]"
-
-
-def _p(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return "–" if low is None or high is None else f"[{signed(low)}, {signed(high)}]"
 
 
 # --- Markdown ---------------------------------------------------------------------------------

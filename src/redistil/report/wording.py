@@ -8,9 +8,9 @@ def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def signed(value: float | None) -> str:
+def signed(value: float | None, places: int = 3) -> str:
     """Return a difference with its sign; a dash where there is none."""
-    return "–" if value is None else f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+    return "–" if value is None else f"{value:+.{places}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def p_value(p: float | None) -> str:

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from redistil.errors import BadTable, UserError
 from redistil.lineage import Made
-from redistil.pieces import in_pieces, in_row_groups
+from redistil.pieces import exactly, in_pieces, in_row_groups
+from redistil.stretches import stretches
 from redistil.tables import TEACHER_SCORES, aside
 
 Floats = npt.NDArray[np.float32]
@@ -52,7 +53,8 @@ def average(members: Sequence[Path], out: Path, agreement: Path, made: Made) -> 
 def _together(members: Sequence[Path]) -> Iterator[pa.Table]:
     """Yield query_id, doc_id and the score of each member, in pieces."""
     nothing = TEACHER_SCORES.schema.empty_table()
-    for parts in zip_longest(*(_pieces(path) for path in members), fillvalue=nothing):
+    read = ((pa.table(batch) for batch in TEACHER_SCORES.batches(path)) for path in members)
+    for parts in zip_longest(*(exactly(rows, PIECE) for rows in read), fillvalue=nothing):
         keys = parts[0].select([0, 1])
         for path, part in zip(members, parts, strict=True):
             if not part.select([0, 1]).equals(keys):
@@ -62,19 +64,6 @@ def _together(members: Sequence[Path]) -> Iterator[pa.Table]:
                 )
         columns = {str(i): part["score"] for i, part in enumerate(parts)}
         yield pa.table({"query_id": keys["query_id"], "doc_id": keys["doc_id"], **columns})
-
-
-def _pieces(path: Path) -> Iterator[pa.Table]:
-    """Yield a file in pieces of PIECE rows, wherever its row groups end."""
-    waiting: list[pa.RecordBatch] = []
-    for batch in TEACHER_SCORES.batches(path):
-        waiting.append(batch)
-        while sum(map(len, waiting)) >= PIECE:
-            rows = pa.Table.from_batches(waiting)
-            yield rows.slice(0, PIECE).combine_chunks()
-            waiting = rows.slice(PIECE).to_batches()
-    if sum(map(len, waiting)):
-        yield pa.Table.from_batches(waiting).combine_chunks()
 
 
 @dataclass
@@ -97,8 +86,7 @@ class Agreement:
     def add(self, query_id: pa.ChunkedArray, scores: Floats) -> None:
         """Add whole queries: query_id [N], sorted; scores [teachers, N]."""
         codes = query_id.combine_chunks().dictionary_encode().indices.to_numpy()
-        starts = np.flatnonzero(np.diff(codes, prepend=-1))
-        sizes = np.diff(starts, append=len(codes))
+        starts, sizes = stretches(codes)
         wide = scores.astype(np.float64)
         self.pairs, self.queries = self.pairs + len(codes), self.queries + len(starts)
         self.total, self.squares = self.total + wide.sum(1), self.squares + (wide**2).sum(1)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -165,22 +165,14 @@ def _lightning_ir(asked: Export, out: Path) -> dict[str, int]:
 
 def _grouped(examples: Examples) -> Examples:
     """Yield the distinct passages of each query: a run has a query once."""
-    waiting: Example | None = None
-    for example in examples:
-        if waiting is None or example.query_id != waiting.query_id:
-            if waiting is not None:
-                yield waiting
-            waiting = Example(example.query_id, example.query, [], [], [], [])
-        seen = set(waiting.doc_ids)
-        for i, doc_id in enumerate(example.doc_ids):
-            if doc_id not in seen:
-                waiting.doc_ids.append(doc_id)
-                waiting.docs.append(example.docs[i])
-                waiting.relevance.append(example.relevance[i])
-                assert waiting.scores is not None and example.scores is not None
-                waiting.scores.append(example.scores[i])
-    if waiting is not None:
-        yield waiting
+    for (query_id, query), of_query in groupby(examples, lambda each: (each.query_id, each.query)):
+        found: dict[str, tuple[Any, ...]] = {}
+        for example in of_query:
+            columns = example.docs, example.relevance, example.scores or []
+            for doc_id, *row in zip(example.doc_ids, *columns, strict=True):
+                found.setdefault(doc_id, (*row,))
+        docs, relevance, scores = map(list, zip(*found.values(), strict=True))
+        yield Example(query_id, query, list(found), docs, relevance, scores)
 
 
 def _pylate(asked: Export, out: Path) -> dict[str, int]:
@@ -307,25 +299,16 @@ class Texts:
     """The texts of a table by id, in a memory-mapped copy of its file."""
 
     def __init__(self, table: Table, path: Path, folder: Path) -> None:
-        self.path = path
         copy = folder / f"{table.name}.arrow"
         with pa.ipc.new_file(str(copy), table.schema) as out:
             for batch in table.batches(path):
                 out.write_batch(batch.replace_schema_metadata(None))
         rows = pa.ipc.open_file(pa.memory_map(str(copy))).read_all()
-        self._places, self._texts = Places(rows[0]), rows[1]
+        self._places, self._texts = Places(rows[0], path), rows[1]
 
     def of(self, ids: pa.Array) -> list[str]:
         """Return the text of each id; BadTable naming the first that has none."""
-        rows = self._places.of(ids)
-        missing = rows < 0
-        if missing.any():
-            first = ids.filter(pa.array(missing))[0].as_py()
-            raise BadTable(
-                f"{missing.sum()} of {len(ids)} ids are not in {self.path} (first: {first!r}): "
-                "are all files of one collection?"
-            )
-        texts: list[str] = self._texts.take(pa.array(rows)).to_pylist()
+        texts: list[str] = self._texts.take(pa.array(self._places.of(ids))).to_pylist()
         return texts
 
 

@@ -7,14 +7,22 @@ import numpy as np
 
 from redistil.report import typeset
 from redistil.report.entries import Row
-from redistil.report.figures.style import COLOURS, HATCHES, INK, diverging, one_legend, pick, styled
+from redistil.report.figures.style import (
+    COLOURS,
+    HATCHES,
+    INK,
+    diverging,
+    interval,
+    one_legend,
+    pick,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _BASELINES = {"first stage": "--", "teacher": ":"}
-_ENDS = ("", " low", " high")  # columns of a group: value and interval
 
 
 def bars(leaderboard: Sequence[Row], study: Mapping[str, Any]) -> "Figure":
@@ -47,13 +55,12 @@ def _panel(
     width = 0.84 / len(losses)
     for place, loss in enumerate(losses):
         rows = [found[student, loss] for student in students]
-        value, low, high = (np.array([row[f"{group}{key}"] for row in rows]) for key in _ENDS)
+        value, reach = interval(rows, group)
         axes.bar(
             np.arange(len(students)) + (place - (len(losses) - 1) / 2) * width,
             value,
             width * 0.92,
-            # a percentile interval need not hold the mean
-            yerr=[np.maximum(0, value - low), np.maximum(0, high - value)],
+            yerr=reach,
             label=loss,
             color=pick(COLOURS, place),
             hatch=pick(HATCHES, place),

@@ -7,13 +7,20 @@ import numpy as np
 
 from redistil.report import costs
 from redistil.report.entries import Row, best
-from redistil.report.figures.style import COLOURS, DASHES, MARKS, one_legend, panels, pick, styled
+from redistil.report.figures.style import (
+    COLOURS,
+    DASHES,
+    MARKS,
+    interval,
+    one_legend,
+    panels,
+    pick,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-_ENDS = ("", " low", " high")  # columns of a group: value and interval
 
 
 def sizes(
@@ -54,11 +61,11 @@ def sizes(
 def _intervals(
     axes: "Axes", x: Sequence[float], rows: Sequence[Row], group: str, colour: int, mark: int
 ) -> None:
-    value, low, high = (np.array([row[f"{group}{end}"] for row in rows]) for end in _ENDS)
+    value, reach = interval(rows, group)
     axes.errorbar(
         x,
         value,
-        yerr=[np.maximum(0, value - low), np.maximum(0, high - value)],
+        yerr=reach,
         color=pick(COLOURS, colour),
         linestyle=pick(DASHES, colour),
         marker=pick(MARKS, mark),

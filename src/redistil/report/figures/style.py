@@ -5,10 +5,12 @@ marks tell the same things apart in grey print.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from redistil.tables import aside
 
@@ -73,6 +75,14 @@ def diverging() -> "Colormap":
 def pick(values: Sequence[Any], place: int) -> Any:
     """Return the value at a place, beginning again after the last."""
     return values[place % len(values)]
+
+
+def interval(rows: Sequence[Mapping[str, Any]], group: str) -> tuple[Any, list[Any]]:
+    """Return the values of a group, and how far their intervals reach below and above them."""
+    ends = ("", " low", " high")
+    value, low, high = (np.array([row[f"{group}{end}"] for row in rows]) for end in ends)
+    # a percentile interval need not hold the mean
+    return value, [np.maximum(0, value - low), np.maximum(0, high - value)]
 
 
 def one_legend(figure: "Figure", axes: Iterable["Axes"], **where: Any) -> None:
