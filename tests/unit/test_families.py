@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-import transformers
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,6 +27,7 @@ from redistil.students.cat import pair_template
 from redistil.students.checkpoints import load_tokenizer
 from redistil.tables import PASSAGES, QUERIES
 from tests.unit import tiny
+from tests.unit.checkpoints import quietly
 from tests.unit.hub import BACKBONES, WORDS, unigrams, write
 
 LONG = " ".join(WORDS * 4)  # beyond every cap
@@ -66,13 +66,8 @@ class House(NamedTuple):
 
 @pytest.fixture(scope="module", autouse=True)
 def quiet():
-    before, threads = transformers.logging.get_verbosity(), torch.get_num_threads()
-    torch.set_num_threads(1)  # more are slower on networks this small
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    yield
-    transformers.logging.set_verbosity(before)
-    torch.set_num_threads(threads)
+    with quietly():
+        yield
 
 
 def run(*words: object) -> None:

@@ -12,7 +12,15 @@ from transformers import AutoModelForSequenceClassification
 
 from redistil.students import packed
 from redistil.students.packed import Packing
-from tests.unit.test_students import FAMILIES, PAIRS, close, ids_of, student_on, write_checkpoint
+from tests.unit.checkpoints import (
+    FAMILIES,
+    PAIRS,
+    close,
+    ids_of,
+    student_on,
+    write_checkpoint,
+    write_families,
+)
 
 PACKED = {"bert", "electra", "roberta", "modernbert"}
 # a window shorter than the texts, and a head that reads every token
@@ -24,7 +32,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory):
     root = tmp_path_factory.mktemp("checkpoints")
-    made = {family: write_checkpoint(family, root / family) for family in FAMILIES}
+    made = write_families(root)
     for kind, settings in MODERN.items():
         made[kind] = write_checkpoint("modernbert", root / kind, settings=settings)
     return made
