@@ -1,7 +1,6 @@
 """Tables and figures of an invented study, from the commands that the rules call."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +17,9 @@ from redistil.report import figures, leaderboard, statistics
 from redistil.report.figures import teaching
 from redistil.report.leaderboard import Entry, Settings, Tables, Values
 from tests.unit import report_study
-from tests.unit.report_study import ended_well, named, page, plot, rows_of, tabulate
+from tests.unit.report_study import ended_well, named, page, plot, rows_of, tabulate, values_of
 
 HOW = Settings(alpha=0.05, resamples=200, seed=1, margin=0.005)
-
-
-def values_of(study: dict[str, Any], of: Callable[..., np.ndarray] = report_study.values) -> Values:
-    systems, datasets = studies.systems(study), study["grid"]["datasets"]
-    per_query = {(s.name, d): of(s, d) for s in systems for d in datasets}
-    means = {
-        (name, dataset, measure): float(found.mean())
-        for (name, dataset), found in per_query.items()
-        for measure in study["measures"]
-    }
-    return Values(per_query, means, dict.fromkeys(datasets, report_study.QUERIES))
 
 
 @pytest.fixture(scope="module")

@@ -42,14 +42,7 @@ def study() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def values(study: dict[str, Any]) -> Values:
-    systems, datasets = studies.systems(study), study["grid"]["datasets"]
-    per_query = {(s.name, d): report_study.values(s, d) for s in systems for d in datasets}
-    means = {
-        (name, dataset, measure): float(found.mean())
-        for (name, dataset), found in per_query.items()
-        for measure in study["measures"]
-    }
-    return Values(per_query, means, dict.fromkeys(datasets, report_study.QUERIES))
+    return report_study.values_of(study)
 
 
 @pytest.fixture(scope="module")

@@ -30,12 +30,10 @@ from redistil.report import (
     wording,
 )
 from redistil.report import page as pages
-from redistil.report.leaderboard import Settings, Values
+from redistil.report.leaderboard import Settings
 from redistil.tables import CONTRASTS, PAIRS
 from tests.unit import largest_study, report_study
-from tests.unit.report_study import command, ended_well, named, page, plot
-
-SYSTEMS = 8  # lines of the leaderboard
+from tests.unit.report_study import SYSTEMS, command, ended_well, named, page, plot, values_of
 
 
 class Seen(HTMLParser):
@@ -303,19 +301,6 @@ def test_a_figure_too_large_to_draw_is_shown_as_its_picture(
 
 
 # --- pairs ------------------------------------------------------------------------------------
-
-
-def values_of(study: dict[str, Any]) -> Values:
-    systems, datasets = studies.systems(study), study["grid"]["datasets"]
-    per_query = {(s.name, d): report_study.values(s, d) for s in systems for d in datasets}
-    ids = [f"q{number}" for number in range(report_study.QUERIES)]
-    means = {
-        (*place, measure): float(found.mean())
-        for place, found in per_query.items()
-        for measure in study["measures"]
-    }
-    queries = dict.fromkeys(datasets, len(ids))
-    return Values(per_query, means, queries, dict.fromkeys(datasets, ids))
 
 
 @pytest.fixture(scope="module")
