@@ -342,3 +342,9 @@ def build(folder: Path) -> tuple[Path, dict[str, Any]]:
     said = "# Why\n\n<img src=x onerror=window.pwned=1> and `<b>code</b>`"
     ended_well(page(folder, options, said))
     return folder, options
+
+
+def only(rows: list[dict[str, Any]], **wanted: Any) -> dict[str, Any]:
+    found = [row for row in rows if wanted.items() <= row.items()]
+    assert len(found) == 1, found
+    return found[0]
