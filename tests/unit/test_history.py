@@ -14,7 +14,7 @@ from torch import Tensor
 from redistil.energy import Meter, Spent
 from redistil.history import Checkpoint, History, Point, Validated
 from redistil.optimise import Validation, optimise, whole
-from tests.unit.trainings import (
+from tests.unit.loop import (
     SCHEDULE,
     STEPS,
     checkpoint_in,
@@ -175,7 +175,7 @@ def test_killed_without_warning_and_resumed_is_uninterrupted(uninterrupted, tmp_
     script = f"""
     import os, signal, sys
     sys.path.insert(0, {str(Path(__file__).parent)!r})
-    import trainings as here
+    import loop as here
     from pathlib import Path
     model = here.network()
     good = here.loss_on(model)

@@ -9,7 +9,7 @@ from torch import nn
 from redistil.errors import UserError
 from redistil.history import Point
 from redistil.optimise import Schedule, Validation, Watch, optimise, whole
-from tests.unit.trainings import SCHEDULE, STEPS, loss_on, network, trained, weights_of
+from tests.unit.loop import SCHEDULE, STEPS, loss_on, network, trained, weights_of
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A training of a few steps that draws dropout, and what is left of it."""
+"""A training loop of a few steps that draw dropout, and what is left of it."""
 
 from collections.abc import Callable
 from pathlib import Path
