@@ -28,6 +28,7 @@ from tests.unit.hub import (
 )
 
 ROOMY = {"query_length": 20, "passage_length": 30, "pair_length": 60}
+
 PAIRS = [
     ("cat dog", "the red bird sings over the river"),
     ("stone", "bird"),
@@ -35,6 +36,7 @@ PAIRS = [
     ("Cat, DOG! zebra?", "Ünïcode 日本 \n\t under   the lazy \u200b stone."),
     (" ".join(WORDS), " ".join(WORDS[::-1])),
 ]
+
 NAMES = {kind: f"[{kind.upper()}]" for kind in ("pad", "unk", "cls", "sep", "mask")}
 ROBERTA_NAMES = {kind: f"<{kind}>" for kind in ("pad", "unk", "mask")} | {
     "cls": "<s>",

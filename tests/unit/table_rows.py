@@ -9,6 +9,7 @@ from redistil import lineage, tables
 from redistil.tables import TABLES
 
 MADE = lineage.make("test", "t", {}, "", [])
+
 EXAMPLES = {
     "queries": {"query_id": ["2", "1"], "text": ["b", "a"]},
     "passages": {"doc_id": ["2", "1"], "text": ["b", "a"]},
@@ -29,6 +30,7 @@ EXAMPLES = {
     | dict.fromkeys(("choice", "rank", "relevance"), [2, 1])
     | {"value": [0.5, 1.0], "judged": [True, False]},
 }
+
 every_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
 
 

@@ -21,6 +21,7 @@ LEFT = {
     "validation.parquet",
 }
 COST = "cost.json"  # times differ from run to run
+
 SECOND = {"predecessor": "cell", "seed": 1}
 DISTILLING = {"objective": "margin-mse", "options": {}, "teacher": "wise"}
 
