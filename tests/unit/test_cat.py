@@ -214,17 +214,6 @@ def test_a_trained_re_ranker_is_no_backbone_of_a_new_student(family, checkpoints
     Cat.adopt(folder, ROOMY, "native")
 
 
-@every_family
-def test_the_head_of_a_new_student_is_drawn_from_its_seed(family, checkpoints):
-    def head(seed: int) -> dict[str, torch.Tensor]:
-        network = student_on(checkpoints[family], seed=seed).network
-        return {k: w for k, w in network.named_parameters() if k.startswith("classifier")}
-
-    once, again, other = head(1), head(1), head(2)
-    assert once and all(torch.equal(again[name], weight) for name, weight in once.items())
-    assert any(not torch.equal(other[name], weight) for name, weight in once.items())
-
-
 def test_a_pair_longer_than_the_backbone_reads_is_refused(checkpoints):
     for family in ("bert", "electra", "roberta", "modernbert"):
         student_on(checkpoints[family], ROOMY | {"pair_length": REACH})
