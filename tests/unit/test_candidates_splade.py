@@ -105,9 +105,7 @@ def test_the_search_is_exact(tmp_path, bag, depth):
 
 
 @pytest.mark.parametrize("drop", [False, True])
-def test_the_run_is_the_same_however_many_shards_pieces_and_passes(
-    tmp_path, monkeypatch, bag, small, drop
-):
+def test_the_run_is_the_same_however_many_shards_pieces_and_passes(tmp_path, bag, small, drop):
     passages, queries = random_rows("d", 60, 6), random_rows("q", 9, 4)
     passages |= {name: passages["d7"] for name in queries}  # they could be dropped
     files, dense = collection(tmp_path, passages, queries)

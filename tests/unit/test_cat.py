@@ -205,7 +205,7 @@ def test_what_a_killed_save_left_is_not_taken_over(checkpoints, tmp_path):
 
 
 @every_family
-def test_a_trained_re_ranker_is_no_backbone_of_a_new_student(family, checkpoints, tmp_path):
+def test_a_trained_re_ranker_is_no_backbone_of_a_new_student(family, tmp_path):
     """Its head would be kept, and not drawn from the seed; the encoder alone is one."""
     auto = AutoModelForSequenceClassification
     folder = write_checkpoint(family, tmp_path / "trained", auto, {"num_labels": 1})

@@ -53,7 +53,7 @@ def test_the_page_loads_nothing(html: str, seen: Seen):
     assert not seen.all("link") and not re.search(r"@import|url\(|\bfetch\(|XMLHttpRequest", html)
 
 
-def test_the_policy_names_the_only_style_and_script(html: str, seen: Seen):
+def test_the_policy_names_the_only_style_and_script(seen: Seen):
     (policy,) = [m["content"] for m in seen.all("meta") if "http-equiv" in m]
     assert str(policy).startswith("default-src 'none'; img-src data:; ")
     assert len(seen.all("style")) == 1 and "unsafe" not in str(policy)
@@ -85,7 +85,7 @@ def test_the_page_says_for_every_loss_whether_it_beats_the_first_stage(built: An
     assert f"the best student is {best[1]} taught with infonce {best[0]:.3f} better" in text
 
 
-def test_every_figure_has_its_caption_and_its_file(built: Any, seen: Seen):
+def test_every_figure_has_its_caption_and_its_file(seen: Seen):
     for name in ("bars", "curves"):
         caption = (report_study.CAPTIONS / f"{name}.rst").read_text().strip()
         assert caption in seen.text
