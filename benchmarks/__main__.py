@@ -10,7 +10,7 @@ import datetime
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -56,6 +56,7 @@ Workers = dict[str, Worker]
 @click.option("--tasks", default="rerank,margin-mse,infonce", show_default=True)
 @click.option("--pairs", default=256, show_default=True, help="Pairs re-ranked in a turn.")
 @click.option("--steps", default=2, show_default=True, help="Training steps timed in a turn.")
+@click.option("--batch", type=int, help="Queries of a training step; otherwise morand2026's.")
 @click.option("--rounds", default=2, show_default=True, help="Turns of each entry.")
 @click.option("--threads", default=2, show_default=True, help="CPU threads of each contestant.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda; auto takes a GPU.")
@@ -66,6 +67,7 @@ def main(
     tasks: str,
     pairs: int,
     steps: int,
+    batch: int | None,
     rounds: int,
     threads: int,
     device: str,
@@ -92,7 +94,8 @@ def main(
         print(_about(workers, device, threads, tf32, ceilings), flush=True)
         rows = []
         for size in sizes.split(","):
-            run = Run(workers, size, device, precisions, tf32)
+            queries = BATCH[size] if batch is None else dict.fromkeys(PASSAGES, batch)
+            run = Run(workers, size, device, precisions, tf32, queries)
             for task in tasks.split(","):
                 rows += lines(size, run.measured(task, pairs, steps, rounds), ceilings)
     finally:
@@ -105,13 +108,20 @@ class Run:
     """The entries of one model size."""
 
     def __init__(
-        self, workers: Workers, size: str, device: str, precisions: Sequence[str], tf32: bool
+        self,
+        workers: Workers,
+        size: str,
+        device: str,
+        precisions: Sequence[str],
+        tf32: bool,
+        batch: Mapping[str, int],
     ) -> None:
         self.workers = workers
         self.size = size
         self.device = device
         self.precisions = precisions
         self.tf32 = tf32
+        self.batch = batch
 
     def measured(self, task: str, pairs: int, steps: int, rounds: int) -> list[Measured]:
         """Return the rates of every entry of a task, over the rounds."""
@@ -120,7 +130,7 @@ class Run:
             self.work = work.prepare(OUT, self.size, pairs, 1, 1)
             self.pairs = pairs
         else:
-            lists = BATCH[self.size][task]
+            lists = self.batch[task]
             self.pairs = lists * PASSAGES[task]
             counts = {"margin-mse": 1, "infonce": 1} | {task: lists * self.steps}
             self.work = work.prepare(OUT, self.size, 1, *counts.values())
@@ -208,7 +218,7 @@ class Run:
         if task == "rerank":
             given, pairs = self.work, min(self.pairs, 64)
         else:
-            batch = BATCH[self.size][task]
+            batch = self.batch[task]
             counts = {"margin-mse": 1, "infonce": 1} | {task: batch}
             given = work.prepare(OUT, self.size, 1, *counts.values(), dropout=0.0)
             pairs = self.pairs

@@ -123,6 +123,8 @@ def test_it_runs_to_its_report_and_then_has_nothing_to_do(house: House, study: s
     assert {row["system"] for row in rows} == {"random", grid["first_stage"], *cells_of(grid)}
     assert all(0 <= float(row[name]) <= 1 for row in rows for name in grid["datasets"])
     results = house.root / "results" / small(study)
+    resolved = yaml.safe_load((results / "study.yaml").read_text())
+    assert list(resolved["groups"]) == list(asked["groups"]), "in the order of the study"
     main = (results / "report/tables/paste/main.md").read_text()
     header = next(line for line in main.splitlines() if line.startswith("|"))
     assert [cell.strip() for cell in header.strip("|").split("|")][2:] == asked["table"]

@@ -49,6 +49,7 @@ def test_an_answer_is_read_repaired_and_what_was_wrong_counted(text, order, wron
     counted = {"malformed", "repeated", "unknown", "incomplete"}
     assert {name for name in counted if getattr(seen, name)} == wrong
     assert seen.answers == 1
+    assert bool([*seen.said()]) == bool(wrong), "nothing is told of answers that were right"
 
 
 @given(st.text(alphabet="[]> 0123456789x", max_size=40), st.integers(1, 9))
@@ -314,7 +315,7 @@ def test_a_context_beyond_the_models_is_refused(checkpoint):
         model(checkpoint, context=4096)
 
 
-def test_the_command_ranks_with_a_checkpoint_and_counts_aloud(collection, checkpoint):
+def test_the_command_ranks_with_a_checkpoint_and_counts_aloud(collection, checkpoint, caplog):
     names = ("run", "queries", "passages", "scores", "lists")
     words = ["rank", str(checkpoint / "made.json")]
     words += [str(collection / f"{name}.parquet") for name in names]
@@ -323,7 +324,7 @@ def test_the_command_ranks_with_a_checkpoint_and_counts_aloud(collection, checkp
     words += "--device cpu".split()
     result = CliRunner().invoke(cli, words, catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    assert "6 answers, repaired: 6 malformed" in result.stderr
+    assert "6 answers, repaired: 6 malformed" in caplog.text
     counts = json.loads((collection / "answers.json").read_text())
     assert counts["answers"] == counts["malformed"] == 6, "random weights say nothing"
     found = LISTS.read(collection / "lists.parquet").to_pylist()

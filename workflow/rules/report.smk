@@ -27,7 +27,8 @@ rule resolve:
     log:
         f"logs/{config['study']}/report/resolve.log",
     params:
-        settings=json.dumps(config, sort_keys=True),
+        # --config puts its keys first; inside, the order is the study's own, as is that of the page
+        settings=json.dumps(dict(sorted(config.items()))),
     shell:
         "redistil resolve {output} --settings {params.settings:q} 2> {log}"
 

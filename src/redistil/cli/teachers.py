@@ -236,11 +236,7 @@ def rank(
         at_most=at_most,
         leave_out=shared.keys(),
     )
-    click.echo(
-        f"{seen.answers} answers, repaired: {seen.malformed} malformed, {seen.repeated} with a "
-        f"passage twice, {seen.unknown} with one that is not there, {seen.incomplete} without some",
-        err=True,
-    )
+    warn(seen.said())
 
 
 @click.command("export-training")

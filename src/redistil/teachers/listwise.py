@@ -64,6 +64,15 @@ class Answers:
         for each in fields(self):
             setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
+    def said(self) -> Iterator[str]:
+        """Yield what to tell of repairs, if there were any."""
+        if self.malformed or self.repeated or self.unknown or self.incomplete:
+            yield (
+                f"{self.answers} answers, repaired: {self.malformed} malformed, {self.repeated} "
+                f"with a passage twice, {self.unknown} with one that is not there, "
+                f"{self.incomplete} without some"
+            )
+
 
 def permutation(text: str, count: int, seen: Answers) -> list[int]:
     """Return the places (from 0) of `count` passages in the order of an answer, repaired.
