@@ -4,15 +4,13 @@ Their weights are random and so large that every token moves the score.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import transformers
 from transformers import AutoConfig, AutoModel
 
 from redistil.errors import BadSource
@@ -98,22 +96,6 @@ def write_checkpoint(
     torch.manual_seed(5)
     auto.from_config(config).save_pretrained(folder)
     return folder
-
-
-@contextmanager
-def quietly() -> Iterator[None]:
-    """Keep transformers from talking, and torch to one thread: more are slower on so little."""
-    before, threads = transformers.logging.get_verbosity(), torch.get_num_threads()
-    torch.set_num_threads(1)
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    yield
-    transformers.logging.set_verbosity(before)
-    torch.set_num_threads(threads)
-
-
-def write_families(root: Path) -> dict[str, Path]:
-    return {family: write_checkpoint(family, root / family) for family in FAMILIES}
 
 
 every_family = pytest.mark.parametrize("family", FAMILIES)

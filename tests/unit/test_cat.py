@@ -1,7 +1,6 @@
 """Cross-encoders of five families: their scores are those of plain transformers, saved or not."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,14 +15,14 @@ from tests.unit.checkpoints import (
     close,
     every_family,
     ids_of,
-    quietly,
     refused,
     scores,
     student_on,
     write_checkpoint,
-    write_families,
 )
 from tests.unit.hub import REACH, WORDS
+
+pytestmark = pytest.mark.usefixtures("quiet")
 
 NATIVE = {  # what stands before, between and after the two texts
     "bert": (["[CLS]"], ["[SEP]"], ["[SEP]"]),
@@ -32,17 +31,6 @@ NATIVE = {  # what stands before, between and after the two texts
     "deberta-v2": (["[CLS]"], ["[SEP]"], ["[SEP]"]),
     "modernbert": (["[CLS]"], ["[SEP]"], ["[SEP]"]),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quiet():
-    with quietly():
-        yield
-
-
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory) -> dict[str, Path]:
-    return write_families(tmp_path_factory.mktemp("checkpoints"))
 
 
 @torch.no_grad()

@@ -10,18 +10,9 @@ from transformers import AutoModel
 
 from redistil.students.cat import Cat
 from redistil.students.checkpoints import load_tokenizer
-from tests.unit.checkpoints import ROOMY, every_family, quietly, refused, write_families
+from tests.unit.checkpoints import ROOMY, every_family, refused
 
-
-@pytest.fixture(scope="module", autouse=True)
-def quiet():
-    with quietly():
-        yield
-
-
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory) -> dict[str, Path]:
-    return write_families(tmp_path_factory.mktemp("checkpoints"))
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @every_family

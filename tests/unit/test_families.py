@@ -27,7 +27,6 @@ from redistil.students.cat import pair_template
 from redistil.students.checkpoints import load_tokenizer
 from redistil.tables import PASSAGES, QUERIES
 from tests.unit import tiny
-from tests.unit.checkpoints import quietly
 from tests.unit.hub import BACKBONES, WORDS, unigrams, write
 
 LONG = " ".join(WORDS * 4)  # beyond every cap
@@ -45,6 +44,7 @@ TEXTS = [
 # (query, passage, pair) caps as a study would have them, and as the later code has them
 CAPS = {"paper": (8, 32, 36), "rerun": (20, 40, 40), "passage": (8, 10, 60)}
 
+pytestmark = pytest.mark.usefixtures("quiet")
 every_backbone = pytest.mark.parametrize("name", BACKBONES)
 
 
@@ -62,12 +62,6 @@ class House(NamedTuple):
         source = BACKBONES[self.folder.name].source
         more = {"do_lower_case": True} if source.get("lower_case") else {}
         return AutoTokenizer.from_pretrained(self.hub, **more)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quiet():
-    with quietly():
-        yield
 
 
 def run(*words: object) -> None:

@@ -12,15 +12,7 @@ from transformers import AutoModelForSequenceClassification
 
 from redistil.students import packed
 from redistil.students.packed import Packing
-from tests.unit.checkpoints import (
-    FAMILIES,
-    PAIRS,
-    close,
-    ids_of,
-    student_on,
-    write_checkpoint,
-    write_families,
-)
+from tests.unit.checkpoints import FAMILIES, PAIRS, close, ids_of, student_on, write_checkpoint
 
 PACKED = {"bert", "electra", "roberta", "modernbert"}
 # a window shorter than the texts, and a head that reads every token
@@ -30,12 +22,13 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 @pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory):
-    root = tmp_path_factory.mktemp("checkpoints")
-    made = write_families(root)
-    for kind, settings in MODERN.items():
-        made[kind] = write_checkpoint("modernbert", root / kind, settings=settings)
-    return made
+def checkpoints(checkpoints, tmp_path_factory):
+    root = tmp_path_factory.mktemp("modern")
+    made = {
+        kind: write_checkpoint("modernbert", root / kind, settings=settings)
+        for kind, settings in MODERN.items()
+    }
+    return checkpoints | made
 
 
 def both(checkpoints, kind, tmp_path) -> tuple[Any, Any]:

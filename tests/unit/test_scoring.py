@@ -1,7 +1,5 @@
 """Scores of many pairs, in any order and batch, and a step's gradient in parts."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -12,18 +10,9 @@ from redistil.processes import Processes
 from redistil.ragged import Ragged
 from redistil.scoring import Room, learn, mean_scores, score_pairs
 from redistil.students.cat import Cat
-from tests.unit.checkpoints import PAIRS, close, ids_of, quietly, scores, student_on, write_families
+from tests.unit.checkpoints import PAIRS, close, ids_of, scores, student_on
 
-
-@pytest.fixture(scope="module", autouse=True)
-def quiet():
-    with quietly():
-        yield
-
-
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory) -> dict[str, Path]:
-    return write_families(tmp_path_factory.mktemp("checkpoints"))
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 # --- many pairs -------------------------------------------------------------------------------

@@ -5,17 +5,12 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from redistil.students import shortcuts
-from tests.unit.checkpoints import PAIRS, close, every_family, ids_of, student_on, write_families
+from tests.unit.checkpoints import PAIRS, close, every_family, ids_of, student_on
 
 SHORT = {"bert", "electra", "roberta", "modernbert"}  # their last layer computes one position
 on_a_cpu_with_onednn = pytest.mark.skipif(
     not shortcuts._lays_out("float32"), reason="torch was built without oneDNN"
 )
-
-
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory):
-    return write_families(tmp_path_factory.mktemp("checkpoints"))
 
 
 def both(checkpoints, family, tmp_path):

@@ -1,25 +1,14 @@
 """SPLADE on a tiny checkpoint: its vectors are those of the formula."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForMaskedLM
 
 from redistil.splade import Splade, flops
-from tests.unit.checkpoints import PAIRS, close, quietly, refused, write_checkpoint, write_families
+from tests.unit.checkpoints import PAIRS, close, refused, write_checkpoint
 
-
-@pytest.fixture(scope="module", autouse=True)
-def quiet():
-    with quietly():
-        yield
-
-
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory) -> dict[str, Path]:
-    return write_families(tmp_path_factory.mktemp("checkpoints"))
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @pytest.fixture(scope="module")

@@ -1,33 +1,13 @@
 """The architectures of students behind one interface: made from a recipe, loaded by a record."""
 
-from pathlib import Path
-
 import pytest
 
 from redistil import lineage, students
 from redistil.errors import Stale
 from redistil.students.cat import Cat
-from tests.unit.checkpoints import (
-    PAIRS,
-    ROOMY,
-    close,
-    quietly,
-    refused,
-    scores,
-    student_on,
-    write_families,
-)
+from tests.unit.checkpoints import PAIRS, ROOMY, close, refused, scores, student_on
 
-
-@pytest.fixture(scope="module", autouse=True)
-def quiet():
-    with quietly():
-        yield
-
-
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory) -> dict[str, Path]:
-    return write_families(tmp_path_factory.mktemp("checkpoints"))
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 def test_the_recipe_names_architecture_and_lengths(checkpoints):
