@@ -18,8 +18,8 @@ class Stated(dict[str, Any]):
         self.where = where
 
     def __missing__(self, key: str) -> Any:
-        got = ", ".join(map(str, self)) or "none"
-        raise BadSettings(f"{self.where}: wanted `{key}`, got only {got}: make it again")
+        got = f"only {', '.join(map(str, self))}" if self else "nothing"
+        raise BadSettings(f"{self.where}: wanted `{key}`, got {got}: make it again")
 
 
 def stated(value: Any, where: str) -> Any:

@@ -139,7 +139,7 @@ def test_a_warm_up_without_its_settings_is_refused(refused, house):
     shape = ["--vocabulary", 300, "--layers", 1, "--width", 8, "--heads", 1]
     line = ["build", *tables, house / "out", "--family", "bert", *shape, "--warmup", "{}"]
     said = refused(*line)
-    assert "--warmup: wanted `" in said and "got only none" in said
+    assert "--warmup: wanted `" in said and "got nothing" in said
     assert not (house / "out" / "made.json").exists()
 
 

@@ -16,7 +16,7 @@ def test_a_setting_that_was_not_stated_is_its_users_mistake():
         found["e"]
     with pytest.raises(BadSettings, match="x.yaml, b, c: wanted `e`, got only d"):
         found["b"]["c"][0]["e"]
-    with pytest.raises(BadSettings, match="got only none"):
+    with pytest.raises(BadSettings, match="got nothing"):
         stated({}, "x")["e"]
 
 
