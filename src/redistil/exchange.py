@@ -2,7 +2,7 @@
 
 A line of a run is `query_id Q0 doc_id rank score tag`, of the qrels `query_id 0 doc_id relevance`;
 blanks and tabs part the words. As for trec_eval, the order of a run is that of its scores: the
-rank that a file writes down is not read.
+rank that such a file writes down is not read.
 """
 
 import re
@@ -27,8 +27,10 @@ _QRELS = {
 
 
 def run(path: Path) -> pa.Table:
-    """Return a checked run, from our Parquet or a TREC file, whose ranks follow from its scores.
+    """Return a checked run, from our Parquet or a TREC file.
 
+    The ranks of a TREC file follow from its scores; our own keep the order that they were written
+    in, which need not be that of the scores.
     Raises BadTable for a passage that a query has twice, and for a score that is no number.
     """
     if path.suffix == ".parquet":

@@ -18,7 +18,7 @@ CORPUS = [
     {"_id": 3, "text": "third\u2028words"},
     {"_id": "d4", "title": "", "text": ""},
 ]
-TOPICS = [{"_id": f"q{n}", "text": f"question {n}"} for n in (2, 1, 3)]
+ASKED = [{"_id": f"q{n}", "text": f"question {n}"} for n in (2, 1, 3)]
 TEST = [("q1", "d1", 2), ("q1", "007", 0), ("q2", "3", 1)]
 
 
@@ -31,10 +31,10 @@ def tsv(rows):
 
 
 def write_folder(root):
-    """Write CORPUS, TOPICS and TEST as BEIR lays a collection out."""
+    """Write CORPUS, ASKED and TEST as BEIR lays a collection out."""
     (root / "qrels").mkdir(parents=True)
     (root / "corpus.jsonl").write_text(jsonl(CORPUS), encoding="utf-8")
-    (root / "queries.jsonl").write_text(jsonl(TOPICS), encoding="utf-8")
+    (root / "queries.jsonl").write_text(jsonl(ASKED), encoding="utf-8")
     (root / "qrels" / "test.tsv").write_text(tsv(TEST), encoding="utf-8")
     return root
 

@@ -3,10 +3,10 @@
 import pytest
 
 from redistil import corpora
-from redistil.corpora.entries import Topics
+from redistil.corpora.entries import Queries
 from redistil.errors import BadSettings, BadSource
 from redistil.tables import PASSAGES, texts
-from tests.unit.collection import CORPUS, TEST, TOPICS, export, jsonl, redistil, tsv, write_folder
+from tests.unit.collection import ASKED, CORPUS, TEST, export, jsonl, redistil, tsv, write_folder
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_passages_without_text_are_kept_and_counted(folder, out, caplog):
 
 
 def test_queries_without_text_are_kept_and_counted(folder, out, caplog):
-    (folder / "queries.jsonl").write_text(jsonl([TOPICS[0], {"_id": "q1", "text": " "}]))
+    (folder / "queries.jsonl").write_text(jsonl([ASKED[0], {"_id": "q1", "text": " "}]))
     assert export(folder, out)[0] == {"q1": "", "q2": "question 2"}
     assert "1 of 2 judged queries have no text" in caplog.text
 
@@ -77,7 +77,7 @@ def test_repeated_ids_are_refused_across_batches(folder, out, monkeypatch):
     (folder / "corpus.jsonl").write_text(jsonl([*CORPUS, {"_id": "007", "text": "again"}]))
     with pytest.raises(BadSource, match=r"1 of 5 passages repeat a doc_id \(first: '007'\)"):
         redistil("export-passages", out, "--corpus", {"folder": str(folder)})
-    (folder / "queries.jsonl").write_text(jsonl([*TOPICS, TOPICS[0]]))
+    (folder / "queries.jsonl").write_text(jsonl([*ASKED, ASKED[0]]))
     with pytest.raises(BadSource, match="'q2' comes twice"):
         export(folder, out)
     assert not out.exists()
@@ -101,5 +101,5 @@ def test_a_corpus_has_one_kind(corpus, out):
 
 
 def test_judgements_of_queries_without_any_are_not_invented():
-    topics = Topics({"q1": "a", "q2": "b"}, [("q1", "d1", 0)])
-    assert corpora.judgements(topics, "here") == (["q1"], [("q1", "d1", 0)])
+    asked = Queries({"q1": "a", "q2": "b"}, [("q1", "d1", 0)])
+    assert corpora.judgements(asked, "here") == (["q1"], [("q1", "d1", 0)])

@@ -13,7 +13,7 @@ import pytest
 
 from redistil import lineage
 from redistil.tables import PASSAGES, QRELS, QUERIES, texts
-from tests.unit.collection import TOPICS, jsonl, tsv
+from tests.unit.collection import ASKED, jsonl, tsv
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def home(tmp_path):
             {"_id": "05", "title": "", "text": "Induction.", "metadata": {}},
         ]
         archive.writestr("scifact/corpus.jsonl", jsonl(rows))
-        archive.writestr("scifact/queries.jsonl", jsonl([q | {"metadata": {}} for q in TOPICS]))
+        archive.writestr("scifact/queries.jsonl", jsonl([q | {"metadata": {}} for q in ASKED]))
         archive.writestr("scifact/qrels/test.tsv", tsv([("q1", "05", 1), ("q2", "4983", 1)]))
         archive.writestr("scifact/qrels/train.tsv", tsv([("q3", "05", 1)]))
     return tmp_path / "home"
@@ -99,15 +99,15 @@ def test_irds_refusals(home, out):
         def export(**corpus):
             corpora.export_passages(corpus, out, made)
 
-        def topics(corpus=scifact, **dataset):
+        def queries(corpus=scifact, **dataset):
             corpora.export_queries(corpus, dataset, out, out.with_suffix(".r"), made)
 
         for name, job in {
             "short": lambda: export(irds="beir/scifact", documents=5183),
-            "few": lambda: topics(irds="beir/scifact/test", queries=300),
+            "few": lambda: queries(irds="beir/scifact/test", queries=300),
             "unknown": lambda: export(irds="beir/scifakt"),
-            "no qrels": lambda: topics(irds="beir/scifact"),
-            "other": lambda: topics({"irds": "beir/nq"}, irds="beir/scifact/test"),
+            "no qrels": lambda: queries(irds="beir/scifact"),
+            "other": lambda: queries({"irds": "beir/nq"}, irds="beir/scifact/test"),
             "network": lambda: export(irds="beir/nfcorpus"),
             "licence": lambda: export(irds="disks45/nocr", licensed="disks45/corpus"),
             "no pairs": lambda: docpairs.export_docpairs("beir/scifact", 9, 1, out, made),

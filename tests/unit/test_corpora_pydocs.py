@@ -189,7 +189,7 @@ def test_parts_share_nothing_and_are_everything():
     shares = {"dev": 0.2, "test": 0.3}
     corpus = {"pydocs": ["click"]}
     ids = {
-        part: set(pydocs.topics(corpus, {"part": part, **shares}).queries) for part in pydocs.PARTS
+        part: set(pydocs.queries(corpus, {"part": part, **shares}).queries) for part in pydocs.PARTS
     }
     apart = [ids["train"], ids["dev"], ids["test"]]
     assert all(apart)
@@ -210,12 +210,12 @@ def test_the_part_of_a_query_hangs_on_its_text_alone():
 def test_at_most_keeps_a_stable_choice():
     """The choice hangs on the texts alone: not on names, and hardly on which others there are."""
     corpus, everything = {"pydocs": ["click"]}, {"part": "all"}
-    few = pydocs.topics(corpus, everything | {"at_most": 5}).queries
-    more = pydocs.topics(corpus, everything | {"at_most": 9}).queries
+    few = pydocs.queries(corpus, everything | {"at_most": 5}).queries
+    more = pydocs.queries(corpus, everything | {"at_most": 9}).queries
     assert (len(few), len(more)) == (5, 9)
     assert set(few) < set(more)
     last = max(seeds.fraction(f"at most: {text}") for text in more.values())
-    others = set(pydocs.topics(corpus, everything).queries.values()) - set(more.values())
+    others = set(pydocs.queries(corpus, everything).queries.values()) - set(more.values())
     assert others and all(seeds.fraction(f"at most: {text}") > last for text in others)
 
 
@@ -232,7 +232,7 @@ def test_at_most_keeps_a_stable_choice():
 )
 def test_impossible_parts_are_refused(dataset, complaint):
     with pytest.raises(BadSettings, match=complaint):
-        pydocs.topics({"pydocs": ["click"]}, dataset)
+        pydocs.queries({"pydocs": ["click"]}, dataset)
 
 
 @pytest.mark.parametrize("packages", [[], "python", ["os.path"], ["click", "click"], [3]])

@@ -27,28 +27,28 @@ TIES = 16  # passages asked for beyond the depth, before ties at the cut are loo
 Index = tuple[sparse.csr_matrix, pa.Array]  # [vocabulary, D], and the doc_ids of its D passages
 
 
-class Hits(NamedTuple):
+class Candidates(NamedTuple):
     """Scored pairs, query by query, scores downwards: rows of the queries and of the passages."""
 
     query: npt.NDArray[np.int32]
     passage: npt.NDArray[np.int64]
     score: npt.NDArray[np.float32]
 
-    def at(self, where: npt.NDArray[np.generic]) -> "Hits":
-        """Return the hits at these positions, or where it is true."""
-        return Hits(self.query[where], self.passage[where], self.score[where])
+    def at(self, where: npt.NDArray[np.generic]) -> "Candidates":
+        """Return the candidates at these positions, or where it is true."""
+        return Candidates(self.query[where], self.passage[where], self.score[where])
 
 
-NOTHING = Hits(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.float32))
+NOTHING = Candidates(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 
 def search(
     queries: sparse.csr_matrix, indexes: Iterable[Index], keep: int, threads: int
-) -> tuple[Hits, pa.Array]:
+) -> tuple[Candidates, pa.Array]:
     """Return each query's `keep` best passages and all that tie with the last, and the doc_ids.
 
     queries: [Q, vocabulary]; indexes: `pieces` of a corpus, in order. A score is an inner product
-    in float32; a passage that shares no term with the query is none of its hits.
+    in float32; a passage that shares no term with the query is none of its candidates.
     """
     blocks = [queries[start : start + TOGETHER] for start in range(0, queries.shape[0], TOGETHER)]
     best = [NOTHING] * len(blocks)
@@ -62,8 +62,8 @@ def search(
                 best[number] = cut(joined(best[number], moved), keep)
                 bar.update(block.shape[0])
             seen.append(ids)
-    for number, hits in enumerate(best):
-        best[number] = hits._replace(query=hits.query + np.int32(number * TOGETHER))
+    for number, candidates in enumerate(best):
+        best[number] = candidates._replace(query=candidates.query + np.int32(number * TOGETHER))
     return joined(NOTHING, *best), pa.concat_arrays(seen) if seen else pa.array([], pa.string())
 
 
@@ -96,7 +96,7 @@ def _inverted(held: list[pa.RecordBatch], vocabulary: int) -> Index:
 
 def top(
     queries: sparse.csr_matrix, index: sparse.csr_matrix, keep: int, threads: int, ties: int = TIES
-) -> Hits:
+) -> Candidates:
     """Return every hit that scores no less than its query's `keep`-th best."""
     size = min(keep + ties, index.shape[1])
     found = sp_matmul_topn(queries, index, top_n=size, n_threads=threads, sort=True)
@@ -105,23 +105,23 @@ def top(
     ends = found.indptr[full + 1] - 1
     tied = full[found.data[ends] == found.data[ends - (size - keep)]]
     rows = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-    hits = Hits(rows, found.indices.astype(np.int64), found.data)
+    candidates = Candidates(rows, found.indices.astype(np.int64), found.data)
     if len(tied):  # a tie may go on beyond what was asked for: ask these queries for more
         again = top(queries[tied], index, keep, threads, ties * 8)
-        others = hits.at(~np.isin(hits.query, tied))
-        hits = joined(others, again._replace(query=tied.astype(np.int32)[again.query]))
-    return cut(hits, keep)
+        others = candidates.at(~np.isin(candidates.query, tied))
+        candidates = joined(others, again._replace(query=tied.astype(np.int32)[again.query]))
+    return cut(candidates, keep)
 
 
-def joined(*parts: Hits) -> Hits:
-    """Return the hits of all parts, in the order given."""
+def joined(*parts: Candidates) -> Candidates:
+    """Return the candidates of all parts, in the order given."""
     query, passage, score = zip(*parts, strict=True)
-    return Hits(np.concatenate(query), np.concatenate(passage), np.concatenate(score))
+    return Candidates(np.concatenate(query), np.concatenate(passage), np.concatenate(score))
 
 
-def cut(hits: Hits, keep: int) -> Hits:
-    """Return the hits, sorted, that score no less than their query's `keep`-th best."""
-    hits = hits.at(np.lexsort((-hits.score, hits.query)))
-    starts, lengths = stretches(hits.query)
-    last = hits.score[starts + np.minimum(lengths, keep) - 1]
-    return hits.at(hits.score >= np.repeat(last, lengths))
+def cut(candidates: Candidates, keep: int) -> Candidates:
+    """Return the candidates, sorted, that score no less than their query's `keep`-th best."""
+    candidates = candidates.at(np.lexsort((-candidates.score, candidates.query)))
+    starts, lengths = stretches(candidates.query)
+    last = candidates.score[starts + np.minimum(lengths, keep) - 1]
+    return candidates.at(candidates.score >= np.repeat(last, lengths))

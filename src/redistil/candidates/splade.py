@@ -13,7 +13,7 @@ from tqdm import tqdm
 from redistil.batches import by_budget
 from redistil.candidates.cut import first
 from redistil.candidates.judged import Judged
-from redistil.candidates.search import Hits, pieces, search
+from redistil.candidates.search import Candidates, pieces, search
 from redistil.errors import BadSource
 from redistil.lineage import Made
 from redistil.ragged import Ragged
@@ -119,9 +119,9 @@ def retrieve(
             queries = _vectors(encoder, texts, rows, query_length)
             empty += _empty(queries)
             indexes = pieces(vectors, queries.shape[1])
-            hits, doc_ids = search(queries, indexes, depth + int(drop_identical), threads)
+            candidates, doc_ids = search(queries, indexes, depth + int(drop_identical), threads)
             some = query_ids.slice(start, len(rows))
-            write(judged.passing(first(_pairs(hits, some, doc_ids), depth, drop_identical)))
+            write(judged.passing(first(_pairs(candidates, some, doc_ids), depth, drop_identical)))
         _refuse_empty(empty, len(texts), f"queries of {tokens}")
         judged.conclude(made.name)
 
@@ -140,11 +140,11 @@ def _refuse_empty(empty: int, texts: int, what: str) -> None:
         _log.warning("%d of %d %s have an empty vector", empty, texts, what)
 
 
-def _pairs(hits: Hits, query_ids: pa.Array, doc_ids: pa.Array) -> pa.Table:
+def _pairs(candidates: Candidates, query_ids: pa.Array, doc_ids: pa.Array) -> pa.Table:
     return pa.table(
         {
-            "query_id": query_ids.take(pa.array(hits.query)),
-            "doc_id": doc_ids.take(pa.array(hits.passage)),
-            "score": pa.array(hits.score, pa.float32()),
+            "query_id": query_ids.take(pa.array(candidates.query)),
+            "doc_id": doc_ids.take(pa.array(candidates.passage)),
+            "score": pa.array(candidates.score, pa.float32()),
         }
     )

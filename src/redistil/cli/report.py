@@ -195,7 +195,7 @@ def _named(paths: tuple[Path, ...]) -> dict[str, Path]:
 
 @click.command()
 @click.argument("study", type=Source())
-@click.argument("topics", type=In(QUERIES), metavar="QUERIES")
+@click.argument("query_texts", type=In(QUERIES), metavar="QUERIES")
 @click.argument("passages", type=In(PASSAGES))
 @click.argument("qrels", type=In(QRELS))
 @click.argument("out", type=Out())
@@ -208,7 +208,7 @@ def _named(paths: tuple[Path, ...]) -> dict[str, Path]:
 @making("report")
 def contrast(
     study: Path,
-    topics: Path,
+    query_texts: Path,
     passages: Path,
     qrels: Path,
     out: Path,
@@ -230,7 +230,7 @@ def contrast(
     asked = studies.read(study)
     values = leaderboard.read(asked, _named(measures), [dataset])
     shown = contrasts.shown(asked, runs, dataset)
-    texts, sizes = (topics, passages, qrels), (queries, depth, characters)
+    texts, sizes = (query_texts, passages, qrels), (queries, depth, characters)
     CONTRASTS.write(contrasts.contrast(asked, dataset, values, shown, texts, sizes), out, made)
 
 

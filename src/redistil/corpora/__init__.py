@@ -14,7 +14,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from redistil.corpora import beir, irds, pydocs
-from redistil.corpora.entries import Entry, Judgement, Text, Topics, progress, whole
+from redistil.corpora.entries import Entry, Judgement, Queries, Text, progress, whole
 from redistil.errors import BadSettings, BadSource
 from redistil.lineage import Made
 from redistil.tables import PASSAGES, QRELS, QUERIES, aside
@@ -31,7 +31,7 @@ class Kind(Protocol):
 
     def passages(self, corpus: Entry) -> Iterator[Text]: ...
 
-    def topics(self, corpus: Entry, dataset: Entry) -> Topics: ...
+    def queries(self, corpus: Entry, dataset: Entry) -> Queries: ...
 
 
 KINDS: dict[str, Kind] = {"pydocs": pydocs, "irds": irds, "folder": beir}
@@ -69,17 +69,17 @@ def export_queries(corpus: Entry, dataset: Entry, queries: Path, qrels: Path, ma
     kind = _kind(corpus)
     declared = {key: whole(dataset, key, "dataset") for key in ("queries", "qrels")}
     made = made.reading(*kind.sources(corpus, dataset))
-    topics = kind.topics(corpus, {k: v for k, v in dataset.items() if k not in declared})
-    _refuse_count("queries", declared["queries"], len(topics.queries), dataset)
-    _refuse_count("qrels", declared["qrels"], len(topics.qrels), dataset)
-    judged, kept = judgements(topics, _called(dataset))
+    asked = kind.queries(corpus, {k: v for k, v in dataset.items() if k not in declared})
+    _refuse_count("queries", declared["queries"], len(asked.queries), dataset)
+    _refuse_count("qrels", declared["qrels"], len(asked.qrels), dataset)
+    judged, kept = judgements(asked, _called(dataset))
     with aside(queries) as first, aside(qrels) as second:
-        QUERIES.write(_queries(topics, judged), first, made)
+        QUERIES.write(_queries(asked, judged), first, made)
         QRELS.write(_qrels(kept), second, made)
     _log.info("%s: %d queries, %d judgements", _called(dataset), len(judged), len(kept))
 
 
-def judgements(topics: Topics, called: str) -> tuple[list[str], list[Judgement]]:
+def judgements(asked: Queries, called: str) -> tuple[list[str], list[Judgement]]:
     """Return the queries that are judged, and each judgement of a query and passage that exist.
 
     What is left out is counted aloud. Raises BadSource when a pair is judged in two ways, or when
@@ -87,10 +87,10 @@ def judgements(topics: Topics, called: str) -> tuple[list[str], list[Judgement]]
     """
     grades: dict[tuple[str, str], int] = {}
     without_passage = without_query = repeated = 0
-    for query_id, doc_id, relevance in topics.qrels:
-        if query_id not in topics.queries:
+    for query_id, doc_id, relevance in asked.qrels:
+        if query_id not in asked.queries:
             without_query += 1
-        elif doc_id in topics.missing:
+        elif doc_id in asked.missing:
             without_passage += 1
         elif grades.setdefault((query_id, doc_id), relevance) != relevance:
             raise BadSource(
@@ -105,16 +105,16 @@ def judgements(topics: Topics, called: str) -> tuple[list[str], list[Judgement]]
         (without_query, "judgements name a query that is not there"),
         (without_passage, "judgements name a passage that is not in the corpus"),
         (repeated, "judgements repeat another"),
-        (len(topics.queries) - len(judged), "queries have no judgement"),
+        (len(asked.queries) - len(judged), "queries have no judgement"),
     ):
         if count:
             _log.warning("%s: %d %s: left out", called, count, what)
-    silent = sum(not topics.queries[query_id].strip() for query_id in judged)
+    silent = sum(not asked.queries[query_id].strip() for query_id in judged)
     if silent:
         _log.warning("%s: %d of %d judged queries have no text", called, silent, len(judged))
     if not judged:
         raise BadSource(
-            f"{called}: none of {len(topics.queries)} queries has one of {len(topics.qrels)} "
+            f"{called}: none of {len(asked.queries)} queries has one of {len(asked.qrels)} "
             "judgements: check that its queries, qrels and corpus belong together"
         )
     return judged, [(*pair, grade) for pair, grade in grades.items()]
@@ -176,8 +176,8 @@ def _refuse_repeated(seen: "array[int]", kind: Kind, corpus: Entry) -> None:
         )
 
 
-def _queries(topics: Topics, kept: list[str]) -> pa.Table:
-    texts = [encodable(topics.queries[query_id].strip()) for query_id in kept]
+def _queries(asked: Queries, kept: list[str]) -> pa.Table:
+    texts = [encodable(asked.queries[query_id].strip()) for query_id in kept]
     return QUERIES.rows({"query_id": kept, "text": texts})
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from redistil import lineage
-from redistil.corpora.entries import Entry, Judgement, Text, Topics, by_id, known
+from redistil.corpora.entries import Entry, Judgement, Queries, Text, by_id, known
 from redistil.errors import BadSettings, BadSource
 from redistil.lineage import Made
 
@@ -40,7 +40,7 @@ def passages(corpus: Entry) -> Iterator[Text]:
     return _texts(_file(corpus, "corpus.jsonl"))
 
 
-def topics(corpus: Entry, dataset: Entry) -> Topics:
+def queries(corpus: Entry, dataset: Entry) -> Queries:
     """Return the queries that a split judges, with its qrels.
 
     queries.jsonl holds the queries of all splits: those of other splits are no part of this one.
@@ -56,7 +56,7 @@ def topics(corpus: Entry, dataset: Entry) -> Topics:
         _log.warning(
             "%s judges %d of %d queries: the rest is left out", file, len(queries), len(texts)
         )
-    return Topics(queries, qrels, _missing(corpus, qrels))
+    return Queries(queries, qrels, _missing(corpus, qrels))
 
 
 def _missing(corpus: Entry, qrels: list[Judgement]) -> set[str]:

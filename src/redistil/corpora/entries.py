@@ -20,7 +20,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Topics:
+class Queries:
     """The queries of a dataset with its judgements, as its source has them.
 
     missing: judged doc_ids that the corpus lacks, as far as the source can tell.

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from redistil.corpora.entries import Entry, Text, Topics, by_id, known
+from redistil.corpora.entries import Entry, Queries, Text, by_id, known
 from redistil.errors import BadSettings, BadSource
 from redistil.lineage import Made
 from redistil.tables import TRIPLES
@@ -37,7 +37,7 @@ def passages(corpus: Entry) -> Iterator[Text]:
             yield doc.doc_id, doc.default_text()
 
 
-def topics(corpus: Entry, dataset: Entry) -> Topics:
+def queries(corpus: Entry, dataset: Entry) -> Queries:
     """Return the queries and qrels of an id over the documents of `corpus`.
 
     Whether each judged document exists is left to the library and to the declared counts.
@@ -50,7 +50,7 @@ def topics(corpus: Entry, dataset: Entry) -> Topics:
     with _reading(name):
         queries = by_id(((q.query_id, q.default_text()) for q in found.queries_iter()), name)
         qrels = [(q.query_id, q.doc_id, int(q.relevance)) for q in found.qrels_iter()]
-    return Topics(queries, qrels)
+    return Queries(queries, qrels)
 
 
 def docpairs(name: str) -> Iterator[pa.Table]:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from redistil import seeds
-from redistil.corpora.entries import Entry, Text, Topics, known, progress, whole
+from redistil.corpora.entries import Entry, Queries, Text, known, progress, whole
 from redistil.errors import BadSettings, BadSource
 from redistil.lineage import Made
 
@@ -64,7 +64,7 @@ def passages(corpus: Entry) -> Iterator[Text]:
     return ((pair.doc_id, pair.passage) for pair in pairs(_packages(corpus)))
 
 
-def topics(corpus: Entry, dataset: Entry) -> Topics:
+def queries(corpus: Entry, dataset: Entry) -> Queries:
     """Return the summaries of a part; each one's only relevant passage is its own docstring's."""
     dev, test, at_most = _split(dataset)
     wanted = [
@@ -76,7 +76,7 @@ def topics(corpus: Entry, dataset: Entry) -> Topics:
         wanted.sort(key=lambda pair: seeds.fraction(f"at most: {pair.query}"))
         _log.info("pydocs: %d queries in part %s", len(wanted), dataset["part"])
         wanted = wanted[:at_most]
-    return Topics(
+    return Queries(
         {f"q:{pair.doc_id}": pair.query for pair in wanted},
         [(f"q:{pair.doc_id}", pair.doc_id, 1) for pair in wanted],
     )
