@@ -291,7 +291,9 @@ def warned():
     for source in config["sources"].values():
         names |= {source["negatives"], source.get("teacher")}
         names.add(config["negatives"][source["negatives"]]["dataset"])
-    stages = [config["first_stages"][name] for name in names & {*config["first_stages"]}]
+    stages = [
+        config["first_stages"][name] for name in names & {*config["first_stages"]}
+    ]
     names |= {stage.get("encoder") for stage in stages}
     names |= {
         config["students"][cell.student]["backbone"]
