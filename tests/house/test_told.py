@@ -1,4 +1,4 @@
-"""What is told at the end of a run, and that whatever trains on queries is kept apart from tests."""
+"""What is told at the end of a run; what trains on queries is kept apart from the tests."""
 
 import ast
 import re
