@@ -1,74 +1,26 @@
 """Laws of every objective. One that is added to the registry is examined from that moment."""
 
 import inspect
-import itertools
-from functools import partial
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from torch import Tensor
 
 from redistil.objectives import DISTILLED, LABELLED, OBJECTIVES, ORDINAL
-
-# Some value for every option: all that a new objective has to be given here.
-OPTIONS = {
-    "hinge": [{"margin": 1.0}],
-    "infonce": [{"temperature": 1.0}, {"temperature": 0.5}],
-    "kl": [{"temperature": 1.0}, {"temperature": 2.0}],
-    "adr-mse": [{"temperature": 1.0}, {"temperature": 0.5}],
-    "weighted-ranknet": [{"weight": "signed"}, {"weight": "absolute"}],
-}
-
-CASES = [(name, options) for name in OBJECTIVES for options in OPTIONS.get(name, [{}])]
-
-MOVED_BY_A_SHIFT = {"bce", "pointwise-mse"}  # the value of a score counts, not only margins
-BELOW_ZERO = {("weighted-ranknet", "signed")}  # a pair that the teacher inverts is rewarded
-FIRST_IS_POSITIVE = {"weighted-ranknet"}  # candidate 0 has a meaning
+from tests.laws.objectives import (
+    EIGHTHS,
+    FIRST_IS_POSITIVE,
+    MOVED_BY_A_SHIFT,
+    OPTIONS,
+    batches,
+    cases,
+    examine,
+    loss_and_gradient,
+    objective,
+)
 
 GARBAGE = [float("nan"), float("inf"), float("-inf"), 3e38, -3e38, 17.0]
-
-
-def cases(*names):
-    chosen = [case for case in CASES if not names or case[0] in names]
-    ids = ["-".join([name, *map(str, options.values())]) for name, options in chosen]
-    return pytest.mark.parametrize(("name", "options"), chosen, ids=ids)
-
-
-def objective(name, options):
-    return partial(OBJECTIVES[name], **options)
-
-
-def loss_and_gradient(name, options, scores, targets, mask) -> tuple[Tensor, Tensor]:
-    scores = scores.clone().requires_grad_()
-    with torch.autograd.set_detect_anomaly(True):  # no NaN on the way either
-        loss = objective(name, options)(scores, targets, mask)
-        loss.backward()
-    return loss.detach(), scores.grad
-
-
-# Eighths in a small range: exact in float32, in bfloat16 and under shifts, and often tied.
-EIGHTHS = st.integers(-24, 24).map(lambda n: n / 8)
-
-
-@st.composite
-def batches(draw, least=1) -> tuple[Tensor, Tensor, Tensor]:
-    """Scores, targets and mask; any candidate of any list may be missing."""
-    shape = draw(st.integers(1, 3)), draw(st.integers(least, 5))
-    cells = shape[0] * shape[1]
-
-    def table(values):
-        rows = draw(st.lists(values, min_size=cells, max_size=cells))
-        return torch.tensor(rows).reshape(shape)
-
-    mask = table(st.sampled_from([True, True, True, False]))
-    return table(EIGHTHS), table(EIGHTHS), mask
-
-
-# The same examples at every run; no example is worth a database in the working tree.
-examine = settings(max_examples=15, deadline=None, derandomize=True, database=None)
-
 
 # What the registry says of itself
 
@@ -294,129 +246,3 @@ def test_options_out_of_range_are_refused(name, options, value):
     batch = torch.ones(1, 2), torch.ones(1, 2), torch.ones(1, 2, dtype=torch.bool)
     with pytest.raises(ValueError, match=next(iter(options))):
         objective(name, dict.fromkeys(options, value))(*batch)
-
-
-# What a value means
-
-
-@cases()
-def test_agreement_costs_less_than_contradiction(name, options):
-    targets = torch.tensor([[2.0, 1.0, -1.0, -3.0]])
-    mask = torch.ones(1, 4, dtype=torch.bool)
-    agreement = objective(name, options)(targets, targets, mask)
-    assert agreement < objective(name, options)(-targets, targets, mask)
-
-
-@cases(*(OBJECTIVES.keys() - MOVED_BY_A_SHIFT))
-@examine
-@given(batch=batches(), data=st.data())
-def test_a_shift_of_a_lists_scores_is_invisible(name, options, batch, data):
-    scores, targets, mask = batch
-    rows = len(scores)
-    shift = torch.tensor(data.draw(st.lists(EIGHTHS, min_size=rows, max_size=rows)))
-    shifted = objective(name, options)(scores + shift[:, None], targets, mask)
-    # Two sums of logarithms may differ by a rounding error that no tiny loss can hide.
-    torch.testing.assert_close(shifted, objective(name, options)(*batch), atol=1e-5, rtol=1e-5)
-
-
-@cases("margin-mse", "weighted-ranknet", "kl", *ORDINAL)
-@examine
-@given(batch=batches(), shift=EIGHTHS)
-def test_a_shift_of_the_teacher_is_invisible(name, options, batch, shift):
-    scores, targets, mask = batch
-    shifted = objective(name, options)(scores, targets + shift, mask)
-    torch.testing.assert_close(shifted, objective(name, options)(*batch), atol=1e-5, rtol=1e-5)
-
-
-@cases(*LABELLED)
-@examine
-@given(batch=batches(), grade=st.integers(1, 3))
-def test_a_label_is_positive_or_not(name, options, batch, grade):
-    scores, targets, mask = batch
-    binary = torch.where(targets > 0, grade, 0)
-    assert torch.equal(
-        objective(name, options)(scores, binary, mask), objective(name, options)(*batch)
-    )
-
-
-@cases(*ORDINAL)
-@examine
-@given(batch=batches())
-def test_only_the_order_of_the_teacher_counts(name, options, batch):
-    scores, targets, mask = batch
-    stretched = torch.exp(targets) * 3 - 7
-    assert torch.equal(
-        objective(name, options)(scores, stretched, mask), objective(name, options)(*batch)
-    )
-
-
-@cases(*(OBJECTIVES.keys() - LABELLED - ORDINAL))
-def test_the_others_do_read_more_than_the_order(name, options):
-    scores, mask = torch.tensor([[1.0, 0.0, 3.0]]), torch.ones(1, 3, dtype=torch.bool)
-    targets = torch.tensor([[3.0, 2.0, 1.0]])
-    loss = objective(name, options)(scores, targets, mask)
-    assert loss != objective(name, options)(scores, targets.exp(), mask)
-
-
-@cases()
-@examine
-@given(batch=batches())
-def test_no_loss_is_negative(name, options, batch):
-    if (name, options.get("weight")) not in BELOW_ZERO:
-        assert objective(name, options)(*batch) >= -1e-6  # rounding of a difference of logarithms
-
-
-@cases("margin-mse", "pointwise-mse", "kl")
-@examine
-@given(batch=batches(), data=st.data())
-def test_the_loss_is_zero_exactly_at_the_teacher(name, options, batch, data):
-    _, targets, mask = batch
-    loss, gradient = loss_and_gradient(name, options, targets, targets, mask)
-    assert abs(loss) < 1e-6 and gradient.abs().max() < 1e-6
-
-    row, column = (data.draw(st.integers(0, size - 1)) for size in mask.shape)
-    comparable = mask[row, column] and (name == "pointwise-mse" or mask[row].sum() > 1)
-    moved = targets.clone()
-    moved[row, column] += 1.0
-    away = objective(name, options)(moved, targets, mask)
-    assert away > 1e-4 if comparable else abs(away) < 1e-6
-
-
-@cases("ranknet", "adr-mse")
-@pytest.mark.parametrize("teacher", [(3.0, 2.0, 1.0, 0.0), (0.5, 9.0, -4.0, 2.0)], ids=str)
-def test_of_all_orders_the_teachers_is_the_best(name, options, teacher):
-    teacher = torch.tensor([teacher])
-    mask = torch.ones(1, 4, dtype=torch.bool)
-    losses = {
-        order: objective(name, options)(torch.tensor([order]), teacher, mask).item()
-        for order in itertools.permutations((0.0, 1.0, 2.5, 3.0))
-    }
-    best = torch.tensor(min(losses, key=losses.get))
-    assert torch.equal(best.argsort(), teacher[0].argsort())
-    assert sorted(losses.values())[1] > min(losses.values())
-
-
-@cases("adr-mse")
-@examine
-@given(batch=batches())
-def test_adr_mse_vanishes_in_the_teachers_order_ties_included(name, options, batch):
-    _, targets, mask = batch
-    assert objective(name, options)(targets * 1000, targets, mask) < 1e-6
-    assert objective(name, options)(-targets * 1000, targets, mask) >= 0
-
-
-@cases("ranknet")
-@examine
-@given(batch=batches(least=2))
-def test_ranknet_vanishes_in_the_teachers_order(name, options, batch):
-    _, targets, mask = batch
-    assert objective(name, options)(targets * 1000, targets, mask) < 1e-6
-
-
-@cases("infonce")
-@examine
-@given(batch=batches())
-def test_infonce_vanishes_when_the_positives_are_far_above(name, options, batch):
-    _, targets, mask = batch
-    scores = torch.where(targets > 0, 100.0, 0.0) + targets / 100
-    assert abs(objective(name, options)(scores, targets, mask)) < 1e-4

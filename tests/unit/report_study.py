@@ -13,6 +13,7 @@ from redistil import lineage, tables
 from redistil import study as studies
 from redistil.cli import cli
 from redistil.lineage import Made
+from redistil.report.entries import Values
 from redistil.seeds import generator
 from redistil.tables import CURVE, MEASURES, PASSAGES, QRELS, RUN, ranked
 
@@ -28,6 +29,7 @@ HOSTILE = [
 HOSTILE_LOSS = 'hinge"><img src=x onerror=window.pwned=1> $\\frac$'
 QUERIES = 40  # queries of each data set
 DOCS = 12
+SYSTEMS = 8  # lines of its leaderboard
 QUALITY = {"random": 0.1, "first stage": 0.40, "teacher": 0.55}  # means of the invented values
 CAPTIONS = Path(__file__).parents[2] / "workflow/report"
 RESOURCES = Path(__file__).parents[2] / "workflow/resources"
@@ -156,6 +158,20 @@ def values(system: studies.System, dataset: str) -> np.ndarray:
     noise = generator(1, "noise", system.name, dataset).normal(0, 0.05, QUERIES)
     mean = LOSSES[system.loss] if system.loss in LOSSES else QUALITY.get(system.kind, 0.4)
     return np.clip(mean + hardness + noise, 0, 1)
+
+
+def values_of(study: Mapping[str, Any], of: Callable[..., np.ndarray] = values) -> Values:
+    """Return the values of every system as the report reads them; `of` gives those of one."""
+    systems, datasets = studies.systems(study), study["grid"]["datasets"]
+    per_query = {(s.name, d): of(s, d) for s in systems for d in datasets}
+    means = {
+        (*place, measure): float(found.mean())
+        for place, found in per_query.items()
+        for measure in study["measures"]
+    }
+    ids = [f"q{number}" for number in range(QUERIES)]
+    queries = dict.fromkeys(datasets, len(ids))
+    return Values(per_query, means, queries, dict.fromkeys(datasets, ids))
 
 
 def write(
@@ -326,3 +342,9 @@ def build(folder: Path) -> tuple[Path, dict[str, Any]]:
     said = "# Why\n\n<img src=x onerror=window.pwned=1> and `<b>code</b>`"
     ended_well(page(folder, options, said))
     return folder, options
+
+
+def only(rows: list[dict[str, Any]], **wanted: Any) -> dict[str, Any]:
+    found = [row for row in rows if wanted.items() <= row.items()]
+    assert len(found) == 1, found
+    return found[0]

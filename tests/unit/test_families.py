@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-import transformers
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,6 +44,7 @@ TEXTS = [
 # (query, passage, pair) caps as a study would have them, and as the later code has them
 CAPS = {"paper": (8, 32, 36), "rerun": (20, 40, 40), "passage": (8, 10, 60)}
 
+pytestmark = pytest.mark.usefixtures("quiet")
 every_backbone = pytest.mark.parametrize("name", BACKBONES)
 
 
@@ -62,17 +62,6 @@ class House(NamedTuple):
         source = BACKBONES[self.folder.name].source
         more = {"do_lower_case": True} if source.get("lower_case") else {}
         return AutoTokenizer.from_pretrained(self.hub, **more)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quiet():
-    before, threads = transformers.logging.get_verbosity(), torch.get_num_threads()
-    torch.set_num_threads(1)  # more are slower on networks this small
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    yield
-    transformers.logging.set_verbosity(before)
-    torch.set_num_threads(threads)
 
 
 def run(*words: object) -> None:

@@ -12,7 +12,7 @@ from transformers import AutoModelForSequenceClassification
 
 from redistil.students import packed
 from redistil.students.packed import Packing
-from tests.unit.test_students import FAMILIES, PAIRS, close, ids_of, student_on, write_checkpoint
+from tests.unit.checkpoints import FAMILIES, PAIRS, close, ids_of, student_on, write_checkpoint
 
 PACKED = {"bert", "electra", "roberta", "modernbert"}
 # a window shorter than the texts, and a head that reads every token
@@ -22,12 +22,13 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 @pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory):
-    root = tmp_path_factory.mktemp("checkpoints")
-    made = {family: write_checkpoint(family, root / family) for family in FAMILIES}
-    for kind, settings in MODERN.items():
-        made[kind] = write_checkpoint("modernbert", root / kind, settings=settings)
-    return made
+def checkpoints(checkpoints, tmp_path_factory):
+    root = tmp_path_factory.mktemp("modern")
+    made = {
+        kind: write_checkpoint("modernbert", root / kind, settings=settings)
+        for kind, settings in MODERN.items()
+    }
+    return checkpoints | made
 
 
 def both(checkpoints, kind, tmp_path) -> tuple[Any, Any]:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from redistil import lineage
+from redistil import lineage, processes
+from redistil.errors import BadSettings
 from redistil.processes import Processes, autocast
 from redistil.tables import CURVE, LISTS, QRELS, RUN, VALIDATION, ranked
 from tests.unit import tiny
@@ -134,3 +135,10 @@ def test_a_precision_sets_how_products_are_taken():
     with autocast(torch.device("cpu"), "bfloat16"):
         assert torch.backends.cuda.matmul.fp32_precision == "ieee"
         assert torch.is_autocast_enabled("cpu")
+
+
+def test_a_device_that_is_not_there_is_refused():
+    assert processes.device_of("cpu") == torch.device("cpu")
+    for name in ("cuda:99", "nonsense", "xla"):
+        with pytest.raises(BadSettings, match=f"--device: this machine has no '{name}'"):
+            processes.device_of(name)

@@ -5,7 +5,7 @@ import torch
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from redistil.students import products, shortcuts
-from tests.unit.test_students import PAIRS, close, ids_of, student_on, write_checkpoint
+from tests.unit.checkpoints import PAIRS, close, ids_of, student_on, write_checkpoint
 
 MASKS = ("none", "padding", "window")
 ENCODER = torch.nn.Module()

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from matplotlib.container import ErrorbarContainer
+from matplotlib.container import BarContainer, ErrorbarContainer
 from safetensors.torch import save_file
 
 from redistil import lineage
@@ -19,15 +19,16 @@ from redistil import study as studies
 from redistil.cli import cli
 from redistil.costs import account
 from redistil.energy import Spent
-from redistil.errors import BadTable
+from redistil.errors import BadSettings, BadTable
 from redistil.processes import Processes
-from redistil.report import costs, drawing, figures, leaderboard, margins, models, tabulated
+from redistil.report import costs, drawing, figures, leaderboard, models, tabulated
 from redistil.report.drawing import Given
 from redistil.report.entries import Values
+from redistil.report.figures import teaching
 from redistil.report.leaderboard import Settings, Tables
-from redistil.report.margins import Margins
-from redistil.tables import DEPTHS, LISTS, QRELS, RUN, TEACHER_SCORES, TRIPLES, ranked
+from redistil.tables import DEPTHS, QRELS, RUN, ranked
 from tests.unit import report_study
+from tests.unit.report_study import only
 
 ALL = [
     "bars", "cost", "curves", "depths", "margins", "pairs", "reranking", "scatter", "sizes",
@@ -42,14 +43,7 @@ def study() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def values(study: dict[str, Any]) -> Values:
-    systems, datasets = studies.systems(study), study["grid"]["datasets"]
-    per_query = {(s.name, d): report_study.values(s, d) for s in systems for d in datasets}
-    means = {
-        (name, dataset, measure): float(found.mean())
-        for (name, dataset), found in per_query.items()
-        for measure in study["measures"]
-    }
-    return Values(per_query, means, dict.fromkeys(datasets, report_study.QUERIES))
+    return report_study.values_of(study)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +54,39 @@ def tables(study: dict[str, Any], values: Values) -> Tables:
 def line(tables: Tables, system: str) -> dict[str, Any]:
     (found,) = [row for row in tables.leaderboard if row["system"] == system]
     return found
+
+
+# --- bars and curves --------------------------------------------------------------------------
+
+
+def test_bars_and_intervals_stand_where_the_table_says(study: dict[str, Any], tables: Tables):
+    figure = figures.bars(tables.leaderboard, study)
+    bars = {
+        drawn.get_label(): [patch.get_height() for patch in drawn]
+        for drawn in figure.axes[0].containers
+        if isinstance(drawn, BarContainer)
+    }
+    assert set(bars) == {"hinge", "infonce"}
+    for loss, found in bars.items():
+        wanted = [
+            only(tables.leaderboard, system=f"{student}/{loss}")["In domain"]
+            for student in ("small-bert", "small-electra")
+        ]
+        assert found == pytest.approx(wanted)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["In domain", "Out of domain"]
+    assert all(axes.get_ylim()[0] == 0 for axes in figure.axes)  # a bar must start at nothing
+
+
+def test_a_curve_is_thinned_to_means_of_neighbours():
+    assert teaching._thinned(np.arange(6.0), most=3).tolist() == [0.5, 2.5, 4.5]
+    assert len(teaching._thinned(np.arange(450.0))) <= 100
+    assert teaching._thinned(np.arange(5.0)).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_curve_of_no_cell_is_refused(study: dict[str, Any]):
+    points = (np.arange(3.0), np.arange(3.0))
+    with pytest.raises(BadSettings, match="no cell 'small-bert/hinge/9': did you mean"):
+        figures.curves({"small-bert/hinge/9": points}, study)
 
 
 # --- losses against each other ----------------------------------------------------------------
@@ -220,61 +247,6 @@ def test_parameters_are_counted_in_the_weights(tmp_path: Path):
     (tmp_path / "broken").write_bytes(b"\xff" * 20)
     with pytest.raises(BadTable, match="not a readable safetensors file"):
         models.count(tmp_path / "broken")
-
-
-# --- teachers ----------------------------------------------------------------------------------
-
-
-def taught(folder: Path, scores: dict[tuple[str, str], float]) -> Path:
-    rows = [(query, doc, score) for (query, doc), score in scores.items()]
-    columns = dict(zip(TEACHER_SCORES.schema.names, zip(*rows, strict=True), strict=True))
-    made = lineage.make("score", "t", {}, "", [])
-    TEACHER_SCORES.write(TEACHER_SCORES.rows(columns), folder / "scores.parquet", made)
-    return folder / "scores.parquet"
-
-
-def test_margins_of_triples_and_of_lists(tmp_path: Path):
-    made = lineage.make("mine", "n", {}, "", [])
-    triples = {"query_id": ["1", "1"], "positive_id": ["a", "a"], "negative_id": ["b", "c"]}
-    TRIPLES.write(TRIPLES.rows(triples), tmp_path / "triples.parquet", made)
-    lists = {"query_id": ["1"], "doc_ids": [["a", "b", "c"]], "relevances": [[2, 0, 0]]}
-    LISTS.write(LISTS.rows(lists), tmp_path / "lists.parquet", made)
-    scores = taught(tmp_path, {("1", "a"): 2.0, ("1", "b"): 0.5, ("1", "c"): 3.0})
-    for kind in ("triples", "lists"):
-        found = margins.margins("t", scores, tmp_path / f"{kind}.parquet", kind)
-        assert found.values.tolist() == [1.5, -1.0]
-        assert found.ordered == 0.5
-    nobody = lists | {"relevances": [[0, 0, 0]]}
-    LISTS.write(LISTS.rows(nobody), tmp_path / "lists.parquet", made)
-    assert margins.margins("t", scores, tmp_path / "lists.parquet", "x") is None
-
-
-def test_a_pair_without_a_score_is_refused(tmp_path: Path):
-    made = lineage.make("mine", "n", {}, "", [])
-    triples = {"query_id": ["1"], "positive_id": ["a"], "negative_id": ["b"]}
-    TRIPLES.write(TRIPLES.rows(triples), tmp_path / "triples.parquet", made)
-    with pytest.raises(BadTable, match="has no score for .*'b'"):
-        scores = taught(tmp_path, {("1", "a"): 2.0})
-        margins.margins("t", scores, tmp_path / "triples.parquet", "x")
-
-
-def test_of_many_queries_the_same_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(margins, "QUERIES", 3)
-    ids = [str(number) for number in range(20)]
-    triples = {"query_id": ids, "positive_id": ["a"] * 20, "negative_id": ["b"] * 20}
-    made = lineage.make("mine", "n", {}, "", [])
-    TRIPLES.write(TRIPLES.rows(triples), tmp_path / "triples.parquet", made)
-    chosen = [row["query_id"] for row in margins._sampled(TRIPLES, tmp_path / "triples.parquet")]
-    assert len(chosen) == 3 and chosen != sorted(ids)[:3]
-
-
-def test_agreement_and_order_stand_in_the_legend():
-    one = Margins("wide", "triples", np.array([1.0, 2.0, -1.0, 3.0]))
-    other = Margins("deep", "triples", np.array([1.0, -2.0, -1.0, 4.0]))
-    axes = figures.margins([one, other]).axes[0]
-    words = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert words[0] == "wide: positive first on 75%"
-    assert words[1] == "deep: positive first on 50%, as wide on 75%"
 
 
 # --- the commands -----------------------------------------------------------------------------

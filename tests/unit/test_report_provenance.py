@@ -13,7 +13,6 @@ from redistil.lineage import Made
 from redistil.report import provenance
 from tests.unit import report_study
 
-Records = dict[str, Made]
 CELL = "small-bert/hinge/1"
 
 

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from redistil import study as studies
 from redistil.report import costs, leaderboard, typeset
-from redistil.report.entries import Values
 from redistil.report.leaderboard import Settings, Tables
 from redistil.report.typeset import Cell, Sheet
 from tests.unit import largest_study, report_study
@@ -30,15 +28,7 @@ def study() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def tables(study: dict[str, Any]) -> Tables:
-    systems, datasets = studies.systems(study), study["grid"]["datasets"]
-    per_query = {(s.name, d): report_study.values(s, d) for s in systems for d in datasets}
-    means = {
-        (name, dataset, measure): float(found.mean())
-        for (name, dataset), found in per_query.items()
-        for measure in study["measures"]
-    }
-    sizes = dict.fromkeys(datasets, report_study.QUERIES)
-    return leaderboard.tabulate(study, Values(per_query, means, sizes), Settings(0.05, 200, 1, 0.1))
+    return leaderboard.tabulate(study, report_study.values_of(study), Settings(0.05, 200, 1, 0.1))
 
 
 @pytest.fixture(scope="module")

@@ -5,19 +5,12 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from redistil.students import shortcuts
-from tests.unit.test_students import FAMILIES, PAIRS, close, ids_of, student_on, write_checkpoint
+from tests.unit.checkpoints import PAIRS, close, every_family, ids_of, student_on
 
 SHORT = {"bert", "electra", "roberta", "modernbert"}  # their last layer computes one position
-every_family = pytest.mark.parametrize("family", FAMILIES)
 on_a_cpu_with_onednn = pytest.mark.skipif(
     not shortcuts._lays_out("float32"), reason="torch was built without oneDNN"
 )
-
-
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory):
-    root = tmp_path_factory.mktemp("checkpoints")
-    return {family: write_checkpoint(family, root / family) for family in FAMILIES}
 
 
 def both(checkpoints, family, tmp_path):
