@@ -6,11 +6,10 @@ from pathlib import Path
 
 import click
 import pytest
-import yaml
 
 from redistil import study
 from redistil.cli import COMMANDS, cli
-from redistil.overlays import merged, overlay
+from tests.unit.configs import config_of
 
 ROOT = Path(__file__).parents[2]
 RULES = "\n".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
@@ -24,11 +23,6 @@ def warned(config):
     names = {"config": config, "GRID": config["grid"], "study": study, "Path": Path}
     exec(compile(ast.parse(source), "common.smk", "exec"), names)
     return list(names["warned"]())
-
-
-def config_of(name):
-    catalogues = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    return merged(catalogues | {"study": name}, overlay(name, ROOT / "studies"))
 
 
 @pytest.mark.parametrize("stage", ["backbones", "negatives", "teachers"])

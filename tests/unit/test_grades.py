@@ -1,17 +1,13 @@
 """Grades of a training set: what is a positive, and what a list says of it."""
 
-from pathlib import Path
-
 import pytest
-import yaml
 
 from redistil import negatives, study
 from redistil.errors import BadTable
 from redistil.lineage import Made
-from redistil.overlays import merged, overlay
 from redistil.tables import LISTS, QRELS, RUN, TRIPLES, ranked
+from tests.unit.configs import config_of
 
-ROOT = Path(__file__).parents[2]
 MADE = Made("test", "test")
 JUDGED = [("a", "d0", 1), ("a", "d3", 3), ("a", "d5", 2), ("b", "d1", 1), ("b", "d2", 0)]
 LENGTH = 8
@@ -56,8 +52,7 @@ def test_a_set_without_a_passage_of_the_grade_is_refused(tmp_path):
 
 
 def test_a_data_sets_grade_goes_to_all_that_takes_its_relevant_passages():
-    catalogues = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    config = merged(catalogues, overlay("embedded", ROOT / "studies"))
+    config = config_of("embedded")
     config["datasets"]["pydocs-train"]["relevant_from"] = 2
     asked = study.asked(config)
     for key in (("mine", "pydocs-lists"), ("mine", "pydocs-triples"), ("build", "tiny-bert")):

@@ -2,8 +2,6 @@
 
 import json
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 from click.testing import CliRunner
 
@@ -91,8 +89,3 @@ def test_a_set_of_which_nothing_is_left_is_refused_before_anything_is_written(tm
     with pytest.raises(BadTable, match="no query of .*queries.parquet has a passage of"):
         backbones.build(paths, tmp_path / "out", tiny.MADE, family="bert", **asked)
     assert not (tmp_path / "out").exists()
-
-
-def test_what_the_collections_here_are():
-    texts = pa.array(ASKED.values())
-    assert len(pc.unique(texts)) == len(ASKED) == len(GRADES)
