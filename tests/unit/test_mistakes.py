@@ -137,7 +137,8 @@ def test_a_source_that_is_no_object_is_refused(refused, tmp_path):
 def test_a_warm_up_without_its_settings_is_refused(refused, house):
     tables = [house / f"{name}.parquet" for name in ("passages", "queries", "qrels")]
     shape = ["--vocabulary", 300, "--layers", 1, "--width", 8, "--heads", 1]
-    line = ["build", *tables, house / "out", "--family", "bert", *shape, "--warmup", "{}"]
+    how = ["--family", "bert", *shape, "--relevant-from", 1, "--warmup", "{}"]
+    line = ["build", *tables, house / "out", *how]
     said = refused(*line)
     assert "--warmup: wanted `" in said and "got nothing" in said
     assert not (house / "out" / "made.json").exists()

@@ -67,7 +67,7 @@ def train(
     )
     every = recipe["log_every"]  # a recipe that lacks it is refused before the work
     pairs, gpus = recipe["batch"] * recipe["documents"], processes.gpus if processes.first else []
-    with _board(tensorboard, made.name) as tell:
+    with _board(tensorboard if processes.first else None, made.name) as tell:
         history = optimise(
             student,
             _learner(recipe, student, examples, (queries, passages), processes),
