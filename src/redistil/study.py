@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from redistil.checks import BESIDE_OPTIONS, DISTILLED, LABELLED, OPTIONS, check, nearest
+from redistil.checks import BESIDE_OPTIONS, DISTILLED, LABELLED, OPTIONS, check
+from redistil.errors import nearest
 from redistil.grid import (
     Cell,
     Config,

@@ -26,8 +26,17 @@ FLOORS = [
         "shards",
     }
     | {"spill", "tables", "trec"},
-    {"batches", "checks", "costs", "examples", "grid", "history", "objectives", "optimise"}
-    | {"overlays", "precision", "processes", "references", "scoring", "splade", "students"}
+    {"batches", "checks", "costs", "examples", "grid", "history", "kinds", "objectives"}
+    | {
+        "optimise",
+        "overlays",
+        "precision",
+        "processes",
+        "references",
+        "scoring",
+        "splade",
+        "students",
+    }
     | {"study", "validation"},
     {"backbones", "candidates", "corpora", "downloads", "measures", "models", "negatives"}
     | {"report", "runs", "teachers", "tokens"},
