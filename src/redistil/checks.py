@@ -20,10 +20,12 @@ from redistil.grid import (
 from redistil.kinds import check_keys, check_kinds
 from redistil.references import references
 
-# objectives that read labels, and those that cannot do with them; a house test holds these equal
-# to redistil.objectives, which would cost every plan an import of torch
+# objectives that read labels, those that cannot do with them, and their options; a house test holds
+# these equal to redistil.objectives, which would cost every plan an import of torch
 LABELLED = {"bce", "hinge", "infonce"}
 DISTILLED = {"margin-mse", "adr-mse", "weighted-ranknet", "pointwise-mse", "kl"}
+ORDINAL = {"ranknet", "adr-mse"}  # read the order of their targets only
+SCORED = DISTILLED - ORDINAL
 OPTIONS = {  # of each objective that has any: all of them must be given
     "hinge": {"margin"},
     "infonce": {"temperature"},
@@ -82,6 +84,7 @@ def _check_grid(config: Config) -> None:
             if name not in config["grid"]["datasets"]:
                 close = nearest(name, config["grid"]["datasets"])
                 raise BadSettings(f"groups.{group}: {name!r} is not in grid.datasets{close}")
+    _check_systems(config)
     _check_columns(config)
     for name in config.get("table", []):
         known = [*config["grid"]["datasets"], *config["groups"]]
@@ -117,6 +120,20 @@ def _check_order(config: Config) -> None:
                     f"losses.{name}.after: {path}: one of them must start from the backbone"
                 )
             chain.append(after)
+
+
+def _check_systems(config: Config) -> None:
+    """Refuse two systems of one name: they would share their files and their line."""
+    grid, named = config["grid"], {"random": "the random order"}
+    lines = [("first_stage", grid["first_stage"])]
+    lines += [(axis, name) for axis in ("baselines", "teachers") for name in grid[axis]]
+    for axis, name in lines:
+        if name in named:
+            raise BadSettings(
+                f"grid.{axis}: {name!r} is the name of {named[name]} too: each line of the "
+                "leaderboard needs its own"
+            )
+        named[name] = f"grid.{axis}"
 
 
 def _check_columns(config: Config) -> None:
@@ -317,3 +334,16 @@ def _check_cell(config: Config, cell: Cell) -> None:
             f"losses.{cell.loss}: {loss['objective']} learns from labels, and "
             f"sources.{loss['reads']} would give it the scores of {source['teacher']!r}"
         )
+    for leaf in members(config, source["teacher"]) if loss["objective"] in SCORED else []:
+        if _gives_order(config["teachers"][leaf]):
+            raise BadSettings(
+                f"losses.{cell.loss}: {loss['objective']} reads a teacher's scores, and "
+                f"teachers.{leaf} gives an order (a run with a model's scores says `scored: true`)"
+            )
+
+
+def _gives_order(teacher: Config) -> bool:
+    """Say whether a teacher's scores are places, as far as is declared: any run has some."""
+    layout = teacher.get("format")
+    run = layout in {"trec", "ranking"} and not teacher.get("scored")
+    return run or layout == "id-lists" or "llm" in teacher

@@ -36,7 +36,7 @@ KINDS = {
         "checkpoint": "architecture query_length passage_length pair_length pair_form over "
         "licence?",
         "average": "licence?",
-        "import": "format unknown tolerance licence?",
+        "import": "format unknown tolerance scored? licence?",
         "llm": "first_stage depth window stride passage_words context together at_most? licence?",
     },
 }

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from redistil.checks import BESIDE_OPTIONS, DISTILLED, LABELLED, OPTIONS, check
+from redistil.checks import BESIDE_OPTIONS, DISTILLED, LABELLED, OPTIONS, ORDINAL, check
 from redistil.errors import nearest
 from redistil.grid import (
     Cell,
@@ -39,6 +39,7 @@ __all__ = [
     "DISTILLED",
     "LABELLED",
     "OPTIONS",
+    "ORDINAL",
     "Cell",
     "Config",
     "System",
