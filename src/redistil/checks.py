@@ -210,16 +210,30 @@ def _check_teachers(config: Config) -> None:
 
 
 def _check_apart(config: Config) -> None:
-    """Refuse a grid that tests on queries which its training data, or its teachers', may have."""
-    for loss in dict.fromkeys(cell.loss for cell in trained_cells(config)):
-        negatives = config["sources"][config["losses"][loss]["reads"]]["negatives"]
-        training = config["negatives"][negatives]["dataset"]
+    """Refuse a grid that tests on queries that training, of teachers or warm-ups too, may see."""
+    reads = [config["losses"][cell.loss]["reads"] for cell in trained_cells(config)]
+    negatives = [config["negatives"][config["sources"][kind]["negatives"]] for kind in reads]
+    warmed_up = _built(config, [entry["first_stage"] for entry in negatives if "kind" in entry])
+    for training in dict.fromkeys(entry["dataset"] for entry in (*negatives, *warmed_up)):
         for name in config["grid"]["datasets"]:
             if name not in config["datasets"][training].get("apart_from", []):
                 raise BadSettings(
                     f"datasets.{training}.apart_from: {name!r} is in grid.datasets, but its "
                     f"queries may be in {training!r}: add it to the list"
                 )
+
+
+def _built(config: Config, mined: list[str]) -> Iterator[Config]:
+    """Yield how the backbones are built, of all models and of the first stages that count.
+
+    mined: the first stages that negatives are drawn from.
+    """
+    stages = [config["grid"]["first_stage"], *config["grid"]["baselines"], *mined]
+    backbones = [config["students"][cell.student]["backbone"] for cell in trained_cells(config)]
+    backbones += [config["first_stages"][name].get("encoder") for name in stages]
+    for name in dict.fromkeys(filter(None, backbones)):
+        if "build" in config["backbones"][name]:
+            yield config["backbones"][name]["build"]
 
 
 def _refuse_circle(config: Config, teacher: str, pupils: tuple[str, ...] = ()) -> None:

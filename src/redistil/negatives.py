@@ -19,14 +19,13 @@ TOGETHER = 512  # queries written at a time: of 500 passages each, some 30 MB
 
 Grades = Mapping[str, Mapping[str, int]]  # query_id -> doc_id -> relevance
 
-POSITIVES = ("judged", "retrieved", "first-retrieved")
-
 
 class Drawn(NamedTuple):
-    """A query with its positives and its negatives."""
+    """A query with its positives, their grades, and its negatives."""
 
     query_id: str
     positives: list[str]
+    grades: list[int]
     negatives: list[str]
 
 
@@ -38,6 +37,7 @@ def mine(
     *,
     kind: str,
     positives: str,
+    relevant_from: int,
     depth: int,
     per_query: int,
     seed: int,
@@ -50,8 +50,9 @@ def mine(
     without replacement; a judged passage or the query's own is never one. Each query draws from a
     stream of its own, so one more query shifts no other's. positives: "judged" ones, retrieved or
     not; those "retrieved" at `depth`, as arXiv 2603.03010 has it when the paper was written; or the
-    "first-retrieved", as its code has it later. at_most: queries used, chosen by a hash of their
-    id. leave_out: queries not used. The candidates stream: a query's own are all that is held.
+    "first-retrieved", as its code has it later; all of a grade of at least `relevant_from`.
+    at_most: queries used, chosen by a hash of their id. leave_out: queries not used. The candidates
+    stream: a query's own are all that is held.
     Raises BadTable when nothing is drawn.
     """
     grades = some(QRELS.read(qrels), at_most, leave_out)
@@ -59,6 +60,7 @@ def mine(
         by_query(candidates),
         grades,
         positives=positives,
+        relevant_from=relevant_from,
         depth=depth,
         per_query=per_query,
         seed=seed,
@@ -96,6 +98,7 @@ def draw(
     grades: Grades,
     *,
     positives: str,
+    relevant_from: int,
     depth: int,
     per_query: int,
     seed: int,
@@ -110,24 +113,23 @@ def draw(
             continue
         near = doc_ids[:depth]
         pool = [doc_id for doc_id in near if doc_id not in judged and doc_id != query_id]
-        relevant = _relevant(judged, near, positives)
+        relevant = _relevant(judged, near, positives, relevant_from)
         if relevant and pool:
             rng = generator(seed, "negatives", query_id)
             chosen = rng.choice(len(pool), size=min(per_query, len(pool)), replace=False)
-            yield Drawn(query_id, relevant, [pool[i] for i in sorted(chosen)])
+            grade = [judged[doc_id] for doc_id in relevant]
+            yield Drawn(query_id, relevant, grade, [pool[i] for i in sorted(chosen)])
 
 
-def _relevant(judged: Mapping[str, int], near: list[str], which: str) -> list[str]:
+def _relevant(judged: Mapping[str, int], near: list[str], which: str, least: int) -> list[str]:
     if which == "judged":
-        return sorted(doc_id for doc_id, grade in judged.items() if grade > 0)
-    found = [doc_id for doc_id in near if judged.get(doc_id, 0) > 0]
+        return sorted(doc_id for doc_id, grade in judged.items() if grade >= least)
+    found = [doc_id for doc_id in near if judged.get(doc_id, 0) >= least]
     return found[:1] if which == "first-retrieved" else sorted(found)
 
 
 def _triples(drawn: list[Drawn]) -> pa.Table:
-    rows = sorted(
-        (q, p, n) for q, positives, negatives in drawn for p in positives for n in negatives
-    )
+    rows = sorted((e.query_id, p, n) for e in drawn for p in e.positives for n in e.negatives)
     query_ids, positive_ids, negative_ids = zip(*rows, strict=True)
     return TRIPLES.rows(
         {"query_id": query_ids, "positive_id": positive_ids, "negative_id": negative_ids}
@@ -139,6 +141,6 @@ def _lists(drawn: list[Drawn]) -> pa.Table:
         {
             "query_id": [each.query_id for each in drawn],
             "doc_ids": [each.positives + each.negatives for each in drawn],
-            "relevances": [[1] * len(e.positives) + [0] * len(e.negatives) for e in drawn],
+            "relevances": [e.grades + [0] * len(e.negatives) for e in drawn],
         }
     )

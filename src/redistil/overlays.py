@@ -140,7 +140,7 @@ def _read_by(config: Mapping[str, Any]) -> tuple[set[str], set[str]]:
     built = [entry["build"] for entry in entries if "build" in entry]
 
     datasets = {entry["dataset"] for entry in (*negatives, *built)}
-    for entry in negatives:
+    for entry in (*negatives, *built):
         datasets |= set(config["datasets"][entry["dataset"]].get("apart_from", []))
     datasets |= {*grid["datasets"], *validation["datasets"]}
     corpora = {config["datasets"][name]["corpus"] for name in datasets}

@@ -114,7 +114,7 @@ def _asked_of_data(config: Config) -> Iterator[tuple[Key, dict[str, Any]]]:
     for backbone, entry in config["backbones"].items():
         if "build" in entry:
             recipe = {k: v for k, v in entry["build"].items() if k not in {"corpus", "dataset"}}
-            yield ("build", backbone), recipe
+            yield ("build", backbone), recipe | _relevant(datasets, entry["build"])
         else:
             yield ("fetch", backbone), {"source": _source(entry)}
         for corpus in corpora:
@@ -126,7 +126,8 @@ def _asked_of_data(config: Config) -> Iterator[tuple[Key, dict[str, Any]]]:
     for negatives, entry in config["negatives"].items():
         if "kind" in entry:
             drawn = ("kind", "positives", "depth", "per_query", "seed", "at_most")
-            yield ("mine", negatives), {key: entry.get(key) for key in drawn}
+            of = {key: entry.get(key) for key in drawn}
+            yield ("mine", negatives), of | _relevant(datasets, entry)
         elif "docpairs" in entry:
             yield (
                 ("export-docpairs", negatives),
@@ -156,6 +157,11 @@ def _asked_of_data(config: Config) -> Iterator[tuple[Key, dict[str, Any]]]:
     for exported, entry in config["exports"].items():
         wanted = {key: entry.get(key) for key in ("library", "documents")}
         yield ("export-training", exported), wanted
+
+
+def _relevant(datasets: Config, entry: Config) -> dict[str, Any]:
+    """Return the least grade of a relevant passage in the training set of an entry."""
+    return {"relevant_from": datasets[entry["dataset"]]["relevant_from"]}
 
 
 def _asked_of_first_stage(

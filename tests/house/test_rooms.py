@@ -128,6 +128,8 @@ def test_nothing_is_unpickled_and_no_code_is_fetched():
             said = ast.unparse(node) if isinstance(node, (ast.Call, ast.keyword)) else ""
             assert not re.match(r"(torch|pickle|joblib|dill)\.loads?\(", said), path
             assert said != "trust_remote_code=True", path
+            if re.match(r"[\w.]+\.from_pretrained\(", said):  # left unsaid, it asks on the terminal
+                assert "trust_remote_code=False" in said, path
             assert "allow_pickle=True" != said, path
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 names = [alias.name for alias in node.names] + [getattr(node, "module", "")]

@@ -55,7 +55,7 @@ def corpus(tmp_path_factory):
 
 
 def build(corpus, out, family, **warmup):
-    how = {"vocabulary_size": 300, "shape": SHAPE, "warmup": WARMUP | warmup}
+    how = {"vocabulary_size": 300, "shape": SHAPE, "warmup": WARMUP | warmup, "relevant_from": 1}
     backbones.build(corpus, out, tiny.MADE, family=family, **how)
     return out
 
@@ -158,7 +158,7 @@ def test_a_lexicons_neighbours_are_the_best_by_bm25_which_is_what_tokens_are_wor
 
 def test_the_command_builds(corpus, tmp_path):
     words = ["build", *map(str, corpus), str(tmp_path / "b"), "--family", "bert", "--vocabulary"]
-    words += ["300", *"--layers 1 --width 16 --heads 2 --name tiny".split()]
+    words += ["300", *"--layers 1 --width 16 --heads 2 --relevant-from 1 --name tiny".split()]
     result = CliRunner().invoke(cli, [*words, "--warmup", json.dumps(WARMUP)])
     assert result.exit_code == 0, result.output
     direct = files_of(build(corpus, tmp_path / "direct", "bert"))

@@ -279,7 +279,7 @@ def test_inputs_of_two_chains_are_refused(redistil_, tmp_path):
     asked = QUERIES.rows({"query_id": ["1"], "text": ["what"]})
     QUERIES.write(asked, queries, lineage.make("export-queries", "q", {}, "", [new]))
     line = [run, queries, qrels, out, "--kind", "lists", "--positives", "judged"]
-    line += ["--depth", 5, "--per-query", 1, "--seed", 1]
+    line += ["--relevant-from", 1, "--depth", 5, "--per-query", 1, "--seed", 1]
     sentence(redistil_("mine", *line), "export-passages docs", "retrieve r", "export-queries q")
     assert not out.exists()
 

@@ -36,6 +36,7 @@ def drawn(run, qrels, depth=20, per_query=5, seed=1, positives="judged"):
             pools.by_query(path),
             negatives.some(qrels, None),
             positives=positives,
+            relevant_from=1,
             depth=depth,
             per_query=per_query,
             seed=seed,
@@ -121,7 +122,7 @@ def mined(tmp_path, run, qrels, kind, **how):
     RUN.write(run, tmp_path / "run.parquet", MADE)
     QRELS.write(qrels, tmp_path / "qrels.parquet", MADE)
     out = tmp_path / f"{kind}.parquet"
-    how = {"positives": "judged", "depth": 20, "per_query": 2, "seed": 1} | how
+    how = {"positives": "judged", "relevant_from": 1, "depth": 20, "per_query": 2, "seed": 1} | how
     paths = (tmp_path / "run.parquet", tmp_path / "qrels.parquet", out)
     return out, negatives.mine(*paths, MADE, kind=kind, **how)
 
@@ -144,7 +145,7 @@ def test_triples_pair_every_positive_with_every_negative(tmp_path):
 def test_lists_are_positives_before_their_negatives(tmp_path):
     out, _ = mined(tmp_path, run_of("abc"), qrels_of(*JUDGED), "lists")
     first, second = LISTS.read(out).to_pylist()
-    assert first["doc_ids"][:2] == ["d0", "d5"] and first["relevances"] == [1, 1, 0, 0]
+    assert first["doc_ids"][:2] == ["d0", "d5"] and first["relevances"] == [1, 2, 0, 0]
     assert second["doc_ids"][0] == "d1" and second["relevances"] == [1, 0, 0]
 
 
@@ -214,7 +215,8 @@ def test_the_command_counts_aloud(tmp_path, caplog):
         QUERIES.write(QUERIES.rows(columns), tmp_path / f"{name}.parquet", MADE)
     names = ("run", "queries", "qrels", "out")
     words = ["mine", *(str(tmp_path / f"{name}.parquet") for name in names)]
-    words += "--kind lists --positives judged --depth 20 --per-query 2 --seed 1".split()
+    words += "--kind lists --positives judged --relevant-from 1 --depth 20".split()
+    words += "--per-query 2 --seed 1".split()
     result = CliRunner().invoke(cli, words, catch_exceptions=False)
     assert "2 queries\n" in result.stderr and "2 queries left out" in caplog.text
     assert LISTS.read(tmp_path / "out.parquet") == LISTS.read(tmp_path / "lists.parquet")

@@ -21,6 +21,8 @@ rule build:
         passages=named("data/corpora/passages/{corpus}.parquet"),
         queries=named("data/corpora/queries/{dataset}.parquet"),
         qrels=named("data/corpora/qrels/{dataset}.parquet"),
+        test=test_queries(same_corpus=True, of="built"),
+        elsewhere=test_queries(same_corpus=False, of="built"),
     output:
         "data/backbones/{built}/model.safetensors",
         "data/backbones/{built}/made.json",
@@ -29,9 +31,11 @@ rule build:
     params:
         code=code("backbones"),
         settings=settings("build", "{built}"),
+        apart=kept_apart,
     shell:
         "redistil build {input.passages} {input.queries} {input.qrels}"
-        " data/backbones/{wildcards.built} {params.settings} --threads {threads} 2> {log}"
+        " data/backbones/{wildcards.built} {params.settings} {params.apart} --threads {threads}"
+        " 2> {log}"
 
 
 rule backbones:

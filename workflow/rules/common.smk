@@ -167,11 +167,14 @@ def of_export(pattern, wildcards):
     return named(pattern)({"negatives": negatives})
 
 
-def test_queries(same_corpus):
-    """The queries that negatives may not have: those of test sets over the same corpus, or not."""
+def test_queries(same_corpus, of="negatives"):
+    """The queries that nothing may be trained on: of test sets over the same corpus, or not.
+
+    of: what the first wildcard names, negatives or a backbone that is `built`.
+    """
 
     def paths(wildcards):
-        dataset = config["negatives"][wildcards[0]]["dataset"]
+        dataset = study.words(config, **{of: wildcards[0]})["dataset"]
         return expand(
             "data/corpora/queries/{dataset}.parquet",
             dataset=study.test_sets(config, dataset)[same_corpus],
@@ -294,6 +297,14 @@ def warned():
     for source in config["sources"].values():
         names |= {source["negatives"], source.get("teacher")}
         names.add(config["negatives"][source["negatives"]]["dataset"])
+    stages = [
+        config["first_stages"][name] for name in names & {*config["first_stages"]}
+    ]
+    names |= {stage.get("encoder") for stage in stages}
+    names |= {
+        config["students"][cell.student]["backbone"]
+        for cell in study.trained_cells(config)
+    }
     told = {}
     for path in sorted(Path("logs").rglob("*.log")):
         about = {*path.parent.parts, path.stem}

@@ -1,11 +1,12 @@
 """Tiny checkpoints built from a corpus: tokenizer, mimetic network, warm-up."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from redistil.backbones.lexicon import Lexicon
 from redistil.backbones.networks import network
 from redistil.backbones.vocabularies import vocabulary
 from redistil.batches import step_rows
+from redistil.errors import BadTable
 from redistil.history import Checkpoint
 from redistil.lineage import SIDECAR, Made
 from redistil.optimise import Schedule, Watch, optimise, whole
@@ -22,7 +24,7 @@ from redistil.ragged import Tokens
 from redistil.seeds import derive, generator
 from redistil.splade import Splade, flops
 from redistil.students.cat import Cat
-from redistil.tables import PASSAGES, QRELS, QUERIES
+from redistil.tables import PASSAGES, QRELS, QUERIES, aside
 
 
 def build(
@@ -34,20 +36,33 @@ def build(
     vocabulary_size: int,
     shape: Mapping[str, int],
     warmup: Mapping[str, Any],
+    relevant_from: int,
+    leave_out: Collection[str] = (),
 ) -> None:
     """Write a warmed-up checkpoint of `family` into the folder `out`.
 
-    sources: passages, queries and qrels of the training set; shape: layers, width, heads.
-    The encoder is saved without the head it was warmed up with: every student draws its own.
+    sources: passages, queries and qrels of the training set; shape: layers, width, heads;
+    relevant_from: least grade of a relevant passage; leave_out: queries that neither the tokenizer
+    nor the warm-up sees. The encoder is saved without the head it was warmed up with: every
+    student draws its own. Raises BadTable when no query is left.
     """
     passages, queries, qrels = (
         table.read(path) for table, path in zip((PASSAGES, QUERIES, QRELS), sources, strict=True)
     )
+    apart = pc.is_in(queries["query_id"], pa.array(sorted(leave_out), pa.string()))
+    queries = queries.filter(pc.invert(apart))
+    qrels = qrels.filter(pc.greater_equal(qrels["relevance"], relevant_from))
     texts = [*passages["text"].to_pylist(), *queries["text"].to_pylist()]
     torch.manual_seed(derive(warmup["seed"], "network"))
     tokenizer = vocabulary(family, texts, vocabulary_size)
     model = network(family, tokenizer, **shape)
     pairs = _Pairs(tokenizer, passages, queries, qrels)
+    if not pairs.queries:
+        raise BadTable(
+            f"no query of {sources[1]} has a passage of {sources[0]} that {sources[2]} judges "
+            f"relevant (grade {relevant_from} or above): are they of one dataset, and is any "
+            "query left that no test set asks?"
+        )
     state = Checkpoint(out / "checkpoint.safetensors", 100, made.fingerprint)
     schedule = Schedule(
         steps=warmup["steps"],
@@ -68,12 +83,16 @@ def build(
     saved: Any = model if family == "splade" else model.base_model
     saved.save_pretrained(out)
     tokenizer.save_pretrained(out)
-    (out / SIDECAR).write_text(made.dumps() + "\n", encoding="utf-8")
+    with aside(out / SIDECAR) as record:
+        record.write_text(made.dumps() + "\n", encoding="utf-8")
     state.done()
 
 
 class _Pairs:
-    """The training pairs as token ids: queries[i] with its relevant passages."""
+    """The training pairs as token ids: queries[i] with its relevant passage, a row of passages.
+
+    qrels: of relevant passages alone; those of queries that are not in `queries` are passed over.
+    """
 
     def __init__(
         self, tokenizer: Any, passages: pa.Table, queries: pa.Table, qrels: pa.Table
@@ -81,14 +100,14 @@ class _Pairs:
         self.passages = _tokens(tokenizer, passages["text"].to_pylist())
         by_id = dict(zip(queries["query_id"].to_pylist(), queries["text"].to_pylist(), strict=True))
         place = {doc_id: row for row, doc_id in enumerate(passages["doc_id"].to_pylist())}
-        judged = qrels.filter(pa.compute.greater(qrels["relevance"], 0)).to_pylist()
-        self.positives = [place[row["doc_id"]] for row in judged if row["doc_id"] in place]
-        asked = [by_id[row["query_id"]] for row in judged if row["doc_id"] in place]
-        self.queries = _tokens(tokenizer, asked)
+        pairs = zip(qrels["query_id"].to_pylist(), qrels["doc_id"].to_pylist(), strict=True)
+        kept = [(by_id[q], place[d]) for q, d in pairs if q in by_id and d in place]
+        self.positives = [row for _, row in kept]
+        self.queries = _tokens(tokenizer, [text for text, _ in kept])
 
 
 def _tokens(tokenizer: Any, texts: Sequence[str]) -> list[Tokens]:
-    encoded = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    encoded = tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
     return [np.asarray(ids, np.int32) for ids in encoded]
 
 

@@ -41,7 +41,8 @@ def fetch(source: Mapping[str, Any], out: Path, made: Made) -> None:
     version = Made("checkpoint", str(source.get("hub") or folder), which)
     with scratch(out) as partial:
         for path in set(files) - set(weights):
-            shutil.copyfile(path, partial / path.name)
+            if path.name != SIDECAR:
+                shutil.copyfile(path, partial / path.name)
         if source.get("lower_case"):
             _force_lower_case(partial)
         try:
@@ -51,6 +52,10 @@ def fetch(source: Mapping[str, Any], out: Path, made: Made) -> None:
         for path in weights:
             shutil.copyfile(path, partial / path.name)
         out.mkdir(exist_ok=True)
+        # of another checkpoint nothing stays, its record least of all: one file of weights would
+        # be loaded in place of several
+        for path in (out / SIDECAR, *checkpoint_files(out)):
+            path.unlink(missing_ok=True)
         for path in sorted(partial.iterdir()):
             path.replace(out / path.name)
     with aside(out / SIDECAR) as record:
@@ -76,15 +81,16 @@ def _settle_tokenizer(folder: Path) -> None:
 
 
 def _snapshot(source: Mapping[str, Any], out: Path) -> Path:
+    from httpx2 import HTTPError
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError
 
     try:
         return Path(
             snapshot_download(source["hub"], revision=source["revision"], allow_patterns=PATTERNS)
         )
-    except (OSError, LocalEntryNotFoundError, HfHubHTTPError, HFValidationError) as error:
-        reason = str(error).splitlines()[0]
+    except (OSError, HTTPError, HFValidationError) as error:
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
         raise BadSource(
             f"{source['hub']} at {source['revision']} cannot be reached ({reason}). To put it in "
             f"place by hand, download the repository to a folder and write "

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from redistil.cli.options import In, Json, Out, making, setting, threads
+from redistil.cli.options import In, Json, Out, making, setting, test_queries, threads, warn
 from redistil.lineage import Made
 from redistil.tables import PASSAGES, QRELS, QUERIES
 
@@ -36,6 +36,8 @@ def fetch(out: Path, source: dict[str, Any], made: Made) -> None:
 @setting("--width", click.IntRange(8), "Dimensions of a hidden state.")
 @setting("--heads", click.IntRange(1), "Attention heads.")
 @setting("--warmup", Json(), "Steps, queries, negatives, rates, lengths and seed of the warm-up.")
+@setting("--relevant-from", click.IntRange(1), "Least grade of a relevant passage.")
+@test_queries
 @threads
 @making("backbones")
 def build(
@@ -49,6 +51,9 @@ def build(
     width: int,
     heads: int,
     warmup: dict[str, Any],
+    relevant_from: int,
+    test: tuple[Path, ...],
+    test_elsewhere: tuple[Path, ...],
     threads: int,
     made: Made,
 ) -> None:
@@ -56,8 +61,10 @@ def build(
     from redistil.cli.runtime import quiet
 
     quiet(threads)
-    from redistil import backbones
+    from redistil import backbones, overlaps
 
+    shared = overlaps.overlapping(queries, test, test_elsewhere)
+    warn(overlaps.said(shared, QUERIES.count(queries)))
     backbones.build(
         (passages, queries, qrels),
         out,
@@ -66,4 +73,6 @@ def build(
         vocabulary_size=vocabulary,
         shape={"layers": layers, "width": width, "heads": heads},
         warmup=warmup,
+        relevant_from=relevant_from,
+        leave_out=shared.keys(),
     )

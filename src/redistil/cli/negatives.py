@@ -20,6 +20,7 @@ from redistil.tables import QRELS, QUERIES, RUN
     click.Choice(["judged", "retrieved", "first-retrieved"]),
     "Every judged positive, those retrieved at the depth, or the best ranked of them.",
 )
+@setting("--relevant-from", click.IntRange(1), "Least grade of a positive.")
 @setting("--depth", click.IntRange(1), "Last rank a negative may have.")
 @setting("--per-query", click.IntRange(1), "Negatives drawn for each query.")
 @setting("--seed", int, "Seed of the streams that draw them.")
@@ -33,6 +34,7 @@ def mine(
     out: Path,
     kind: str,
     positives: str,
+    relevant_from: int,
     depth: int,
     per_query: int,
     seed: int,
@@ -53,6 +55,7 @@ def mine(
         made,
         kind=kind,
         positives=positives,
+        relevant_from=relevant_from,
         depth=depth,
         per_query=per_query,
         seed=seed,

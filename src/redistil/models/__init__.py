@@ -66,7 +66,7 @@ def train(
         processes.first,
     )
     pairs, gpus = recipe["batch"] * recipe["documents"], processes.gpus if processes.first else []
-    with _board(tensorboard, made.name) as tell:
+    with _board(tensorboard if processes.first else None, made.name) as tell:
         history = optimise(
             student,
             _learner(recipe, student, examples, (queries, passages), processes),

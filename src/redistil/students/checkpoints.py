@@ -94,6 +94,7 @@ def load_network(auto: Any, folder: Path, new_head: bool = False, **more: Any) -
             folder,
             dtype=torch.float32,
             local_files_only=True,
+            trust_remote_code=False,
             use_safetensors=True,
             output_loading_info=True,
             **more,

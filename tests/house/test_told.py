@@ -1,0 +1,68 @@
+"""What is told at the end of a run; what trains on queries is kept apart from the tests."""
+
+import ast
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from redistil import study
+from redistil.cli import COMMANDS, cli
+from tests.unit.configs import config_of
+
+ROOT = Path(__file__).parents[2]
+RULES = "\n".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
+SENTENCE = "4 of 9 queries left out: same text, in data/corpora/queries/a-test-set.parquet"
+
+
+def warned(config):
+    """Return what the function of that name in common.smk yields for a study."""
+    text = (ROOT / "workflow/rules/common.smk").read_text()
+    (source,) = re.findall(r"^def warned\(\):\n(?:(?:    .*)?\n)+", text, re.M)
+    names = {"config": config, "GRID": config["grid"], "study": study, "Path": Path}
+    exec(compile(ast.parse(source), "common.smk", "exec"), names)
+    return list(names["warned"]())
+
+
+@pytest.mark.parametrize("stage", ["backbones", "negatives", "teachers"])
+def test_queries_left_out_of_what_a_study_reads_are_told_at_its_end(tmp_path, monkeypatch, stage):
+    monkeypatch.chdir(tmp_path)
+    config = config_of("embedded")
+    read = {
+        "backbones": ["tiny-bert", "tiny-modernbert", "tiny-splade"],
+        "negatives": ["pydocs-lists", "pydocs-triples"],
+        "teachers": ["pydocs-mean"],
+    }
+    config["first_stages"]["first"] = config["first_stages"].pop("tiny-splade")
+    config["grid"]["first_stage"] = "first"  # and not of its encoder's name
+    folder = tmp_path / "logs" / stage
+    folder.mkdir(parents=True)
+    for name in [*read[stage], "of-another-study"]:
+        (folder / f"{name}.log").write_text(f"1/2\nredistil: WARNING: {SENTENCE} ({name})\n")
+    told = {f"logs/{stage}/{name}.log: {SENTENCE} ({name})" for name in read[stage]}
+    assert set(warned(config)) == told
+
+
+def rules():
+    parts = re.split(r"^rule (\w+):$", RULES, flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_a_rule_hands_the_queries_of_test_sets_to_every_command_that_takes_them():
+    takes = {
+        name
+        for name in COMMANDS
+        for param in cli.get_command(click.Context(cli), name).params
+        if param.name == "test_elsewhere"
+    }
+    assert takes == {"build", "mine", "export-docpairs", "import-scores", "rank"}
+    for name in takes:
+        body = rules()[name.replace("-", "_")]
+        for wanted in (
+            r"test=test_queries\(same_corpus=True\b",
+            r"elsewhere=test_queries\(same_corpus=False\b",
+            r"apart=kept_apart",
+            r"\{params\.apart\}",
+        ):
+            assert len(re.findall(wanted, body)) == 1, (name, wanted)
