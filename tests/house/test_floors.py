@@ -27,17 +27,8 @@ FLOORS = [
     }
     | {"spill", "tables", "trec"},
     {"batches", "checks", "costs", "examples", "grid", "history", "kinds", "objectives"}
-    | {
-        "optimise",
-        "overlays",
-        "precision",
-        "processes",
-        "references",
-        "scoring",
-        "splade",
-        "students",
-    }
-    | {"study", "validation"},
+    | {"optimise", "overlays", "precision", "processes", "references", "scoring", "splade"}
+    | {"students", "study", "validation"},
     {"backbones", "candidates", "corpora", "downloads", "measures", "models", "negatives"}
     | {"report", "runs", "teachers", "tokens"},
     {"__main__", "cli"},
