@@ -5,7 +5,7 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-container: "docker://python:3.11-slim"
+container: "docker://python:3.11-slim"  # for the linter: redistil itself comes from `make setup`
 
 
 configfile: "params.yaml"  # on top of it, in common.smk: studies/<study>.yaml

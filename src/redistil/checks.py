@@ -5,10 +5,9 @@ has, and settings that contradict each other. A message names the path of the ke
 expected and the nearest valid name.
 """
 
-import difflib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-from redistil.errors import BadSettings
+from redistil.errors import BadSettings, nearest
 from redistil.grid import (
     Cell,
     Config,
@@ -18,12 +17,15 @@ from redistil.grid import (
     teachers_behind,
     trained_cells,
 )
+from redistil.kinds import check_keys, check_kinds
 from redistil.references import references
 
-# objectives that read labels, and those that cannot do with them; a house test holds these equal
-# to redistil.objectives, which would cost every plan an import of torch
+# objectives that read labels, those that cannot do with them, and their options; a house test holds
+# these equal to redistil.objectives, which would cost every plan an import of torch
 LABELLED = {"bce", "hinge", "infonce"}
 DISTILLED = {"margin-mse", "adr-mse", "weighted-ranknet", "pointwise-mse", "kl"}
+ORDINAL = {"ranknet", "adr-mse"}  # read the order of their targets only
+SCORED = DISTILLED - ORDINAL
 OPTIONS = {  # of each objective that has any: all of them must be given
     "hinge": {"margin"},
     "infonce": {"temperature"},
@@ -33,15 +35,8 @@ OPTIONS = {  # of each objective that has any: all of them must be given
 }
 BESIDE_OPTIONS = {"objective", "reads", "after"}  # keys of a loss that its objective does not take
 COLUMNS = ("system", "kind", "student", "loss", "seeds")  # of a leaderboard, before its numbers
-TEACHERS = ("model", "checkpoint", "average", "import", "llm")  # the kinds of a teacher, by key
 
 ONE_NUMBER = {"sentence-transformers", "pylate"}  # want as many passages of every example
-
-
-def nearest(word: str, names: Collection[str]) -> str:
-    """Return ", did you mean 'x'?" for the closest of `names`, or nothing."""
-    close = difflib.get_close_matches(str(word), [str(name) for name in names], n=1)
-    return f": did you mean {close[0]!r}?" if close else ""
 
 
 def check(config: Config, schema: Config) -> None:
@@ -50,6 +45,7 @@ def check(config: Config, schema: Config) -> None:
     Raises BadSettings naming the path of the key, what was expected and the nearest valid name.
     """
     _check_schema(config, schema)
+    check_kinds(config)
     for path, name, catalogue in references(config):
         if name not in config[catalogue]:
             raise BadSettings(
@@ -88,13 +84,16 @@ def _check_grid(config: Config) -> None:
             if name not in config["grid"]["datasets"]:
                 close = nearest(name, config["grid"]["datasets"])
                 raise BadSettings(f"groups.{group}: {name!r} is not in grid.datasets{close}")
+    _check_systems(config)
     _check_columns(config)
     for name in config.get("table", []):
         known = [*config["grid"]["datasets"], *config["groups"]]
         if name not in known:
             raise BadSettings(f"table: no dataset or group {name!r}{nearest(name, known)}")
     for name, loss in config["losses"].items():
-        _check_options(f"losses.{name}", loss)
+        objective = loss["objective"]
+        options = OPTIONS.get(objective, set())
+        check_keys(f"losses.{name}", loss.keys() - BESIDE_OPTIONS, objective, options)
     for name, entry in config["backbones"].items():
         if "build" in entry:
             _check_build(f"backbones.{name}.build", entry["build"])
@@ -123,6 +122,20 @@ def _check_order(config: Config) -> None:
             chain.append(after)
 
 
+def _check_systems(config: Config) -> None:
+    """Refuse two systems of one name: they would share their files and their line."""
+    grid, named = config["grid"], {"random": "the random order"}
+    lines = [("first_stage", grid["first_stage"])]
+    lines += [(axis, name) for axis in ("baselines", "teachers") for name in grid[axis]]
+    for axis, name in lines:
+        if name in named:
+            raise BadSettings(
+                f"grid.{axis}: {name!r} is the name of {named[name]} too: each line of the "
+                "leaderboard needs its own"
+            )
+        named[name] = f"grid.{axis}"
+
+
 def _check_columns(config: Config) -> None:
     """Refuse a name that would give two columns of the leaderboard one name."""
     datasets = config["grid"]["datasets"]
@@ -143,19 +156,10 @@ def check_documents(path: str, library: str, documents: int | None) -> None:
         raise BadSettings(f"{path}: {library} takes all passages of an example: leave it out")
 
 
-def _check_options(path: str, loss: Config) -> None:
-    given, wanted = set(loss) - BESIDE_OPTIONS, OPTIONS.get(loss["objective"], set())
-    for option in sorted(wanted - given):
-        raise BadSettings(f"{path}: {loss['objective']} needs `{option}`")
-    for option in sorted(given - wanted):
-        takes = ", ".join(sorted(wanted)) or "no option"
-        raise BadSettings(f"{path}.{option}: {loss['objective']} takes {takes}")
-
-
 def _check_build(path: str, build: Config) -> None:
-    wanted = "flops" if build["family"] == "splade" else "bm25"
-    if wanted not in build["warmup"]:
-        raise BadSettings(f"{path}.warmup: the warm-up of {build['family']} needs `{wanted}`")
+    wanted, given = "flops" if build["family"] == "splade" else "bm25", build["warmup"].keys()
+    who = f"the warm-up of {build['family']}"
+    check_keys(f"{path}.warmup", given & {"flops", "bm25"}, who, {wanted})
     if build["width"] % build["heads"]:
         raise BadSettings(
             f"{path}.width: {build['width']} is no multiple of {build['heads']} heads"
@@ -163,13 +167,6 @@ def _check_build(path: str, build: Config) -> None:
 
 
 def _check_teachers(config: Config) -> None:
-    for name, entry in config["teachers"].items():
-        kinds = [kind for kind in TEACHERS if kind in entry]
-        if len(kinds) > 1:
-            raise BadSettings(
-                f"teachers.{name}: {' and '.join(kinds)}: a teacher is of one kind, keep one of "
-                "these keys"
-            )
     for name, entry in config["teachers"].items():
         for member in entry.get("average", []):
             if "average" in config["teachers"][member]:
@@ -351,3 +348,16 @@ def _check_cell(config: Config, cell: Cell) -> None:
             f"losses.{cell.loss}: {loss['objective']} learns from labels, and "
             f"sources.{loss['reads']} would give it the scores of {source['teacher']!r}"
         )
+    for leaf in members(config, source["teacher"]) if loss["objective"] in SCORED else []:
+        if _gives_order(config["teachers"][leaf]):
+            raise BadSettings(
+                f"losses.{cell.loss}: {loss['objective']} reads a teacher's scores, and "
+                f"teachers.{leaf} gives an order (a run with a model's scores says `scored: true`)"
+            )
+
+
+def _gives_order(teacher: Config) -> bool:
+    """Say whether a teacher's scores are places, as far as is declared: any run has some."""
+    layout = teacher.get("format")
+    run = layout in {"trec", "ranking"} and not teacher.get("scored")
+    return run or layout == "id-lists" or "llm" in teacher

@@ -7,6 +7,9 @@ UserError            the user can mend it: one sentence, exit 2
 └── BadSource        a collection, checkpoint or download is not what was declared
 """
 
+import difflib
+from collections.abc import Collection
+
 
 class UserError(Exception):
     """A mistake its user can mend: the message says what was wanted, what was got, what to do."""
@@ -26,3 +29,9 @@ class Stale(UserError):
 
 class BadSource(UserError):
     """Something fetched or read from outside is missing, short or altered."""
+
+
+def nearest(word: str, names: Collection[str]) -> str:
+    """Return ", did you mean 'x'?" for the closest of `names`, or nothing."""
+    close = difflib.get_close_matches(str(word), [str(name) for name in names], n=1)
+    return f": did you mean {close[0]!r}?" if close else ""

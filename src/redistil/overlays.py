@@ -10,8 +10,7 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from redistil.checks import nearest
-from redistil.errors import BadSettings
+from redistil.errors import BadSettings, nearest
 from redistil.grid import members, trained_cells
 
 LIKE, WHOLE = "like", "groups"  # keys of a study: whom it resembles, and what is never merged

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from redistil import settings
-from redistil.checks import BESIDE_OPTIONS, DISTILLED, LABELLED, OPTIONS, check, nearest
+from redistil.checks import BESIDE_OPTIONS, DISTILLED, LABELLED, OPTIONS, ORDINAL, check
+from redistil.errors import nearest
 from redistil.grid import (
     Cell,
     Config,
@@ -39,6 +40,7 @@ __all__ = [
     "DISTILLED",
     "LABELLED",
     "OPTIONS",
+    "ORDINAL",
     "Cell",
     "Config",
     "System",

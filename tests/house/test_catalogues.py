@@ -37,6 +37,7 @@ def test_objectives_are_one_list_wherever_they_are_named():
 def test_what_the_plan_knows_of_objectives_is_what_they_are():
     assert study.DISTILLED == objectives.DISTILLED
     assert study.LABELLED == objectives.LABELLED
+    assert study.ORDINAL == objectives.ORDINAL
     for name, objective in objectives.OBJECTIVES.items():
         takes = {p.name for p in inspect.signature(objective).parameters.values() if p.kind == 3}
         assert study.OPTIONS.get(name, set()) == takes, name

@@ -27,9 +27,9 @@ FLOORS = [
         "shards",
     }
     | {"spill", "stretches", "tables", "trec"},
-    {"batches", "checks", "costs", "examples", "grid", "history", "objectives", "optimise"}
-    | {"overlays", "precision", "processes", "references", "scoring", "splade", "students"}
-    | {"study", "validation"},
+    {"batches", "checks", "costs", "examples", "grid", "history", "kinds", "objectives"}
+    | {"optimise", "overlays", "precision", "processes", "references", "scoring", "splade"}
+    | {"students", "study", "validation"},
     {"backbones", "candidates", "corpora", "downloads", "measures", "models", "negatives"}
     | {"report", "runs", "teachers", "tokens"},
     {"__main__", "cli"},

@@ -76,6 +76,13 @@ def test_a_command_takes_the_name_that_its_rule_gives_it():
         assert takes or "settings=settings(" not in rules()[rule], rule
 
 
+def test_a_command_that_takes_threads_is_given_those_of_its_rule():
+    for rule, shell in shells().items():
+        command = cli.get_command(click.Context(cli), shell.split()[1])
+        takes = "threads" in [param.name for param in command.params]
+        assert takes == ("--threads {threads}" in shell), rule
+
+
 def test_a_rule_is_remade_by_the_code_of_its_own_stage():
     for rule, shell in shells().items():
         named = re.findall(r"code=code\(\"(\w+)\"\)", rules()[rule])

@@ -151,7 +151,7 @@ CONTRADICTIONS = {
     "exports t2-matchmaker library": ("pylate", "exports.t2-matchmaker.documents: pylate wants"),
     "teachers rankzephyr stride": (21, "teachers.rankzephyr.stride: more than its window"),
     "losses hinge": ({"objective": "hinge", "reads": "triples"}, "losses.hinge: hinge needs `mar"),
-    "losses bce margin": (1.0, "losses.bce.margin: bce takes no option"),
+    "losses bce margin": (1.0, "losses.bce.margin: bce takes no other key"),
     "backbones tiny-splade build warmup": (
         {"steps": 1, "queries": 1, "negatives": 0, "learning_rate": 0.1, "seed": 1}
         | {"query_length": 9, "passage_length": 9},
@@ -214,13 +214,13 @@ def test_the_caps_of_every_first_stage_in_use_are_checked(config, user):
 )
 def test_a_teacher_is_of_one_kind(config, more, kinds):
     config["teachers"]["pydocs-bert"] |= more
-    said = f"teachers.pydocs-bert: {kinds}: a teacher is of one kind, keep one of these keys"
-    assert refusal(config) == said
+    said = f"teachers.pydocs-bert: {kinds}: an entry is of one kind, keep one of these keys"
+    assert refusal(config).startswith(said)
 
 
 def test_a_teacher_that_is_two_kinds_in_full_is_told_so_too(config):
     config["teachers"]["minilm-l6"]["average"] = ["pydocs-bert", "pydocs-modernbert"]
-    assert refusal(config).startswith("teachers.minilm-l6: checkpoint and average: a teacher is")
+    assert refusal(config).startswith("teachers.minilm-l6: checkpoint and average: an entry is")
 
 
 def test_a_first_stage_is_checked_as_a_cell_of_the_grid_is(config):

@@ -1,6 +1,7 @@
 """The names that wildcards may take, what a rule asks of the catalogues, and what is refused."""
 
 import json
+import re
 import shlex
 import shutil
 import sys
@@ -38,19 +39,24 @@ RESULTS = f"results/{config['study']}"
 GPU = int(shutil.which("nvidia-smi") is not None)
 
 
-def of_kind(catalogue, key):
-    """The names of a catalogue's entries that have `key`, as a wildcard's pattern."""
-    names = [name for name, entry in config[catalogue].items() if key in entry]
-    return "|".join(names) or "none"
+def one_of(names):
+    """The pattern of a wildcard that may be one of these names, and nothing where there is none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def of_kind(catalogue, *keys):
+    """The pattern of a catalogue's entries that have one of these keys."""
+    entries = config[catalogue].items()
+    return one_of(name for name, entry in entries if entry.keys() & {*keys})
 
 
 wildcard_constraints:
-    corpus="|".join(config["corpora"]),
-    dataset="|".join(config["datasets"]),
-    backbone="|".join(config["backbones"]),
+    corpus=one_of(config["corpora"]),
+    dataset=one_of(config["datasets"]),
+    backbone=one_of(config["backbones"]),
     built=of_kind("backbones", "build"),
-    fetched=f"{of_kind('backbones', 'hub')}|{of_kind('backbones', 'folder')}",
-    first_stage="|".join(config["first_stages"]),
+    fetched=of_kind("backbones", "hub", "folder"),
+    first_stage=one_of(config["first_stages"]),
     splade=of_kind("first_stages", "encoder"),
     bm25=of_kind("first_stages", "k1"),
     imported=of_kind("first_stages", "import"),
@@ -61,10 +67,10 @@ wildcard_constraints:
     averaged=of_kind("teachers", "average"),
     published=of_kind("teachers", "import"),
     ranked=of_kind("teachers", "llm"),
-    exported="|".join(config["exports"]) or "none",
-    teacher="|".join(config["teachers"]),
-    student="|".join(config["students"]),
-    loss="|".join(config["losses"]),
+    exported=one_of(config["exports"]),
+    teacher=one_of(config["teachers"]),
+    student=one_of(config["students"]),
+    loss=one_of(config["losses"]),
     seed=r"\d+",
     shard=r"\d+",
 

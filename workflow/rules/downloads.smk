@@ -9,7 +9,7 @@ rule download:
     log:
         "logs/downloads/{file}.log",
     wildcard_constraints:
-        file="|".join(config["downloads"]),
+        file=one_of(config["downloads"]),
     retries: 2
     params:
         settings=lambda w: study.flags(ASKED["download", w.file]),

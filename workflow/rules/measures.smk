@@ -11,9 +11,7 @@ rule evaluate:
     log:
         f"logs/{config['study']}/measures/{{system}}.log",
     wildcard_constraints:
-        system="|".join(
-            s.name for s in study.systems(config) if s.kind != "first stage"
-        ),
+        system=one_of(s.name for s in study.systems(config) if s.kind != "first stage"),
     params:
         code=code("measures"),
         settings=settings("evaluate", "{system}"),
@@ -29,9 +27,7 @@ use rule evaluate as evaluate_first_stage with:
         ),
         qrels=expand("data/corpora/qrels/{dataset}.parquet", dataset=GRID["datasets"]),
     wildcard_constraints:
-        system="|".join(
-            s.name for s in study.systems(config) if s.kind == "first stage"
-        ),
+        system=one_of(s.name for s in study.systems(config) if s.kind == "first stage"),
 
 
 rule sweep:
@@ -67,9 +63,7 @@ rule export_run:
     log:
         f"logs/{config['study']}/trec/{{system}}/{{dataset}}.log",
     wildcard_constraints:
-        system="|".join(
-            s.name for s in study.systems(config) if s.kind != "first stage"
-        ),
+        system=one_of(s.name for s in study.systems(config) if s.kind != "first stage"),
     params:
         code=code("measures"),
     shell:

@@ -13,7 +13,8 @@ rule tokenize:
         code=code("tokens"),
         settings=settings("tokenize", "{backbone}/{side}/{collection}"),
     shell:
-        "redistil tokenize {input.checkpoint} {input.texts} {output} {params.settings} 2> {log}"
+        "redistil tokenize {input.checkpoint} {input.texts} {output} {params.settings}"
+        " --threads {threads} 2> {log}"
 
 
 rule tokens:

@@ -130,7 +130,8 @@ def choose(models: Iterable[Model]) -> list[tuple[Model, str]]:
         else:
             best = next(model for model in seeds if model.validation == max(known))
             why = f"the best of {len(seeds)} seeds on validation ({max(known):.4f})"
-            chosen.append((best, why))
+            alone = f"the only one, {max(known):.4f} on validation"
+            chosen.append((best, why if len(seeds) > 1 else alone))
     return chosen
 
 

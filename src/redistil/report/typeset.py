@@ -86,9 +86,11 @@ def main(study: Mapping[str, Any], leaderboard: Sequence[Row]) -> Sheet:
             ]
             lines.append([Cell(student), Cell(rows[name]["loss"]), *numbers])
             place += 1
+    seeds = len(study["grid"]["seeds"])
+    of = f"mean over {seeds} seeds" if seeds > 1 else "one seed"
     caption = (
-        f"{study['measures'][0]}, mean over {len(study['grid']['seeds'])} seeds, re-ranking the "
-        f"top {study['reranking']['depth']} of {first}. Bold: best of the column."
+        f"{study['measures'][0]}, {of}, re-ranking the top {study['reranking']['depth']} of "
+        f"{first}. Bold: best of the column."
     )
     return Sheet(caption, ["student", "loss", *columns], lines, words=2)
 
