@@ -117,7 +117,8 @@ FORBIDDEN = {"utils", "helpers", "misc", "scripts", "util", "helper", "common"}
 
 
 def test_no_drawer_and_no_room_too_large():
-    for path in [*SRC.rglob("*.py"), *(ROOT / "workflow").rglob("*.smk")]:
+    rules = (ROOT / "workflow").rglob("*.smk")
+    for path in [*SRC.rglob("*.py"), *rules, *(ROOT / "tests").rglob("*.py")]:
         assert path.stem not in FORBIDDEN or path.suffix == ".smk", path
         assert len(path.read_text().splitlines()) <= 400, path
 
