@@ -18,44 +18,19 @@ from redistil.backbones.vocabularies import SPECIAL, vocabulary
 from redistil.cli import cli
 from redistil.errors import BadSource
 from redistil.students.cat import pair_template
-from redistil.tables import PASSAGES, QRELS, QUERIES
 from tests.unit import tiny
-
-FAMILIES = ["bert", "modernbert", "splade"]
-SHAPE = {"layers": 1, "width": 16, "heads": 2}
-WARMUP = {
-    "steps": 3,
-    "queries": 4,
-    "negatives": 2,
-    "learning_rate": 1e-3,
-    "bm25": {"k1": 1.2, "b": 0.75, "depth": 5, "scale": 4.0, "margins": 1.0, "tokens": 1.0},
-    "flops": 1e-3,
-    "query_length": 8,
-    "passage_length": 12,
-    "seed": 1,
-}
+from tests.unit.warm_up import FAMILIES, SETTINGS, WARMUP, sources
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("corpus")
-    passages, queries = tiny.texts(20, "d", 9), tiny.texts(8, "q", 4)
-    rows = {
-        PASSAGES: (list(passages), list(passages.values())),
-        QUERIES: (list(queries), list(queries.values())),
-        QRELS: (list(queries), [f"d{i}" for i in range(8)], [1] * 8),
-    }
-    paths = []
-    for table, columns in rows.items():
-        paths.append(folder / f"{table.name}.parquet")
-        table.write(
-            table.rows(dict(zip(table.schema.names, columns, strict=True))), paths[-1], tiny.MADE
-        )
-    return tuple(paths)
+    queries = tiny.texts(8, "q", 4)
+    judged = [(query_id, f"d{i}", 1) for i, query_id in enumerate(queries)]
+    return sources(tmp_path_factory.mktemp("corpus"), queries, judged)
 
 
 def build(corpus, out, family, **warmup):
-    how = {"vocabulary_size": 300, "shape": SHAPE, "warmup": WARMUP | warmup, "relevant_from": 1}
+    how = SETTINGS | {"warmup": WARMUP | warmup}
     backbones.build(corpus, out, tiny.MADE, family=family, **how)
     return out
 

@@ -6,8 +6,8 @@ import pytest
 
 from redistil import backbones
 from redistil.lineage import SIDECAR
-from redistil.tables import PASSAGES, QRELS, QUERIES
 from tests.unit import tiny
+from tests.unit.warm_up import SETTINGS, WARMUP, sources
 
 
 @pytest.fixture
@@ -23,31 +23,12 @@ def full_disk(monkeypatch):
 
 
 def test_a_built_checkpoint_has_a_whole_record_or_none(tmp_path, full_disk):
-    passages, queries = tiny.texts(9, "d", 9), tiny.texts(4, "q", 4)
-    rows = {
-        PASSAGES: (list(passages), list(passages.values())),
-        QUERIES: (list(queries), list(queries.values())),
-        QRELS: (list(queries), [f"d{i}" for i in range(4)], [1] * 4),
-    }
-    paths = []
-    for table, columns in rows.items():
-        paths.append(tmp_path / f"{table.name}.parquet")
-        names = dict(zip(table.schema.names, columns, strict=True))
-        table.write(table.rows(names), paths[-1], tiny.MADE)
-    warmup = {"steps": 0, "queries": 2, "negatives": 0, "learning_rate": 1e-3, "flops": 1e-3}
-    warmup |= {"query_length": 8, "passage_length": 12, "seed": 1}
+    judged = [("q0", "d0", 1), ("q1", "d1", 1)]
+    paths = sources(tmp_path / "corpus", tiny.texts(2, "q", 4), judged)
     out = tmp_path / "out"
     out.mkdir()
+    how = SETTINGS | {"warmup": WARMUP | {"steps": 0}}
     full_disk()
     with pytest.raises(OSError, match="No space left"):
-        backbones.build(
-            (paths[0], paths[1], paths[2]),
-            out,
-            tiny.MADE,
-            family="splade",
-            vocabulary_size=300,
-            shape={"layers": 1, "width": 16, "heads": 2},
-            warmup=warmup,
-            relevant_from=1,
-        )
+        backbones.build(paths, out, tiny.MADE, family="splade", **how)
     assert not (out / SIDECAR).exists()

@@ -8,42 +8,20 @@ from click.testing import CliRunner
 from redistil import backbones
 from redistil.cli import cli
 from redistil.errors import BadTable
-from redistil.tables import PASSAGES, QRELS, QUERIES
+from redistil.tables import QUERIES
 from tests.unit import tiny
+from tests.unit.warm_up import FAMILIES, SETTINGS, WARMUP, sources, write
 
-FAMILIES = ["bert", "modernbert", "splade"]
-WARMUP = {
-    "steps": 3,
-    "queries": 4,
-    "negatives": 2,
-    "learning_rate": 1e-3,
-    "bm25": {"k1": 1.2, "b": 0.75, "depth": 5, "scale": 4.0, "margins": 1.0, "tokens": 1.0},
-    "flops": 1e-3,
-    "query_length": 8,
-    "passage_length": 12,
-    "seed": 1,
-}
 ASKED = tiny.texts(8, "q", 4) | {"q0": "zoology of yaks", "q5": "xylem and wax"}
 GRADES = [1, 2, 1, 3, 2, 2, 1, 1]
 
 
-def write(path, table, *columns):
-    table.write(table.rows(dict(zip(table.schema.names, columns, strict=True))), path, tiny.MADE)
-    return path
-
-
 def collection(folder, without=(), least=1):
     """Write passages, queries and qrels; queries and judgements may be missing altogether."""
-    folder.mkdir()
-    passages = tiny.texts(20, "d", 9)
     asked = {name: text for name, text in ASKED.items() if name not in without}
     judged = [(q, f"d{i}", g) for i, (q, g) in enumerate(zip(ASKED, GRADES, strict=True))]
     judged = [row for row in judged if row[0] in asked and row[2] >= least]
-    return (
-        write(folder / "passages.parquet", PASSAGES, passages, passages.values()),
-        write(folder / "queries.parquet", QUERIES, asked, asked.values()),
-        write(folder / "qrels.parquet", QRELS, *zip(*judged, strict=True)),
-    )
+    return sources(folder, asked, judged)
 
 
 def build(paths, out, family, *more, relevant_from=1):
@@ -84,8 +62,6 @@ def test_a_passage_below_the_grade_is_no_positive(tmp_path, family):
 @pytest.mark.parametrize("how", [{"leave_out": {*ASKED}}, {"relevant_from": 4}])
 def test_a_set_of_which_nothing_is_left_is_refused_before_anything_is_written(tmp_path, how):
     paths = collection(tmp_path / "every")
-    asked = {"vocabulary_size": 300, "shape": {"layers": 1, "width": 16, "heads": 2}}
-    asked |= {"warmup": WARMUP, "relevant_from": 1} | how
     with pytest.raises(BadTable, match="no query of .*queries.parquet has a passage of"):
-        backbones.build(paths, tmp_path / "out", tiny.MADE, family="bert", **asked)
+        backbones.build(paths, tmp_path / "out", tiny.MADE, family="bert", **SETTINGS | how)
     assert not (tmp_path / "out").exists()
