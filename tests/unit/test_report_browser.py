@@ -364,7 +364,7 @@ def luminance(colour: str) -> float:
     return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
-def test_comparisons_and_costs_of_the_papers_grid_fit_a_screen(browser: Any, tmp_path: Path):
+def test_the_tables_of_the_papers_grid_fit_a_screen(browser: Any, tmp_path: Path):
     """Its names and counts are long; what it left out is said at the top."""
     study, rng = largest_study.config(), np.random.default_rng(1)
     study["left_out"] = [{"dataset": "robust04", "groups": ["Robust04"]}]
@@ -376,9 +376,10 @@ def test_comparisons_and_costs_of_the_papers_grid_fit_a_screen(browser: Any, tmp
     text = pages.render(study, tables, [], {}, "None.", compared, places)
     (tmp_path / "index.html").write_text(text, encoding="utf-8")
     opened = Opened(browser, tmp_path)
-    for table in ("#compare .scroll", "#cost .scroll"):
-        wide, room = opened.page.eval_on_selector(table, "e => [e.scrollWidth, e.clientWidth]")
-        assert wide <= room, table
+    for section in ("#losses", "#compare", "#cost"):
+        sizes = "found => found.map(e => [e.scrollWidth, e.clientWidth])"
+        for wide, room in opened.page.eval_on_selector_all(f"{section} .scroll", sizes):
+            assert wide <= room, section
     assert "robust04 is left out, and with it Robust04" in opened.page.inner_text("header")
     assert opened.complaints == []
     opened.context.close()

@@ -113,14 +113,13 @@ def sweep(
         if dataset not in of_dataset:
             raise BadSettings(f"--runs: no --on gives the candidates and qrels of {dataset!r}")
     rows = []
-    bar = tqdm(total=len(runs), unit="run", mininterval=1)
-    for dataset, (candidates, qrels) in of_dataset.items():
-        tables = RUN.read(candidates), QRELS.read(qrels)
-        for system, _, run in (one for one in runs if one[1] == dataset):
-            found = stage.sweep(dataset, RUN.read(run), *tables, wanted, levels[dataset], ticks)
-            rows += [(system, dataset, depth, value) for depth, value in found]
-            bar.update()
-    bar.close()
+    with tqdm(total=len(runs), unit="run", mininterval=1) as bar:
+        for dataset, (candidates, qrels) in of_dataset.items():
+            tables = RUN.read(candidates), QRELS.read(qrels)
+            for system, _, run in (one for one in runs if one[1] == dataset):
+                found = stage.sweep(dataset, RUN.read(run), *tables, wanted, levels[dataset], ticks)
+                rows += [(system, dataset, depth, value) for depth, value in found]
+                bar.update()
     if not rows:
         raise BadSettings(f"--depths {depths}: every run has fewer candidates: ask for fewer")
     columns = dict(zip(DEPTHS.schema.names, zip(*rows, strict=True), strict=True))

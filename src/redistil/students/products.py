@@ -1,8 +1,7 @@
 """Attention by plain batched products, for scoring in bfloat16 on a CPU.
 
-torch's fused attention multiplies small matrices there at a tenth of the speed of oneDNN's linear
-maps; oneDNN's batched products do three to six times as well, and what lies in between costs less
-than that saves (`docs/benchmarks.md`).
+torch's fused attention multiplies small matrices there at a fraction of the speed of oneDNN's
+batched products, and what lies in between costs less than that saves (`docs/benchmarks.md`).
 """
 
 from typing import Any
