@@ -75,7 +75,7 @@ def main(
     peers: str,
 ) -> None:
     """Measure pairs/s of re-ranking and training, ours and the peers', and print one table."""
-    from redistil.processes import device_of
+    from redistil.machine.processes import device_of
 
     device = str(device_of(device))
     names = [OURS, *filter(None, peers.split(","))]

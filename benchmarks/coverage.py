@@ -10,8 +10,8 @@ import click
 import numpy as np
 from tqdm import tqdm
 
-from redistil.report import statistics
 from redistil.seeds import generator
+from redistil.stages.report.numbers import statistics
 
 TRUTH = 0.5 / 1.2  # mean of Beta(0.5, 0.7)
 LEVEL, ALPHA, MARGIN = 0.95, 0.05, 0.05

@@ -22,11 +22,11 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy import sparse
 
-from redistil.candidates.search import Hits, cut, pieces, search
-from redistil.candidates.splade import WINDOW, _vector_rows
-from redistil.lineage import Made
 from redistil.seeds import generator
-from redistil.tables import VECTORS
+from redistil.stages.candidates.search import Hits, cut, pieces, search
+from redistil.stages.candidates.splade import WINDOW, _vector_rows
+from redistil.storage.lineage import Made
+from redistil.storage.tables import VECTORS
 
 VOCABULARY = 30_522
 MSMARCO = 8_841_823

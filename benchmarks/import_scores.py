@@ -19,8 +19,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as csv
 
-from redistil.lineage import Made
-from redistil.tables import PASSAGES, QUERIES
+from redistil.storage.lineage import Made
+from redistil.storage.tables import PASSAGES, QUERIES
 
 QUERIES_KNOWN, PASSAGES_KNOWN = 502_939, 8_841_823  # msmarco-passage/train/judged
 NEGATIVES = 100  # of a query

@@ -1,9 +1,9 @@
-"""Write lightning-ir's losses to a file: tests/unit/test_lightning_ir.py holds ours to them.
+"""Write lightning-ir's losses to a file: test_lightning_ir.py holds ours to them.
 
 It pins other versions than we do, so it lives in an environment of its own:
 
     python -m venv lightning-ir && lightning-ir/bin/pip install lightning-ir==0.0.6
-    lightning-ir/bin/python benchmarks/lightning_ir_losses.py tests/unit/lightning_ir.json
+    lightning-ir/bin/python benchmarks/lightning_ir_losses.py tests/unit/learning/lightning_ir.json
 """
 
 import json

@@ -27,9 +27,9 @@ import psutil
 import pyarrow as pa
 import pyarrow.csv as csv
 
-from redistil.lineage import Made
 from redistil.seeds import generator
-from redistil.tables import QRELS, QUERIES, Table
+from redistil.storage.lineage import Made
+from redistil.storage.tables import QRELS, QUERIES, Table
 
 PASSAGES, RUN_ROWS, DOCPAIRS = 8_841_823, 502_939 * 500, 269_919_004  # as MS MARCO has them
 JUDGED = 502_939  # its training queries
@@ -50,7 +50,7 @@ ir_datasets.registry.register("own", ir_datasets.Dataset(read(file)))
 DISTINCT = """
 import sys
 from pathlib import Path
-from redistil.teachers import distinct_pairs
+from redistil.stages.teachers import distinct_pairs
 print(sum(map(len, distinct_pairs([Path(sys.argv[1])]))))
 """
 

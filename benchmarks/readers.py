@@ -21,9 +21,10 @@ def main() -> None:
     python = environment("readers", OUT / "environments", "--no-deps")
     report = OUT / "readers.xml"
     report.unlink(missing_ok=True)
+    tests = "tests/unit/stages/test_exports.py"
     asked = ["-m", "peers", "-v", "-W", "default", "-p", "no:cacheprovider"]
     subprocess.run(
-        [str(python), "-m", "pytest", "tests/unit/test_exports.py", *asked, f"--junitxml={report}"],
+        [str(python), "-m", "pytest", tests, *asked, f"--junitxml={report}"],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1"},
     )

@@ -17,12 +17,13 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from redistil import ragged, students
-from redistil.backbones.networks import network
-from redistil.backbones.vocabularies import vocabulary
-from redistil.lineage import SIDECAR, Made
+from redistil.learning import students
 from redistil.seeds import generator
-from redistil.tables import RUN
+from redistil.stages.backbones.networks import network
+from redistil.stages.backbones.vocabularies import vocabulary
+from redistil.storage import ragged
+from redistil.storage.lineage import SIDECAR, Made
+from redistil.storage.tables import RUN
 
 MADE = Made("benchmark", "memory")
 DEPTH = 1000  # candidates of a query

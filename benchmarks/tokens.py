@@ -18,13 +18,13 @@ import click
 import numpy as np
 import pyarrow as pa
 
-from redistil.backbones.vocabularies import vocabulary
-from redistil.corpora import pydocs
-from redistil.lineage import Made
-from redistil.ragged import Ragged
 from redistil.seeds import generator
-from redistil.tables import PASSAGES
-from redistil.tokens import TEXTS, load
+from redistil.stages.backbones.vocabularies import vocabulary
+from redistil.stages.corpora import pydocs
+from redistil.stages.tokens import TEXTS, load
+from redistil.storage.lineage import Made
+from redistil.storage.ragged import Ragged
+from redistil.storage.tables import PASSAGES
 
 PACKAGES = {"pydocs": ["python", "numpy", "scipy", "torch"]}
 LONGEST = 512
@@ -106,9 +106,9 @@ def speed(folder: Path, file: Path, threads: int, rounds: int) -> None:
 OURS = """
 import sys, time
 from pathlib import Path
-from redistil import tokens
-from redistil.tables import PASSAGES
-from redistil.lineage import Made
+from redistil.stages import tokens
+from redistil.storage.tables import PASSAGES
+from redistil.storage.lineage import Made
 folder, file = map(Path, sys.argv[1:3])
 out, longest = file.with_suffix(".arrow"), int(sys.argv[3])
 start, busy = time.perf_counter(), time.process_time()

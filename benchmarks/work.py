@@ -19,14 +19,15 @@ import yaml
 from snakemake.utils import update_config
 from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
-from redistil import students, study
-from redistil.backbones.vocabularies import vocabulary
-from redistil.corpora import pydocs
-from redistil.lineage import SIDECAR, Made
-from redistil.ragged import Ragged
+from redistil.learning import students
 from redistil.seeds import generator
-from redistil.tables import LISTS, PASSAGES, QUERIES, TEACHER_SCORES, TRIPLES
-from redistil.tokens import tokenize
+from redistil.stages.backbones.vocabularies import vocabulary
+from redistil.stages.corpora import pydocs
+from redistil.stages.tokens import tokenize
+from redistil.storage.lineage import SIDECAR, Made
+from redistil.storage.ragged import Ragged
+from redistil.storage.tables import LISTS, PASSAGES, QUERIES, TEACHER_SCORES, TRIPLES
+from redistil.study import artefacts as study
 
 ROOT = Path(__file__).parents[1]
 SEED = 1

@@ -26,7 +26,7 @@ def start(threads: int, device: str, tf32: bool) -> dict[str, Any]:
     import torch
     import transformers
 
-    from redistil.processes import allow_tf32
+    from redistil.machine.processes import allow_tf32
 
     allow_tf32("tf32" if tf32 else "float32")  # for the ceiling: the rest is told each time
     return {"torch": torch.__version__, "transformers": transformers.__version__}
@@ -34,8 +34,8 @@ def start(threads: int, device: str, tf32: bool) -> dict[str, Any]:
 
 @cache
 def _loaded(folder: Path, device: str) -> tuple[Any, Any, Any, tuple[Any, Any]]:
-    from redistil import students
-    from redistil.ragged import Ragged
+    from redistil.learning import students
+    from redistil.storage.ragged import Ragged
 
     student = students.load(folder / "model").to(device)
     queries, passages = (Ragged(folder / f"{side}.arrow") for side in ("queries", "passages"))
@@ -49,7 +49,7 @@ def _loaded(folder: Path, device: str) -> tuple[Any, Any, Any, tuple[Any, Any]]:
 
 def rerank(folder: str, device: str, precision: str, first: int, out: str) -> dict[str, Any]:
     """Score the first pairs of the work."""
-    from redistil.scoring import score_pairs
+    from redistil.learning.scoring import score_pairs
 
     student, queries, passages, (query_rows, passage_rows) = _loaded(Path(folder), device)
     rows = query_rows[:first], passage_rows[:first]
@@ -64,10 +64,10 @@ def train(
     folder: str, device: str, precision: str, loss: str, batch: int, steps: int
 ) -> dict[str, Any]:
     """Train for some steps; return seconds of all but the first, and the loss of every step."""
-    from redistil import models
-    from redistil.lineage import Made
-    from redistil.processes import Processes
-    from redistil.tables import CURVE
+    from redistil.machine.processes import Processes
+    from redistil.stages import models
+    from redistil.storage.lineage import Made
+    from redistil.storage.tables import CURVE
 
     work, out = Path(folder), Path(folder) / "trained"
     shutil.rmtree(out, ignore_errors=True)

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from redistil import objectives, study
-from redistil.cli import COMMANDS
+from redistil.cli.commands import COMMANDS
+from redistil.learning import objectives
+from redistil.study import artefacts as study
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md", "results/README.md"]

@@ -1,4 +1,4 @@
-"""Who may import whom (house.md, section 2), read from the syntax trees."""
+"""Which folder may import which (house.md, section 2), read from the syntax trees."""
 
 import ast
 import subprocess
@@ -8,46 +8,32 @@ from pathlib import Path
 import pytest
 
 SRC = Path(__file__).parents[2] / "src" / "redistil"
-FLOORS = [
-    {
-        "energy",
-        "errors",
-        "exchange",
-        "identifiers",
-        "lineage",
-        "machine",
-        "overlaps",
-        "placed",
-        "pieces",
-        "pools",
-        "ragged",
-        "scratch",
-        "seeds",
-        "settings",
-        "shards",
-    }
-    | {"spill", "stretches", "tables", "trec"},
-    {"batches", "checks", "costs", "examples", "grid", "history", "kinds", "objectives"}
-    | {"optimise", "overlays", "precision", "processes", "references", "scoring", "splade"}
-    | {"students", "study", "validation"},
-    {"backbones", "candidates", "corpora", "downloads", "measures", "models", "negatives"}
-    | {"report", "runs", "teachers", "tokens"},
-    {"__main__", "cli"},
-]
-FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-FILES = sorted(path for path in SRC.rglob("*.py") if path != SRC / "__init__.py")
-DOORS = {"ir_datasets": "corpora", "ranx": "measures", "snakemake": None, "dvc": None}
-WITHOUT_TORCH = "corpora downloads negatives measures report study tokens cli".split()
+FLOORS = ["ground", "storage", "machine", "study", "learning", "stages", "cli"]  # upwards
+GROUND = {"__init__.py", "errors.py", "seeds.py"}
+DOORS = {"ir_datasets": "corpora", "ranx": "measures", "duckdb": "storage"}
+DOORS |= {"snakemake": "none", "dvc": "none"}
+WITHOUT_TORCH = ["corpora", "downloads", "exports", "negatives", "measures", "report", "tokens"]
 
+FILES = sorted(SRC.rglob("*.py"))
 every_file = pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))
 
 
+def floor_of(path):
+    """Return the floor of a file below `src/redistil`, by its first folder."""
+    parts = path.relative_to(SRC).parts
+    if len(parts) > 1:
+        return parts[0]
+    return "ground" if path.name in GROUND else "cli"
+
+
 def room_of(path):
-    return path.relative_to(SRC).parts[0].removesuffix(".py")
+    """Return the room of a file: the stage, or else the floor."""
+    parts = path.relative_to(SRC).parts
+    return parts[1].removesuffix(".py") if parts[0] == "stages" else floor_of(path)
 
 
 def imported(path):
-    """Every module that a file imports, wherever in it, by its dotted name."""
+    """Yield the dotted name of all that a file imports, wherever in it."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -56,35 +42,48 @@ def imported(path):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def rooms_used(path):
-    names = (name.split(".") for name in imported(path))
-    return {name[1] for name in names if name[0] == "redistil" and len(name) > 1}
-
-
-def test_every_room_has_a_floor():
-    assert {room_of(path) for path in FILES} == set(FLOOR)
-
-
-@every_file
-def test_imports_point_down_and_stages_never_meet(path):
-    room = room_of(path)
-    for used in rooms_used(path) - {room}:
-        assert FLOOR[used] <= FLOOR[room], f"{used} is above {room}"
-        assert FLOOR[room] != 2 or FLOOR[used] < 2, f"stage {room} imports stage {used}"
-
-
-@every_file
-def test_every_collection_and_measure_comes_through_its_one_door(path):
+def ours(path):
+    """Yield what a file imports of this package, as words below `redistil`."""
     for name in imported(path):
-        door = DOORS.get(name.split(".")[0], room_of(path))
-        assert door == room_of(path), f"{name} is imported outside {door}"
+        first, *words = name.split(".")
+        if first == "redistil" and words:
+            yield words
 
 
-def test_a_job_that_needs_no_torch_does_not_import_it():
-    modules = [f"redistil.{room}" for room in WITHOUT_TORCH if room != "cli"]
-    modules += [f"redistil.cli.{path.stem}" for path in (SRC / "cli").glob("*.py")]
-    modules += [f"redistil.report.{path.stem}" for path in (SRC / "report").glob("*.py")]
-    modules += ["redistil.candidates.bm25", "redistil.candidates.imported"]
+def test_floors_are_the_folders():
+    folders = {path.name for path in SRC.iterdir() if (path / "__init__.py").exists()}
+    assert folders == set(FLOORS) - {"ground"}
+    assert {path.name for path in SRC.glob("*.py")} == GROUND | {"__main__.py"}
+
+
+@every_file
+def test_imports_point_down(path):
+    here = FLOORS.index(floor_of(path))
+    for words in ours(path):
+        there = words[0] if words[0] in FLOORS else "ground"
+        assert FLOORS.index(there) <= here, f"{path} imports {'.'.join(words)}"
+
+
+@every_file
+def test_stages_never_meet(path):
+    if floor_of(path) == "stages":
+        for words in ours(path):
+            assert words[0] != "stages" or words[1] == room_of(path), f"{path}: {words}"
+
+
+@every_file
+def test_a_library_has_one_door(path):
+    for name in imported(path):
+        door = DOORS.get(name.split(".")[0])
+        assert door in (None, room_of(path)), f"{name} is imported outside {door}"
+
+
+def test_jobs_without_torch_import_none():
+    modules = []
+    for folder in ("cli", "study", *(f"stages/{stage}" for stage in WITHOUT_TORCH)):
+        paths = sorted((SRC / folder).rglob("*.py")) or [SRC / f"{folder}.py"]
+        modules += [".".join(path.relative_to(SRC.parent).with_suffix("").parts) for path in paths]
+    modules += ["redistil.stages.candidates.bm25", "redistil.stages.candidates.imported"]
     check = "import sys, importlib\nfor name in sys.argv[1:]:\n"
     check += "    importlib.import_module(name.removesuffix('.__init__'))\n"
     check += "    assert not {'torch', 'transformers'} & sys.modules.keys(), name"

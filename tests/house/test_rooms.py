@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 import pytest
 
-from redistil.cli import COMMANDS, cli
-from redistil.tables import TABLES
+from redistil.cli import cli
+from redistil.cli.commands import COMMANDS
+from redistil.storage.tables import TABLES
 
 ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src" / "redistil"
@@ -39,9 +40,10 @@ def docs(name):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_has_its_rules_module_commands_test_and_line(stage):
-    assert (SRC / f"{stage}.py").exists() or (SRC / stage / "__init__.py").exists()
+    module, package = SRC / f"stages/{stage}.py", SRC / f"stages/{stage}/__init__.py"
+    assert module.exists() or package.exists()
     assert (SRC / "cli" / f"{stage}.py").exists()
-    assert (ROOT / f"tests/unit/test_{stage}.py").exists()
+    assert (ROOT / f"tests/unit/stages/test_{stage}.py").exists()
     assert re.search(rf"^.*\b{stage}\b", docs("tables.md"), re.M)
     assert stage in COMMANDS.values()
     assert stage == "downloads" or f"\nrule {stage}:" in RULES[stage], "no target of its name"
@@ -83,10 +85,10 @@ def test_a_command_that_takes_threads_is_given_those_of_its_rule():
         assert takes == ("--threads {threads}" in shell), rule
 
 
-def test_a_rule_is_remade_by_the_code_of_its_own_stage():
+def test_a_rule_names_the_code_of_its_command():
     for rule, shell in shells().items():
-        named = re.findall(r"code=code\(\"(\w+)\"\)", rules()[rule])
-        wanted = [] if rule in WITHOUT_CODE else [COMMANDS[shell.split()[1]]]
+        named = re.findall(r"\bcode\(\"([\w-]+)\"", rules()[rule])
+        wanted = [] if rule in WITHOUT_CODE else [shell.split()[1]]
         assert named == wanted, rule
 
 

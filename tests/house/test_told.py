@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 import pytest
 
-from redistil import study
-from redistil.cli import COMMANDS, cli
-from tests.unit.configs import config_of
+from redistil.cli import cli
+from redistil.cli.commands import COMMANDS
+from redistil.study import artefacts as study
+from tests.made.configs import config_of
 
 ROOT = Path(__file__).parents[2]
 RULES = "\n".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))

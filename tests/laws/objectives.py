@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from redistil.objectives import OBJECTIVES
+from redistil.learning.objectives import OBJECTIVES
 
 # Some value for every option: all that a new objective has to be given here.
 OPTIONS = {

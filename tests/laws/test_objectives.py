@@ -7,7 +7,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from redistil.objectives import DISTILLED, LABELLED, OBJECTIVES, ORDINAL
+from redistil.learning.objectives import DISTILLED, LABELLED, OBJECTIVES, ORDINAL
 from tests.laws.objectives import (
     EIGHTHS,
     FIRST_IS_POSITIVE,

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redistil.objectives import LABELLED, OBJECTIVES, ORDINAL
+from redistil.learning.objectives import LABELLED, OBJECTIVES, ORDINAL
 from tests.laws.objectives import (
     BELOW_ZERO,
     EIGHTHS,

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redistil import lineage
 from redistil.errors import BadTable
-from redistil.tables import RUN, TABLES, Table, ranked, top
+from redistil.storage import lineage
+from redistil.storage.tables import RUN, TABLES, Table, ranked, top
 
 MADE = lineage.make("test", "t", {}, "", [])
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from redistil.overlays import merged
+from redistil.study.overlays import merged
 
 PROJECT = Path(__file__).parents[2]
 

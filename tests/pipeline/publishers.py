@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from redistil.seeds import generator
-from tests.unit import hub
+from tests.made import hub
 
 PARAMS = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())
 REACH = 512  # tokens that the backbones read, as the published ones do

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from redistil.overlays import merged
-from redistil.tables import QRELS, QUERIES, RUN, texts
+from redistil.storage.tables import QRELS, QUERIES, RUN, texts
+from redistil.study.overlays import merged
+from tests.made import tiny
 from tests.pipeline.conftest import House, clone
-from tests.unit import tiny
 
 README = Path(__file__).parents[2] / "README.md"
 SMALLER = {  # laid on top, as one would to try a study out

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from redistil import lineage
-from redistil.tables import RUN
+from redistil.storage import lineage
+from redistil.storage.tables import RUN
 
 CELL = Counter(recipe=1, train=1, rerank=1, evaluate=1)
 REPORT = Counter(resolve=1, tabulate=1, sweep=1, plot=1, compare=1, contrast=1, page=1)
@@ -90,13 +90,17 @@ def test_a_touch_remakes_nothing(house):
     assert house.planned() == Counter()
 
 
-def test_a_comment_or_docstring_remakes_nothing(house):
-    house.edit("src/redistil/objectives.py", '"""Ranking', '# a remark\n"""Rank-order')
+def test_words_remake_nothing(house):
+    house.edit("src/redistil/learning/objectives.py", '"""Ranking', '# a remark\n"""Rank-order')
+    house.edit("src/redistil/storage/pools.py", "is not sorted by query_id: ", "has no order: ")
+    house.edit("src/redistil/cli/options.py", "CPU threads.", "Threads of the processor.")
     assert house.planned() == Counter()
 
 
-def test_a_changed_line_of_training_retrains_and_remakes_what_follows_and_nothing_else(house):
-    house.edit("src/redistil/models/__init__.py", "def train(", "CHANGED = True\n\n\ndef train(")
+def test_a_changed_formula_retrains_what_follows(house):
+    formula = "derive(recipe[\"seed\"], \"head\")"
+    changed = formula.replace("head", "another head")
+    house.edit("src/redistil/stages/models/__init__.py", formula, changed)
     assert house.planned() == Counter(
         train=4,
         score=2,

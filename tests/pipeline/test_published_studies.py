@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 import yaml
 
-from redistil.overlays import merged, overlay
-from redistil.tables import LISTS, RUN, TRIPLES, VALIDATION
+from redistil.storage.tables import LISTS, RUN, TRIPLES, VALIDATION
+from redistil.study.overlays import merged, overlay
+from tests.made.served import serving
 from tests.pipeline import publishers
 from tests.pipeline.conftest import House, clone
-from tests.unit.served import serving
 
 ROOT = Path(__file__).parents[2]
 WHOLE = "EVERY_DATASET" in os.environ

@@ -9,7 +9,7 @@ import pytest
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A tiny checkpoint of each family; to be read, or copied."""
-    from tests.unit.checkpoints import FAMILIES, write_checkpoint
+    from tests.made.checkpoints import FAMILIES, write_checkpoint
 
     root = tmp_path_factory.mktemp("checkpoints")
     return {family: write_checkpoint(family, root / family) for family in FAMILIES}

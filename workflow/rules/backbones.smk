@@ -9,7 +9,7 @@ rule fetch:
         "logs/backbones/{fetched}.log",
     retries: 2
     params:
-        code=code("backbones"),
+        code=code("fetch"),
         settings=settings("fetch", "{fetched}"),
     shell:
         "redistil fetch data/backbones/{wildcards.fetched} {params.settings} 2> {log}"
@@ -29,7 +29,7 @@ rule build:
     log:
         "logs/backbones/{built}.log",
     params:
-        code=code("backbones"),
+        code=code("build"),
         settings=settings("build", "{built}"),
         apart=kept_apart,
     shell:

@@ -10,7 +10,7 @@ rule encode:
     resources:
         gpu=GPU,
     params:
-        code=code("candidates"),
+        code=code("encode"),
         settings=settings("encode", "{splade}/{corpus}/{shard}"),
     shell:
         "redistil encode {input.checkpoint} {input.tokens} {output} {params.settings}"
@@ -29,7 +29,7 @@ rule retrieve:
     log:
         "logs/candidates/{splade}/{dataset}.log",
     params:
-        code=code("candidates"),
+        code=code("retrieve"),
         settings=settings("retrieve", "{splade}/{dataset}"),
     shell:
         "redistil retrieve {input.checkpoint} {input.tokens} {input.qrels} {output}"
@@ -47,7 +47,7 @@ rule retrieve_bm25:
     log:
         "logs/candidates/{bm25}/{dataset}.log",
     params:
-        code=code("candidates"),
+        code=code("retrieve-bm25"),
         settings=settings("retrieve-bm25", "{bm25}/{dataset}"),
     shell:
         "redistil retrieve-bm25 {input.passages} {input.queries} {input.qrels} {output}"
@@ -65,7 +65,7 @@ rule import_run:
     log:
         "logs/candidates/{imported}/{dataset}.log",
     params:
-        code=code("candidates"),
+        code=code("import-run"),
         settings=settings("import-run", "{imported}/{dataset}"),
     shell:
         "redistil import-run {input.published} {input.qrels} {output} {params.settings} 2> {log}"

@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 import yaml
-from redistil import lineage, study
-from redistil.corpora import beir
+from redistil.cli.commands import code_of
+from redistil.study import artefacts as study
+from redistil.stages.corpora import beir
 from redistil.errors import UserError
-from redistil.overlays import leave_out, overlay, refuse_missing
-from redistil.placed import checkpoint_files, unrecorded
+from redistil.study.overlays import leave_out, overlay, refuse_missing
+from redistil.storage.placed import checkpoint_files, unrecorded
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
@@ -75,9 +76,9 @@ wildcard_constraints:
     shard=r"\d+",
 
 
-def code(stage):
-    """The fingerprint of the code behind a stage: a changed line remakes it, a comment does not."""
-    return f"code of {stage} {lineage.code(stage)}"
+def code(command, **settings):
+    """The fingerprint of the code behind a command: a formula counts, a word does not."""
+    return f"code of {command} {code_of(command, settings)}"
 
 
 def settings(command, name):

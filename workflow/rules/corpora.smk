@@ -9,7 +9,7 @@ rule export_passages:
     resources:
         docstore=lambda w: int("irds" in config["corpora"][w.corpus]),
     params:
-        code=code("corpora"),
+        code=code("export-passages"),
         settings=settings("export-passages", "{corpus}"),
     shell:
         "redistil export-passages {output} {params.settings} 2> {log}"
@@ -27,7 +27,7 @@ rule export_queries:
     resources:
         docstore=lambda w: int("irds" in config["datasets"][w.dataset]),
     params:
-        code=code("corpora"),
+        code=code("export-queries"),
         settings=settings("export-queries", "{dataset}"),
     shell:
         "redistil export-queries {output.queries} {output.qrels} {params.settings} 2> {log}"

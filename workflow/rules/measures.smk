@@ -13,7 +13,7 @@ rule evaluate:
     wildcard_constraints:
         system=one_of(s.name for s in study.systems(config) if s.kind != "first stage"),
     params:
-        code=code("measures"),
+        code=code("evaluate"),
         settings=settings("evaluate", "{system}"),
         on=lambda w, input: each_dataset(input.runs, input.qrels),
     shell:
@@ -44,7 +44,7 @@ rule sweep:
     log:
         f"logs/{config['study']}/measures/depths/{{student}}.log",
     params:
-        code=code("measures"),
+        code=code("sweep"),
         settings=settings("sweep", "{student}"),
         on=lambda w, input: each_dataset(input.candidates, input.qrels),
         runs=lambda w: " ".join(
@@ -52,47 +52,6 @@ rule sweep:
         ),
     shell:
         "redistil sweep {output} {params.on} {params.runs} {params.settings} 2> {log}"
-
-
-rule export_run:
-    """A run as a TREC file, for other tools: `snakemake results/.../trec/....run`."""
-    input:
-        f"{RESULTS}/runs/{{system}}/{{dataset}}.parquet",
-    output:
-        f"{RESULTS}/trec/{{system}}/{{dataset}}.run",
-    log:
-        f"logs/{config['study']}/trec/{{system}}/{{dataset}}.log",
-    wildcard_constraints:
-        system=one_of(s.name for s in study.systems(config) if s.kind != "first stage"),
-    params:
-        code=code("measures"),
-    shell:
-        "redistil export-run {input} {output} --tag {wildcards.system} 2> {log}"
-
-
-rule export_qrels:
-    """Judgements as a TREC file, for other tools."""
-    input:
-        "data/corpora/qrels/{dataset}.parquet",
-    output:
-        f"{RESULTS}/trec/{{dataset}}.qrels",
-    log:
-        f"logs/{config['study']}/trec/{{dataset}}.log",
-    params:
-        code=code("measures"),
-    shell:
-        "redistil export-qrels {input} {output} 2> {log}"
-
-
-rule trec:
-    """Every run and judgement of the study as TREC files."""
-    input:
-        expand(rules.export_qrels.output, dataset=GRID["datasets"]),
-        expand(
-            rules.export_run.output,
-            system=[s.name for s in study.systems(config) if s.kind != "first stage"],
-            dataset=GRID["datasets"],
-        ),
 
 
 rule measures:

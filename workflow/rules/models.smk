@@ -31,7 +31,7 @@ rule train:
     resources:
         gpu=GPU,
     params:
-        code=code("models"),
+        code=lambda w: code("train", objective=config["losses"][w.loss]["objective"]),
         teacher=lambda w, input: f"--teacher {input.teacher}" if input.teacher else "",
         predecessor=lambda w, input: " ".join(
             f"--predecessor {path}" for path in input.predecessor[:1]

@@ -13,7 +13,7 @@ rule mine:
     wildcard_constraints:
         negatives=of_kind("negatives", "kind"),
     params:
-        code=code("negatives"),
+        code=code("mine"),
         settings=settings("mine", "{negatives}"),
         apart=kept_apart,
     shell:
@@ -34,7 +34,7 @@ rule export_docpairs:
     resources:
         docstore=1,
     params:
-        code=code("corpora"),
+        code=code("export-docpairs"),
         settings=settings("export-docpairs", "{docpairs}"),
         apart=kept_apart,
     shell:

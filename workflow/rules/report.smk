@@ -66,7 +66,7 @@ rule tabulate:
     log:
         f"logs/{config['study']}/report/tabulate.log",
     params:
-        code=code("report"),
+        code=code("tabulate"),
         settings=settings("tabulate", config["study"]),
         measures=lambda w, input: each("--measures", input.measures),
         models=lambda w, input: each("--models", input.models),
@@ -102,7 +102,7 @@ rule plot:
     log:
         f"logs/{config['study']}/report/plot.log",
     params:
-        code=code("report"),
+        code=code("plot"),
         measures=lambda w, input: each("--measures", input.measures),
         curves=lambda w, input: each("--curves", input.curves),
         depths=lambda w, input: each("--depths", input.depths),
@@ -123,7 +123,7 @@ rule compare:
     log:
         f"logs/{config['study']}/report/compare.log",
     params:
-        code=code("report"),
+        code=code("compare"),
         settings=settings("compare", config["study"]),
         measures=lambda w, input: each("--measures", input.measures),
     shell:
@@ -144,7 +144,7 @@ rule contrast:
     log:
         f"logs/{config['study']}/report/contrasts/{{dataset}}.log",
     params:
-        code=code("report"),
+        code=code("contrast"),
         settings=settings("contrast", "{dataset}"),
         measures=lambda w, input: each("--measures", input.measures),
         runs=lambda w, input: each("--runs", input.runs),
@@ -174,7 +174,7 @@ rule page:
     log:
         f"logs/{config['study']}/report/page.log",
     params:
-        code=code("report"),
+        code=code("page"),
         models=lambda w, input: each("--models", input.models),
         contrasts=lambda w, input: each("--contrasts", input.contrasts),
     shell:
@@ -195,7 +195,7 @@ rule publish:
     log:
         f"logs/{config['study']}/report/publish.log",
     params:
-        code=code("report"),
+        code=code("publish"),
         settings=settings("publish", config["study"]),
         models=lambda w, input: each("--models", input.models),
     shell:

@@ -13,7 +13,7 @@ rule rerank:
     resources:
         gpu=GPU,
     params:
-        code=code("runs"),
+        code=code("rerank"),
         settings=settings("rerank", "{student}/{loss}/{seed}/{dataset}"),
     shell:
         "redistil rerank {input.candidates} {output}"
@@ -37,7 +37,7 @@ rule rerank_teacher:
     resources:
         gpu=GPU,
     params:
-        code=code("runs"),
+        code=code("rerank"),
         settings=settings("rerank", "{teacher}/{dataset}"),
         members=lambda w: " ".join(
             f"--member {' '.join(member)}" for member in members(w)
@@ -56,7 +56,7 @@ rule shuffle:
     log:
         "logs/{study}/runs/random/{seed}/{dataset}.log",
     params:
-        code=code("runs"),
+        code=code("shuffle"),
         settings=settings("shuffle", "random/{seed}/{dataset}"),
     shell:
         "redistil shuffle {input} {output} {params.settings} 2> {log}"

@@ -10,7 +10,7 @@ rule adopt:
     log:
         "logs/teachers/models/{adopted}.log",
     params:
-        code=code("teachers"),
+        code=code("adopt"),
         settings=settings("adopt", "{adopted}"),
     shell:
         "redistil adopt {input} $(dirname {output.made}) {params.settings} 2> {log}"
@@ -38,7 +38,7 @@ rule score:
     resources:
         gpu=GPU,
     params:
-        code=code("teachers"),
+        code=code("score"),
         settings=settings("score", "{scored}"),
         over=lambda w, input: " ".join(f"--over {path}" for path in input.over),
     shell:
@@ -58,7 +58,7 @@ rule average:
     log:
         "logs/teachers/{averaged}.log",
     params:
-        code=code("teachers"),
+        code=code("average"),
         settings=settings("average", "{averaged}"),
     shell:
         "redistil average {output.scores} {output.agreement} {input} {params.settings} 2> {log}"
@@ -80,7 +80,7 @@ rule import_scores:
         "logs/teachers/{published}.log",
     threads: 2
     params:
-        code=code("teachers"),
+        code=code("import-scores"),
         settings=settings("import-scores", "{published}"),
         apart=kept_apart,
     shell:
@@ -111,39 +111,13 @@ rule rank:
     resources:
         gpu=GPU,
     params:
-        code=code("teachers"),
+        code=code("rank"),
         settings=settings("rank", "{ranked}"),
         apart=kept_apart,
     shell:
         "redistil rank {input.checkpoint} {input.candidates} {input.queries} {input.passages}"
         " {output.scores} {output.lists} {output.answers} {params.settings} {params.apart}"
         " --threads {threads} 2> {log}"
-
-
-rule export_training:
-    """Training data as another library reads it: `snakemake data/exports/NAME/made.json`."""
-    input:
-        negatives=lambda w: "data/negatives/{}.parquet".format(
-            config["exports"][w.exported]["negatives"]
-        ),
-        queries=lambda w: of_export("data/corpora/queries/{dataset}.parquet", w),
-        passages=lambda w: of_export("data/corpora/passages/{corpus}.parquet", w),
-        teacher=lambda w: expand(
-            "data/teachers/{teacher}.parquet",
-            teacher=config["exports"][w.exported].get("teacher", []),
-        ),
-    output:
-        "data/exports/{exported}/card.json",
-        made="data/exports/{exported}/made.json",
-    log:
-        "logs/exports/{exported}.log",
-    params:
-        code=code("teachers"),
-        settings=settings("export-training", "{exported}"),
-        teacher=lambda w, input: f"--teacher {input.teacher}" if input.teacher else "",
-    shell:
-        "redistil export-training {input.negatives} {input.queries} {input.passages}"
-        " $(dirname {output.made}) {params.teacher} {params.settings} 2> {log}"
 
 
 rule teachers:

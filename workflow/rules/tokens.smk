@@ -10,7 +10,7 @@ rule tokenize:
     wildcard_constraints:
         side="passages|queries",
     params:
-        code=code("tokens"),
+        code=code("tokenize"),
         settings=settings("tokenize", "{backbone}/{side}/{collection}"),
     shell:
         "redistil tokenize {input.checkpoint} {input.texts} {output} {params.settings}"

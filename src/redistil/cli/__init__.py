@@ -7,46 +7,10 @@ import sys
 
 import click
 
+from redistil.cli.commands import COMMANDS
 from redistil.errors import UserError
 
 FULL = {errno.ENOSPC, errno.EDQUOT}  # of a disk or a quota: told without a path
-
-# command -> the module of its stage, `redistil.cli.<stage>`
-COMMANDS = {
-    "download": "downloads",
-    "export-passages": "corpora",
-    "export-queries": "corpora",
-    "export-docpairs": "corpora",
-    "fetch": "backbones",
-    "build": "backbones",
-    "tokenize": "tokens",
-    "encode": "candidates",
-    "retrieve": "candidates",
-    "retrieve-bm25": "candidates",
-    "import-run": "candidates",
-    "mine": "negatives",
-    "adopt": "teachers",
-    "score": "teachers",
-    "average": "teachers",
-    "import-scores": "teachers",
-    "rank": "teachers",
-    "export-training": "teachers",
-    "recipe": "models",
-    "train": "models",
-    "rerank": "runs",
-    "shuffle": "runs",
-    "evaluate": "measures",
-    "sweep": "measures",
-    "export-run": "measures",
-    "export-qrels": "measures",
-    "resolve": "report",
-    "tabulate": "report",
-    "plot": "report",
-    "compare": "report",
-    "contrast": "report",
-    "page": "report",
-    "publish": "report",
-}
 
 
 class _Lazy(click.Group):
@@ -64,7 +28,7 @@ class _Lazy(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from redistil.study import nearest
+            from redistil.study.artefacts import nearest
 
             ctx.fail(f"no command {args[0]!r}{nearest(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)

@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from redistil.cli.options import In, Json, Out, making, setting, test_queries, threads, warn
-from redistil.lineage import Made
-from redistil.tables import PASSAGES, QRELS, QUERIES
+from redistil.storage.lineage import Made
+from redistil.storage.tables import PASSAGES, QRELS, QUERIES
 
 
 @click.command()
@@ -15,10 +15,10 @@ from redistil.tables import PASSAGES, QRELS, QUERIES
 @setting(
     "--source", Json(dict), '{"hub": ID, "revision": R} or {"folder": PATH}; optional "lower_case".'
 )
-@making("backbones")
+@making
 def fetch(out: Path, source: dict[str, Any], made: Made) -> None:
     """Put a checkpoint with its tokenizer into the folder OUT."""
-    from redistil import backbones
+    from redistil.stages import backbones
 
     backbones.fetch(source, out, made)
 
@@ -41,7 +41,7 @@ def fetch(out: Path, source: dict[str, Any], made: Made) -> None:
 @setting("--relevant-from", click.IntRange(1), "Least grade of a relevant passage.")
 @test_queries
 @threads
-@making("backbones")
+@making
 def build(
     passages: Path,
     queries: Path,
@@ -63,7 +63,8 @@ def build(
     from redistil.cli.runtime import quiet
 
     quiet(threads)
-    from redistil import backbones, overlaps
+    from redistil.stages import backbones
+    from redistil.storage import overlaps
 
     shared = overlaps.overlapping(queries, test, test_elsewhere)
     warn(overlaps.said(shared, QUERIES.count(queries)))

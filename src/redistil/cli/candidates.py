@@ -6,8 +6,8 @@ import click
 
 from redistil.cli.options import In, Out, Source, device, making, setting, threads
 from redistil.errors import BadSettings
-from redistil.lineage import Made
-from redistil.tables import PASSAGES, QRELS, QUERIES, VECTORS
+from redistil.storage.lineage import Made
+from redistil.storage.tables import PASSAGES, QRELS, QUERIES, VECTORS
 
 depth = setting("--depth", click.IntRange(1), "Passages kept for each query.")
 drop_identical = setting(
@@ -29,7 +29,7 @@ least_success = setting(
 @setting("--shards", click.IntRange(1), "Into how many stretches the passages are divided.")
 @threads
 @device
-@making("candidates")
+@making
 def encode(
     checkpoint: Path,
     tokens: Path,
@@ -48,8 +48,8 @@ def encode(
         raise BadSettings(f"--shard {shard}: wanted one of 0 to {shards - 1} (--shards {shards})")
 
     quiet(threads)
-    from redistil.candidates import splade
-    from redistil.processes import device_of
+    from redistil.machine.processes import device_of
+    from redistil.stages.candidates import splade
 
     splade.encode(
         checkpoint.parent,
@@ -74,7 +74,7 @@ def encode(
 @drop_identical
 @least_success
 @threads
-@making("candidates")
+@making
 def retrieve(
     checkpoint: Path,
     tokens: Path,
@@ -92,7 +92,7 @@ def retrieve(
     from redistil.cli.runtime import quiet
 
     quiet(threads)
-    from redistil.candidates import splade
+    from redistil.stages.candidates import splade
 
     splade.retrieve(
         checkpoint.parent,
@@ -120,7 +120,7 @@ def retrieve(
 @depth
 @drop_identical
 @least_success
-@making("candidates")
+@making
 def retrieve_bm25(
     passages: Path,
     queries: Path,
@@ -135,7 +135,7 @@ def retrieve_bm25(
     made: Made,
 ) -> None:
     """Retrieve the best passages of each query under BM25."""
-    from redistil.candidates import bm25
+    from redistil.stages.candidates import bm25
 
     bm25.retrieve_bm25(
         passages,
@@ -158,7 +158,7 @@ def retrieve_bm25(
 @click.argument("out", type=Out())
 @drop_identical
 @least_success
-@making("candidates")
+@making
 def import_run(
     source: Path,
     qrels: Path,
@@ -168,7 +168,7 @@ def import_run(
     made: Made,
 ) -> None:
     """Turn a published run, TREC or Parquet, into a table of candidates."""
-    from redistil.candidates import imported
+    from redistil.stages.candidates import imported
 
     imported.import_run(
         source, qrels, out, made, drop_identical=drop_identical, least_success=least_success

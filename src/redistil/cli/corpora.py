@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from redistil.cli.options import In, Json, Out, making, setting, test_queries, warn
-from redistil.lineage import Made
-from redistil.tables import QUERIES
+from redistil.storage.lineage import Made
+from redistil.storage.tables import QUERIES
 
 _corpus = setting(
     "--corpus",
@@ -19,10 +19,10 @@ _corpus = setting(
 @click.command("export-passages")
 @click.argument("out", type=Out())
 @_corpus
-@making("corpora")
+@making
 def export_passages(out: Path, corpus: dict[str, Any], made: Made) -> None:
     """Write the passages of a corpus."""
-    from redistil import corpora
+    from redistil.stages import corpora
 
     corpora.export_passages(corpus, out, made)
 
@@ -36,12 +36,12 @@ def export_passages(out: Path, corpus: dict[str, Any], made: Made) -> None:
     Json(dict),
     'The dataset, as JSON: {"part": ...}, {"irds": "..."} or {"split": "..."}.',
 )
-@making("corpora")
+@making
 def export_queries(
     queries_out: Path, qrels_out: Path, corpus: dict[str, Any], dataset: dict[str, Any], made: Made
 ) -> None:
     """Write the judged queries of a dataset, and their judgements."""
-    from redistil import corpora
+    from redistil.stages import corpora
 
     corpora.export_queries(corpus, dataset, queries_out, qrels_out, made)
 
@@ -53,7 +53,7 @@ def export_queries(
 @setting("--at-most", click.IntRange(1), "How many are drawn.")
 @setting("--seed", int, "Seed of the stream that draws them.")
 @test_queries
-@making("corpora")
+@making
 def export_docpairs(
     queries: Path,
     out: Path,
@@ -68,8 +68,8 @@ def export_docpairs(
 
     QUERIES are the training queries; those that a test set has too are left out.
     """
-    from redistil import overlaps
-    from redistil.corpora import docpairs
+    from redistil.stages.corpora import docpairs
+    from redistil.storage import overlaps
 
     shared = overlaps.overlapping(queries, test, test_elsewhere)
     warn(overlaps.said(shared, QUERIES.count(queries)))

@@ -21,7 +21,7 @@ def download(
 
     A file that is at OUT already is checked and kept. CHECKED records what was found.
     """
-    from redistil import downloads
+    from redistil.stages import downloads
 
     sums = {name: digest for name, digest in (("md5", md5), ("sha256", sha256)) if digest}
     downloads.download(out, checked, url, sums, bytes)

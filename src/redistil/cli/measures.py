@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
-from redistil import lineage
 from redistil.cli.options import In, InOrTrec, Json, Out, making, setting
 from redistil.errors import BadSettings
-from redistil.tables import DEPTHS, MEASURES, QRELS, RUN
+from redistil.storage import lineage
+from redistil.storage.tables import DEPTHS, MEASURES, QRELS, RUN
 
 
 @click.command()
@@ -30,7 +30,7 @@ from redistil.tables import DEPTHS, MEASURES, QRELS, RUN
     'Measures of one data set alone: {"lotte": ["Success@5"]}.',
     required=False,
 )
-@making("measures")
+@making
 def evaluate(
     out: Path,
     on: tuple[tuple[str, Path, Path], ...],
@@ -48,8 +48,8 @@ def evaluate(
     """
     import pyarrow as pa
 
-    from redistil import exchange
-    from redistil import measures as stage
+    from redistil.stages import measures as stage
+    from redistil.storage import exchange
 
     datasets = [dataset for dataset, _, _ in on]
     if len(set(datasets)) != len(datasets):
@@ -87,7 +87,7 @@ def evaluate(
 @setting(
     "--relevant-from", Json(dict[str, int]), 'Least grade that counts as relevant: {"dl19": 2}.'
 )
-@making("measures")
+@making
 def sweep(
     out: Path,
     on: tuple[tuple[str, Path, Path], ...],
@@ -104,7 +104,7 @@ def sweep(
     """
     from tqdm import tqdm
 
-    from redistil import measures as stage
+    from redistil.stages import measures as stage
 
     of_dataset = {dataset: (candidates, qrels) for dataset, candidates, qrels in on}
     levels = stage.thresholds(list(of_dataset), relevant_from)
@@ -124,24 +124,3 @@ def sweep(
         raise BadSettings(f"--depths {depths}: every run has fewer candidates: ask for fewer")
     columns = dict(zip(DEPTHS.schema.names, zip(*rows, strict=True), strict=True))
     DEPTHS.write(DEPTHS.rows(columns), out, made)
-
-
-@click.command()
-@click.argument("run", type=In(RUN))
-@click.argument("out", type=Out())
-@setting("--tag", str, "What the last column calls the system.")
-def export_run(run: Path, out: Path, tag: str) -> None:
-    """Write RUN as the TREC file OUT: `query_id Q0 doc_id rank score tag`."""
-    from redistil import exchange
-
-    exchange.write_run(RUN.read(run), out, tag)
-
-
-@click.command()
-@click.argument("qrels", type=In(QRELS))
-@click.argument("out", type=Out())
-def export_qrels(qrels: Path, out: Path) -> None:
-    """Write QRELS as the TREC file OUT: `query_id 0 doc_id relevance`."""
-    from redistil import exchange
-
-    exchange.write_qrels(QRELS.read(qrels), out)

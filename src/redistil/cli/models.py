@@ -18,8 +18,8 @@ from redistil.cli.options import (
     threads,
     write_settings,
 )
-from redistil.lineage import Made
-from redistil.tables import QRELS, RUN
+from redistil.storage.lineage import Made
+from redistil.storage.tables import QRELS, RUN
 
 
 @click.command()
@@ -61,7 +61,7 @@ def recipe(out: Path, settings: dict[str, Any]) -> None:
     show_envvar=True,
     help="A folder for TensorBoard, which must be installed.",
 )
-@making("models")
+@making
 def train(
     recipe: dict[str, Any],
     backbone: Path,
@@ -86,9 +86,9 @@ def train(
     from redistil.cli.runtime import quiet
 
     quiet(threads)
-    from redistil import models
-    from redistil.models.reading import Dataset
-    from redistil.processes import Processes
+    from redistil.machine.processes import Processes
+    from redistil.stages import models
+    from redistil.stages.models.reading import Dataset
 
     out.mkdir(parents=True, exist_ok=True)
     with Processes(device) as processes:

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from redistil.cli.options import In, Out, making, setting, test_queries, warn
-from redistil.lineage import Made
-from redistil.tables import QRELS, QUERIES, RUN
+from redistil.storage.lineage import Made
+from redistil.storage.tables import QRELS, QUERIES, RUN
 
 
 @click.command()
@@ -26,7 +26,7 @@ from redistil.tables import QRELS, QUERIES, RUN
 @setting("--seed", int, "Seed of the streams that draw them.")
 @setting("--at-most", click.IntRange(1), "Queries used.", required=False)
 @test_queries
-@making("negatives")
+@making
 def mine(
     candidates: Path,
     queries: Path,
@@ -44,7 +44,8 @@ def mine(
     made: Made,
 ) -> None:
     """Draw hard negatives for each training query from its candidates."""
-    from redistil import negatives, overlaps
+    from redistil.stages import negatives
+    from redistil.storage import overlaps
 
     shared = overlaps.overlapping(queries, test, test_elsewhere)
     warn(overlaps.said(shared, QUERIES.count(queries)))

@@ -14,9 +14,10 @@ from typing import Any
 
 import click
 
-from redistil import lineage, settings
+from redistil.cli.commands import code_of
 from redistil.errors import BadSettings, UserError
-from redistil.tables import QUERIES, Table, aside
+from redistil.storage import lineage, settings
+from redistil.storage.tables import QUERIES, Table, aside
 
 _log = logging.getLogger(__name__)
 
@@ -149,25 +150,18 @@ def write_settings(stated: Mapping[str, Any], out: Path) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
-def making(stage: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def making(body: Callable[..., None]) -> Callable[..., None]:
     """Give a command `--name`, and the record `made` of what it is about to write."""
 
-    def decorate(body: Callable[..., None]) -> Callable[..., None]:
-        @click.option(
-            "--name", cls=How, help="What the study calls the output; kept in its record."
-        )
-        @functools.wraps(body)
-        def command(name: str | None, **given: Any) -> None:
-            body(made=_record(click.get_current_context(), stage, name, given), **given)
+    @click.option("--name", cls=How, help="What the study calls the output; kept in its record.")
+    @functools.wraps(body)
+    def command(name: str | None, **given: Any) -> None:
+        body(made=_record(click.get_current_context(), name, given), **given)
 
-        return command
-
-    return decorate
+    return command
 
 
-def _record(
-    context: click.Context, stage: str, name: str | None, given: dict[str, Any]
-) -> lineage.Made:
+def _record(context: click.Context, name: str | None, given: dict[str, Any]) -> lineage.Made:
     inputs: list[lineage.Made] = []
     asked: dict[str, Any] = {}
     out = ""
@@ -183,7 +177,7 @@ def _record(
         elif isinstance(param, click.Option) and not isinstance(param, How):
             asked |= _setting(str(param.name), types, value)
     command = str(context.command.name)
-    return lineage.make(command, name or out, asked, lineage.code(stage), inputs)
+    return lineage.make(command, name or out, asked, code_of(command, asked), inputs)
 
 
 def _paths(value: Any) -> Iterator[Path]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from redistil import lineage
 from redistil.cli.options import How, In, Json, Out, Source, making, setting, write_settings
-from redistil.tables import (
+from redistil.storage import lineage
+from redistil.storage.tables import (
     CONTRASTS,
     CURVE,
     DEPTHS,
@@ -63,7 +63,7 @@ def resolve(out: Path, settings: dict[str, Any]) -> None:
 )
 @setting("--resamples", click.IntRange(100), "Rounds of the bootstrap and the randomisation test.")
 @setting("--seed", int, "Seed of those rounds.")
-@making("report")
+@making
 def tabulate(
     study: Path,
     out: Path,
@@ -85,10 +85,10 @@ def tabulate(
     tests.csv, cells.csv, published.csv, costs.csv, lines.csv, metrics.json, tables.json and
     made.json, and tables to paste (Markdown, LaTeX) in the folder paste.
     """
-    from redistil import study as studies
-    from redistil.report import costs, leaderboard, provenance, tabulated, typeset
-    from redistil.report import models as taught
-    from redistil.report import published as elsewhere
+    from redistil.stages.report.numbers import costs, leaderboard, provenance, tabulated, typeset
+    from redistil.stages.report.numbers import models as taught
+    from redistil.stages.report.numbers import published as elsewhere
+    from redistil.study import artefacts as studies
 
     asked = studies.read(study)
     records = {path: lineage.of(path) for path in measures}
@@ -134,7 +134,7 @@ def tabulate(
     "A teacher, its scores, and the negatives it scored with their file; once each.",
     metavar="TEACHER SCORES NEGATIVES FILE",
 )
-@making("report")
+@making
 def plot(
     study: Path,
     tables: Path,
@@ -152,8 +152,10 @@ def plot(
     """
     from tqdm import tqdm
 
-    from redistil import study as studies
-    from redistil.report import drawing, figures, sealed, tabulated
+    from redistil.stages.report import figures
+    from redistil.stages.report.figures import drawing
+    from redistil.stages.report.numbers import sealed, tabulated
+    from redistil.study import artefacts as studies
 
     given = drawing.Given(curves, measures, depths, teacher)
     drawn = drawing.drawn(studies.read(study), tabulated.read(tables), given)
@@ -171,7 +173,7 @@ def plot(
 @setting("--measures", In(MEASURES), "Measures of a system; once per system.", multiple=True)
 @setting("--resamples", click.IntRange(100), "Rounds of the randomisation test.")
 @setting("--seed", int, "Seed of those rounds.")
-@making("report")
+@making
 def compare(
     study: Path,
     out: Path,
@@ -181,8 +183,8 @@ def compare(
     made: lineage.Made,
 ) -> None:
     """Test any two lines of a STUDY's leaderboard against each other; OUT is a table of pairs."""
-    from redistil import study as studies
-    from redistil.report import leaderboard, pairs
+    from redistil.stages.report.numbers import leaderboard, pairs
+    from redistil.study import artefacts as studies
 
     asked = studies.read(study)
     values = leaderboard.read(asked, _named(measures))
@@ -205,7 +207,7 @@ def _named(paths: tuple[Path, ...]) -> dict[str, Path]:
 @setting("--queries", click.IntRange(0), "How many queries to choose.")
 @setting("--depth", click.IntRange(1), "How many passages of each ranking to show.")
 @setting("--characters", click.IntRange(20), "How much of a text to show.")
-@making("report")
+@making
 def contrast(
     study: Path,
     query_texts: Path,
@@ -224,8 +226,8 @@ def contrast(
 
     Of a student's seeds, the values are the mean and the ranking is the first seed's.
     """
-    from redistil import study as studies
-    from redistil.report import contrasts, leaderboard
+    from redistil.stages.report.numbers import contrasts, leaderboard
+    from redistil.study import artefacts as studies
 
     asked = studies.read(study)
     values = leaderboard.read(asked, _named(measures), [dataset])
@@ -246,7 +248,7 @@ def contrast(
 @setting(
     "--contrasts", In(CONTRASTS), "What `contrast` wrote; once each.", multiple=True, required=False
 )
-@making("report")
+@making
 def page(
     study: Path,
     tables: Path,
@@ -264,10 +266,11 @@ def page(
     TABLES and FIGURES are the folders that `tabulate` and `plot` wrote; CAPTIONS holds a text
     NAME.rst for each figure; DEPARTURES is Markdown.
     """
-    from redistil import study as studies
-    from redistil.report import page as pages
-    from redistil.report import payload, tabulated
-    from redistil.tables import aside
+    from redistil.stages.report.numbers import tabulated
+    from redistil.stages.report.page import page as pages
+    from redistil.stages.report.page import payload
+    from redistil.storage.tables import aside
+    from redistil.study import artefacts as studies
 
     asked, words = studies.read(study), pages.captions(captions)
     found = tabulated.read(tables)
@@ -292,7 +295,7 @@ def page(
 @click.argument("out", type=Out())
 @setting("--models", Source(), "Record (made.json) of a model; once per model.", multiple=True)
 @setting("--licence", str, "Licence of the weights: an identifier of the hub, such as apache-2.0.")
-@making("report")
+@making
 def publish(
     study: Path,
     tables: Path,
@@ -307,8 +310,9 @@ def publish(
     results in TABLES. Of a student's seeds the best on its validation is published; a student
     without validation is published with every seed, since a test set must not choose.
     """
-    from redistil import study as studies
-    from redistil.report import publishing, tabulated
+    from redistil.stages.report.cards import publishing
+    from redistil.stages.report.numbers import tabulated
+    from redistil.study import artefacts as studies
 
     folders = publishing.publish(
         studies.read(study), tabulated.read(tables), models, licence, out, made

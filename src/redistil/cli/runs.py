@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 from redistil.cli.options import In, Out, Source, device, making, setting, threads
-from redistil.lineage import Made
-from redistil.precision import PRECISIONS
-from redistil.tables import RUN
+from redistil.machine.precision import PRECISIONS
+from redistil.storage.lineage import Made
+from redistil.storage.tables import RUN
 
 depth = setting("--depth", click.IntRange(1), "Candidates of each query that are re-ranked.")
 
@@ -27,7 +27,7 @@ depth = setting("--depth", click.IntRange(1), "Candidates of each query that are
 @setting("--precision", click.Choice(PRECISIONS), "Precision of the forward pass.")
 @threads
 @device
-@making("runs")
+@making
 def rerank(
     candidates: Path,
     out: Path,
@@ -42,8 +42,8 @@ def rerank(
     from redistil.cli.runtime import quiet
 
     quiet(threads)
-    from redistil import runs
-    from redistil.processes import Processes
+    from redistil.machine.processes import Processes
+    from redistil.stages import runs
 
     members = [(model.parent, queries, passages) for model, queries, passages in member]
     with Processes(device) as processes:
@@ -57,9 +57,9 @@ def rerank(
 @click.argument("out", type=Out())
 @depth
 @setting("--seed", int, "Seed of the random order.")
-@making("runs")
+@making
 def shuffle(candidates: Path, out: Path, depth: int, seed: int, made: Made) -> None:
     """Put the first candidates of each query in random order: the random re-ranker."""
-    from redistil import runs
+    from redistil.stages import runs
 
     runs.shuffle(candidates, out, made, depth=depth, seed=seed)

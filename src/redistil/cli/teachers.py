@@ -17,9 +17,9 @@ from redistil.cli.options import (
     warn,
 )
 from redistil.errors import BadSettings
-from redistil.lineage import Made
-from redistil.precision import PRECISIONS
-from redistil.tables import PASSAGES, QUERIES, RUN, TEACHER_SCORES
+from redistil.machine.precision import PRECISIONS
+from redistil.storage.lineage import Made
+from redistil.storage.tables import PASSAGES, QUERIES, RUN, TEACHER_SCORES
 
 precision = setting("--precision", click.Choice(PRECISIONS), "Precision of the forward pass.")
 
@@ -32,7 +32,7 @@ precision = setting("--precision", click.Choice(PRECISIONS), "Precision of the f
 @setting("--passage-length", click.IntRange(4), "Tokens of a passage that are read.")
 @setting("--pair-length", click.IntRange(4), "Tokens of a pair, special ones included.")
 @setting("--pair-form", click.Choice(["native", "joined"]), "How a pair is joined.")
-@making("teachers")
+@making
 def adopt(checkpoint: Path, out: Path, made: Made, **settings: Any) -> None:
     """Take a re-ranker that others trained as a model: its head and its lengths are checked.
 
@@ -41,7 +41,7 @@ def adopt(checkpoint: Path, out: Path, made: Made, **settings: Any) -> None:
     from redistil.cli.runtime import quiet
 
     quiet(1)
-    from redistil.teachers import adopted
+    from redistil.stages.teachers import adopted
 
     adopted.adopt(checkpoint.parent, out, made, settings)
 
@@ -57,7 +57,7 @@ def adopt(checkpoint: Path, out: Path, made: Made, **settings: Any) -> None:
 @precision
 @threads
 @device
-@making("teachers")
+@making
 def score(
     model: Path,
     queries: Path,
@@ -76,8 +76,8 @@ def score(
     from redistil.cli.runtime import quiet
 
     quiet(threads)
-    from redistil import teachers
-    from redistil.processes import Processes
+    from redistil.machine.processes import Processes
+    from redistil.stages import teachers
 
     with Processes(device) as processes:
         teachers.score(model.parent, (queries, passages), over, out, made, precision, processes)
@@ -87,13 +87,13 @@ def score(
 @click.argument("out", type=Out())
 @click.argument("agreement", type=Out())
 @click.argument("members", type=In(TEACHER_SCORES), nargs=-1, required=True)
-@making("teachers")
+@making
 def average(out: Path, agreement: Path, members: tuple[Path, ...], made: Made) -> None:
     """Average the raw logits of MEMBERS, which must have scored the same pairs.
 
     AGREEMENT, as JSON: rank correlation and share of inverted margins of each two of them.
     """
-    from redistil.teachers import ensemble
+    from redistil.stages.teachers import ensemble
 
     for line in ensemble.average(members, out, agreement, made):
         click.echo(line, err=True)
@@ -114,7 +114,7 @@ def average(out: Path, agreement: Path, members: tuple[Path, ...], made: Made) -
 @setting("--tolerance", click.FloatRange(0), "Logits by which two scores of a pair may differ.")
 @test_queries
 @threads
-@making("teachers")
+@making
 def import_scores(
     source: Path,
     queries: Path,
@@ -133,8 +133,8 @@ def import_scores(
 
     QUERIES and PASSAGES are those of the collection that it was made for.
     """
-    from redistil import overlaps
-    from redistil.teachers import imported
+    from redistil.stages.teachers import imported
+    from redistil.storage import overlaps
 
     shared = overlaps.overlapping(queries, test, test_elsewhere)
     warn(overlaps.said(shared, QUERIES.count(queries)))
@@ -174,7 +174,7 @@ def import_scores(
 @test_queries
 @threads
 @device
-@making("teachers")
+@making
 def rank(
     checkpoint: Path,
     candidates: Path,
@@ -207,9 +207,9 @@ def rank(
     if stride > window:
         raise BadSettings(f"stride: {stride} would pass over passages with a window of {window}")
     quiet(threads)
-    from redistil import overlaps
-    from redistil.processes import check_precision, device_of
-    from redistil.teachers import ranked
+    from redistil.machine.processes import check_precision, device_of
+    from redistil.stages.teachers import ranked
+    from redistil.storage import overlaps
 
     where = device_of(device)
     check_precision(precision, where)
@@ -237,40 +237,3 @@ def rank(
         leave_out=shared.keys(),
     )
     warn(seen.said())
-
-
-@click.command("export-training")
-@click.argument("negatives", type=Source())
-@click.argument("queries", type=In(QUERIES))
-@click.argument("passages", type=In(PASSAGES))
-@click.argument("out", type=Out())
-@click.option("--teacher", type=In(TEACHER_SCORES), help="Teacher scores of the NEGATIVES.")
-@setting(
-    "--library",
-    click.Choice(["sentence-transformers", "lightning-ir", "pylate", "tevatron", "matchmaker"]),
-    "Library that is to read it.",
-)
-@setting(
-    "--documents",
-    click.IntRange(2),
-    "Passages of each example; for sentence-transformers and pylate only.",
-    required=False,
-)
-@making("teachers")
-def export_training(
-    negatives: Path,
-    queries: Path,
-    passages: Path,
-    out: Path,
-    teacher: Path | None,
-    library: str,
-    documents: int | None,
-    made: Made,
-) -> None:
-    """Write NEGATIVES (triples or lists) into the folder OUT as another library reads them."""
-    from redistil.teachers import exports
-
-    files = (negatives, queries, passages)
-    counts = exports.export_training(library, files, teacher, out, made, documents)
-    short = f"; {counts['left_out']} left out, shorter than {documents}" if documents else ""
-    click.echo(f"{counts['examples']} examples{short}", err=True)

@@ -7,8 +7,8 @@ import click
 
 from redistil.cli.options import Out, Source, making, setting, threads
 from redistil.errors import BadTable
-from redistil.lineage import Made
-from redistil.tables import PASSAGES, QUERIES, Table
+from redistil.storage.lineage import Made
+from redistil.storage.tables import PASSAGES, QUERIES, Table
 
 
 @click.command()
@@ -17,14 +17,14 @@ from redistil.tables import PASSAGES, QUERIES, Table
 @click.argument("out", type=Out())
 @setting("--longest", click.IntRange(4), "Tokens kept of each text.")
 @threads
-@making("tokens")
+@making
 def tokenize(
     checkpoint: Path, texts: Path, out: Path, longest: int, threads: int, made: Made
 ) -> None:
     """Write the token ids of TEXTS (queries or passages) under the tokenizer of CHECKPOINT."""
     table = _table_of(texts)
     os.environ["RAYON_NUM_THREADS"] = str(threads)
-    from redistil import tokens
+    from redistil.stages import tokens
 
     folder = checkpoint.parent if checkpoint.is_file() else checkpoint
     tokens.tokenize(folder, table, texts, out, made, longest)

@@ -1,9 +1,0 @@
-"""Checkpoints with their tokenizers: fetched from the hub, taken from a folder, or built tiny.
-
-`fetch` is the only door to the hub: every later job reads the folder it leaves and is offline.
-"""
-
-from redistil.backbones.build import build
-from redistil.backbones.fetch import fetch
-
-__all__ = ["build", "fetch"]

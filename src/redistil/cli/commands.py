@@ -1,0 +1,55 @@
+"""The commands by name: the module of each, and the code behind each."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from redistil.storage import code
+
+# command -> the module of its stage, `redistil.cli.<stage>`
+COMMANDS = {
+    "download": "downloads",
+    "export-passages": "corpora",
+    "export-queries": "corpora",
+    "export-docpairs": "corpora",
+    "fetch": "backbones",
+    "build": "backbones",
+    "tokenize": "tokens",
+    "encode": "candidates",
+    "retrieve": "candidates",
+    "retrieve-bm25": "candidates",
+    "import-run": "candidates",
+    "mine": "negatives",
+    "adopt": "teachers",
+    "score": "teachers",
+    "average": "teachers",
+    "import-scores": "teachers",
+    "rank": "teachers",
+    "export-training": "exports",
+    "recipe": "models",
+    "train": "models",
+    "rerank": "runs",
+    "shuffle": "runs",
+    "evaluate": "measures",
+    "sweep": "measures",
+    "export-run": "exports",
+    "export-qrels": "exports",
+    "resolve": "report",
+    "tabulate": "report",
+    "plot": "report",
+    "compare": "report",
+    "contrast": "report",
+    "page": "report",
+    "publish": "report",
+}
+
+# of a command: the registries of which it uses one entry, and the setting that names the entry
+CHOSEN = {"train": {"OBJECTIVES": "objective"}}
+
+
+def code_of(command: str, settings: Mapping[str, Any]) -> str:
+    """Return the fingerprint of the code that makes an artefact of these settings."""
+    module = f"redistil.cli.{COMMANDS[command]}"
+    chosen = {}
+    for registry, key in CHOSEN.get(command, {}).items():
+        chosen[registry] = str(settings[key])
+    return code.fingerprint(module, command.replace("-", "_"), chosen)

@@ -1,0 +1,67 @@
+"""Commands of the stage `exports`: the same data in the formats of other tools."""
+
+from pathlib import Path
+
+import click
+
+from redistil.cli.options import In, Out, Source, making, setting
+from redistil.storage.lineage import Made
+from redistil.storage.tables import PASSAGES, QRELS, QUERIES, RUN, TEACHER_SCORES
+
+
+@click.command("export-training")
+@click.argument("negatives", type=Source())
+@click.argument("queries", type=In(QUERIES))
+@click.argument("passages", type=In(PASSAGES))
+@click.argument("out", type=Out())
+@click.option("--teacher", type=In(TEACHER_SCORES), help="Teacher scores of the NEGATIVES.")
+@setting(
+    "--library",
+    click.Choice(["sentence-transformers", "lightning-ir", "pylate", "tevatron", "matchmaker"]),
+    "Library that is to read it.",
+)
+@setting(
+    "--documents",
+    click.IntRange(2),
+    "Passages of each example; for sentence-transformers and pylate only.",
+    required=False,
+)
+@making
+def export_training(
+    negatives: Path,
+    queries: Path,
+    passages: Path,
+    out: Path,
+    teacher: Path | None,
+    library: str,
+    documents: int | None,
+    made: Made,
+) -> None:
+    """Write NEGATIVES (triples or lists) into the folder OUT as another library reads them."""
+    from redistil.stages import exports
+
+    files = (negatives, queries, passages)
+    counts = exports.export_training(library, files, teacher, out, made, documents)
+    short = f"; {counts['left_out']} left out, shorter than {documents}" if documents else ""
+    click.echo(f"{counts['examples']} examples{short}", err=True)
+
+
+@click.command()
+@click.argument("run", type=In(RUN))
+@click.argument("out", type=Out())
+@setting("--tag", str, "What the last column calls the system.")
+def export_run(run: Path, out: Path, tag: str) -> None:
+    """Write RUN as the TREC file OUT: `query_id Q0 doc_id rank score tag`."""
+    from redistil.storage import exchange
+
+    exchange.write_run(RUN.read(run), out, tag)
+
+
+@click.command()
+@click.argument("qrels", type=In(QRELS))
+@click.argument("out", type=Out())
+def export_qrels(qrels: Path, out: Path) -> None:
+    """Write QRELS as the TREC file OUT: `query_id 0 doc_id relevance`."""
+    from redistil.storage import exchange
+
+    exchange.write_qrels(QRELS.read(qrels), out)

@@ -1,0 +1,1 @@
+"""Tensors in, tensors out: what trains and scores a student."""

@@ -1,0 +1,153 @@
+"""What a training remembers, on disk: a kill cannot be told from its end."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from redistil.machine.energy import Spent
+from redistil.storage.tables import aside
+
+
+@dataclass(frozen=True)
+class Point:
+    """What one step did: its loss, gradient norm before clipping, and learning rate."""
+
+    step: int
+    loss: float
+    gradient_norm: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Validated:
+    """The values of every data set after `step` steps (from 1)."""
+
+    step: int
+    values: Mapping[str, float]
+
+    @property
+    def mean(self) -> float:
+        """The unweighted mean of the current values, by which the best step is chosen."""
+        return sum(self.values.values()) / len(self.values)
+
+
+@dataclass
+class History:
+    """Every step and validation of a training so far, and the time and energy it took."""
+
+    points: list[Point] = field(default_factory=list)
+    validations: list[Validated] = field(default_factory=list)
+    spent: Spent = field(default_factory=Spent)
+
+    @property
+    def best(self) -> Validated | None:
+        """The validation with the highest mean, the earliest of equals."""
+        return max(self.validations, key=lambda one: (one.mean, -one.step), default=None)
+
+
+_POINT = ("step", "loss", "gradient_norm", "learning_rate")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a training keeps its state every `every` steps, and whose state it is.
+
+    fingerprint: of the training; the state of another one at the same path is thrown away.
+    writes: whether this process is the one that writes.
+    """
+
+    path: Path
+    every: int
+    fingerprint: str
+    writes: bool = True
+
+    def best_of(self, step: int) -> Path:
+        """Return where the weights after `step` steps are kept while they are the best."""
+        return self.path.with_name(f"best-{step}.safetensors")
+
+    def due(self, history: History, validated: bool) -> bool:
+        """Whether this process saves the state now: after a validation, and every `every` steps."""
+        return self.writes and (validated or len(history.points) % self.every == 0)
+
+    def after(
+        self, model: nn.Module, adam: torch.optim.AdamW, history: History, validated: bool
+    ) -> None:
+        """Save the state, if it is due.
+
+        The best weights are written before the state that names them, and older ones removed
+        after it: whenever a kill comes, the state on disk finds the weights it means.
+        """
+        if not self.due(history, validated):
+            return
+        best = history.best
+        if validated and best and best.step == len(history.points):
+            _save(dict(model.state_dict()), self.best_of(best.step), {})
+        tensors = {f"weight.{name}": t for name, t in model.state_dict().items()}
+        for i, state in adam.state_dict()["state"].items():
+            tensors |= {f"adam.{i}.{key}": value for key, value in state.items()}
+        columns = [[getattr(p, f) for p in history.points] for f in _POINT]
+        tensors["points"] = torch.tensor(columns, dtype=torch.float64)
+        said = {
+            "fingerprint": self.fingerprint,
+            "validations": json.dumps([[v.step, dict(v.values)] for v in history.validations]),
+            "spent": json.dumps(asdict(history.spent)),
+        }
+        _save(tensors, self.path, said)
+        if best:
+            self._sweep(f"best-*{self.path.suffix}", keep=self.best_of(best.step))
+
+    def restore(self, model: nn.Module, adam: torch.optim.AdamW) -> History:
+        """Bring back the last saved state, if it is this training's; return its history."""
+        said = self._said()
+        if said.get("fingerprint") != self.fingerprint:
+            return History()
+        tensors = load_file(self.path)
+        model.load_state_dict(_named("weight.", tensors))
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _named("adam.", tensors).items():
+            i, key = name.split(".")
+            state.setdefault(int(i), {})[key] = tensor
+        adam.load_state_dict({"state": state, "param_groups": adam.state_dict()["param_groups"]})
+        return History(
+            [Point(int(row[0]), *row[1:]) for row in tensors["points"].T.tolist()],
+            [Validated(step, values) for step, values in json.loads(said["validations"])],
+            Spent.of(json.loads(said.get("spent", "null"))),
+        )
+
+    def _said(self) -> dict[str, str]:
+        if not self.path.exists():
+            return {}
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                return dict(file.metadata() or {})
+        except SafetensorError:
+            return {}
+
+    def done(self) -> None:
+        """Remove the state of a training that has ended, and what a kill left of writing it."""
+        if self.writes:
+            for pattern in (self.path.name, f"best-*{self.path.suffix}"):
+                self._sweep(pattern)
+                self._sweep(f".{pattern}.*.partial")
+
+    def _sweep(self, pattern: str, keep: Path | None = None) -> None:
+        for path in self.path.parent.glob(pattern):
+            if path != keep:
+                path.unlink(missing_ok=True)
+
+
+def _save(tensors: Mapping[str, Tensor], path: Path, said: dict[str, str]) -> None:
+    # cloned: safetensors refuses weights that share their memory
+    own = {name: t.detach().clone().contiguous() for name, t in tensors.items()}
+    with aside(path) as partial:
+        save_file(own, partial, metadata=said)
+
+
+def _named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}

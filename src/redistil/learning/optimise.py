@@ -1,0 +1,167 @@
+"""The one training loop: AdamW, warm-up and decay of the rate, clipping, resumable to the byte."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from redistil.errors import UserError
+from redistil.learning.history import Checkpoint, History, Point, Validated
+from redistil.machine.energy import Meter
+from redistil.seeds import derive
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the weights move.
+
+    steps: optimiser steps; warmup_steps: of these, spent rising to learning_rate (the peak);
+    falls: whether it then falls in a line to 0, or stays; clip_norm: global gradient norm, None
+    for no clipping; seed: of dropout.
+    """
+
+    steps: int
+    warmup_steps: int
+    learning_rate: float
+    falls: bool
+    epsilon: float
+    weight_decay: float
+    clip_norm: float | None
+    seed: int
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of step `step`, counted from 0."""
+        if step < self.warmup_steps:
+            return self.learning_rate * (step + 1) / self.warmup_steps
+        if not self.falls:
+            return self.learning_rate
+        return self.learning_rate * (self.steps - step) / (self.steps - self.warmup_steps)
+
+
+# step -> its loss without a graph; the gradients of that loss are then in the weights
+Learn = Callable[[int], Tensor]
+
+
+def whole(loss_of: Callable[[int], Tensor]) -> Learn:
+    """Return the `Learn` of a loss whose graph is held whole."""
+
+    def learn(step: int) -> Tensor:
+        loss = loss_of(step)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    return learn
+
+
+@dataclass(frozen=True)
+class Validation:
+    """When and how a training is looked at from outside.
+
+    every: steps; measure: the value of each data set now, higher is better; patience: validations
+    without a new best mean after which the training ends, None for no end.
+    """
+
+    every: int
+    measure: Callable[[], Mapping[str, float]]
+    patience: int | None
+
+    def due(self, step: int, steps: int) -> bool:
+        """Whether the weights after step `step` (from 0) are looked at; the last always are."""
+        return (step + 1) % self.every == 0 or step + 1 == steps
+
+    def over(self, history: History) -> bool:
+        """Whether the last `patience` validations brought no new best."""
+        best = history.best
+        if self.patience is None or best is None:
+            return False
+        return sum(one.step > best.step for one in history.validations) >= self.patience
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who looks on: what the bar counts, how a batch is named in an error, who else is told.
+
+    pairs: of a step, for the bar's rate; gpus: whose energy is counted, by UUID; quiet: show no
+    bar.
+    """
+
+    pairs: int = 0
+    batch: Callable[[int], str] = field(default=lambda step: "")
+    tell: Callable[[Point], None] = field(default=lambda point: None)
+    gpus: Sequence[str] = ()
+    quiet: bool = False
+
+
+def optimise(
+    model: nn.Module,
+    learn: Learn,
+    schedule: Schedule,
+    checkpoint: Checkpoint | None = None,
+    validation: Validation | None = None,
+    watch: Watch | None = None,
+) -> History:
+    """Train `model` in place and return what happened, step by step.
+
+    The loss of a step and the dropout in it depend on (seed, step) alone; with a checkpoint, a
+    training that was killed goes on from the last one and ends in the same weights.
+    Raises UserError at the first loss or gradient that is not a finite number.
+    """
+    watch = watch or Watch()
+    weights = [p for p in model.parameters() if p.requires_grad]
+    adam = torch.optim.AdamW(
+        weights, lr=0.0, eps=schedule.epsilon, weight_decay=schedule.weight_decay, fused=True
+    )
+    limit = math.inf if schedule.clip_norm is None else schedule.clip_norm
+    history = checkpoint.restore(model, adam) if checkpoint else History()
+    before = history.spent
+    with Meter(watch.gpus) as meter, _bar(history, schedule, watch) as bar:
+        for step in range(len(history.points), schedule.steps):
+            if validation and validation.over(history):
+                break
+            model.train()
+            torch.manual_seed(derive(schedule.seed, "dropout", step))
+            adam.zero_grad(set_to_none=True)
+            loss = learn(step)
+            norm = nn.utils.clip_grad_norm_(weights, limit)
+            point = Point(step, float(loss), float(norm), schedule.rate(step))
+            _refuse_non_finite(point, watch)
+            for group in adam.param_groups:
+                group["lr"] = point.learning_rate
+            adam.step()
+            history.points.append(point)
+            watch.tell(point)
+            _show(bar, point, watch)
+            validated = validation is not None and validation.due(step, schedule.steps)
+            if validation and validated:
+                history.validations.append(Validated(step + 1, dict(validation.measure())))
+            if checkpoint and checkpoint.due(history, validated):
+                history.spent = before + meter.spent()
+                checkpoint.after(model, adam, history, validated)
+        history.spent = before + meter.spent()
+    return history
+
+
+def _bar(history: History, schedule: Schedule, watch: Watch) -> "tqdm[None]":
+    done = len(history.points)
+    return tqdm(initial=done, total=schedule.steps, unit="step", mininterval=2, disable=watch.quiet)
+
+
+def _show(bar: "tqdm[None]", point: Point, watch: Watch) -> None:
+    said = {"loss": f"{point.loss:.4f}", "rate": f"{point.learning_rate:.1e}"}
+    if watch.pairs and bar.format_dict["rate"]:
+        said["pairs/s"] = f"{bar.format_dict['rate'] * watch.pairs:.0f}"
+    bar.set_postfix(said, refresh=False)
+    bar.update()
+
+
+def _refuse_non_finite(point: Point, watch: Watch) -> None:
+    if not (math.isfinite(point.loss) and math.isfinite(point.gradient_norm)):
+        batch = watch.batch(point.step)
+        raise UserError(
+            f"training diverged at step {point.step}: loss {point.loss}, gradient norm "
+            f"{point.gradient_norm}{f', on the queries {batch}' if batch else ''}; lower the "
+            "learning rate or look at this step's batch"
+        )

@@ -1,0 +1,188 @@
+"""What makes an encoder faster and leaves its scores as they are, beyond rounding.
+
+Each looks for the modules it knows and leaves any other as it is: a family that is not known here
+is slower, never wrong. `benchmarks/` measures what they bring.
+"""
+
+import copy
+from types import MethodType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.models.modernbert.modeling_modernbert import apply_rotary_pos_emb
+
+from redistil.learning.speed import packed, products
+
+# what is known: heads that read position 0 of what the last layer leaves, and nothing else; and
+# two designs of a layer, the first under three names
+HEADS = {f"{family}ForSequenceClassification" for family in ("Bert", "Electra", "Roberta")}
+LAYERS = {"BertLayer", "ElectraLayer", "RobertaLayer"}
+MODERN = "ModernBertForSequenceClassification", "ModernBertEncoderLayer"
+
+
+def taken(network: Any) -> Any:
+    """Return a cross-encoder that computes what its logit needs, and the logit in float32."""
+    packed.while_training(network)
+    only_first_token(network)
+    exact_logit(network)
+    return network
+
+
+def only_first_token(network: Any) -> None:
+    """Let the last layer compute the one position that the head reads.
+
+    Keys and values are still of all tokens; attention, its projection and the feed-forward network
+    are of the first (and BERT's queries, which have a map of their own): of 12 width^2
+    multiplications a token 2 remain. Exact, forwards and backwards.
+    """
+    head, config = type(network).__name__, network.config
+    # other kinds of attention take masks of other shapes
+    if config._attn_implementation not in {"sdpa", packed.NAME}:
+        return
+    if head in HEADS and not config.is_decoder:
+        last = network.base_model.encoder.layer[-1]
+        if type(last).__name__ in LAYERS:
+            last.forward = MethodType(_first_token, last)
+    elif head == MODERN[0] and config.classifier_pooling == "cls":
+        last = network.base_model.layers[-1]
+        if type(last).__name__ == MODERN[1]:
+            last.forward = MethodType(_first_token_of_modernbert, last)
+
+
+def _first_token(
+    layer: Any,
+    hidden_states: Tensor,
+    attention_mask: Tensor | None = None,
+    *_: Any,
+    packing: packed.Packing | None = None,
+    **__: Any,
+) -> Tensor:
+    """Return what `BertLayer.forward` has at position 0, [N, 1, width]."""
+    inner = layer.attention.self
+    first = _first(hidden_states, packing)
+    query, key, value = (
+        linear(states).unflatten(-1, (inner.num_attention_heads, -1)).transpose(1, 2)
+        for linear, states in (
+            (inner.query, first),
+            (inner.key, hidden_states),
+            (inner.value, hidden_states),
+        )
+    )
+    key, value = (packed.heads_padded(states, packing) for states in (key, value))
+    dropout = inner.dropout.p if inner.training else 0.0
+    attended = _attended(query, key, value, attention_mask, dropout)
+    attended = layer.attention.output(attended, first)
+    found: Tensor = layer.feed_forward_chunk(attended)
+    return found
+
+
+def _first_token_of_modernbert(
+    layer: Any,
+    hidden_states: Tensor,
+    attention_mask: Tensor | None = None,
+    position_embeddings: Any = None,
+    packing: packed.Packing | None = None,
+    **_: Any,
+) -> Tensor:
+    """Return what `ModernBertEncoderLayer.forward` has at position 0, [N, 1, width]."""
+    inner = layer.attn
+    states = inner.Wqkv(layer.attn_norm(hidden_states)).unflatten(-1, (3, -1, inner.head_dim))
+    query, key, value = (each.transpose(1, 2) for each in states.unbind(-3))
+    query, key = apply_rotary_pos_emb(query, key, *position_embeddings, unsqueeze_dim=1)
+    query = _first(query.transpose(1, 2), packing).transpose(1, 2)
+    key, value = (packed.heads_padded(states, packing) for states in (key, value))
+    dropout = inner.attention_dropout if inner.training else 0.0
+    attended = _attended(query, key, value, attention_mask, dropout)
+    found = _first(hidden_states, packing) + inner.out_drop(inner.Wo(attended))
+    return found + layer.mlp(layer.mlp_norm(found))  # type: ignore[no-any-return]
+
+
+def _first(states: Tensor, packing: packed.Packing | None) -> Tensor:
+    """Return the first token's of states [N, L, ...], or packed [1, T, ...]: [N, 1, ...]."""
+    return states[:, :1] if packing is None else states[0, packing.starts][:, None]
+
+
+def _attended(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float
+) -> Tensor:
+    """Return what first tokens [N, H, 1, d] take from all [N, H, L, d], heads joined."""
+    attended = nn.functional.scaled_dot_product_attention(
+        query, key, value, None if mask is None else mask[:, :, :1], dropout
+    )
+    return attended.transpose(1, 2).flatten(2)
+
+
+def exact_logit(network: Any) -> None:
+    """Let the map to the logit compute in float32, whatever the rest of the network does.
+
+    A bfloat16 has 8 significant bits: near 5, logits would be a thirtieth apart, and many of the
+    candidates of a query tied. The map reads one vector for each pair, so that it costs nothing.
+    """
+    labels = network.config.num_labels
+    encoder = set(network.base_model.modules())
+    for module in network.modules():
+        if type(module) is nn.Linear and module.out_features == labels and module not in encoder:
+            module.forward = MethodType(_in_float32, module)  # type: ignore[method-assign]
+
+
+def _in_float32(linear: nn.Linear, inputs: Tensor) -> Tensor:
+    with torch.autocast(inputs.device.type, enabled=False):
+        bias = None if linear.bias is None else linear.bias.float()
+        return nn.functional.linear(inputs.float(), linear.weight.float(), bias)
+
+
+def for_scoring(network: Any, precision: str) -> Any:
+    """Return `network` as scoring alone wants it: weights in `precision`, laid out for the CPU.
+
+    bfloat16: weights, activations and products in it; casting weights once is faster than
+    autocast, which casts at every use, and so is attention by products. The copy is a snapshot:
+    train `network`, and ask again.
+    """
+    if precision == "bfloat16":
+        network = copy.deepcopy(network).to(torch.bfloat16)
+    device = next(network.parameters()).device
+    if device.type == "cpu" and _lays_out(precision):
+        # weights of a copy are those of the original until each linear map has its own layout
+        shared = {id(weight): weight for weight in network.parameters()}
+        network = copy.deepcopy(network, shared)
+        _lay_out(network.base_model)
+        if precision == "bfloat16" and packed.known(network):
+            network.config._attn_implementation = products.NAME
+    return network.eval()
+
+
+def _lays_out(precision: str) -> bool:
+    """Whether torch has oneDNN's linear maps, and the processor their arithmetic."""
+    available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if not (available and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
+        return False
+    return precision != "bfloat16" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _lay_out(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if type(child) is nn.Linear:
+            setattr(module, name, OneDnnLinear(child))
+        else:
+            _lay_out(child)
+
+
+class OneDnnLinear(nn.Module):
+    """A linear map whose weights lie as oneDNN's kernels want them, for inference on a CPU.
+
+    torch lays them out anew at every call in bfloat16, and takes MKL in float32, which is slower
+    on processors that are not Intel's. These are the operators that torch.compile puts in place.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.weight, self.bias = linear.weight, linear.bias  # some modules ask for their type
+        self.laid_out = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach())
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return inputs [..., in] mapped to [..., out]."""
+        found: Tensor = torch.ops.mkldnn._linear_pointwise(
+            inputs, self.laid_out, self.bias, "none", [], ""
+        )
+        return found

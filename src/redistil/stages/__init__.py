@@ -1,0 +1,1 @@
+"""What each rule does: read, think, write. A stage never imports another."""

@@ -1,0 +1,183 @@
+"""Folders in BEIR layout: corpus.jsonl, queries.jsonl, and a TSV of qrels for each split."""
+
+import csv
+import gzip
+import json
+import logging
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from redistil.errors import BadSettings, BadSource
+from redistil.stages.corpora.entries import Entry, Judgement, Queries, Text, by_id, known
+from redistil.storage import lineage
+from redistil.storage.lineage import Made
+
+HEADER = ["query-id", "corpus-id", "score"]
+
+_log = logging.getLogger(__name__)
+
+
+def files(corpus: Entry, dataset: Entry | None = None) -> list[Path]:
+    """Return the files that are read of a corpus, or of one of its datasets."""
+    found = [_file(corpus, "corpus.jsonl")]
+    if dataset is not None:
+        found += [_file(corpus, "queries.jsonl"), _qrels_file(corpus, dataset)]
+    return found
+
+
+def sources(corpus: Entry, dataset: Entry | None = None) -> list[Made]:
+    """Return the files that are read, each by its SHA-256."""
+    return [lineage.of(file) for file in files(corpus, dataset)]
+
+
+def passages(corpus: Entry) -> Iterator[Text]:
+    """Yield the texts of corpus.jsonl in its order: title, a blank, text."""
+    known(corpus, ("folder", "documents"), "corpus of a folder")
+    return _texts(_file(corpus, "corpus.jsonl"))
+
+
+def queries(corpus: Entry, dataset: Entry) -> Queries:
+    """Return the queries that a split judges, with its qrels.
+
+    queries.jsonl holds the queries of all splits: those of other splits are no part of this one.
+    """
+    known(dataset, ("split", "queries", "qrels"), "dataset of a folder")
+    file = _qrels_file(corpus, dataset)
+    qrels = list(_qrels(file))
+    judged = {query_id for query_id, _, _ in qrels}
+    everything = _file(corpus, "queries.jsonl")
+    texts = by_id(_texts(everything), str(everything))
+    queries = {query_id: text for query_id, text in texts.items() if query_id in judged}
+    if len(queries) < len(texts):
+        _log.warning(
+            "%s judges %d of %d queries: the rest is left out", file, len(queries), len(texts)
+        )
+    return Queries(queries, qrels, _missing(corpus, qrels))
+
+
+def _missing(corpus: Entry, qrels: list[Judgement]) -> set[str]:
+    """Return the judged doc_ids that are not in the corpus, of which one pass is made."""
+    missing = {doc_id for _, doc_id, _ in qrels}
+    for doc_id, _ in passages(corpus):
+        missing.discard(doc_id)
+    return missing
+
+
+def _file(corpus: Entry, name: str) -> Path:
+    """Return a file of the folder, plain or gzipped."""
+    if not isinstance(corpus["folder"], str) or not corpus["folder"]:
+        raise BadSettings(f"corpus of a folder: `folder` must be a path, got {corpus['folder']!r}")
+    folder = Path(corpus["folder"])
+    for file in (folder / name, folder / f"{name}.gz"):
+        if file.is_file():
+            return file
+    raise BadSource(
+        f"{folder} has no {name} (nor {name}.gz): "
+        f"{'put it there' if folder.is_dir() else 'the folder does not exist: check its path'}"
+    )
+
+
+def _qrels_file(corpus: Entry, dataset: Entry) -> Path:
+    """Return the qrels of a split, or the only ones there are."""
+    split, folder = dataset.get("split"), Path(corpus["folder"])
+    there = sorted(
+        file
+        for pattern in ("qrels*.tsv", "qrels*.tsv.gz", "qrels/*.tsv", "qrels/*.tsv.gz")
+        for file in folder.glob(pattern)
+    )
+    if split is None:
+        plain = [file for file in there if file.name.split(".tsv")[0] == "qrels"]
+        found = plain or there
+        wanted = "qrels.tsv, or one file of qrels"
+    elif isinstance(split, str) and re.fullmatch(r"\w[\w.-]*", split):
+        names = [f"qrels/{split}", *(f"qrels{mark}{split}" for mark in "-_.")]
+        found = [f for f in there if str(f.relative_to(folder)).split(".tsv")[0] in names]
+        wanted = f"qrels/{split}.tsv or qrels-{split}.tsv, plain or gzipped"
+    else:
+        raise BadSettings(f"dataset of a folder: {split!r} is not the name of a split, as `test`")
+    if not found or split is None and len(found) > 1:
+        has = ", ".join(str(file.relative_to(folder)) for file in there) or "none"
+        raise BadSource(f"{folder}: wanted {wanted}; it has {has}: name a `split`, or add the file")
+    return found[0]
+
+
+@contextmanager
+def _lines(file: Path) -> Iterator[Iterator[tuple[int, str]]]:
+    """Give the numbered lines that are not blank; BOM and CRLF are no part of them."""
+    opener: Any = gzip.open if file.suffix == ".gz" else open
+    try:
+        stream: IO[str]
+        with opener(file, "rt", encoding="utf-8-sig", newline="\n") as stream:
+            yield ((n, line.rstrip("\r\n")) for n, line in enumerate(stream, 1) if line.strip())
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadSource(
+            f"{file} cannot be read to its end ({reason}): wanted UTF-8 text, fetch it anew"
+        ) from None
+
+
+def _texts(file: Path) -> Iterator[Text]:
+    with _lines(file) as lines:
+        for number, line in lines:
+            yield _text(line, f"{file}, line {number}")
+
+
+def _text(line: str, where: str) -> Text:
+    """Return the id and text of one line: {"_id": ..., "title": ..., "text": ...}."""
+    try:
+        found = json.loads(line)
+    except (json.JSONDecodeError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise BadSource(f"{where}: wanted a JSON object with _id and text, got {line[:60]!r}")
+    key = found.get("_id")
+    if isinstance(key, int) and not isinstance(key, bool):
+        key = str(key)
+    if not isinstance(key, str) or not key:
+        raise BadSource(f"{where}: wanted an _id that is a string, got {key!r}")
+    parts = [found.get("title") or "", found.get("text") or ""]
+    if "text" not in found or not all(isinstance(part, str) for part in parts):
+        raise BadSource(f"{where}: wanted a `text` (and perhaps a `title`) that is a string")
+    return key, " ".join(parts)
+
+
+def _qrels(file: Path) -> Iterator[Judgement]:
+    """Yield the judgements below the header that BEIR writes."""
+    with _lines(file) as lines:
+        _, header = next(lines, (1, ""))
+        if _named(header) != HEADER:
+            raise BadSource(
+                f"{file}: wanted the header {' '.join(HEADER)}, divided by tabs, "
+                f"got {header[:60]!r}"
+            )
+        for number, line in lines:
+            yield _judgement(line, f"{file}, line {number}")
+
+
+def _named(header: str) -> list[str]:
+    try:
+        return _fields(header)
+    except csv.Error:
+        return []
+
+
+def _judgement(line: str, where: str) -> Judgement:
+    try:
+        query_id, doc_id, score = _fields(line)
+        return query_id, doc_id, int(score)
+    except (ValueError, csv.Error):
+        raise BadSource(
+            f"{where}: wanted a query, a passage and a whole number, divided by tabs, "
+            f"got {line[:60]!r}"
+        ) from None
+
+
+def _fields(line: str) -> list[str]:
+    """Divide a line as BEIR does: an id with a tab or a quotation mark in it is quoted."""
+    if '"' not in line:
+        return line.split("\t")
+    return next(csv.reader([line], delimiter="\t", strict=True))

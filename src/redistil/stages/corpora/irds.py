@@ -1,0 +1,132 @@
+"""Collections of ir_datasets, by the ids the field knows. This is the library's only door.
+
+The library downloads what it lacks, checks it, and keeps it below IR_DATASETS_HOME.
+"""
+
+import difflib
+import importlib.metadata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+
+from redistil.errors import BadSettings, BadSource
+from redistil.stages.corpora.entries import Entry, Queries, Text, by_id, known
+from redistil.storage.lineage import Made
+from redistil.storage.tables import TRIPLES
+
+BATCH = 500_000  # docpairs held at a time, some 100 MB
+
+
+def sources(corpus: Entry, dataset: Entry | None = None) -> list[Made]:
+    """Return the ids that are read, each under the version of the library that reads it."""
+    version = importlib.metadata.version("ir_datasets")
+    ids = dict.fromkeys(_id(entry) for entry in (corpus, dataset) if entry is not None)
+    return [Made("irds", name, {"version": version}) for name in ids]
+
+
+def passages(corpus: Entry) -> Iterator[Text]:
+    """Yield the documents; their text is what the library calls so: title, a blank, text."""
+    known(corpus, ("irds", "documents", "licensed"), "corpus of ir_datasets")
+    name = _id(corpus)
+    docs = _load(name, "docs")
+    with _reading(name, licence(corpus)):
+        for doc in docs.docs_iter():
+            yield doc.doc_id, doc.default_text()
+
+
+def queries(corpus: Entry, dataset: Entry) -> Queries:
+    """Return the queries and qrels of an id over the documents of `corpus`.
+
+    Whether each judged document exists is left to the library and to the declared counts.
+    """
+    known(dataset, ("irds", "queries", "qrels"), "dataset of ir_datasets")
+    name = _id(dataset)
+    _load(name, "queries")
+    found = _load(name, "qrels")
+    _same_docs(corpus, dataset)
+    with _reading(name):
+        queries = by_id(((q.query_id, q.default_text()) for q in found.queries_iter()), name)
+        qrels = [(q.query_id, q.doc_id, int(q.relevance)) for q in found.qrels_iter()]
+    return Queries(queries, qrels)
+
+
+def docpairs(name: str) -> Iterator[pa.Table]:
+    """Yield the training triples of an id as tables of bounded size, in the order of its file.
+
+    The first document is the positive, as the library has it. What the file repeats is repeated.
+    """
+    found = _load(name, "docpairs")
+    with _reading(name):
+        triples = iter(found.docpairs_iter())
+        while batch := list(islice(triples, BATCH)):
+            query_ids, positive_ids, negative_ids = zip(*(pair[:3] for pair in batch), strict=True)
+            yield TRIPLES.rows(
+                {"query_id": query_ids, "positive_id": positive_ids, "negative_id": negative_ids}
+            )
+
+
+def licence(corpus: Entry) -> str:
+    """Return what to do about a collection that must be put in place by hand, or ''."""
+    place = corpus.get("licensed")
+    if place is None:
+        return ""
+    return (
+        f" (its texts are licensed: put them, unpacked as ir_datasets documents it for "
+        f"{_id(corpus)}, below {_home()}/{place})"
+    )
+
+
+def _home() -> str:
+    import ir_datasets
+
+    return str(ir_datasets.util.home_path())
+
+
+def _id(entry: Entry) -> str:
+    name = entry.get("irds")
+    if not isinstance(name, str):
+        raise BadSettings(f"wanted an id of ir_datasets as `irds`, got {name!r}")
+    return name
+
+
+def _load(name: str, what: str) -> Any:
+    """Return a data set of the library that has `what`: docs, queries, qrels or docpairs."""
+    import ir_datasets
+
+    try:
+        found = ir_datasets.load(name)
+    except KeyError:
+        near = difflib.get_close_matches(name, map(str, ir_datasets.registry), n=3)
+        also = f": did you mean {' or '.join(near)}?" if near else ""
+        raise BadSource(f"ir_datasets knows no {name!r}{also}") from None
+    if not found.has(what):
+        raise BadSource(f"{name} of ir_datasets has no {what}: choose an id that has them")
+    return found
+
+
+def _same_docs(corpus: Entry, dataset: Entry) -> None:
+    wanted, found = _load(_id(corpus), "docs"), _load(_id(dataset), "queries")
+    if found.has("docs") and found.docs_handler() != wanted.docs_handler():
+        raise BadSettings(
+            f"dataset {_id(dataset)} judges other documents than those of corpus {_id(corpus)}: "
+            "name its own corpus"
+        )
+
+
+@contextmanager
+def _reading(name: str, todo: str = "") -> Iterator[None]:
+    """Turn whatever the library raises, on networks, disks and formats, into one sentence."""
+    try:
+        yield
+    except BadSource:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        todo = todo or (
+            ": check the network, or put its files in place by hand below "
+            f"IR_DATASETS_HOME, now {_home()}"
+        )
+        raise BadSource(f"{name}: ir_datasets could not read it ({reason}){todo}") from error

@@ -1,0 +1,268 @@
+"""The embedded corpus: docstrings of the standard library and of installed packages.
+
+The query is the first paragraph of a docstring, the passage is the rest. Sources are read as text
+with `ast`: nothing is imported or run. So the corpus is as old as the packages it is read from,
+whose versions are part of its record.
+"""
+
+import ast
+import gc
+import importlib.metadata
+import importlib.util
+import inspect
+import logging
+import os
+import platform
+import re
+import sysconfig
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from redistil import seeds
+from redistil.errors import BadSettings, BadSource
+from redistil.stages.corpora.entries import Entry, Queries, Text, known, progress, whole
+from redistil.storage.lineage import Made
+
+QUERY_WORDS = (4, 30)  # a summary; a longer first paragraph is already the description
+PASSAGE_WORDS = 10  # fewer say too little to be found by
+PARTS = ("train", "dev", "test", "all")
+PYTHON = "python"  # the name of the standard library in the entry
+
+# folders that hold no documentation of the package itself: its tests, and copies of other packages
+TESTS = {"test", "tests", "testing", "_testing", "idle_test"}
+COPIES = {
+    *("site-packages", "dist-packages", "lib2to3", "array_api_compat", "array_api_extra"),
+    *("cobyqa", "pyprima", "extern", "externals", "third_party", "vendor", "vendored"),
+}
+
+PLACEHOLDER = re.compile(r"%\(\w+\)s")  # scipy's, which it fills in when it is imported
+
+_log = logging.getLogger(__name__)
+
+_Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Pair(NamedTuple):
+    """A docstring as a retrieval task; `doc_id` is the module path and qualified name."""
+
+    doc_id: str
+    query: str
+    passage: str
+
+
+def sources(corpus: Entry, dataset: Entry | None = None) -> list[Made]:
+    """Return the versions of what the corpus is read from."""
+    return [Made("package", name, {"version": _version(name)}) for name in _packages(corpus)]
+
+
+def passages(corpus: Entry) -> Iterator[Text]:
+    """Yield the rest of each docstring under the name of what it documents, sorted by name."""
+    return ((pair.doc_id, pair.passage) for pair in pairs(_packages(corpus)))
+
+
+def queries(corpus: Entry, dataset: Entry) -> Queries:
+    """Return the summaries of a part; each one's only relevant passage is its own docstring's."""
+    dev, test, at_most = _split(dataset)
+    wanted = [
+        pair
+        for pair in pairs(_packages(corpus))
+        if dataset["part"] in ("all", part(pair.query, dev, test))
+    ]
+    if at_most is not None:
+        wanted.sort(key=lambda pair: seeds.fraction(f"at most: {pair.query}"))
+        _log.info("pydocs: %d queries in part %s", len(wanted), dataset["part"])
+        wanted = wanted[:at_most]
+    return Queries(
+        {f"q:{pair.doc_id}": pair.query for pair in wanted},
+        [(f"q:{pair.doc_id}", pair.doc_id, 1) for pair in wanted],
+    )
+
+
+def part(query: str, dev: float, test: float) -> str:
+    """Return where a query belongs, by its text alone: other queries never move it."""
+    place = seeds.fraction(query)
+    return "test" if place < test else "dev" if place < test + dev else "train"
+
+
+def _split(dataset: Entry) -> tuple[float, float, int | None]:
+    known(dataset, ("part", "dev", "test", "at_most"), "dataset of pydocs")
+    if dataset.get("part") not in PARTS:
+        raise BadSettings(
+            f"dataset of pydocs: `part` must be one of {', '.join(PARTS)}, "
+            f"got {dataset.get('part')!r}"
+        )
+    needed = dataset["part"] != "all"
+    dev, test = (_share(dataset, key, needed) for key in ("dev", "test"))
+    if dev + test >= 1:
+        raise BadSettings(f"dataset of pydocs: dev {dev} and test {test} leave nothing to train on")
+    return dev, test, whole(dataset, "at_most", "dataset of pydocs")
+
+
+def _share(dataset: Entry, key: str, needed: bool) -> float:
+    value = dataset.get(key, None if needed else 0)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
+        raise BadSettings(
+            f"dataset of pydocs: `{key}` must be a share of the queries, 0 <= {key} < 1, "
+            f"got {value!r}"
+        )
+    return float(value)
+
+
+def pairs(packages: Iterable[str]) -> list[Pair]:
+    """Return the pairs of all packages, sorted by doc_id; no two share a query or a passage."""
+    files = [found for package in packages for found in _files(package)]
+    found: dict[str, Pair] = {}
+    unreadable = 0
+    with _parsing():
+        for module, path in progress(files, "reading sources", len(files)):
+            tree = _parsed(path)
+            unreadable += tree is None
+            for name, docstring in _documented(tree, module) if tree else ():
+                pair = _pair(name, docstring)
+                if pair:
+                    found.setdefault(name, pair)
+    if unreadable:
+        _log.warning("pydocs: %d of %d files left out: not this Python", unreadable, len(files))
+    return _unambiguous([found[name] for name in sorted(found)])
+
+
+@contextmanager
+def _parsing() -> Iterator[None]:
+    """Parse in silence and without the cycle collector, which finds nothing in syntax trees."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of other people's escape sequences
+            yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _parsed(path: Path) -> ast.Module | None:
+    try:
+        return ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+
+
+def _documented(node: ast.Module | _Definition, name: str) -> Iterator[tuple[str, str]]:
+    """Yield (name, docstring) of a module, its classes, functions and methods."""
+    docstring = ast.get_docstring(node, clean=False)
+    if docstring:
+        yield name, inspect.cleandoc(docstring)
+    if isinstance(node, (ast.Module, ast.ClassDef)):
+        for child in _definitions(node.body):
+            yield from _documented(child, f"{name}.{child.name}")
+
+
+def _definitions(statements: Iterable[ast.stmt]) -> Iterator[_Definition]:
+    """Yield what is defined here, also where it depends on a condition."""
+    for statement in statements:
+        if isinstance(statement, _Definition):
+            yield statement
+        elif isinstance(statement, ast.If):
+            yield from _definitions(statement.body + statement.orelse)
+        elif isinstance(statement, ast.Try):
+            handled = [inner for handler in statement.handlers for inner in handler.body]
+            yield from _definitions(statement.body + handled + statement.orelse)
+
+
+def _pair(name: str, docstring: str) -> Pair | None:
+    """Return the docstring as a pair, or None if it is too short or gives its query away."""
+    first, *rest = re.split(r"\n\s*\n", PLACEHOLDER.sub(" ", docstring), maxsplit=1)
+    query, passage = " ".join(first.split()), " ".join("".join(rest).split())
+    least, most = QUERY_WORDS
+    worded = sum(any(letter.isalpha() for letter in word) for word in query.split())
+    if worded < least or len(query.split()) > most or len(passage.split()) < PASSAGE_WORDS:
+        return None
+    if query.rstrip(".:").casefold() in passage.casefold():
+        return None
+    return Pair(name, query, passage)
+
+
+def _unambiguous(found: list[Pair]) -> list[Pair]:
+    """Leave out every pair whose query, or passage, has another pair too: no answer is the one."""
+    queries = Counter(pair.query.casefold() for pair in found)
+    texts = Counter(pair.passage.casefold() for pair in found)
+    kept = [
+        pair
+        for pair in found
+        if queries[pair.query.casefold()] == 1 and texts[pair.passage.casefold()] == 1
+    ]
+    _log.info("pydocs: %d pairs", len(kept))
+    if len(kept) < len(found):
+        _log.warning(
+            "pydocs: %d of %d pairs share a text with another: left out",
+            len(found) - len(kept),
+            len(found),
+        )
+    return kept
+
+
+def _packages(corpus: Entry) -> list[str]:
+    names = known(corpus, ("pydocs", "documents"), "corpus pydocs")["pydocs"]
+    if not isinstance(names, list) or not names or len(set(map(str, names))) != len(names):
+        raise BadSettings(f"corpus pydocs: wanted a list of distinct packages, got {names!r}")
+    for name in names:
+        if not isinstance(name, str) or not name.isidentifier():
+            raise BadSettings(f"corpus pydocs: {name!r} is not the name of a top-level package")
+    return names
+
+
+def _version(package: str) -> str:
+    if package == PYTHON:
+        return platform.python_version()
+    _root(package)
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        owners = importlib.metadata.packages_distributions().get(package, [])
+        return importlib.metadata.version(owners[0]) if owners else "unknown"
+
+
+def _root(package: str) -> Path:
+    """Return where a package lies, found without importing it."""
+    if package == PYTHON:
+        return Path(sysconfig.get_path("stdlib"))
+    spec = importlib.util.find_spec(package)
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    if not folders:
+        raise BadSource(
+            f"pydocs: wanted the sources of {package}, but it is not an installed package: "
+            f"install it, or take it out of the corpus in params.yaml"
+        )
+    return Path(folders[0])
+
+
+def _files(package: str) -> list[tuple[str, Path]]:
+    """Return (module, path) of the package's own sources, tests and copies of others left out."""
+    root = _root(package)
+    prefix = () if package == PYTHON else (package,)
+    found = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if _is_own(name)]
+        below = Path(folder).relative_to(root).parts
+        for name in names:
+            if _is_source(name):
+                stem = name.removesuffix(".py")
+                parts = (*prefix, *below, *(() if stem == "__init__" else (stem,)))
+                found.append((".".join(parts), Path(folder, name)))
+    if not found:
+        raise BadSource(f"pydocs: {package} in {root} has no sources to read: install it unzipped")
+    return sorted(found)
+
+
+def _is_own(folder: str) -> bool:
+    return folder.isidentifier() and folder not in TESTS and folder.lstrip("_") not in COPIES
+
+
+def _is_source(name: str) -> bool:
+    stem, dot, suffix = name.rpartition(".")
+    is_test = stem.startswith("test_") or stem.endswith("_test") or stem == "conftest"
+    return suffix == "py" and stem.isidentifier() and not is_test

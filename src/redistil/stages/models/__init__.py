@@ -1,0 +1,235 @@
+"""Trained students: a backbone, a loss and a seed, resolved in a recipe."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from redistil.errors import BadSettings, Stale
+from redistil.learning import students
+from redistil.learning.examples import Batch, Examples
+from redistil.learning.history import Checkpoint, Point
+from redistil.learning.objectives import OBJECTIVES
+from redistil.learning.optimise import Schedule, Validation, Watch, optimise
+from redistil.learning.scoring import Room, learn, score_shared
+from redistil.learning.students.cat import LENGTHS
+from redistil.machine.costs import account
+from redistil.machine.hardware import commit
+from redistil.machine.processes import Processes, check_precision
+from redistil.seeds import derive
+from redistil.stages.models import writing
+from redistil.stages.models.reading import Dataset, judged_candidates, read_examples
+from redistil.storage import lineage
+from redistil.storage.lineage import SIDECAR, Made
+from redistil.storage.ragged import Ragged
+from redistil.storage.tables import aside
+
+Recipe = Mapping[str, Any]
+
+
+def train(
+    recipe: Recipe,
+    backbone: Path,
+    tokens: tuple[Path, Path],
+    negatives: Path,
+    teacher: Path | None,
+    datasets: Sequence[Dataset],
+    out: Path,
+    made: Made,
+    processes: Processes,
+    predecessor: Path | None = None,
+    tensorboard: Path | None = None,
+) -> None:
+    """Train the recipe's student and leave weights, tokenizer, curve and record in `out`.
+
+    predecessor: the folder of the trained model, encoder and head, that it starts from where the
+    recipe names one; else it starts from `backbone` with a head drawn from the seed. datasets:
+    those that the recipe validates on. The weights are the best of the validations or the last, as
+    the recipe says; `last.safetensors` has the last where they are not the best.
+    Killed at any moment and started again, it goes on from its last checkpoint and ends in the
+    same bytes (CPU, float32).
+    """
+    inputs = {"negatives": negatives, "teacher": teacher, "backbone": backbone}
+    _refuse_others(recipe, inputs | {"predecessor": predecessor}, datasets)
+    source = commit() if processes.first else ""
+    check_precision(recipe["precision"], processes.device)
+    queries, passages = map(Ragged, tokens)
+    examples = read_examples(queries, passages, negatives, teacher, recipe)
+    student = _started(recipe, backbone, predecessor).to(processes.device)
+    if recipe["compile"]:
+        student.network.compile(dynamic=True)
+    state = Checkpoint(
+        out / "checkpoint.safetensors",
+        recipe["checkpoint_every"],
+        made.fingerprint,
+        processes.first,
+    )
+    every = recipe["log_every"]  # a recipe that lacks it is refused before the work
+    pairs, gpus = recipe["batch"] * recipe["documents"], processes.gpus if processes.first else []
+    with _board(tensorboard if processes.first else None, made.name) as tell:
+        history = optimise(
+            student,
+            _learner(recipe, student, examples, (queries, passages), processes),
+            _schedule(recipe),
+            state,
+            _validation(recipe, datasets, student, processes),
+            Watch(pairs, _namer(recipe, examples, queries), tell, gpus, not processes.first),
+        )
+    if processes.first:
+        writing.save(student, history, recipe["validation"], every, state, out, made)
+        total = len(history.points) * pairs
+        account(history.spent, total, processes, source, out / "cost.json")
+        with aside(out / SIDECAR) as partial:
+            partial.write_text(made.dumps() + "\n", encoding="utf-8")
+        state.done()
+    processes.wait()
+
+
+def _started(recipe: Recipe, backbone: Path, predecessor: Path | None) -> Any:
+    """Return the student as it is before the first step."""
+    if predecessor is None:
+        return students.new(recipe, backbone, derive(recipe["seed"], "head"))
+    return students.load(predecessor)
+
+
+def _batch(recipe: Recipe, examples: Examples, step: int) -> Batch:
+    return examples.batch(recipe["batch"], recipe["documents"], recipe["seed"], step)
+
+
+def _learner(
+    recipe: Recipe,
+    student: Any,
+    examples: Examples,
+    tokens: tuple[Ragged, Ragged],
+    processes: Processes,
+) -> Any:
+    """Return what learns from the batch of a step."""
+    objective, (queries, passages) = OBJECTIVES[recipe["objective"]], tokens
+    room, options = Room(**recipe["room"]), recipe["options"]
+
+    def step_of(step: int) -> Tensor:
+        batch = _batch(recipe, examples, step)
+        mask = torch.from_numpy(batch.mask).to(processes.device)
+        targets = torch.from_numpy(batch.targets).to(processes.device)
+
+        def loss_of(flat: Tensor) -> Tensor:
+            scores = torch.zeros(mask.shape, device=processes.device).masked_scatter(mask, flat)
+            return objective(scores, targets, mask, **options)
+
+        pairs = [queries[r] for r in batch.queries], [passages[r] for r in batch.passages]
+        stream = recipe["seed"], step
+        return learn(student, pairs, loss_of, room, recipe["precision"], stream, processes)
+
+    return step_of
+
+
+def _namer(recipe: Recipe, examples: Examples, queries: Ragged) -> Any:
+    """Return what names the queries of a step, for an error."""
+
+    def name(step: int) -> str:
+        rows = dict.fromkeys(int(row) for row in _batch(recipe, examples, step).queries)
+        ids = [queries.ids()[row].as_py() for row in rows]
+        more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
+        return ", ".join(map(repr, ids[:5])) + more
+
+    return name
+
+
+class _board:
+    """Tell TensorBoard of each step, where it was asked for."""
+
+    def __init__(self, folder: Path | None, name: str) -> None:
+        self.writer: Any = None
+        if folder is not None:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                raise BadSettings(
+                    "--tensorboard: tensorboard is not installed (pip install tensorboard)"
+                ) from None
+            self.writer = SummaryWriter(str(folder / name))
+
+    def __enter__(self) -> Any:
+        return self._tell
+
+    def _tell(self, point: Point) -> None:
+        if self.writer:
+            for name in ("loss", "gradient_norm", "learning_rate"):
+                self.writer.add_scalar(name, getattr(point, name), point.step + 1)
+
+    def __exit__(self, *error: object) -> None:
+        if self.writer:
+            self.writer.close()
+
+
+def _schedule(recipe: Recipe) -> Schedule:
+    names = (
+        "steps",
+        "warmup_steps",
+        "learning_rate",
+        "epsilon",
+        "weight_decay",
+        "clip_norm",
+        "seed",
+    )
+    falls = recipe["schedule"] == "linear"
+    return Schedule(**{name: recipe[name] for name in names}, falls=falls)
+
+
+def _refuse_others(
+    recipe: Recipe, inputs: Mapping[str, Path | None], datasets: Sequence[Dataset]
+) -> None:
+    """Refuse inputs, by what the recipe calls them, that are not the ones it names."""
+    for role, path in inputs.items():
+        if path is None:
+            if recipe[role] is not None:
+                raise Stale(f"the recipe wants the {role} {recipe[role]!r}, and none was given")
+            continue
+        made = lineage.of(path)
+        if made.command != "file" and made.name != recipe[role]:
+            raise Stale(f"{path} is {made.who}, but the recipe wants the {role} {recipe[role]!r}")
+    if inputs["predecessor"] is not None:
+        _refuse_another_model(recipe, inputs["predecessor"])
+    wanted = list((recipe["validation"] or {}).get("datasets", {}))
+    if sorted(wanted) != sorted(one.name for one in datasets):
+        raise Stale(
+            f"the recipe validates on {', '.join(wanted) or 'nothing'}, and --validate names "
+            f"{', '.join(one.name for one in datasets) or 'nothing'}"
+        )
+
+
+def _refuse_another_model(recipe: Recipe, predecessor: Path) -> None:
+    """Refuse a trained model that reads pairs otherwise than the student that starts from it."""
+    trained = lineage.of(predecessor).settings
+    for key in ("architecture", "backbone", *LENGTHS, "pair_form"):
+        if trained.get(key) != recipe[key]:
+            raise Stale(
+                f"{predecessor} was trained with {key} = {trained.get(key)!r}, and the recipe that "
+                f"starts from it wants {recipe[key]!r}: train it again, as one study has them both"
+            )
+
+
+def _validation(
+    recipe: Recipe, datasets: Sequence[Dataset], student: Any, processes: Processes
+) -> Validation | None:
+    """Return what looks at the student from outside, or None where the recipe asks for nothing."""
+    asked = recipe["validation"]
+    if asked is None:
+        return None
+    judged = {
+        one.name: (*tokens, judged_candidates(one, tokens, asked))
+        for one in datasets
+        for tokens in [(Ragged(one.queries), Ragged(one.passages))]
+    }
+
+    def measure() -> dict[str, float]:
+        values = {}
+        for name, (queries, passages, known) in judged.items():
+            rows = known.queries, known.passages
+            scores = score_shared(student, queries, passages, rows, recipe["precision"], processes)
+            values[name] = known.value(asked["measure"], scores)
+        return values
+
+    return Validation(asked["every"], measure, asked["patience"])

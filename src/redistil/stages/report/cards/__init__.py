@@ -1,0 +1,1 @@
+"""Model cards, and folders ready for a hub."""

@@ -1,0 +1,190 @@
+"""The model card of one trained student: Markdown with the front matter that hubs read."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from redistil.machine.hardware import commit, machine
+from redistil.stages.report.numbers.tabulated import Tabulated
+from redistil.stages.report.numbers.wording import joules, number, p_value, signed
+from redistil.storage.lineage import OUTSIDE, SIDECAR, Made, canonical
+from redistil.study import artefacts as studies
+from redistil.study.artefacts import Cell
+
+TEMPLATE = Path(__file__).with_name("card.md.j2")
+
+_USABLE = {"cat"}  # architectures that transformers and sentence-transformers load by themselves
+
+
+def text(
+    study: Mapping[str, Any],
+    tabulated: Tabulated,
+    cell: Cell,
+    made: Made,
+    licence: str,
+    why: str,
+    trained: Mapping[str, Any],
+) -> str:
+    """Return the card of `cell`, whose record is `made`.
+
+    why: why this seed is published; trained: what its training told of itself (cost.json).
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(  # Markdown: what is put in is made safe by `words`
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters |= {"number": number, "signed": signed, "p": p_value, "words": words}
+    environment.filters["joules"] = joules
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    rows = {row["system"]: row for row in tabulated.leaderboard}
+    recipe, backbone = made.settings, study["students"][cell.student]["backbone"]
+    return template.render(
+        front=front_matter(study, tabulated, cell, licence),
+        title=study["title"],
+        cell=cell,
+        why=why,
+        recipe=recipe,
+        backbone=_origin(study["backbones"][backbone]) or backbone,
+        sources=list(sources(study, cell)),
+        measures=study["measures"],
+        datasets=study["grid"]["datasets"],
+        groups=list(study["groups"]),
+        values=tabulated.cells,
+        line=rows[f"{cell.student}/{cell.loss}"],
+        first=rows[study["grid"]["first_stage"]],
+        depth=study["reranking"]["depth"],
+        usable=recipe["architecture"] in _USABLE,
+        fingerprint=made.fingerprint,
+        trained=trained,
+        commit=commit(),
+        machine=machine(),
+        record=SIDECAR,
+    )
+
+
+def words(value: Any) -> str:
+    """Return a value as text that Markdown and HTML leave as it is, on one line."""
+    line = " ".join(str(value).split()).replace("&", "&amp;").replace("<", "&lt;")
+    return "".join(f"\\{letter}" if letter in r"\`*_[]|" else letter for letter in line)
+
+
+def front_matter(study: Mapping[str, Any], tabulated: Tabulated, cell: Cell, licence: str) -> str:
+    """Return the YAML that a hub reads: licence, base model, task and results."""
+    import yaml
+
+    origin = _origin(study["backbones"][study["students"][cell.student]["backbone"]])
+    front: dict[str, Any] = {
+        "license": licence,
+        "library_name": "sentence-transformers",
+        "pipeline_tag": "text-ranking",
+        "tags": ["cross-encoder", "reranker", "transformers", "redistil"],
+    }
+    if origin:
+        front["base_model"] = origin
+    front["model-index"] = [
+        {"name": f"{cell.student}-{cell.loss}", "results": list(_results(study, tabulated, cell))}
+    ]
+    found: str = yaml.safe_dump(front, sort_keys=False, allow_unicode=True)
+    return found
+
+
+def _results(
+    study: Mapping[str, Any], tabulated: Tabulated, cell: Cell
+) -> Iterator[dict[str, Any]]:
+    for dataset in study["grid"]["datasets"]:
+        metrics = [
+            {
+                "type": measure.lower(),
+                "name": measure,
+                "value": tabulated.cells[cell.name, dataset, measure],
+            }
+            for measure in study["measures"]
+            if (cell.name, dataset, measure) in tabulated.cells
+        ]
+        yield {
+            "task": {"type": "text-ranking", "name": "Re-ranking"},
+            "dataset": {"type": dataset, "name": dataset},
+            "metrics": metrics,
+        }
+
+
+def _origin(backbone: Mapping[str, Any]) -> str:
+    """Return the id of a backbone on the hub, or nothing."""
+    return str(backbone.get("hub", ""))
+
+
+def sources(study: Mapping[str, Any], cell: Cell) -> Iterator[tuple[str, str, str]]:
+    """Yield (what, which, licence) of all that the weights of `cell` descend from, each once."""
+    known = studies.words(study, student=cell.student)
+    rows = [_source(study, "backbones", "backbone", known["backbone"])]
+    for loss in studies.losses_behind(study, cell.loss):
+        rows += _read_by(study, studies.words(study, loss=loss))
+    yield from dict.fromkeys(rows)
+
+
+def _read_by(study: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield the sources of what a loss reads, known by its words."""
+    yield _source(study, "corpora", "training passages and queries", known["corpus"])
+    encoder = study["first_stages"].get(known["first_stage"], {}).get("encoder")
+    if encoder:
+        yield _source(study, "backbones", "encoder that found the negatives", encoder)
+    if known["teacher"] is None:
+        return
+    yield _source(study, "teachers", "teacher", known["teacher"])
+    for member in studies.members(study, known["teacher"]):
+        entry = study["teachers"][member]
+        model = entry.get("model")
+        if "llm" in entry:
+            what = f"language model of the teacher {member}"
+            yield _source(study, "backbones", what, entry["llm"])
+        elif "checkpoint" in entry:
+            what = f"re-ranker of the teacher {member}"
+            yield _source(study, "backbones", what, entry["checkpoint"])
+        elif model:
+            its = study["students"][model["student"]]["backbone"]
+            yield _source(study, "backbones", f"backbone of the teacher {member}", its)
+        elif member != known["teacher"]:
+            yield _source(study, "teachers", f"teacher in {known['teacher']}", member)
+
+
+def _source(study: Mapping[str, Any], catalogue: str, what: str, name: str) -> tuple[str, str, str]:
+    entry = study[catalogue][name]
+    if "llm" in entry:
+        unknown = "ranked here, by the language model in this table"
+    elif "checkpoint" in entry:
+        unknown = "scored here, by the re-ranker in this table"
+    elif "build" in entry:
+        unknown = "made here, from the training passages"
+    elif "model" in entry or "average" in entry:
+        unknown = "trained here, from the sources in this table"
+    else:
+        unknown = "not declared: look it up before you share the weights"
+    where = _origin(entry) or entry.get("irds") or _published(study, entry)
+    return what, f"{name} ({where})" if where else name, entry.get("licence", unknown)
+
+
+def _published(study: Mapping[str, Any], entry: Mapping[str, Any]) -> str | None:
+    """Return the address of the file that a teacher is imported from; its terms stand there."""
+    file = entry.get("import")
+    address: str | None = study["downloads"].get(file, {}).get("url", file)
+    return address
+
+
+def provenance(made: Made, weights: str, trained: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where a model comes from, as plain values: commits, hashes, versions, hardware.
+
+    weights: the SHA-256 of the weights file; trained: what the training told of itself. Data that
+    was made here is named by its fingerprint, which covers settings, code and inputs; what was read
+    from outside by its checksums.
+    """
+    behind = sorted(made.ancestors.items(), key=lambda item: item[1].who)
+    return {
+        "trained": trained or "not recorded",
+        "published": {"commit": commit(), "machine": machine()},
+        "fingerprint": made.fingerprint,
+        "code": made.code,
+        "weights_sha256": weights,
+        "data": {m.who: key for key, m in behind if m.command not in OUTSIDE},
+        "outside": {m.who: canonical(m.settings) for _, m in behind if m.command in OUTSIDE},
+    }

@@ -1,0 +1,1 @@
+"""What is measured, compared and told: no drawing, no page."""

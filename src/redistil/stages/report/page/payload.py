@@ -1,0 +1,125 @@
+"""What the page carries for its comparisons, small: whole numbers, each text once, compressed."""
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from redistil.stages.report.numbers import statistics
+from redistil.stages.report.numbers.leaderboard import entries
+from redistil.storage import lineage
+from redistil.storage.tables import CONTRASTS, PAIRS
+from redistil.study import artefacts as studies
+
+SCALE = 10_000  # differences and p values are carried as whole ten-thousandths
+MOST = 2_000_000  # bytes of compressed contrasts: with all else, the page stays below 5 MB
+
+_MEASURED = ("difference", "low", "high")
+_CHANCES = ("p", "p_randomisation", "p_holm")
+_COUNTED = ("wins", "losses")
+_VERDICTS = {statistics.WORSE: -1, statistics.UNDECIDED: 0, statistics.BETTER: 1}  # of the first
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Tests of any two lines, and the queries on which they differ most.
+
+    lines: what is compared, in the order of the study; pairs: by scope, the number of queries and
+    a row for each pair of lines, first against second, first against third, ...;
+    contrasts: one for each query; asked: how many there were before the size of the page cut them.
+    """
+
+    lines: list[str]
+    pairs: Mapping[str, Any] = field(default_factory=dict)
+    contrasts: list[dict[str, Any]] = field(default_factory=list)
+    asked: int = 0
+
+
+def comparison(
+    study: Mapping[str, Any], pairs: Path | None, contrasts: Sequence[Path], alpha: float
+) -> Comparison:
+    """Return what the tables of `compare` and `contrast` hold; without them there is none.
+
+    alpha: of the verdicts, which fall here, before any p is rounded.
+    """
+    lines = [line.name for line in entries(studies.systems(study))]
+    found = [
+        contrast
+        for path in contrasts
+        for contrast in _contrasts(CONTRASTS.read(path), lines, lineage.of(path).name)
+    ]
+    kept = bounded(found, MOST)
+    tested = {} if pairs is None else _pairs(PAIRS.read(pairs).to_pylist(), alpha)
+    return Comparison(lines, tested, kept, len(found))
+
+
+def _pairs(rows: Sequence[Mapping[str, Any]], alpha: float) -> dict[str, Any]:
+    scopes: dict[str, Any] = {}
+    for row in rows:
+        scope = scopes.setdefault(row["scope"], {"queries": row["queries"], "rows": []})
+        small = [round(row[name] * SCALE) for name in _MEASURED]
+        small += [_chance(row[name]) for name in _CHANCES]
+        word = statistics.verdict(row["difference"], row["p_holm"], alpha)
+        scope["rows"].append(small + [row[name] for name in _COUNTED] + [_VERDICTS[word]])
+    return scopes
+
+
+def _chance(p: float) -> int:
+    """Return a p value as whole thousandths of `SCALE`, rounded as it is printed; 0 below one."""
+    return 0 if p < 0.001 else round(p * 1000) * SCALE // 1000
+
+
+def _contrasts(table: pa.Table, lines: Sequence[str], dataset: str) -> list[dict[str, Any]]:
+    """Return each query with its passages; a ranking is a list of places among them."""
+    places = {line: place for place, line in enumerate(lines)}
+    found: dict[int, dict[str, Any]] = {}
+    docs: dict[int, dict[str, int]] = {}
+    for row in table.to_pylist():
+        choice = row["choice"]
+        query = found.setdefault(
+            choice,
+            {
+                "choice": choice,
+                "dataset": dataset,
+                "id": row["query_id"],
+                "query": row["query"],
+                "values": [0] * len(lines),
+                "docs": [],
+                "ranked": [[] for _ in lines],
+            },
+        )
+        known = docs.setdefault(choice, {})
+        if row["doc_id"] not in known:
+            known[row["doc_id"]] = len(known)
+            grade = row["relevance"] if row["judged"] else None
+            query["docs"].append([row["doc_id"], grade, row["passage"]])
+        place = places[row["system"]]
+        query["values"][place] = round(row["value"] * SCALE)
+        query["ranked"][place].append(known[row["doc_id"]])
+    return list(found.values())
+
+
+def bounded(contrasts: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
+    """Return the contrasts that fit into `most` bytes: of every data set the first chosen ones."""
+    kept = contrasts
+    while kept and len(compressed(kept)) > most:
+        last = max(contrast["choice"] for contrast in kept)
+        kept = [contrast for contrast in kept if contrast["choice"] <= last * 3 // 4]
+    return kept
+
+
+def compressed(value: Any) -> bytes:
+    """Return a value as JSON, deflated without a header (RFC 1951), as browsers can inflate it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return packer.compress(text.encode("utf-8", "replace")) + packer.flush()
+
+
+def packed(value: Any) -> str:
+    """Return a value as base64 of its compressed JSON: letters that mean nothing to HTML."""
+    return base64.b64encode(compressed(value)).decode("ascii")

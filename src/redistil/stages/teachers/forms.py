@@ -1,0 +1,172 @@
+"""The layouts in which teacher scores are published, each read in pieces.
+
+A piece has the columns of scored triples (query_id, positive_id, negative_id, positive_score,
+negative_score) or of scored pairs (query_id, doc_id, score).
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from redistil.errors import BadTable
+from redistil.stages.teachers.ordered import PAIR, TRIPLE
+from redistil.storage.trec import ALSO, RUN_COLUMNS, column_batches, delimiter
+
+PIECE = 1 << 17  # rows of a Parquet file read at a time
+
+Batches = Iterator[pa.RecordBatch]
+
+
+def _as_they_are(rows: Any) -> Any:
+    return rows
+
+
+@dataclass(frozen=True)
+class Form:
+    """A layout: how it is read, and what a row of it is.
+
+    kind: TRIPLE or PAIR. solved: what makes scores of pairs from a file that has only margins.
+    """
+
+    read: Callable[[Path], Batches]
+    kind: np.dtype[Any]
+    solved: Callable[[Any], Any] = _as_they_are
+
+    @property
+    def scores(self) -> list[str]:
+        return [name for name in self.kind.names or () if name.endswith("score")]
+
+    @property
+    def docs(self) -> list[str]:
+        ids = [name for name in self.kind.names or () if name.endswith("_id")]
+        return [name for name in ids if name != "query_id"]
+
+
+def gathered(batches: Batches, rows: int) -> Iterator[pa.Table]:
+    """Yield batches together, in tables of at least so many rows; the last may have fewer."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(map(len, waiting)) >= rows:
+            yield pa.Table.from_batches(waiting)
+            waiting = []
+    if waiting:
+        yield pa.Table.from_batches(waiting)
+
+
+def _types(names: tuple[str, ...]) -> Mapping[str, pa.DataType]:
+    return {name: pa.float32() if name.endswith("score") else pa.string() for name in names}
+
+
+def _scored_triples(path: Path) -> Batches:
+    """Five columns without a header, of Zenodo 4068216 (arXiv 2010.02666)."""
+    names = ("positive_score", "negative_score", "query_id", "positive_id", "negative_id")
+    return column_batches(path, _types(names), "\t")
+
+
+def _trec(path: Path) -> Batches:
+    """A run of TREC's form (arXiv 2405.07920, Zenodo 12528410)."""
+    return column_batches(path, _types(RUN_COLUMNS), delimiter(path, RUN_COLUMNS))
+
+
+def _parquet(path: Path, names: Mapping[str, pa.DataType]) -> Batches:
+    """Yield these columns of a Parquet file, whatever the publisher calls an id."""
+    try:
+        file = pq.ParquetFile(path)
+        have = file.schema_arrow.names
+        chosen = {}
+        for name in names:
+            found = [other for other in (name, *ALSO.get(name, ())) if other in have]
+            if len(found) != 1:
+                raise BadTable(
+                    f"{path}: wanted the columns {' '.join(names)}, got {' '.join(have)}"
+                )
+            chosen[name] = found[0]
+        for batch in file.iter_batches(PIECE, columns=list(chosen.values())):
+            columns = [pc.cast(batch[chosen[name]], kind) for name, kind in names.items()]
+            yield pa.record_batch(columns, names=list(names))
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadTable(f"{path} is not the Parquet file that was expected ({reason})") from None
+
+
+def _ranking(path: Path) -> Batches:
+    """Parquet with a row for each pair: webis/rank-distillm, or bert-ensemble-mse."""
+    return _parquet(path, _types(("query_id", "doc_id", "score")))
+
+
+def _id_lists(path: Path) -> Batches:
+    """Parquet of passage ids, best first: rankzephyr-colbert of sentence-transformers/msmarco.
+
+    A passage scores the number of passages from it to the end of its list, as in Lightning IR.
+    """
+    wanted = {"query_id": pa.string(), "doc_ids": pa.list_(pa.string())}
+    for batch in _parquet(path, wanted):
+        sizes = pc.list_value_length(batch["doc_ids"]).to_numpy(zero_copy_only=False)
+        if not len(sizes):
+            continue
+        left = np.repeat(np.cumsum(sizes), sizes) - np.arange(int(sizes.sum()))
+        yield pa.record_batch(
+            {
+                "query_id": batch["query_id"].take(pc.list_parent_indices(batch["doc_ids"])),
+                "doc_id": pc.list_flatten(batch["doc_ids"]),
+                "score": pa.array(left, pa.float32()),
+            }
+        )
+
+
+def _margins(path: Path) -> Batches:
+    """Parquet of triples with a margin: bert-ensemble-margin-mse."""
+    ids = ("query_id", "positive_id", "negative_id")
+    for batch in _parquet(path, _types((*ids, "score"))):
+        yield batch.rename_columns([*ids, "positive_score"]).append_column(
+            "negative_score", pa.array(np.zeros(len(batch), np.float32))
+        )
+
+
+def potentials(rows: Any) -> Any:
+    """Return triples whose scores have the margins given as positive_score (and 0).
+
+    A margin fixes scores up to a constant for each query (and for each set of passages that
+    triples connect): the first positive has 0. Losses of margins see no difference.
+    """
+    rows = rows.copy()
+    margins = rows["positive_score"].astype(np.float64)
+    rows["positive_score"], rows["negative_score"] = 0.0, -margins
+    order = np.lexsort((rows["negative_id"], rows["positive_id"], rows["query_id"]))
+    query = rows["query_id"][order]
+    for part in np.split(order, np.flatnonzero(np.diff(query)) + 1):
+        if len(part) and (rows["positive_id"][part] != rows["positive_id"][part[0]]).any():
+            _settle(rows, part, margins)
+    return rows
+
+
+def _settle(rows: Any, part: Any, margins: Any) -> None:
+    """Give the triples of one query scores, from its first positive outwards."""
+    known: dict[int, float] = {}
+    waiting = [(t, int(rows["positive_id"][t]), int(rows["negative_id"][t])) for t in part]
+    while waiting:
+        linked = [each for each in waiting if known.keys() & each[1:]] or waiting[:1]
+        for triple, positive, negative in linked:
+            if positive not in known:
+                known[positive] = known.get(negative, -margins[triple]) + margins[triple]
+            known.setdefault(negative, known[positive] - margins[triple])
+            rows["positive_score"][triple] = known[positive]
+            rows["negative_score"][triple] = known[positive] - margins[triple]
+        done = {triple for triple, _, _ in linked}
+        waiting = [each for each in waiting if each[0] not in done]
+
+
+FORMS = {
+    "scored-triples": Form(_scored_triples, TRIPLE),
+    "trec": Form(_trec, PAIR),
+    "ranking": Form(_ranking, PAIR),
+    "id-lists": Form(_id_lists, PAIR),
+    "margins": Form(_margins, TRIPLE, solved=potentials),
+}

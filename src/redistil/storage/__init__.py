@@ -1,0 +1,1 @@
+"""Files: tables with contracts, records, token files, streams."""

@@ -1,0 +1,371 @@
+"""The fingerprint of the code behind a command: formulas and constants, not words.
+
+It covers the command's function and every definition of this package that it reaches by name.
+A docstring, a comment, a message, a help text, a log line, the unit of a progress bar and the
+place of a module are no part of it.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from redistil.errors import BadSettings
+
+PACKAGE = Path(__file__).parents[1]
+ROOT = "redistil"
+
+# modules that no byte of a result comes from: records, and what work cost and on what
+TOLD = frozenset(
+    {
+        "redistil.storage.code",
+        "redistil.storage.lineage",
+        "redistil.machine.costs",
+        "redistil.machine.energy",
+        "redistil.machine.hardware",
+    }
+)
+
+# calls whose statement only tells something, and keywords that only describe
+SPEAKING = frozenset({"warn", "print", "echo", "secho", "debug", "info", "warning", "error"})
+DESCRIBING = frozenset({"help", "short_help", "epilog", "metavar", "description"})
+BAR = "tqdm"
+
+Chosen = Mapping[str, str]  # of a registry, by its name: the one entry that is used
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One name at the top of one module."""
+
+    module: str
+    name: str
+
+
+@dataclass
+class Module:
+    """The syntax of one module, name by name.
+
+    definitions: statements that give a name its value; imports: what a name stands for;
+    always: statements that run whenever the module is imported.
+    """
+
+    name: str
+    folder: Path
+    definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
+    imports: dict[str, "Import"] = field(default_factory=dict)
+    always: list[ast.stmt] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Import:
+    """What an imported name stands for: `name` of `module`, or the module itself."""
+
+    module: str
+    name: str | None
+    spelled: str
+
+
+def fingerprint(module: str, function: str, chosen: Chosen | None = None) -> str:
+    """Return 16 hexadecimal digits for the code that `function` of `module` reaches.
+
+    chosen: of a registry (a dict at the top of a module) the one key that is used; what the
+    other keys stand for is not reached. Raises BadSettings where there is no such function.
+    """
+    pairs = tuple(sorted((chosen or {}).items()))
+    return _fingerprint(PACKAGE, module, function, pairs)
+
+
+@cache
+def _fingerprint(
+    package: Path, module: str, function: str, chosen: tuple[tuple[str, str], ...]
+) -> str:
+    reader = _Reader(package, dict(chosen))
+    texts = reader.reach(Definition(module, function))
+    whole = "\n".join(sorted(texts))
+    return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+
+@cache
+def _module(package: Path, name: str) -> Module | None:
+    """Return a module of the package, or None where there is none of this name."""
+    below = package.joinpath(*name.split(".")[1:])
+    file = below / "__init__.py" if below.is_dir() else below.with_suffix(".py")
+    if name.split(".")[0] != ROOT or not file.exists():
+        return None
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    found = Module(name, file.parent)
+    for statement in tree.body:
+        _sort_in(found, statement)
+    return found
+
+
+def _sort_in(module: Module, statement: ast.stmt) -> None:
+    """Note what a statement at the top of a module defines or does."""
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        module.definitions.setdefault(statement.name, []).append(statement)
+    elif isinstance(statement, (ast.Import, ast.ImportFrom)):
+        module.imports.update(_imports(statement))
+    elif isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+        for name in _names_bound(statement):
+            module.definitions.setdefault(name, []).append(statement)
+    elif _is_type_checking(statement) or _is_docstring(statement):
+        return
+    else:
+        module.always.append(statement)
+
+
+def _imports(statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Import]]:
+    """Yield every name that an import statement binds, with what it stands for."""
+    for alias in statement.names:
+        spelled = f"{alias.name} as {alias.asname}"
+        if isinstance(statement, ast.ImportFrom):
+            module = statement.module or ""
+            yield alias.asname or alias.name, Import(module, alias.name, f"{module}.{spelled}")
+        else:
+            yield alias.asname or alias.name.split(".")[0], Import(alias.name, None, spelled)
+
+
+def _names_bound(statement: ast.stmt) -> Iterator[str]:
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def _is_type_checking(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.unparse(statement.test)
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    is_constant = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    return is_constant and isinstance(statement.value.value, str)  # type: ignore[attr-defined]
+
+
+class _Reader:
+    """What one command reaches, definition by definition."""
+
+    def __init__(self, package: Path, chosen: Chosen) -> None:
+        self._package, self._chosen = package, chosen
+        self._seen: set[Definition] = set()
+        self._modules: set[str] = set()
+        self._waiting: list[Definition] = []
+        self._texts: list[str] = []
+
+    def reach(self, first: Definition) -> list[str]:
+        """Return the cleaned text of every definition that `first` reaches, itself included."""
+        module = _module(self._package, first.module)
+        if module is None or first.name not in module.definitions:
+            raise BadSettings(f"code: there is no {first.name!r} in {first.module}")
+        self._waiting = [first]
+        while self._waiting:
+            definition = self._waiting.pop()
+            if definition not in self._seen:
+                self._seen.add(definition)
+                self._read(definition)
+        return self._texts
+
+    def _read(self, definition: Definition) -> None:
+        module = self._enter(definition.module)
+        if module is None:
+            return
+        imported = module.imports.get(definition.name)
+        if definition.name in module.definitions:
+            for statement in module.definitions[definition.name]:
+                self._add(module, self._reduced(definition.name, statement))
+        elif imported is not None:
+            self._follow(imported)
+        elif self._is_module(f"{module.name}.{definition.name}"):
+            self._whole(f"{module.name}.{definition.name}")
+
+    def _enter(self, name: str) -> Module | None:
+        """Return a module; on the first visit add what runs when it is imported."""
+        module = None if name in TOLD else _module(self._package, name)
+        if module is None or name in self._modules:
+            return module
+        self._modules.add(name)
+        if "." in name:
+            self._enter(name.rpartition(".")[0])
+        for statement in module.always:
+            self._add(module, statement)
+        return module
+
+    def _reduced(self, name: str, statement: ast.stmt) -> ast.stmt:
+        """Return the statement of a registry with the chosen key alone."""
+        value = getattr(statement, "value", None)
+        if name not in self._chosen or not isinstance(value, ast.Dict):
+            return statement
+        kept = ast.Dict([], [])
+        for key, item in zip(value.keys, value.values, strict=True):
+            if isinstance(key, ast.Constant) and key.value == self._chosen[name]:
+                kept.keys.append(key)
+                kept.values.append(item)
+        return ast.Assign([ast.Name(name, ast.Store())], kept, lineno=0)
+
+    def _add(self, module: Module, statement: ast.stmt) -> None:
+        """Note the text of a statement and what it names."""
+        clean = _cleaned(statement)
+        self._texts.append(ast.unparse(clean))
+        self._texts.extend(_files_named(module.folder, clean))
+        local = _local_imports(statement)
+        bases = set[ast.AST]()
+        for node in ast.walk(clean):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                if self._attribute(module, local, node):
+                    bases.add(node.value)
+        for node in ast.walk(clean):
+            if isinstance(node, ast.Name) and node not in bases:
+                self._name(module, local, node.id)
+
+    def _attribute(self, module: Module, local: dict[str, Import], node: ast.Attribute) -> bool:
+        """Follow `a.b` where `a` is a module of ours; say whether it is one."""
+        assert isinstance(node.value, ast.Name)
+        imported = local.get(node.value.id) or module.imports.get(node.value.id)
+        owner = self._module_of(imported) if imported else None
+        if owner is None:
+            return False
+        self._enter(owner)
+        self._waiting.append(Definition(owner, node.attr))
+        return True
+
+    def _name(self, module: Module, local: dict[str, Import], name: str) -> None:
+        if name in local:
+            self._follow(local[name])
+        elif name in module.definitions or name in module.imports:
+            self._waiting.append(Definition(module.name, name))
+        elif name == "__path__":  # the modules of this folder are found by listing it
+            for file in sorted(module.folder.glob("*.py")):
+                if file.stem != "__init__":
+                    self._whole(f"{module.name}.{file.stem}")
+
+    def _follow(self, imported: Import) -> None:
+        """Reach what an imported name stands for; of another library, its name alone."""
+        owner = self._module_of(imported)
+        if owner is not None:
+            self._whole(owner)
+        elif imported.module.split(".")[0] == ROOT and imported.name:
+            self._waiting.append(Definition(imported.module, imported.name))
+        else:
+            self._texts.append(f"import {imported.spelled}")
+
+    def _module_of(self, imported: Import) -> str | None:
+        """Return the module of ours that an imported name is, or None."""
+        named = imported.module if imported.name is None else f"{imported.module}.{imported.name}"
+        return named if self._is_module(named) else None
+
+    def _is_module(self, name: str) -> bool:
+        return _module(self._package, name) is not None
+
+    def _whole(self, name: str) -> None:
+        """Reach every definition of a module: it is handed on as a value."""
+        module = self._enter(name)
+        for defined in module.definitions if module else ():
+            self._waiting.append(Definition(name, defined))
+
+
+def _local_imports(statement: ast.stmt) -> dict[str, Import]:
+    found: dict[str, Import] = {}
+    for node in ast.walk(statement):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            found.update(_imports(node))
+    return found
+
+
+def _files_named(folder: Path, clean: ast.AST) -> Iterator[str]:
+    """Yield the text of files beside a module that its code names, such as templates."""
+    for node in ast.walk(clean):
+        if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+            continue
+        named = node.value
+        if named.endswith(".j2") and "/" not in named and (folder / named).is_file():
+            yield (folder / named).read_text(encoding="utf-8")
+
+
+# --- words are not code ---------------------------------------------------------------------------
+
+
+def _cleaned(statement: ast.stmt) -> ast.AST:
+    """Return a copy of a statement without the words that only people read."""
+    copy = ast.parse(ast.unparse(statement)).body[0]
+    clean: ast.AST = _Wordless().visit(copy) or ast.Pass()
+    return ast.fix_missing_locations(clean)
+
+
+class _Wordless(ast.NodeTransformer):
+    """Leaves out docstrings, messages, help texts, log lines, bar units and our own imports."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and not body:
+            node.body = [ast.Pass()]  # type: ignore[attr-defined]
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.decorator_list = [_unworded(one) for one in node.decorator_list]
+        return self._without_docstring(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        return self._without_docstring(node)
+
+    def _without_docstring(self, node: ast.FunctionDef | ast.ClassDef) -> ast.AST:
+        if node.body and _is_docstring(node.body[0]):
+            node.body = node.body[1:]
+        return self.generic_visit(node)
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        call = node.value
+        if isinstance(call, ast.Call) and _called(call) in SPEAKING:
+            return None
+        return None if isinstance(call, ast.Constant) else self.generic_visit(node)
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        if isinstance(node.exc, ast.Call):
+            arguments = [*node.exc.args, *(keyword.value for keyword in node.exc.keywords)]
+            if any(_has_words(one) for one in arguments):
+                node.exc = node.exc.func
+        return self.generic_visit(node)
+
+    def visit_Assert(self, node: ast.Assert) -> ast.AST:
+        node.msg = None
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if _called(node) == BAR:
+            node.keywords = []
+        node.keywords = [one for one in node.keywords if one.arg not in DESCRIBING]
+        return self.generic_visit(node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
+        return None if (node.module or "").split(".")[0] == ROOT else node
+
+    def visit_Import(self, node: ast.Import) -> ast.AST | None:
+        return None if node.names[0].name.split(".")[0] == ROOT else node
+
+
+def _called(call: ast.Call) -> str:
+    """Return the last word of what is called: `echo` of `click.echo(...)`."""
+    function = call.func
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def _has_words(node: ast.AST) -> bool:
+    for part in ast.walk(node):
+        if isinstance(part, ast.JoinedStr) or _is_text(part):
+            return True
+    return False
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _unworded(node: ast.expr) -> ast.expr:
+    """Empty the texts of a decorator that have blanks: flags have none, help texts have."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Constant) and isinstance(part.value, str) and " " in part.value:
+            part.value = ""
+    return node

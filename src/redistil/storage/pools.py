@@ -1,0 +1,181 @@
+"""What is learnt from, query by query, from files that are read in pieces.
+
+The passages of a run; and the pools of triples or lists with their teacher's scores, joined by
+merging: all three files are sorted by query, so that nothing but a piece of each is held.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from tqdm import tqdm
+
+from redistil.errors import BadTable
+from redistil.storage.pieces import in_pieces
+from redistil.storage.tables import LISTS, RUN, TEACHER_SCORES, TRIPLES
+
+PIECE = 1 << 18  # rows of triples or lists held at a time, and what their last query has beyond
+
+
+def by_query(candidates: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield each query of a run with its passages, best first, from a file read in pieces."""
+    query_id, doc_ids = "", list[str]()
+    with tqdm(total=RUN.count(candidates), unit="row", unit_scale=True, mininterval=2) as bar:
+        for batch in RUN.batches(candidates, ["query_id", "doc_id"]):
+            bar.update(len(batch))
+            codes = batch["query_id"].dictionary_encode()
+            places = codes.indices.to_numpy()
+            ends = [*(np.flatnonzero(np.diff(places)) + 1).tolist(), len(batch)]
+            names, docs = codes.dictionary.to_pylist(), batch["doc_id"].to_pylist()
+            for start, end in zip([0, *ends], ends, strict=False):
+                name = names[places[start]]
+                if name < query_id:
+                    raise BadTable(f"{candidates} is not sorted by query_id: make it again")
+                if name != query_id and doc_ids:
+                    yield query_id, doc_ids
+                    doc_ids = []
+                query_id = name
+                doc_ids += docs[start:end]
+    if doc_ids:
+        yield query_id, doc_ids
+
+
+@dataclass(frozen=True)
+class Pools:
+    """N pools; the passages of pool n are [offsets[n], offsets[n + 1]) of the flat columns [P].
+
+    scores: of a teacher, or None where there is none.
+    """
+
+    query_id: pa.Array
+    doc_id: pa.Array
+    offsets: npt.NDArray[np.int64]
+    relevance: npt.NDArray[np.int32]
+    scores: npt.NDArray[np.float32] | None
+
+
+def pools(negatives: Path, teacher: Path | None = None) -> Iterator[Pools]:
+    """Yield the pools of triples (two passages each) or lists, with a teacher's scores.
+
+    Raises BadTable when a pair has no score, or when triples are not sorted by query.
+    """
+    shaped = _shaped(negatives)
+    if teacher is None:
+        yield from shaped
+        return
+    total, missing = 0, 0
+    scores = _Scores(teacher)
+    for piece in shaped:
+        wanted = _query_of_each(piece)
+        found, absent = _joined(wanted, piece.doc_id, scores.upto(piece.query_id[-1].as_py()))
+        total, missing = total + len(wanted), missing + absent
+        if not missing:
+            yield Pools(piece.query_id, piece.doc_id, piece.offsets, piece.relevance, found)
+    if missing:
+        raise BadTable(
+            f"{teacher} has no score for {missing} of {total} pairs of {negatives}: score them "
+            "with this teacher first"
+        )
+
+
+def pairs_by_query(negatives: Path) -> Iterator[pa.Table]:
+    """Yield the (query_id, doc_id) of triples or lists, sorted by query and never parting one."""
+    for piece in _shaped(negatives):
+        if len(piece.doc_id):
+            yield pa.table({"query_id": _query_of_each(piece), "doc_id": piece.doc_id})
+
+
+def _query_of_each(piece: Pools) -> pa.Array:
+    sizes = np.diff(piece.offsets)
+    return piece.query_id.take(pa.array(np.repeat(np.arange(len(sizes)), sizes)))
+
+
+def _shaped(path: Path) -> Iterator[Pools]:
+    """Yield triples or lists as pools without scores."""
+    try:
+        LISTS.expect(path)
+    except BadTable:
+        yield from map(_of_triples, in_pieces(_in_order(path), PIECE))
+        return
+    for batch in LISTS.batches(path):
+        sizes = pc.list_value_length(batch["doc_ids"]).to_numpy(zero_copy_only=False)
+        yield Pools(
+            batch["query_id"],
+            batch["doc_ids"].flatten(),
+            np.concatenate([[0], np.cumsum(sizes)]),
+            batch["relevances"].flatten().to_numpy(),
+            None,
+        )
+
+
+def _in_order(path: Path) -> Iterator[pa.Table]:
+    """Yield the triples of a file; BadTable if they are not sorted by query."""
+    last = ""
+    for batch in TRIPLES.batches(path):
+        ids = batch["query_id"]
+        rising = pc.all(pc.less_equal(ids[:-1], ids[1:])).as_py() is not False
+        if not rising or ids[0].as_py() < last:
+            raise BadTable(f"{path} is not sorted by query_id: sort it, or make it again")
+        last = ids[-1].as_py()
+        yield pa.Table.from_batches([batch])
+
+
+def _of_triples(rows: pa.Table) -> Pools:
+    both = pa.chunked_array([*rows["positive_id"].chunks, *rows["negative_id"].chunks])
+    count = len(rows)
+    order = np.stack([np.arange(count), np.arange(count, 2 * count)], axis=1).ravel()
+    grades = np.tile(np.array([1, 0], np.int32), count)
+    docs = both.combine_chunks().take(pa.array(order))
+    return Pools(
+        rows["query_id"].combine_chunks(), docs, np.arange(0, 2 * count + 1, 2), grades, None
+    )
+
+
+class _Scores:
+    """A teacher's scores, taken in the order of their queries."""
+
+    def __init__(self, path: Path) -> None:
+        self._batches = TEACHER_SCORES.batches(path)
+        self._waiting: list[pa.Table] = []
+
+    def upto(self, query_id: str) -> pa.Table:
+        """Return the rows not yet taken of the queries up to this one, that included."""
+        while not self._waiting or self._waiting[-1]["query_id"][-1].as_py() <= query_id:
+            batch = next(self._batches, None)
+            if batch is None:
+                break
+            if len(batch):
+                self._waiting.append(pa.Table.from_batches([batch]))
+        rows = pa.concat_tables(self._waiting or [TEACHER_SCORES.schema.empty_table()])
+        taken = pc.sum(pc.less_equal(rows["query_id"], query_id)).as_py() or 0
+        rest = rows.slice(taken)
+        self._waiting = [rest] if len(rest) else []
+        return rows.slice(0, taken)
+
+
+def _joined(
+    query_id: pa.Array, doc_id: pa.Array, known: pa.Table
+) -> tuple[npt.NDArray[np.float32], int]:
+    """Return the score of each (query, passage), 0 where there is none, and how many have none."""
+    queries, docs = pc.unique(query_id), pc.unique(doc_id)
+    rows = pc.index_in(known["query_id"], queries), pc.index_in(known["doc_id"], docs)
+    useful = pc.and_(pc.is_valid(rows[0]), pc.is_valid(rows[1]))
+    keys = _key(rows[0].filter(useful), rows[1].filter(useful), len(docs))
+    asked = _key(pc.index_in(query_id, queries), pc.index_in(doc_id, docs), len(docs))
+    scores = known["score"].filter(useful).to_numpy()
+    if not len(keys):
+        return np.zeros(len(asked), np.float32), len(asked)
+    order = np.argsort(keys)
+    keys, scores = keys[order], scores[order]
+    places = np.minimum(np.searchsorted(keys, asked), len(keys) - 1)
+    there = keys[places] == asked
+    return np.where(there, scores[places], np.float32(0)), int((~there).sum())
+
+
+def _key(query: pa.Array, doc: pa.Array, width: int) -> npt.NDArray[np.int64]:
+    found: npt.NDArray[np.int64] = np.asarray(query).astype(np.int64) * width + np.asarray(doc)
+    return found

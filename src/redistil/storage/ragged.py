@@ -1,0 +1,125 @@
+"""Ragged token ids on disk: written as a stream, read as a memory map.
+
+An Arrow IPC file with the columns `id` and `tokens`, in record batches of `BATCH` rows (the last
+may be shorter). Nothing is copied when it is opened: a row is a view into the page cache, so a
+corpus of any size costs a process only the rows it touches.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from redistil.errors import BadTable
+from redistil.storage import lineage
+from redistil.storage.identifiers import Places
+from redistil.storage.lineage import Made
+from redistil.storage.tables import aside
+
+BATCH = 1 << 16
+SCHEMA = pa.schema([("id", pa.string()), ("tokens", pa.large_list(pa.field("token", pa.int32())))])
+
+Tokens = npt.NDArray[np.int32]
+
+
+@contextmanager
+def writer(path: Path, made: Made) -> Iterator[Callable[[list[str], list[list[int]]], None]]:
+    """Give a function that appends (ids, tokens); the file appears complete or not at all."""
+    schema = SCHEMA.with_metadata({lineage.KEY: made.dumps()})
+    with aside(path) as partial, pa.OSFile(str(partial), "wb") as sink:
+        with pa.ipc.new_file(sink, schema) as out:
+            waiting: list[pa.RecordBatch] = []
+
+            def flush(at_least: int) -> None:
+                while waiting and sum(map(len, waiting)) >= at_least:
+                    rows = pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
+                    # taken, not sliced: a slice would be written with the tokens behind it
+                    out.write_batch(rows.take(pa.array(np.arange(min(BATCH, len(rows))))))
+                    waiting[:] = [rows.slice(BATCH)]
+
+            def append(ids: list[str], tokens: list[list[int]]) -> None:
+                columns = [pa.array(ids, pa.string()), _column(tokens)]
+                waiting.append(pa.record_batch(columns, schema=schema))
+                flush(BATCH)
+
+            yield append
+            flush(1)
+
+
+def _column(tokens: Sequence[Sequence[int]]) -> pa.LargeListArray:
+    """Return rows of token ids as a column: pyarrow itself takes twenty times as long."""
+    offsets = np.zeros(len(tokens) + 1, np.int64)
+    np.cumsum([len(row) for row in tokens], out=offsets[1:])
+    values = np.fromiter(chain.from_iterable(tokens), np.int32, offsets[-1])
+    return pa.LargeListArray.from_arrays(offsets, values, type=SCHEMA.field("tokens").type)
+
+
+class Ragged:
+    """The rows of a token file, by position; `rows` finds positions by id."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            file = pa.ipc.open_file(pa.memory_map(str(path)))
+            batches = [file.get_batch(i) for i in range(file.num_record_batches)]
+        except (pa.ArrowException, OSError) as error:
+            raise BadTable(f"{path} is not a readable token file ({error})") from None
+        if file.schema.remove_metadata() != SCHEMA:
+            raise BadTable(
+                f"{path} is not a token file: wanted id and tokens, got {file.schema.names}"
+            )
+        if any(len(batch) != BATCH for batch in batches[:-1]):
+            raise BadTable(f"{path} is not a token file: wanted pieces of {BATCH} rows")
+        self._batches = batches
+        self._offsets = [batch["tokens"].offsets.to_numpy() for batch in self._batches]
+        self._values = [batch["tokens"].values.to_numpy() for batch in self._batches]
+
+    def __len__(self) -> int:
+        return sum(map(len, self._batches))
+
+    def __getitem__(self, row: int) -> Tokens:
+        """Return the token ids of a row, without special tokens."""
+        batch, local = divmod(int(row), BATCH)
+        start, end = self._offsets[batch][local : local + 2]
+        tokens: Tokens = self._values[batch][start:end]
+        return tokens
+
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Return the number of tokens of every row."""
+        if not self._offsets:
+            return np.zeros(0, np.int64)
+        return np.concatenate([np.diff(offsets) for offsets in self._offsets])
+
+    def ids(self) -> pa.ChunkedArray:
+        """Return the ids in row order."""
+        return pa.chunked_array([batch["id"] for batch in self._batches], pa.string())
+
+    @cached_property
+    def _places(self) -> Places:
+        return Places(self.ids(), self.path)
+
+    def rows(self, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
+        """Return the row of each id; BadTable naming the first that has none."""
+        if not len(ids):
+            return np.zeros(0, np.int64)
+        return self._places.of(ids)
+
+
+def with_rows(pairs: pa.Table, tokens: Sequence[tuple[Ragged, Ragged]]) -> pa.Table:
+    """Return pairs (query_id, doc_id) with their rows in each two token files, for `rows_of`."""
+    for number, sides in enumerate(tokens):
+        for side, file, column in zip("qp", sides, ("query_id", "doc_id"), strict=True):
+            pairs = pairs.append_column(f"{side}{number}", pa.array(file.rows(pairs[column])))
+    return pairs
+
+
+def rows_of(
+    pairs: pa.Table, count: int
+) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Return the rows that `with_rows` found in the first `count` pairs of token files."""
+    return [(pairs[f"q{i}"].to_numpy(), pairs[f"p{i}"].to_numpy()) for i in range(count)]

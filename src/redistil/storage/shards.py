@@ -1,0 +1,62 @@
+"""A file made in shards: a job that was killed does not do the finished ones again."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from redistil.errors import UserError
+from redistil.storage import lineage
+from redistil.storage.lineage import Made
+from redistil.storage.tables import Table, aside
+
+_SPENT = ".spent.json"
+
+
+class Shards:
+    """Finished parts of `out`, beside it in a hidden folder until `join` puts them together."""
+
+    def __init__(self, table: Table, out: Path, made: Made) -> None:
+        self.table, self.out, self.made = table, out, made
+        self.folder = out.with_name(f".{out.name}.shards")
+
+    def path(self, number: int) -> Path:
+        """Return where a shard lies."""
+        return self.folder / f".{number:05}.parquet"
+
+    def has(self, number: int) -> bool:
+        """Whether a shard is finished, and made by these settings, code and inputs."""
+        path = self.path(number)
+        try:
+            return path.exists() and lineage.of(path).fingerprint == self.made.fingerprint
+        except UserError:
+            return False
+
+    def spent(self) -> Any:
+        """Return what a killed job said it spent on these shards; None where it said nothing."""
+        try:
+            said = json.loads((self.folder / _SPENT).read_text(encoding="utf-8"))
+            return said.get("spent") if said["made"] == self.made.fingerprint else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def spend(self, spent: Mapping[str, Any]) -> None:
+        """Remember what was spent so far."""
+        said = {"made": self.made.fingerprint, "spent": dict(spent)}
+        with aside(self.folder / _SPENT) as partial:
+            partial.write_text(json.dumps(said), encoding="utf-8")
+
+    def join(self, count: int) -> int:
+        """Write the first `count` shards as one file, one in memory at a time; remove them.
+
+        Returns the number of rows.
+        """
+        rows = 0
+        with self.table.writer(self.out, self.made) as write:
+            for number in range(count):
+                shard = self.table.read(self.path(number)).combine_chunks()
+                rows += len(shard)
+                write(shard)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return rows

@@ -1,0 +1,1 @@
+"""What a study asks for: pure functions of its settings."""

@@ -1,0 +1,253 @@
+"""What a user may get wrong on the command line: one sentence, exit status 2, nothing left behind.
+
+What may be wrong with tables is in test_cli.py, with checkpoints and models in test_bad_input.py.
+"""
+
+import errno
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+import redistil.cli
+from redistil.stages.report.numbers.sealed import sealing
+from redistil.storage.tables import MEASURES, PASSAGES, QRELS, QUERIES, RUN, ranked
+from tests.made import report_study, tiny
+
+
+@pytest.fixture
+def refused(monkeypatch, capsys) -> Callable[..., str]:
+    """Run `redistil ARGUMENTS`, which is to end in one sentence; return it."""
+
+    def run(*arguments: object) -> str:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["redistil", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            redistil.cli.main()
+        said = capsys.readouterr().err.strip()
+        assert stop.value.code == 2, said
+        told = said.splitlines()[-1]  # the summary of what was measured before may stand above
+        assert told.startswith("redistil: ") and "Traceback" not in said, said
+        return told
+
+    return run
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """Queries, passages, qrels and a run of two passages."""
+    columns = {"query_id": ["q"], "doc_id": ["a"], "relevance": [1]}
+    for table, rows in (
+        (QRELS, QRELS.rows(columns)),
+        (RUN, ranked(["q", "q"], ["a", "b"], [2.0, 1.0])),
+        (QUERIES, QUERIES.rows({"query_id": ["q"], "text": ["alpha"]})),
+        (PASSAGES, PASSAGES.rows({"doc_id": ["a", "b"], "text": ["alpha beta", "gamma"]})),
+    ):
+        table.write(rows, tmp_path / f"{table.name}.parquet", tiny.MADE)
+    return tmp_path
+
+
+# --- what the system refuses ------------------------------------------------------------------
+
+
+def test_a_folder_in_the_place_of_what_is_written_is_named(refused, house):
+    out = house / "folder"
+    out.mkdir()
+    how = ["--depth", 5, "--seed", 1]
+    for line in (["export-qrels", house / "qrels.parquet"], ["shuffle", house / "run.parquet"]):
+        said = refused(*line, out, *(how if line[0] == "shuffle" else ()))
+        assert f"{out}: Is a directory" in said and "check the path" in said
+    assert out.is_dir() and not list(house.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("error", "ends"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/a/b"), True),
+        (OSError(errno.ENOSPC, "No space left\non device"), True),
+        (OSError("no checkpoint of ours"), False),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), False),
+    ],
+)
+def test_only_what_the_system_refuses_at_a_path_is_its_users_mistake(
+    refused, monkeypatch, error: OSError, ends: bool
+):
+    @click.command()
+    def breaks() -> None:
+        raise error
+
+    monkeypatch.setattr(redistil.cli, "cli", breaks)
+    if ends:
+        assert (error.strerror or "").splitlines()[0] in refused()
+    else:
+        with pytest.raises(type(error)):
+            refused()
+
+
+# --- settings of another shape ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "wanted"),
+    [
+        ("--corpus", "5", "an object"),
+        ("--corpus", "null", "an object"),
+        ("--corpus", "{", "JSON, an object"),
+        ("--dataset", '"x"', "an object"),
+    ],
+)
+def test_a_collection_that_is_no_object_is_refused(refused, tmp_path, option, value, wanted):
+    out = tmp_path / "made"
+    given = {"--corpus": '{"pydocs": ["python"]}', "--dataset": '{"part": "test"}'} | {
+        option: value
+    }
+    line = ["export-queries", out / "q.parquet", out / "r.parquet"]
+    said = refused(*line, *(word for pair in given.items() for word in pair))
+    assert f"{option}: wanted {wanted}, got " in said and value in said
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--measures", "5"),
+        ("--measures", '[["a"]]'),
+        ("--relevant-from", '{"d": "2"}'),
+        ("--more", '{"d": 5}'),
+        ("--more", "[]"),
+    ],
+)
+def test_measures_of_another_shape_are_refused(refused, house, option, value):
+    out = house / "out.parquet"
+    given = {"--measures": '["nDCG@10"]', "--relevant-from": '{"d": 1}'} | {option: value}
+    files = [house / "run.parquet", house / "qrels.parquet"]
+    words = [word for pair in given.items() for word in pair]
+    assert f"{option}: wanted " in refused("evaluate", out, "--on", "d", *files, *words)
+    assert not out.exists()
+
+
+def test_a_source_that_is_no_object_is_refused(refused, tmp_path):
+    assert "--source: wanted an object, got 5" in refused("fetch", tmp_path / "x", "--source", "5")
+
+
+def test_a_warm_up_without_its_settings_is_refused(refused, house):
+    tables = [house / f"{name}.parquet" for name in ("passages", "queries", "qrels")]
+    shape = ["--vocabulary", 300, "--layers", 1, "--width", 8, "--heads", 1]
+    how = ["--family", "bert", *shape, "--relevant-from", 1, "--warmup", "{}"]
+    line = ["build", *tables, house / "out", *how]
+    said = refused(*line)
+    assert "--warmup: wanted `" in said and "got nothing" in said
+    assert not (house / "out" / "made.json").exists()
+
+
+@pytest.mark.parametrize("depths", ["[5000]", "[5000, 3]"])
+def test_depths_beyond_every_run_are_refused(refused, house, depths):
+    out = house / "out.parquet"
+    run, qrels = house / "run.parquet", house / "qrels.parquet"
+    line = ["sweep", out, "--on", "d", run, qrels, "--runs", "x", "d", run]
+    line += ["--measure", "nDCG@10", "--relevant-from", '{"d": 1}', "--depths", depths]
+    assert "every run has fewer candidates" in refused(*line)
+    assert not out.exists()
+
+
+def test_a_stemmer_without_stop_words_of_its_language_is_refused(refused, house, capsys):
+    tables = [house / f"{name}.parquet" for name in ("passages", "queries", "qrels")]
+    how = ["--k1", 1, "--b", 0.4, "--depth", 5, "--drop-identical", "false", "--least-success", 0]
+    line = ["redistil", "retrieve-bm25", *tables, house / "out.parquet", *how]
+    with pytest.raises(SystemExit) as stop, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [*map(str, line), "--stemmer", "klingon"])
+        redistil.cli.main()
+    assert stop.value.code == 2 and "'klingon' is not 'english'" in capsys.readouterr().err
+
+
+# --- recipes, studies and their tables ----------------------------------------------------------
+
+
+@pytest.fixture
+def trained(house) -> Path:
+    from redistil.storage.tables import LISTS
+
+    tiny.checkpoint(house / "bert")
+    for side in "qd":
+        tiny.tokens(house / f"{side}.arrow", house / "bert", tiny.texts(4, side))
+    columns = ["q0"], [["d0", "d1", "d2", "d3"]], [[1, 0, 0, 0]]
+    rows = LISTS.rows(dict(zip(LISTS.schema.names, columns, strict=True)))
+    LISTS.write(rows, house / "lists.parquet", tiny.Made("mine", "mined"))
+    return house
+
+
+@pytest.mark.parametrize("key", sorted(tiny.recipe().keys() - {"student", "loss", "backbone"}))
+def test_a_recipe_that_lacks_a_setting_is_not_trained(refused, trained, monkeypatch, key):
+    from redistil.stages import models
+
+    monkeypatch.setattr(models, "optimise", lambda *_, **__: pytest.fail("work has begun"))
+    recipe = trained / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump({k: v for k, v in tiny.recipe().items() if k != key}))
+    files = [trained / name for name in ("q.arrow", "d.arrow", "lists.parquet", "out")]
+    backbone = trained / "bert" / "model.safetensors"
+    assert f"{recipe}: wanted `{key}`" in refused("train", recipe, backbone, *files)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("a: [1\n", "is not a readable study"), ("a: 1\n", "wanted `"), ("", "not")]
+)
+def test_a_study_that_will_not_do_is_refused(refused, tmp_path, text, told):
+    study, out = tmp_path / "study.yaml", tmp_path / "pairs.parquet"
+    study.write_text(text)
+    rows = {"query_id": ["q"], "dataset": ["d"], "measure": ["nDCG@10"], "value": [1.0]}
+    MEASURES.write(MEASURES.rows(rows), tmp_path / "m.parquet", tiny.MADE)
+    how = ["--measures", tmp_path / "m.parquet", "--resamples", 100, "--seed", 1]
+    said = refused("compare", study, out, *how)
+    assert str(study) in said and told in said
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("command", ["compare", "contrast"])
+def test_a_system_without_measures_is_named(refused, tmp_path, command):
+    study, out = report_study.config(), tmp_path / "out.parquet"
+    options = report_study.write(tmp_path, study)
+    line: list[object] = [command, options["study"][0]]
+    if command == "compare":
+        line += [out, "--resamples", 100, "--seed", 1]
+    else:
+        found = report_study.write_texts(tmp_path, study)["away"]
+        line += [*found["files"], out, *report_study.named(found, "runs")]
+        line += ["--dataset", "away", "--queries", 2, "--depth", 2, "--characters", 40]
+    assert "no measures file of " in refused(*line, "--measures", options["measures"][0])
+    assert not out.exists()
+
+
+def test_tables_of_another_version_are_refused(refused, tmp_path):
+    study = tmp_path / "study.yaml"
+    study.write_text(yaml.safe_dump(report_study.config()))
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    with sealing(tables, ["tables.json"], tiny.Made("tabulate", "small")):
+        (tables / "tables.json").write_text(json.dumps({}))
+    said = refused("plot", study, tables, tmp_path / "figures")
+    assert "make it again (`snakemake -R tabulate`)" in said
+    assert not (tmp_path / "figures").exists()
+
+
+@pytest.mark.parametrize("header", ['"q1"x\td1\t1', 'query-id\tcorpus-id\t"score', "q1\td1\t1"])
+def test_qrels_that_begin_with_no_header_are_refused(refused, tmp_path, header):
+    (tmp_path / "corpus.jsonl").write_text('{"_id": "d1", "text": "a"}\n')
+    (tmp_path / "queries.jsonl").write_text('{"_id": "q1", "text": "a"}\n')
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "qrels" / "test.tsv").write_text(f"{header}\n")
+    corpus = json.dumps({"folder": str(tmp_path)})
+    line = ["export-queries", tmp_path / "q.parquet", tmp_path / "r.parquet", "--corpus", corpus]
+    assert "wanted the header" in refused(*line, "--dataset", '{"split": "test"}')
+
+
+def test_unknown_settings_are_named_whatever_they_are():
+    from redistil.errors import BadSettings
+    from redistil.study.checks import check
+
+    schema = {"additionalProperties": False, "properties": {"a": {}}}
+    with pytest.raises(BadSettings, match="unknown key"):
+        check({1: 2, "zz": 3}, schema)  # type: ignore[dict-item]

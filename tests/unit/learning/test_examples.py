@@ -1,0 +1,129 @@
+"""What a step shows of each query's pool, and teacher scores joined on ids."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redistil.learning.batches import rows_shown, step_rows
+from redistil.learning.examples import Examples
+
+
+def examples(pools: list[list[int]], teacher: bool = False) -> Examples:
+    """Return examples whose query n has row 100 + n; passage rows are 1000, 1001, ...
+
+    pools: the grades of each query's passages. A teacher's score is minus the passage row.
+    """
+    flat = np.array([grade for pool in pools for grade in pool], np.int32)
+    rows = 1000 + np.arange(len(flat))
+    return Examples(
+        queries=100 + np.arange(len(pools)),
+        offsets=np.concatenate([[0], np.cumsum([len(pool) for pool in pools])]).astype(np.int64),
+        passages=rows,
+        relevance=flat,
+        teacher=-rows.astype(np.float32) if teacher else None,
+        size=len(pools),
+    )
+
+
+POOLS = [[1, 0, 0, 0, 0], [0, 2, 1, 0], [1], [0, 0, 0, 0], [1, 3]]
+
+pools = st.lists(st.lists(st.integers(-1, 3), min_size=1, max_size=7), min_size=1, max_size=6)
+
+
+def shown_of(batch) -> list[list[int]]:
+    """Return the passage rows of each list of a batch."""
+    sizes = batch.mask.sum(1)
+    return [part.tolist() for part in np.split(batch.passages, np.cumsum(sizes)[:-1])]
+
+
+@given(pools, st.integers(1, 6), st.integers(1, 5), st.integers(0, 20))
+def test_what_a_list_shows(pools, documents, size, step):
+    given = examples(pools)
+    batch = given.batch(size, documents, seed=1, step=step)
+    rows = step_rows(given.size, size, 1, step)
+    for row, shown in zip(rows, shown_of(batch), strict=True):
+        pool = given.passages[given.offsets[row] : given.offsets[row + 1]].tolist()
+        grades = dict(zip(pool, pools[row], strict=True))
+        positives = [p for p in pool if grades[p] > 0]
+        others = [p for p in pool if grades[p] <= 0]
+        assert set(shown) <= set(pool) and len(set(shown)) == len(shown) <= documents
+        if positives:
+            # one positive, first; the others of the query are never its negatives
+            assert shown[0] in positives and set(shown[1:]) <= set(others)
+            assert len(shown) == 1 + min(documents - 1, len(others))
+        else:
+            assert len(shown) == min(documents, len(pool))
+
+
+@given(pools, st.booleans(), st.integers(1, 6), st.integers(1, 5), st.integers(0, 20))
+def test_flat_pairs_fill_the_mask(pools, teacher, documents, size, step):
+    given = examples(pools, teacher)
+    batch = given.batch(size, documents, seed=1, step=step)
+    assert batch.mask.shape == batch.targets.shape
+    assert batch.mask.shape[0] == size and batch.mask.shape[1] <= documents
+    assert len(batch.queries) == len(batch.passages) == batch.mask.sum()
+    # real passages first in every list; nothing but zeros behind them
+    assert (np.sort(~batch.mask, axis=1) == ~batch.mask).all()
+    assert (batch.targets[~batch.mask] == 0).all()
+    values = given.teacher if teacher else given.relevance
+    assert batch.targets[batch.mask].tolist() == values[batch.passages - 1000].tolist()
+    rows = step_rows(given.size, size, 1, step)
+    assert batch.queries.tolist() == np.repeat(given.queries[rows], batch.mask.sum(1)).tolist()
+    assert batch.targets.dtype == np.float32
+
+
+def test_a_batch_depends_on_seed_and_step_alone():
+    given = examples(POOLS)
+    wanted = given.batch(3, 3, seed=1, step=7)
+    for step in range(7):
+        given.batch(3, 3, seed=2, step=step)
+    again = given.batch(3, 3, seed=1, step=7)
+    assert again.passages.tolist() == wanted.passages.tolist()
+    assert again.queries.tolist() == wanted.queries.tolist()
+    assert again.mask.tolist() == wanted.mask.tolist()
+
+
+def test_other_steps_and_seeds_show_other_passages():
+    given = examples([[1, *[0] * 30]])
+    drawn = {
+        tuple(given.batch(1, 4, seed, step).passages) for seed in range(3) for step in range(3)
+    }
+    assert len(drawn) == 9
+
+
+def test_every_passage_has_its_turn():
+    given = examples([[1, 0, 2, 0, 0, 0]])
+    batches = [given.batch(1, 3, 1, step).passages for step in range(60)]
+    firsts = np.array([batch[0] for batch in batches])
+    assert set(np.concatenate(batches)) == set(given.passages)
+    assert 15 < (firsts == 1000).sum() < 45  # positives take turns evenly
+
+
+# --- of more than is shown ------------------------------------------------------------------------
+
+
+@given(st.integers(1, 9), st.integers(1, 4), st.integers(1, 4), st.integers(0, 3))
+def test_examples_that_no_step_shows_need_not_be_held(size, batch, steps, seed):
+    """A batch of the few that are held is the batch of all."""
+    pools = [[1, 0, 0], [0, 1], [1, 0, 0, 0]] * 3
+    whole = examples(pools[:size])
+    numbers = rows_shown(size, batch, seed, steps)
+    if numbers is None:
+        assert batch * steps >= size
+        return
+    held = np.concatenate([np.arange(*whole.offsets[n : n + 2]) for n in numbers])
+    sizes = np.diff(whole.offsets)[numbers]
+    few = Examples(
+        queries=whole.queries[numbers],
+        offsets=np.concatenate([[0], np.cumsum(sizes)]),
+        passages=whole.passages[held],
+        relevance=whole.relevance[held],
+        teacher=None,
+        size=size,
+        numbers=numbers,
+    )
+    assert len(numbers) == batch * steps
+    for step in range(steps):
+        ours, theirs = (each.batch(batch, 3, seed, step) for each in (few, whole))
+        assert ours.queries.tolist() == theirs.queries.tolist()
+        assert shown_of(ours) == shown_of(theirs)

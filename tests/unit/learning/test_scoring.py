@@ -1,0 +1,155 @@
+"""Scores of many pairs, in any order and batch, and a step's gradient in parts."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from redistil.learning import scoring
+from redistil.learning.scoring import Room, learn, mean_scores, score_pairs
+from redistil.learning.students.cat import Cat
+from redistil.machine.processes import Processes
+from redistil.storage import lineage, ragged
+from redistil.storage.ragged import Ragged
+from tests.made.checkpoints import PAIRS, close, ids_of, scores, student_on
+
+pytestmark = pytest.mark.usefixtures("quiet")
+
+
+# --- many pairs -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def files(checkpoints, tmp_path) -> tuple[Cat, Ragged, Ragged]:
+    """A student, and the token files of the queries and passages of PAIRS."""
+    student = student_on(checkpoints["roberta"])
+    for side, texts in zip(("q", "p"), zip(*PAIRS, strict=True), strict=True):
+        with ragged.writer(tmp_path / f"{side}.arrow", lineage.make("t", side, {}, "", [])) as add:
+            add(
+                [str(i) for i in range(len(texts))],
+                [row.tolist() for row in ids_of(student, texts)],
+            )
+    return student, Ragged(tmp_path / "q.arrow"), Ragged(tmp_path / "p.arrow")
+
+
+ROWS = np.array([4, 0, 0, 3, 1, 2, 4]), np.array([4, 0, 1, 3, 1, 2, 0])
+
+
+def test_scores_of_many_pairs_are_in_the_order_given(files, monkeypatch):
+    student, queries, passages = files
+    pairs = [(PAIRS[q][0], PAIRS[p][1]) for q, p in zip(*ROWS, strict=True)]
+    wanted = scores(student, pairs)
+    for budget, window in ((4096, 1 << 16), (40, 3), (1, 1)):
+        monkeypatch.setitem(scoring.BUDGET, "cpu", budget)
+        monkeypatch.setattr(scoring, "WINDOW", window)
+        got = score_pairs(student.train(), queries, passages, ROWS, "float32")
+        assert got.dtype == np.float32
+        close(torch.from_numpy(got), wanted)
+
+
+def test_no_pair_has_no_score(files):
+    none = np.array([], np.int64)
+    assert score_pairs(*files, (none, none), "float32").shape == (0,)
+
+
+def test_half_precision_is_near(files):
+    exact, near = (score_pairs(*files, ROWS, name) for name in ("float32", "bfloat16"))
+    assert near.dtype == np.float32
+    assert 0 < np.abs(exact - near).max() < 0.1
+
+
+def test_an_ensemble_is_the_plain_mean_of_logits(checkpoints, files):
+    first, queries, passages = files
+    second = student_on(checkpoints["roberta"], seed=2)
+    alone = [score_pairs(s, queries, passages, ROWS, "float32") for s in (first, second)]
+    assert np.abs(alone[0] - alone[1]).max() > 0.1
+    members = [(student, queries, passages) for student in (first, second)]
+    both = mean_scores(members, [ROWS] * 2, "float32")
+    np.testing.assert_allclose(both, sum(alone) / 2, atol=1e-6)
+    np.testing.assert_array_equal(mean_scores([members[0]] * 2, [ROWS] * 2, "float32"), alone[0])
+
+
+# --- in parts ---------------------------------------------------------------------------------
+
+
+class Mean(nn.Module):
+    """A student: the score of a pair is a product of the means of its embeddings."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.words = nn.Embedding(20, 6)
+        self.calls = 0
+
+    def lengths_of(self, queries, passages):
+        return [len(q) + len(p) for q, p in zip(queries, passages, strict=True)]
+
+    def score(self, queries, passages):
+        self.calls += 1
+        sides = [
+            torch.stack([self.words(torch.from_numpy(t).long()).mean(0) for t in texts])
+            for texts in (queries, passages)
+        ]
+        return (sides[0] * sides[1]).sum(-1)
+
+
+def texts(seed: int, count: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [rng.integers(20, size=rng.integers(1, 9)).astype(np.int32) for _ in range(count)]
+
+
+ROOMS = {
+    "one pass": (999, 999),
+    "passes held": (12, 999),
+    "passes twice": (12, 20),
+    "pairs": (1, 0),
+}
+
+
+def learnt(room: tuple[int, int]) -> tuple[Mean, Tensor]:
+    def loss(scores: Tensor) -> Tensor:
+        return (scores.view(3, 3).softmax(-1)[:, 0] - 0.2).square().sum()
+
+    student, pairs = Mean(), (texts(1, 9), texts(2, 9))
+    return student, learn(student, pairs, loss, Room(*room), "float32", (1, 1), Processes("cpu"))
+
+
+@pytest.mark.parametrize("room", ROOMS.values(), ids=ROOMS.keys())
+def test_a_batch_in_parts_has_the_loss_and_gradient_of_the_whole(room):
+    whole_batch, parts = Mean(), learnt(room)
+    scores = whole_batch.score(texts(1, 9), texts(2, 9))
+    loss = (scores.view(3, 3).softmax(-1)[:, 0] - 0.2).square().sum()
+    loss.backward()
+    torch.testing.assert_close(parts[1], loss.detach())
+    torch.testing.assert_close(parts[0].words.weight.grad, whole_batch.words.weight.grad)
+
+
+def test_a_step_beyond_its_room_is_scored_twice_and_no_other():
+    calls = {name: learnt(room)[0].calls for name, room in ROOMS.items()}
+    assert calls["one pass"] == 1 and calls["pairs"] == 18
+    assert calls["passes twice"] == 2 * calls["passes held"]
+
+
+class Dropping(Mean):
+    """A student whose scores hang on its dropout."""
+
+    def score(self, queries, passages):
+        return nn.functional.dropout(super().score(queries, passages), 0.5)
+
+
+def test_the_second_pass_draws_the_dropout_of_the_first():
+    pairs, gradients = (texts(1, 9), texts(2, 9)), []
+    for held in (0, 999):
+        student = Dropping()
+        learn(
+            student,
+            pairs,
+            lambda s: s.square().sum(),
+            Room(12, held),
+            "float32",
+            (1, 5),
+            Processes("cpu"),
+        )
+        gradients.append(student.words.weight.grad)
+    assert gradients[0].abs().sum() > 0
+    torch.testing.assert_close(gradients[0], gradients[1])

@@ -1,0 +1,174 @@
+"""Joules, from counters as the kernel and NVML show them: folders and a module made here."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from redistil.machine import costs, energy
+from redistil.machine.energy import Meter, Spent
+from redistil.machine import hardware as machine
+from redistil.machine.processes import Processes
+
+
+def zone(powercap, number, name, now, most=1_000_000):
+    """Write the counter of a zone, as /sys/class/powercap has it."""
+    folder = powercap / f"intel-rapl:{number}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "name").write_text(f"{name}\n")
+    (folder / "max_energy_range_uj").write_text(f"{most}\n")
+    (folder / "energy_uj").write_text(f"{now}\n")
+
+
+def test_packages_and_their_memory_are_summed_and_what_is_within_them_is_not(tmp_path):
+    zones = {"0": "package-0", "1": "package-1", "0:0": "core", "0:1": "dram", "2": "psys"}
+    for number, name in zones.items():
+        zone(tmp_path, number, name, 500_000)
+    with Meter(powercap=tmp_path) as meter:
+        for step, (number, name) in enumerate(zones.items()):
+            zone(tmp_path, number, name, 500_000 + 10**step)
+        assert meter.spent().processor_joules == pytest.approx((1 + 10 + 1000) / 1e6)
+
+
+def test_a_counter_that_begins_anew_goes_on(tmp_path):
+    zone(tmp_path, "0", "package-0", 900_000)
+    with Meter(powercap=tmp_path) as meter:
+        for now, joules in ((950_000, 0.05), (100_000, 0.2), (100_000, 0.2), (99_999, 1.199999)):
+            zone(tmp_path, "0", "package-0", now)
+            assert meter.spent().processor_joules == pytest.approx(joules)
+
+
+def test_no_round_goes_unseen_while_nobody_asks(tmp_path, monkeypatch):
+    """Three rounds, looked at by the thread alone."""
+    monkeypatch.setattr(energy, "EVERY", 0.001)
+    zone(tmp_path, "0", "package-0", 0)
+    with Meter(powercap=tmp_path) as meter:
+        (counter,) = meter._processors._zones
+        for now in (800_000, 300_000, 900_000, 200_000, 700_000):
+            replaced = tmp_path / "new"
+            replaced.write_text(str(now))
+            replaced.replace(tmp_path / "intel-rapl:0/energy_uj")
+            until = time.monotonic() + 10
+            while counter._last != now and time.monotonic() < until:
+                time.sleep(0.001)
+        assert meter.spent().processor_joules == pytest.approx(2.7)
+
+
+def test_half_a_sum_is_no_sum(tmp_path):
+    """A folder in place of a file cannot be read, by root either: as a counter of root's alone."""
+    assert Meter(powercap=tmp_path / "none").__enter__().spent().processor_joules is None
+    for number in ("0", "1"):
+        zone(tmp_path, number, f"package-{number}", 5)
+    with Meter(powercap=tmp_path) as meter:
+        assert meter.spent().processor_joules == 0
+        hidden = tmp_path / "intel-rapl:1" / "energy_uj"
+        hidden.unlink()
+        hidden.mkdir()
+        assert meter.spent().processor_joules is None
+        hidden.rmdir()
+        hidden.write_text("9")
+        assert meter.spent().processor_joules is None, "what came between is not known"
+    hidden.unlink()
+    hidden.mkdir()
+    with Meter(powercap=tmp_path) as meter:
+        assert meter.spent().processor_joules is None
+
+
+@pytest.fixture
+def nvml(monkeypatch):
+    """NVML with two GPUs; the first counts, the second may not."""
+
+    class NVMLError(Exception):
+        pass
+
+    def energy_of(handle):
+        if counters[handle] is None:
+            raise NVMLError("Not Supported")
+        return counters[handle]
+
+    counters = {"GPU-a": 1_000, "GPU-b": 50_000}
+    fake = SimpleNamespace(
+        NVMLError=NVMLError,
+        nvmlInit=lambda: None,
+        nvmlDeviceGetHandleByUUID=lambda uuid: uuid,
+        nvmlDeviceGetTotalEnergyConsumption=energy_of,
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", fake)
+    return counters
+
+
+def test_gpus_are_summed_in_joules(nvml, tmp_path):
+    with Meter(["GPU-a", "GPU-b"], tmp_path) as meter:
+        nvml.update({"GPU-a": 3_500, "GPU-b": 50_500})
+        assert meter.spent().gpu_joules == pytest.approx(3.0)
+        nvml["GPU-b"] = None
+        assert meter.spent().gpu_joules is None
+    with Meter(["GPU-a", "GPU-b"], tmp_path) as meter:
+        assert meter.spent().gpu_joules is None
+
+
+def test_without_a_gpu_or_without_its_library_there_are_no_joules_of_gpus(tmp_path, monkeypatch):
+    with Meter(powercap=tmp_path) as meter:
+        assert meter.spent().gpu_joules is None
+    monkeypatch.setitem(sys.modules, "pynvml", None)  # as if it were not installed
+    with Meter(["GPU-a"], tmp_path) as meter:
+        assert meter.spent().gpu_joules is None
+
+
+def test_what_is_not_known_of_a_part_is_not_known_of_the_whole():
+    both = Spent(1.0, 2.0, None) + Spent(10.0, 20.0, 30.0)
+    assert both == Spent(11.0, 22.0, None)
+    assert Spent() + both == both
+
+
+def told(tmp_path, spent, processes):
+    costs.account(spent, 300, processes, "abc with changes", tmp_path / "cost.json")
+    return json.loads((tmp_path / "cost.json").read_text())
+
+
+def test_a_cost_is_told_with_its_machine_and_the_commit_of_its_code(tmp_path):
+    found = told(tmp_path, Spent(2.0, 41.26, None), Processes("cpu"))
+    assert (found["seconds"], found["pairs"], found["pairs_per_second"]) == (2.0, 300, 150.0)
+    assert (found["processor_joules"], found["gpu_joules"]) == (41.3, None)
+    assert found["commit"] == "abc with changes" and found["processes"] == 1
+    assert found["device"] in found["machine"]["processor"] and "torch" in found["machine"]
+
+
+def test_what_is_not_known_is_told_as_that(tmp_path):
+    found = told(tmp_path, Spent(None, None, None) + Spent(2.0, 1.0, 1.0), Processes("cpu"))
+    amounts = ("seconds", "pairs_per_second", "processor_joules", "gpu_joules")
+    assert [found[key] for key in amounts] == [None] * 4 and found["pairs"] == 300
+
+
+def test_the_joules_of_one_of_several_machines_are_not_told_as_those_of_all(tmp_path, monkeypatch):
+    processes = Processes("cpu")
+    processes.count = 4
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert told(tmp_path, Spent(2.0, 41.26, None), processes)["processor_joules"] == 41.3
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert told(tmp_path, Spent(2.0, 41.26, None), processes)["processor_joules"] is None
+
+
+def test_asking_for_the_commit_leaves_the_index_to_the_user(tmp_path, monkeypatch):
+    """A status that takes the lock writes the index anew where a file's time has changed."""
+
+    def git(*words):
+        who = ("-c", "user.name=a", "-c", "user.email=a@b")
+        subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    source = tmp_path / "machine.py"
+    source.write_text("")
+    git("init")
+    git("add", ".")
+    git("commit", "--message", "first")
+    os.utime(source, (1, 1))
+    index = (tmp_path / ".git/index").read_bytes()
+    monkeypatch.setattr(machine, "__file__", str(source))
+    found = machine.commit()
+    assert len(found) == 40 and (tmp_path / ".git/index").read_bytes() == index
+    source.write_text("changed")
+    assert machine.commit() == f"{found} with changes"

@@ -1,0 +1,133 @@
+"""Runs from elsewhere: taken whole, ranked anew, and refused in one sentence."""
+
+import gzip
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from redistil.errors import BadSource, BadTable
+from redistil.seeds import generator
+from redistil.stages.candidates import imported
+from redistil.storage import trec
+from redistil.storage.tables import RUN
+from tests.made.first_stages import MADE, judge
+
+LINES = ["q1 Q0 007 1 9.5 tag", "q1 Q0 d,2 2 9.25 tag", 'q10 Q0 d"3 1 1e-3 tag']
+
+
+def import_file(tmp_path, source, drop=False, least=0.0, pairs=(("q", "d"),)):
+    out, qrels = tmp_path / "out.parquet", judge(tmp_path, pairs)
+    how = {"drop_identical": drop, "least_success": least}
+    try:
+        imported.import_run(source, qrels, out, MADE, **how)
+    finally:
+        qrels.unlink()
+    return RUN.read(out)
+
+
+def import_text(tmp_path, text, drop=False):
+    (tmp_path / "a.run").write_text(text)
+    return import_file(tmp_path, tmp_path / "a.run", drop)
+
+
+@pytest.mark.parametrize("delimiter", [" ", "\t"])
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_a_trec_run_is_taken_whole(tmp_path, delimiter, end):
+    rows = import_text(tmp_path, "\n".join(LINES).replace(" ", delimiter) + end)
+    found = [tuple(row.values()) for row in rows.to_pylist()]
+    assert found == [
+        ("q1", "007", 1, 9.5),
+        ("q1", "d,2", 2, 9.25),
+        ("q10", 'd"3', 1, pytest.approx(1e-3)),
+    ]
+
+
+def test_ranks_are_written_anew_from_the_scores(tmp_path):
+    lines = ["q Q0 a 1 1.0 t", "q Q0 b 2 3.0 t", "q Q0 c 3 3.0 t"]
+    rows = import_text(tmp_path, "\n".join(lines)).to_pylist()
+    assert [(row["doc_id"], row["rank"]) for row in rows] == [("c", 1), ("b", 2), ("a", 3)]
+
+
+def test_an_imported_run_drops_identical_ids_where_asked(tmp_path):
+    lines = ["a Q0 a 1 2.0 t", "a Q0 b 2 1.0 t"]
+    assert import_text(tmp_path, "\n".join(lines))["rank"].to_pylist() == [1, 2]
+    rows = import_text(tmp_path, "\n".join(lines), drop=True).to_pylist()
+    assert [(row["doc_id"], row["rank"]) for row in rows] == [("b", 1)]
+
+
+def as_parquet(path, rows, names):
+    columns = [pa.array(column) for column in zip(*rows, strict=True)]
+    ranks = pa.array(range(len(rows)), pa.int64())
+    pq.write_table(pa.table([ranks, *columns], names=["rank", *names]), path, row_group_size=2)
+    return path
+
+
+@pytest.mark.parametrize("names", [("qid", "docno", "score"), ("query_id", "doc_id", "score")])
+def test_a_parquet_run_is_taken_whole_whatever_its_columns_are_called(tmp_path, names):
+    rows = [("q2", "b", 2.0), ("q1", "a", 0.5), ("q1", "é", 1.5)]
+    got = import_file(tmp_path, as_parquet(tmp_path / "a.parquet", rows, names))
+    wanted = [("q1", "é", 1, 1.5), ("q1", "a", 2, 0.5), ("q2", "b", 1, 2.0)]
+    assert [tuple(row.values()) for row in got.to_pylist()] == wanted
+
+
+def test_a_parquet_run_with_numbers_for_ids_has_strings_here(tmp_path):
+    source = as_parquet(tmp_path / "a.parquet", [(7, 12, 1.0)], ["qid", "docid", "score"])
+    assert import_file(tmp_path, source).to_pylist()[0]["doc_id"] == "12"
+
+
+def test_a_parquet_file_that_is_no_run_is_refused(tmp_path):
+    source = as_parquet(tmp_path / "a.parquet", [("q", "d", 1.0)], ["qid", "title", "score"])
+    with pytest.raises(BadTable, match="the column doc_id, got rank, qid, title, score"):
+        import_file(tmp_path, source)
+
+
+def test_a_run_is_sorted_however_its_queries_lie(tmp_path, monkeypatch):
+    """In pieces far smaller than the run, with queries in pieces of their own, gzipped."""
+    monkeypatch.setattr(imported, "ROWS", 7)
+    monkeypatch.setattr(trec, "BLOCK", 100)
+    rng = generator(2, "run")
+    rows = [(f"q{q}", f"d{d}", float(rng.integers(5))) for q in range(20) for d in range(9)]
+    lines = [f"{q} Q0 {d} 1 {score} tag" for q, d, score in rows]
+    whole = import_text(tmp_path, "\n".join(lines)).to_pylist()
+    assert len(whole) == len(rows)
+    wanted = sorted(rows, key=lambda row: (row[0], -row[2], [-ord(c) for c in row[1]]))
+    assert [(row["query_id"], row["doc_id"], row["score"]) for row in whole] == wanted
+    rng.shuffle(lines)
+    (tmp_path / "b.run.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    assert import_file(tmp_path, tmp_path / "b.run.gz").to_pylist() == whole
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.run", "b.run.gz", "out.parquet"]
+
+
+def test_a_run_of_another_collection_is_refused(tmp_path):
+    (tmp_path / "a.run").write_text("\n".join(LINES))
+    import_file(tmp_path, tmp_path / "a.run", least=0.5, pairs=[("q1", "007"), ("q10", "x")])
+    (tmp_path / "out.parquet").unlink()
+    with pytest.raises(BadSource, match="0 of 1 judged queries"):
+        import_file(tmp_path, tmp_path / "a.run", least=0.5, pairs=[("q1", "7")])
+    assert [path.name for path in tmp_path.iterdir()] == ["a.run"]
+
+
+MALFORMED = {
+    "a column short": "q Q0 d 1 0.5",
+    "a column more": "q Q0 d 1 0.5 tag more",
+    "a word for a score": "q Q0 d 1 high tag",
+    "a score that is no number": "q Q0 d 1 nan tag",
+    "an endless score": "q Q0 d 1 inf tag",
+    "nothing": "",
+    "a pair twice": "q Q0 d 1 0.5 tag\nq Q0 d 2 0.4 tag",
+}
+
+
+@pytest.mark.parametrize("text", MALFORMED.values(), ids=MALFORMED.keys())
+def test_a_malformed_run_is_refused_in_one_sentence(tmp_path, text):
+    with pytest.raises(BadTable) as caught:
+        import_text(tmp_path, text)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.run"]
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path):
+    (tmp_path / "a.run").write_bytes(b"q Q0 \xff\xfe 1 0.5 tag\n")
+    with pytest.raises(BadTable):
+        import_file(tmp_path, tmp_path / "a.run")

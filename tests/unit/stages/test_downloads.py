@@ -1,0 +1,235 @@
+"""Downloads: against a server of our own, which can be slow of hearing."""
+
+import hashlib
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from redistil.cli import cli
+from redistil.errors import BadSettings, BadSource
+from redistil.stages import downloads
+
+BODY = bytes(range(256)) * 300
+MD5 = hashlib.md5(BODY).hexdigest()
+SHA256 = hashlib.sha256(BODY).hexdigest()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Each path is another kind of server; what was asked of them is kept."""
+
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        span = self.headers.get("Range")
+        self.server.asked.append((self.path, span))
+        getattr(self, "at_" + self.path.strip("/"))(int(span[6:-1]) if span else None)
+
+    def answer(self, status, body, **headers):
+        self.send_response(status)
+        for name, value in ({"Content_Length": len(body)} | headers).items():
+            self.send_header(name.replace("_", "-"), str(value))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def at_file(self, begin):
+        if begin is None:
+            self.answer(200, BODY)
+        elif begin >= len(BODY):
+            self.answer(416, b"")
+        else:
+            span = f"bytes {begin}-{len(BODY) - 1}/{len(BODY)}"
+            self.answer(206, BODY[begin:], Content_Range=span)
+
+    def at_plain(self, begin):
+        self.answer(200, BODY)
+
+    def at_astray(self, begin):
+        if begin is None:
+            self.answer(200, BODY)
+        else:
+            self.answer(206, BODY, Content_Range=f"bytes 0-{len(BODY) - 1}/{len(BODY)}")
+
+    def at_short(self, begin):
+        self.answer(200, BODY[:1000], Content_Length=len(BODY))
+
+    def at_moved(self, begin):
+        self.answer(302, b"", Location="/file")
+
+    def at_local(self, begin):
+        self.answer(302, b"", Location="file:///etc/hostname")
+
+    def at_ftp(self, begin):
+        self.answer(302, b"", Location="ftp://127.0.0.1:9/scores.tsv")
+
+    def at_gone(self, begin):
+        self.answer(404, b"")
+
+
+@pytest.fixture(scope="module")
+def serving():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def server(serving, monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    serving.asked = []
+    return serving
+
+
+@pytest.fixture
+def url(server):
+    return f"http://127.0.0.1:{server.server_address[1]}"
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "scores.tsv"
+
+
+def record(out):
+    return out.with_name("scores.tsv.json")
+
+
+def download(out, *args):
+    downloads.download(out, record(out), *args)
+
+
+def part(out):
+    return out.with_name("scores.tsv.part")
+
+
+@pytest.mark.parametrize("sums", [{"md5": MD5}, {"sha256": SHA256.upper()}])
+@pytest.mark.parametrize("path", ["file", "plain", "moved"])
+def test_a_file_is_fetched_and_checked(out, url, path, sums):
+    download(out, f"{url}/{path}", sums, len(BODY))
+    assert out.read_bytes() == BODY
+    assert not part(out).exists()
+
+
+@pytest.mark.parametrize("path", ["file", "plain", "astray", "moved"])
+def test_a_part_is_gone_on_from_or_begun_anew(out, url, server, path):
+    part(out).write_bytes(BODY[:5000])
+    download(out, f"{url}/{path}", {"sha256": SHA256})
+    assert out.read_bytes() == BODY
+    assert server.asked[0] == (f"/{path}", "bytes=5000-")
+
+
+def test_only_the_rest_is_fetched(out, url, server):
+    part(out).write_bytes(BODY[:-1])
+    download(out, f"{url}/file", {"sha256": SHA256})
+    assert server.asked == [("/file", f"bytes={len(BODY) - 1}-")]
+
+
+def test_a_broken_connection_keeps_its_part_for_the_next_run(out, url):
+    with pytest.raises(BadSource, match=f"1000 of {len(BODY)} bytes.*by hand as .*scores.tsv"):
+        download(out, f"{url}/short", {"md5": MD5})
+    assert not out.exists()
+    assert part(out).read_bytes() == BODY[:1000]
+    download(out, f"{url}/file", {"md5": MD5})
+    assert out.read_bytes() == BODY
+
+
+def test_a_whole_part_is_not_fetched_again(out, url, server):
+    part(out).write_bytes(BODY)
+    download(out, f"{url}/file", {"md5": MD5}, len(BODY))
+    assert server.asked == []
+    assert out.read_bytes() == BODY
+
+
+@pytest.mark.parametrize("stale", [BODY, BODY + b"more"])
+def test_a_part_past_the_end_is_begun_anew(out, url, stale):
+    part(out).write_bytes(stale)
+    download(out, f"{url}/file", {"md5": MD5})
+    assert out.read_bytes() == BODY
+
+
+def test_another_file_is_refused_and_removed(out, url):
+    with pytest.raises(BadSource, match=f"md5 {'0' * 32} declared, {MD5} found"):
+        download(out, f"{url}/file", {"md5": "0" * 32})
+    assert list(out.parent.iterdir()) == []
+
+
+def test_a_part_of_another_file_is_refused_and_removed(out, url):
+    part(out).write_bytes(b"x" * 5000)
+    with pytest.raises(BadSource, match=f"sha256 {SHA256} declared"):
+        download(out, f"{url}/file", {"sha256": SHA256})
+    download(out, f"{url}/file", {"sha256": SHA256})
+    assert out.read_bytes() == BODY
+
+
+def test_another_size_is_refused(out, url):
+    with pytest.raises(BadSource, match=f"7 bytes declared, {len(BODY)} found"):
+        download(out, f"{url}/file", {"md5": MD5}, 7)
+    assert list(out.parent.iterdir()) == []
+
+
+def test_every_sum_that_is_given_counts(out, url):
+    with pytest.raises(BadSource, match="sha256"):
+        download(out, f"{url}/file", {"md5": MD5, "sha256": "0" * 64})
+
+
+def test_what_lies_there_is_checked_and_kept(out, url, server):
+    out.write_bytes(BODY)
+    download(out, f"{url}/gone", {"md5": MD5})
+    assert server.asked == []
+    out.write_bytes(BODY[1:])
+    with pytest.raises(BadSource, match=f"is not the file of .*{MD5} declared"):
+        download(out, f"{url}/gone", {"md5": MD5})
+    assert out.read_bytes() == BODY[1:]
+
+
+def test_failures_are_one_sentence(out, url):
+    for place, reason in ((f"{url}/gone", "404 Not Found"), ("http://127.0.0.1:9/x", "refused")):
+        with pytest.raises(BadSource, match=reason) as caught:
+            download(out, place, {"md5": MD5})
+        assert place in str(caught.value) and str(out) in str(caught.value)
+        assert "\n" not in str(caught.value)
+    assert list(out.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["file:///etc/hostname", "ftp://host/x", "scores.tsv", "http://"])
+def test_only_http_is_spoken(out, place):
+    with pytest.raises(BadSettings, match="http or https"):
+        download(out, place, {"md5": MD5})
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"), [("local", "not allowed"), ("ftp", "unknown url type")]
+)
+def test_only_http_is_spoken_after_a_redirect(out, url, path, reason):
+    with pytest.raises(BadSource, match=reason):
+        download(out, f"{url}/{path}", {"md5": MD5})
+    assert list(out.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("sums", [{}, {"md5": "short"}, {"sha256": MD5}, {"md5": "g" * 32}])
+def test_nothing_is_taken_unchecked(out, sums):
+    with pytest.raises(BadSettings):
+        download(out, "http://127.0.0.1:9/x", sums)
+
+
+def test_the_record_says_what_was_checked_and_only_of_a_file_that_passed(out, url):
+    download(out, f"{url}/file", {"md5": MD5})
+    wanted = {"url": f"{url}/file", "md5": MD5, "bytes": len(BODY)}
+    assert json.loads(record(out).read_text()) == wanted
+    out.write_bytes(BODY[::-1])
+    with pytest.raises(BadSource, match="is not the file"):
+        download(out, f"{url}/file", {"md5": MD5})
+    assert out.read_bytes() == BODY[::-1] and not record(out).exists()
+
+
+def test_the_command(out, url):
+    words = ["download", str(out), str(record(out)), "--url", f"{url}/file", "--md5", MD5]
+    words += ["--bytes", str(len(BODY))]
+    cli.main(args=words, prog_name="redistil", standalone_mode=False)
+    assert out.read_bytes() == BODY and record(out).exists()

@@ -1,0 +1,312 @@
+"""Values per query: by hand, and those of trec_eval (ir_measures) on whatever can be drawn."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from redistil.cli import cli
+from redistil.errors import BadSettings, BadTable, UserError
+from redistil.stages import measures
+from redistil.storage import lineage
+from redistil.storage.tables import MEASURES, QRELS, RUN
+from tests.made.rankings import Grades, Scores, qrels_of, run_of, values
+
+NAMES = "nDCG@10 nDCG@20 nDCG@3 nDCG RR@10 RR AP AP@5 R@3 R@100 R@1000 P@5 Success@2".split()
+NAMES += ["Success@5"]
+
+
+def one(scores: Mapping[str, float], grades: Mapping[str, int], name: str, level: int = 1) -> float:
+    return values({"q": scores}, {"q": grades}, [name], level)["q", name]
+
+
+# --- by hand ----------------------------------------------------------------------------------
+
+
+def test_ndcg_keeps_grades_and_has_linear_gain():
+    dcg = 1 / math.log2(2) + 3 / math.log2(4)
+    ideal = 3 / math.log2(2) + 1 / math.log2(3)
+    got = one({"a": 3, "x": 2, "b": 1}, {"a": 1, "b": 3}, "nDCG@10")
+    assert got == pytest.approx(dcg / ideal)
+
+
+def test_the_ideal_ranking_sorts_grades_whatever_the_ids():
+    assert one({"z": 2, "a": 1}, {"a": 1, "z": 2}, "nDCG@10") == 1
+    assert one({"a": 2, "z": 1}, {"a": 2, "z": 1}, "nDCG@10") == 1
+
+
+def test_a_negative_grade_is_as_good_as_none():
+    with_junk = one({"junk": 3, "a": 2}, {"junk": -2, "a": 1}, "nDCG@10")
+    assert with_junk == one({"x": 3, "a": 2}, {"a": 1}, "nDCG@10") == 1 / math.log2(3)
+    assert one({"junk": 3}, {"junk": -1}, "nDCG@10") == 0
+
+
+def test_binary_measures_see_only_grades_from_the_threshold():
+    scores, grades = {"a": 3.0, "b": 2.0, "c": 1.0}, {"a": 1, "b": 2, "c": 0}
+    assert one(scores, grades, "RR@10", 1) == 1
+    assert one(scores, grades, "RR@10", 2) == 1 / 2
+    assert one(scores, grades, "AP", 2) == 1 / 2
+    assert one(scores, grades, "R@1", 2) == 0
+    assert one(scores, grades, "nDCG@10", 2) == one(scores, grades, "nDCG@10", 1)
+
+
+def test_average_precision_by_hand():
+    scores = {"a": 4.0, "x": 3.0, "b": 2.0}
+    assert one(scores, {"a": 1, "b": 1, "unfound": 1}, "AP") == pytest.approx((1 + 2 / 3) / 3)
+
+
+def test_a_tie_is_broken_by_doc_id_downwards():
+    assert one({"a": 1, "b": 1}, {"b": 1}, "RR@10") == 1
+    assert one({"a": 1, "b": 1}, {"a": 1}, "RR@10") == 1 / 2
+
+
+def test_an_all_tied_list_has_the_value_of_trec_eval():
+    grades = {f"d{i}": int(i in {3, 17, 28}) for i in range(29)}
+    tied = dict.fromkeys(grades, 0.0)
+    assert one(tied, grades, "RR@10") == 1 / 7  # d9 ... d3 is the seventh downwards
+    assert one(dict(reversed(tied.items())), grades, "RR@10") == 1 / 7
+
+
+def test_a_judged_query_without_result_is_zero_and_counted():
+    qrels = qrels_of({"q1": {"a": 1}, "q2": {"a": 1}, "q3": {"b": 1}})
+    found = measures.evaluate("d", run_of({"q1": {"a": 1}}), qrels, [measures.parse("AP")], 1)
+    assert found.rows["value"].to_pylist() == [1, 0, 0]
+    assert (found.queries, found.unanswered, found.unjudged) == (3, 2, 0)
+
+
+def test_a_query_nobody_judged_has_no_value_and_is_counted():
+    run = run_of({"q": {"a": 1}, "other": {"a": 1}, "another": {"a": 1}})
+    found = measures.evaluate("d", run, qrels_of({"q": {"a": 1}}), [measures.parse("AP")], 1)
+    assert found.rows["query_id"].to_pylist() == ["q"]
+    assert (found.unanswered, found.unjudged) == (0, 2)
+
+
+def test_a_query_with_nothing_relevant_is_zero():
+    got = values({"q": {"a": 1}, "r": {"a": 1}}, {"q": {"a": 0}, "r": {"a": 1}}, NAMES)
+    assert {got["q", name] for name in NAMES} == {0}
+
+
+# --- equal to trec_eval -----------------------------------------------------------------------
+
+
+docs = st.sampled_from([f"d{i}" for i in range(15)])
+tied_scores = st.sampled_from([-1.0, 0.0, 0.1, 0.2, 0.2 + 1e-9, 5.0])  # two are one float32
+queries = st.sampled_from(["q1", "q2", "q3", "q10"])
+runs = st.dictionaries(queries, st.dictionaries(docs, tied_scores, min_size=1), min_size=1)
+judgements = st.dictionaries(
+    queries, st.dictionaries(docs, st.integers(-2, 3), min_size=1), min_size=1
+)
+
+
+def reference(scores: Scores, grades: Grades, relevant_from: int) -> dict[tuple[str, str], float]:
+    """What ir_measures says, with the binary measures asked for at the threshold.
+
+    It has no trec_eval behind RR@k, and what it has orders ties upwards: that measure alone sees
+    the canonical order spelled out in distinct scores.
+    """
+    import ir_measures
+
+    # pytrec_eval may loop for ever on a grade below 0, which gains nothing and is not relevant
+    grades = {q: {d: max(0, g) for d, g in of_query.items()} for q, of_query in grades.items()}
+    ordered: dict[str, dict[str, float]] = {}
+    for row in run_of(scores).to_pylist():
+        ordered.setdefault(row["query_id"], {})[row["doc_id"]] = -row["rank"]
+    found = {}
+    for name in NAMES:
+        word, at, cutoff = name.partition("@")
+        spelled = name if word == "nDCG" else f"{word}(rel={relevant_from}){at}{cutoff}"
+        shown = ordered if word == "RR" and at else scores
+        for metric in ir_measures.iter_calc([ir_measures.parse_measure(spelled)], grades, shown):
+            found[metric.query_id, name] = metric.value
+    return found
+
+
+@given(runs, judgements, st.integers(1, 3))
+@settings(max_examples=150, deadline=None)
+def test_values_are_trec_evals(scores: Scores, grades: Grades, relevant_from: int):
+    shared = scores.keys() & grades.keys()
+    if not shared:
+        with pytest.raises(BadTable, match="none of the"):
+            values(scores, grades, NAMES)
+        return
+    got = values(scores, grades, NAMES, relevant_from)
+    assert {query for query, _ in got} == set(grades)
+    theirs = reference(scores, grades, relevant_from)
+    assert got == pytest.approx(theirs, abs=1e-6)
+
+
+# --- how much of the candidates is re-ranked ---------------------------------------------------
+
+
+def swept(
+    first: Mapping[str, float], model: Mapping[str, float], grades: Mapping[str, int], *depths: int
+) -> list[tuple[int, float]]:
+    runs = run_of({"q": model}), run_of({"q": first})
+    wanted = measures.parse("RR@10")
+    return measures.sweep("d", *runs, qrels_of({"q": grades}), wanted, 1, depths)
+
+
+def test_only_the_first_candidates_are_reordered():
+    first = {"a": 5.0, "b": 4.0, "c": 3.0, "d": 2.0}
+    model = {"d": 9.0, "c": 8.0, "b": 7.0, "a": 6.0}
+    assert swept(first, model, {"b": 1}, 0, 1, 2, 3, 4) == [
+        (0, 1 / 2), (1, 1 / 2), (2, 1), (3, 1 / 2), (4, 1 / 3),
+    ]  # fmt: skip
+    assert swept(first, model, {"d": 1}, 3, 4, 5) == [(3, 1 / 4), (4, 1)]
+
+
+def test_a_sweep_keeps_to_the_candidates_that_were_re_ranked():
+    first = {"a": 5.0, "b": 4.0, "c": 3.0}
+    assert swept(first, {"b": 1.0, "a": 0.0}, {"c": 1}, 0, 2, 3) == [(0, 0), (2, 0)]
+    with pytest.raises(BadTable, match="1 passages of the run are not among the candidates"):
+        swept(first, {"x": 1.0, "a": 0.0}, {"a": 1}, 1)
+
+
+@given(runs, judgements)
+@settings(max_examples=40, deadline=None)
+def test_at_depth_0_it_is_the_first_stage_and_at_the_full_depth_the_run(
+    scores: Scores, grades: Grades
+):
+    if not scores.keys() & grades.keys():
+        return
+    reverse = {q: {d: -s for d, s in docs.items()} for q, docs in scores.items()}
+    run, candidates, qrels = run_of(reverse), run_of(scores), qrels_of(grades)
+    wanted = measures.parse("nDCG@3")
+    deepest = max(len(docs) for docs in scores.values())
+    ends = measures.sweep("d", run, candidates, qrels, wanted, 1, [0, deepest])
+    for (_, value), table in zip(ends, (candidates, run), strict=True):
+        whole = measures.evaluate("d", table, qrels, [wanted], 1).rows["value"].to_numpy()
+        assert value == pytest.approx(whole.mean())
+
+
+# --- refused ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("ndcg@10", "did you mean 'nDCG@10'"),
+        ("NDCG@20", "did you mean 'nDCG@20'"),
+        ("nDGC", "did you mean 'nDCG'"),
+        ("MRR@10", "did you mean 'RR@10'"),
+        ("recall@100", "did you mean 'R@100'"),
+        ("MAP", "did you mean 'AP'"),
+        ("Succes@5", "did you mean 'Success@5'"),
+        ("R", "did you mean 'R@10'"),
+        ("nDCG@0", "no measure"),
+        ("RR(rel=2)@10", "relevant_from"),
+        ("", "no measure"),
+    ],
+)
+def test_an_unknown_measure_is_refused_with_the_nearest(name: str, hint: str):
+    with pytest.raises(BadSettings) as refused:
+        measures.parse(name)
+    assert hint in str(refused.value)
+
+
+@pytest.mark.parametrize("given", ["nDCG@10", [], {}, {"AP": 1}, ["AP", "AP"], [3]])
+def test_measures_must_be_a_list_of_distinct_names(given: object):
+    with pytest.raises(BadSettings):
+        measures.distinct(given)
+
+
+@pytest.mark.parametrize("grade", [None, 0, "2", 1.5, True])
+def test_a_threshold_must_be_a_grade(grade: object):
+    with pytest.raises(BadSettings, match="relevant_from.dl19"):
+        measures.threshold("dl19", {"dl19": grade})
+
+
+@pytest.mark.parametrize("more", [{"elsewhere": ["AP"]}, ["AP"], {"d": ["nDCG@10"]}, {"d": []}])
+def test_further_measures_are_of_a_data_set_and_new(more: object):
+    with pytest.raises(BadSettings):
+        measures.by_dataset(["d"], ["nDCG@10"], more)
+
+
+@pytest.mark.parametrize("depths", [[], [1, 1], [-1], [1.5], [True], 3, "5"])
+def test_depths_are_distinct_counts(depths: object):
+    with pytest.raises(BadSettings, match="depths"):
+        measures.depths(depths)
+
+
+def test_ranks_with_a_gap_are_refused():
+    run = run_of({"q": {"a": 2, "b": 1}}).set_column(2, "rank", pa.array([1, 3], pa.int32()))
+    with pytest.raises(BadTable, match="1, 2, 3"):
+        measures.evaluate("d", run, qrels_of({"q": {"a": 1}}), [measures.parse("AP")], 1)
+
+
+# --- the command ------------------------------------------------------------------------------
+
+
+def evaluate(folder: Path, **changed: object) -> Result:
+    given = {"measures": ["nDCG@10", "AP"], "relevant-from": {"in": 1, "out": 2}} | changed
+    for name, scores in (("in", {"q1": {"a": 1.0}}), ("out", {"q1": {"b": 2.0, "a": 1.0}})):
+        made = lineage.make("rerank", f"tiny/hinge/1/{name}", {}, "", [])
+        RUN.write(run_of(scores), folder / f"{name}-run.parquet", made)
+        made = lineage.make("export-queries", name, {}, "", [])
+        grades = {"q1": {"a": 2}, "q2": {"a": 1}}
+        QRELS.write(qrels_of(grades), folder / f"{name}-qrels.parquet", made)
+    on = [
+        word
+        for name in given.pop("on", ["in", "out"])
+        for word in ("--on", name, folder / f"{name}-run.parquet", folder / f"{name}-qrels.parquet")
+    ]
+    options = [word for key, value in given.items() for word in (f"--{key}", json.dumps(value))]
+    words = ["evaluate", folder / "out.parquet", *on, *options, "--name", "tiny/hinge/1"]
+    return CliRunner().invoke(cli, [str(word) for word in words])
+
+
+def test_a_data_set_may_have_measures_of_its_own(tmp_path: Path):
+    assert evaluate(tmp_path, more={"out": ["Success@5"]}).exit_code == 0
+    rows = MEASURES.read(tmp_path / "out.parquet").to_pylist()
+    assert {(r["dataset"], r["measure"]) for r in rows} == {
+        ("in", "AP"), ("in", "nDCG@10"), ("out", "AP"), ("out", "nDCG@10"), ("out", "Success@5"),
+    }  # fmt: skip
+
+
+def test_the_command_writes_every_value_and_its_record(tmp_path: Path):
+    result = evaluate(tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "in: 2 queries, 1 without a result" in result.stderr
+    rows = MEASURES.read(tmp_path / "out.parquet").to_pylist()
+    assert [(r["dataset"], r["measure"], r["query_id"], r["value"]) for r in rows] == [
+        ("in", "AP", "q1", 1),
+        ("in", "AP", "q2", 0),
+        ("in", "nDCG@10", "q1", 1),
+        ("in", "nDCG@10", "q2", 0),
+        ("out", "AP", "q1", 1 / 2),
+        ("out", "AP", "q2", 0),
+        ("out", "nDCG@10", "q1", pytest.approx(1 / math.log2(3))),
+        ("out", "nDCG@10", "q2", 0),
+    ]
+    made = lineage.of(tmp_path / "out.parquet")
+    assert (made.command, made.name) == ("evaluate", "tiny/hinge/1")
+    assert made.settings == {
+        "on": ["in", "out"],
+        "measures": ["nDCG@10", "AP"],
+        "relevant_from": {"in": 1, "out": 2},
+    }
+    assert "rerank tiny/hinge/1/in" in made.inputs
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"measures": ["nDCG@10", "apple"]}, "no measure 'apple'"),
+        ({"relevant-from": {"in": 1}}, "relevant_from.out"),
+        ({"relevant-from": [1]}, "--relevant-from: wanted an object"),
+        ({"on": ["in", "in"]}, "named twice"),
+    ],
+)
+def test_the_command_refuses_and_leaves_nothing(
+    tmp_path: Path, changed: dict[str, object], complaint: str
+):
+    result = evaluate(tmp_path, **changed)
+    assert isinstance(result.exception, UserError)
+    assert complaint in str(result.exception)
+    assert not list(tmp_path.glob("*out.parquet*"))

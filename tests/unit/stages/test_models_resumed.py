@@ -1,0 +1,107 @@
+"""Trainings that were killed: their bytes depend on their recipe alone."""
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import yaml
+
+from redistil.learning import scoring
+from redistil.stages import models
+from tests.made import tiny
+from tests.made.trained import COST, LEFT, SECOND, run, train, validating, weights, write_house
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    return write_house(tmp_path_factory.mktemp("house"))
+
+
+class Killed(BaseException):
+    """What a scheduler does to a job."""
+
+
+def dying_at(step):
+    """What learns from a batch, until a step (from 0) is asked for."""
+
+    def learn(student, pairs, loss_of, room, precision, stream, processes):
+        if stream[1] == step:
+            raise Killed
+        return scoring.learn(student, pairs, loss_of, room, precision, stream, processes)
+
+    return learn
+
+
+def test_a_killed_validating_training_goes_on_to_the_same_bytes(house, tmp_path, monkeypatch):
+    how = {"steps": 12, "learning_rate": 0.1, "batch": 4, "checkpoint_every": 5}
+    whole = train(house, tmp_path / "whole", validation=validating(), **how)
+    for step in (3, 6, 11):
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(models, "learn", dying_at(step))
+            train(house, tmp_path / "killed", validation=validating(), **how)
+    resumed = train(house, tmp_path / "killed", validation=validating(), **how)
+    assert {path.name for path in resumed.iterdir()} == {path.name for path in whole.iterdir()}
+    for name in LEFT | {"last.safetensors"}:
+        assert (whole / name).read_bytes() == (resumed / name).read_bytes(), name
+
+
+def test_a_seed_repeats_its_bytes_and_another_gives_others(house, tmp_path):
+    once, again = train(house, tmp_path / "a"), train(house, tmp_path / "b")
+    assert weights(once) == weights(again)
+    for name in LEFT:
+        assert (once / name).read_bytes() == (again / name).read_bytes(), name
+    assert weights(train(house, tmp_path / "c", seed=2)) != weights(once)
+
+
+@pytest.mark.parametrize("stage", [{}, SECOND], ids=["first", "second"])
+@pytest.mark.parametrize("after", [1, 3, 4])
+def test_a_killed_training_goes_on_to_the_same_bytes(house, tmp_path, monkeypatch, after, stage):
+    how = {"steps": 6, "checkpoint_every": 2} | stage
+    whole = train(house, tmp_path / "whole", **how)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(models, "learn", dying_at(after))
+        train(house, tmp_path / "killed", **how)
+    kept = {path.name for path in (tmp_path / "killed").iterdir()}
+    assert kept == ({"checkpoint.safetensors"} if after > 1 else set())
+    resumed = train(house, tmp_path / "killed", **how)
+    assert {path.name for path in resumed.iterdir()} == LEFT | {COST}
+    for name in LEFT:
+        assert (whole / name).read_bytes() == (resumed / name).read_bytes(), name
+
+
+def test_the_state_of_another_training_is_thrown_away(house, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(models, "learn", dying_at(2))
+        train(house, tmp_path / "m", steps=4, seed=2)
+    assert weights(train(house, tmp_path / "m", steps=4)) == weights(
+        train(house, tmp_path / "fresh", steps=4)
+    )
+
+
+def test_a_command_killed_at_any_moment_ends_in_the_same_bytes(house, tmp_path):
+    """SIGKILL, three times, whenever it comes: while a step is taken or a state is written."""
+    how = {"steps": 60, "checkpoint_every": 3, "validation": validating(every=10)}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(tiny.recipe(**how)))
+    inputs = [house / name for name in ("bert/made.json", "q.arrow", "d.arrow", "lists.parquet")]
+    dev = [house / name for name in ("candidates.parquet", "qrels.parquet", "q.arrow", "d.arrow")]
+    words = ["train", tmp_path / "recipe.yaml", *inputs, tmp_path / "killed", "--validate", "dev"]
+    words += [*dev, "--device", "cpu", "--name", "cell"]
+    command = [sys.executable, "-m", "redistil", *map(str, words)]
+    rng, state = np.random.default_rng(5), tmp_path / "killed" / "checkpoint.safetensors"
+    for _ in range(3):
+        before = state.stat().st_mtime_ns if state.exists() else 0
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as job:
+            while job.poll() is None and not (state.exists() and state.stat().st_mtime_ns > before):
+                time.sleep(0.005)
+            time.sleep(rng.uniform(0, 0.05))
+            job.kill()
+        assert job.returncode == -9, "it ended before it was killed: give it more steps"
+    run(*words)
+    whole = tmp_path / "whole"
+    run(*[whole if word == tmp_path / "killed" else word for word in words])
+    assert {path.name for path in whole.iterdir()} == {path.name for path in state.parent.iterdir()}
+    for path in whole.iterdir():
+        if path.name != COST:
+            assert path.read_bytes() == (state.parent / path.name).read_bytes(), path.name

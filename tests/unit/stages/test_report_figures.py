@@ -1,0 +1,317 @@
+"""What the figures show, read back from the drawing; and that there is always a file."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import fromstring
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from matplotlib.container import BarContainer, ErrorbarContainer
+from safetensors.torch import save_file
+
+from redistil.cli import cli
+from redistil.errors import BadSettings, BadTable
+from redistil.machine.costs import account
+from redistil.machine.energy import Spent
+from redistil.machine.processes import Processes
+from redistil.stages.report import figures
+from redistil.stages.report.figures import drawing, teaching
+from redistil.stages.report.figures.drawing import Given
+from redistil.stages.report.numbers import costs, leaderboard, models, tabulated
+from redistil.stages.report.numbers.entries import Values
+from redistil.stages.report.numbers.leaderboard import Settings, Tables
+from redistil.storage import lineage
+from redistil.storage.tables import DEPTHS, QRELS, RUN, ranked
+from redistil.study import artefacts as studies
+from tests.made import report_study
+from tests.made.report_study import only
+
+ALL = [
+    "bars", "cost", "curves", "depths", "margins", "pairs", "reranking", "scatter", "sizes",
+    "table",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def study() -> dict[str, Any]:
+    return report_study.config()
+
+
+@pytest.fixture(scope="module")
+def values(study: dict[str, Any]) -> Values:
+    return report_study.values_of(study)
+
+
+@pytest.fixture(scope="module")
+def tables(study: dict[str, Any], values: Values) -> Tables:
+    return leaderboard.tabulate(study, values, Settings(0.05, 200, 1, 0.005))
+
+
+def line(tables: Tables, system: str) -> dict[str, Any]:
+    (found,) = [row for row in tables.leaderboard if row["system"] == system]
+    return found
+
+
+# --- bars and curves --------------------------------------------------------------------------
+
+
+def test_bars_and_intervals_stand_where_the_table_says(study: dict[str, Any], tables: Tables):
+    figure = figures.bars(tables.leaderboard, study)
+    bars = {
+        drawn.get_label(): [patch.get_height() for patch in drawn]
+        for drawn in figure.axes[0].containers
+        if isinstance(drawn, BarContainer)
+    }
+    assert set(bars) == {"hinge", "infonce"}
+    for loss, found in bars.items():
+        wanted = [
+            only(tables.leaderboard, system=f"{student}/{loss}")["In domain"]
+            for student in ("small-bert", "small-electra")
+        ]
+        assert found == pytest.approx(wanted)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["In domain", "Out of domain"]
+    assert all(axes.get_ylim()[0] == 0 for axes in figure.axes)  # a bar must start at nothing
+
+
+def test_a_curve_is_thinned_to_means_of_neighbours():
+    assert teaching._thinned(np.arange(6.0), most=3).tolist() == [0.5, 2.5, 4.5]
+    assert len(teaching._thinned(np.arange(450.0))) <= 100
+    assert teaching._thinned(np.arange(5.0)).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_curve_of_no_cell_is_refused(study: dict[str, Any]):
+    points = (np.arange(3.0), np.arange(3.0))
+    with pytest.raises(BadSettings, match="no cell 'small-bert/hinge/9': did you mean"):
+        figures.curves({"small-bert/hinge/9": points}, study)
+
+
+# --- losses against each other ----------------------------------------------------------------
+
+
+def test_the_matrix_counts_students_and_mirrors_itself(study: dict[str, Any], tables: Tables):
+    """hinge was invented to be far below infonce, for both students."""
+    figure = figures.matrix(tables.tests, study)
+    axes = figure.axes[0]
+    lead = axes.images[0].get_array()
+    assert np.isnan(lead.filled(np.nan).diagonal()).all()
+    together = [line(tables, f"{s}/{x}") for s in study["grid"]["students"] for x in ("hinge",)]
+    best = [line(tables, f"{s}/infonce") for s in study["grid"]["students"]]
+    wanted = np.mean([a["In domain"] - b["In domain"] for a, b in zip(together, best, strict=True)])
+    assert lead[0, 1] == -lead[1, 0] == pytest.approx(100 * wanted)
+    words = {text.get_position(): text.get_text() for text in axes.texts}
+    assert words == {(1, 0): "0/0/2", (0, 1): "2/0/0"}
+    assert not axes.patches  # no frame: they are not equivalent
+
+
+def test_a_frame_marks_losses_shown_to_be_equivalent(study: dict[str, Any], tables: Tables):
+    alike = [row | {"equivalence": "equivalent", "difference": 0.0} for row in tables.tests]
+    assert len(figures.matrix(alike, study).axes[0].patches) == 2
+
+
+# --- two models query by query -----------------------------------------------------------------
+
+
+def test_the_scatter_counts_who_wins_and_draws_what_coincides_larger():
+    x, y = np.array([0.5, 0.5, 0.5, 0.1, 0.9]), np.array([0.5, 0.5, 0.5, 0.2, 0.8])
+    figure = figures.scatter({"All": [(x[:2], y[:2]), (x[2:], y[2:])]}, {"All": ("a", "b")}, "AP")
+    axes = figure.axes[0]
+    assert axes.get_title(loc="left") == "All\n1 better, 1 worse, 3 equal"
+    small, large = axes.collections
+    assert (len(small.get_offsets()), len(large.get_offsets())) == (2, 1)
+    assert large.get_sizes()[0] == pytest.approx(small.get_sizes()[0] * 3**0.5)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("a, AP", "b, AP")
+
+
+def test_of_many_places_the_scatter_shades_how_many_there_are():
+    rng = np.random.default_rng(1)
+    x, y = rng.random(5000), rng.random(5000)
+    x[:7], y[:7] = 0.3, 0.9
+    figure = figures.scatter({"All": [(x, y)]}, {"All": ("a", "b")}, "AP")
+    (axes,) = figure.axes
+    (image,) = axes.images
+    assert not axes.collections
+    shade, (left, right, low, high) = image.get_array(), image.get_extent()
+    assert shade.sum() == 5000 and shade.shape == (51, 51)
+    row, column = (
+        int((v - a) / (b - a) * 51) for v, a, b in ((0.9, low, high), (0.3, left, right))
+    )
+    assert shade[row, column] >= 7 and image.origin == "lower"
+
+
+def test_an_svg_is_slim_and_reads_the_same(tmp_path: Path):
+    figure = figures.scatter({"<b>": [(np.zeros(1), np.ones(1))]}, {"<b>": ("0.12345", "b")}, "AP")
+    figures.save(figure, tmp_path / "a")
+    text = (tmp_path / "a.svg").read_text()
+    assert "0.12345, AP" in text, "words are not places"
+    assert "\n " not in text and "rotate(-0" not in text and text.count("font-family") == 1
+    assert not re.search(r' [dxy]="[^"]*\.\d{3}', text)
+    assert fromstring(text.encode()).get("style") == "font-family: 'DejaVu Sans', sans-serif"
+
+
+# --- what effectiveness costs ------------------------------------------------------------------
+
+
+def test_sizes_are_joined_within_a_family_and_stand_at_their_parameters(
+    study: dict[str, Any], tables: Tables
+):
+    of = {
+        "small-bert": {"parameters": 10_000_000, "family": "bert"},
+        "small-electra": {"parameters": 100_000_000, "family": "bert"},
+    }
+    axes = figures.sizes(tables.leaderboard, study, of).axes[0]
+    drawn = [found for found in axes.containers if isinstance(found, ErrorbarContainer)]
+    assert len(drawn) == 2  # one for each loss
+    x, y = drawn[1].lines[0].get_data()
+    assert y == pytest.approx(
+        [line(tables, f"{s}/infonce")["In domain"] for s in ("small-bert", "small-electra")]
+    )
+    assert x == pytest.approx([1e7, 1e8], rel=0.05)
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["10M", "20M", "50M", "100M"]
+    apart = of | {"small-electra": {"parameters": 100_000_000, "family": "electra"}}
+    assert len(figures.sizes(tables.leaderboard, study, apart).axes[0].containers) == 4
+
+
+def test_a_depth_is_the_mean_over_seeds_and_data_sets_of_the_best_student(
+    study: dict[str, Any], tables: Tables
+):
+    rows = [
+        {"system": cell.name, "dataset": dataset, "depth": depth, "value": depth + number}
+        for cell in studies.grid_cells(study)
+        for number, dataset in enumerate(study["grid"]["datasets"])
+        for depth in (0, 5)
+    ]
+    axes = figures.depths(rows, tables.leaderboard, study).axes
+    best = max(tables.leaderboard, key=lambda row: (row["kind"] == "student", row["In domain"]))
+    assert axes[0].get_title(loc="left") == f"In domain: {best['student']}"
+    assert list(axes[0].lines[0].get_ydata()) == [0.5, 5.5]
+    assert list(axes[1].lines[0].get_ydata()) == [2, 7]
+
+
+def test_every_cost_that_is_drawn_is_one_that_a_training_writes(tmp_path: Path):
+    path = tmp_path / "cost.json"
+    account(Spent(), 1, Processes("cpu"), "", path)
+    assert set(costs.AMOUNTS) <= set(json.loads(path.read_text()))
+
+
+def test_a_cost_is_drawn_where_it_is_known(study: dict[str, Any], tables: Tables):
+    nothing = dict.fromkeys(costs.HEADER)
+    spent = [
+        nothing
+        | {"system": f"small-bert/hinge/{seed}", "training_pairs_per_second": 5.0}
+        | {"training_seconds": seconds, "reranking_processor_joules": 70.0 * seed}
+        for seed, seconds in ((1, 10.0), (2, 30.0))
+    ]
+    figure = figures.cost(tables.leaderboard, study, spent, "training")
+    axes = figure.axes
+    assert figure.get_supxlabel() == "Energy: not readable on this machine."
+    assert [panel.get_xlabel() for panel in axes[:2]] == [
+        "training (seconds)", "training (pairs per second)",
+    ]  # fmt: skip
+    (dot,) = axes[0].collections
+    assert list(dot.get_offsets()[0]) == pytest.approx(
+        [20, line(tables, "small-bert/hinge")["In domain"]]
+    )
+    figure = figures.cost(tables.leaderboard, study, spent, "reranking")
+    assert "the machine's processors meanwhile" in figure.get_supxlabel(), "of this work alone"
+    (panel, _) = figure.axes
+    assert panel.get_xlabel() == "re-ranking (joules)"
+    assert panel.collections[0].get_offsets()[0][0] == pytest.approx(105)
+
+
+def test_what_a_teacher_cost_moves_no_axis_and_alone_is_no_figure(
+    study: dict[str, Any], tables: Tables, tmp_path: Path
+):
+    nothing = dict.fromkeys(costs.HEADER)
+    teacher = nothing | {"system": "both", "kind": "teacher", "reranking_seconds": 9000.0}
+    student = teacher | {"system": "small-bert/hinge/1", "kind": "student"}
+    given = Given((), (), (), ())
+
+    def reranking(*spent: dict[str, Any]) -> Any:
+        made = lineage.make("tabulate", "small", {}, "", [])
+        sources = {s.name: {"file": "", "fingerprint": ""} for s in studies.systems(study)}
+        tabulated.write(tables, sources, tmp_path, made, spent=list(spent))
+        return drawing.drawn(study, tabulated.read(tmp_path), given)["reranking"]
+
+    figure = reranking(teacher, student | {"reranking_seconds": 10.0})
+    assert figure.axes[0].get_xscale() == "linear", "one point spans no powers of ten"
+    assert reranking(teacher) == "no cost.json beside all runs of a student"
+
+
+def test_parameters_are_counted_in_the_weights(tmp_path: Path):
+    save_file({"a": torch.zeros(3, 4), "b": torch.zeros(5)}, tmp_path / "model.safetensors")
+    assert models.count(tmp_path / "model.safetensors") == 17
+    (tmp_path / "broken").write_bytes(b"\xff" * 20)
+    with pytest.raises(BadTable, match="not a readable safetensors file"):
+        models.count(tmp_path / "broken")
+
+
+# --- the commands -----------------------------------------------------------------------------
+
+
+def invoke(*words: Any) -> Result:
+    result = CliRunner().invoke(cli, [str(word) for word in words])
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result
+
+
+def test_a_sweep_is_a_row_for_each_run_and_depth(tmp_path: Path):
+    made = lineage.make("retrieve", "x", {}, "", [])
+    first = ranked(["q"] * 3, ["a", "b", "c"], [3.0, 2.0, 1.0])
+    RUN.write(first, tmp_path / "first.parquet", made)
+    again = ranked(["q"] * 3, ["a", "b", "c"], [1.0, 2.0, 3.0])
+    RUN.write(again, tmp_path / "run.parquet", lineage.make("rerank", "s/l/1/d", {}, "", [made]))
+    rows = QRELS.rows({"query_id": ["q"], "doc_id": ["c"], "relevance": [1]})
+    QRELS.write(rows, tmp_path / "qrels.parquet", lineage.make("export-queries", "d", {}, "", []))
+    words = ["--on", "d", tmp_path / "first.parquet", tmp_path / "qrels.parquet"]
+    words += ["--runs", "s/l/1", "d", tmp_path / "run.parquet", "--measure", "RR@10"]
+    words += ["--depths", "[0, 2, 3]", "--relevant-from", '{"d": 1}']
+    invoke("sweep", tmp_path / "out.parquet", *words)
+    assert DEPTHS.read(tmp_path / "out.parquet").to_pylist() == [
+        {"system": "s/l/1", "dataset": "d", "depth": depth, "value": value}
+        for depth, value in ((0, pytest.approx(1 / 3)), (2, pytest.approx(1 / 3)), (3, 1))
+    ]
+    settings = json.loads(pq.read_schema(tmp_path / "out.parquet").metadata[b"redistil"])
+    assert settings["settings"]["runs"] == ["s/l/1", "d"]
+
+
+def files_of(*names: str) -> list[str]:
+    return [f"{name}.{kind}" for name in sorted(names) for kind in ("png", "svg")]
+
+
+def test_every_figure_has_its_files_and_only_those_with_data_are_sealed(
+    tmp_path: Path, study: dict[str, Any], tables: Tables
+):
+    options = report_study.write(tmp_path, study)
+    made = lineage.make("tabulate", "small", {}, "", [])
+    sources = {s.name: {"file": "", "fingerprint": ""} for s in studies.systems(study)}
+    tabulated.write(tables, sources, tmp_path / "tables", made)
+    assert (tmp_path / "tables/costs.csv").read_text() == ",".join(costs.HEADER) + "\n"
+    words = [tmp_path / "study.yaml", tmp_path / "tables", tmp_path / "figures"]
+    invoke("plot", *words)
+    assert sorted(p.name for p in (tmp_path / "figures").iterdir()) == sorted(
+        [*files_of(*ALL), "made.json"]
+    )
+    sealed = lineage.of(tmp_path / "figures").settings["sha256"]
+    assert sorted(sealed) == files_of("bars", "pairs", "table")
+    assert "no cost.json beside the models" in (tmp_path / "figures/cost.svg").read_text()
+    for record in options["models"]:
+        (Path(record).parent / "cost.json").write_text('{"seconds": 3.0, "pairs": 9}')
+    spent = costs.rows(study, [Path(record) for record in options["models"]], [])
+    tabulated.write(tables, sources, tmp_path / "tables", made, spent=spent)
+    given = [w for path in options["measures"] for w in ("--measures", path)]
+    invoke("plot", *words, *given)
+    sealed = lineage.of(tmp_path / "figures").settings["sha256"]
+    assert sorted(sealed) == files_of("bars", "cost", "pairs", "scatter", "table")
+    assert "small-bert/infonce, nDCG@10" in (tmp_path / "figures/scatter.svg").read_text() or (
+        "small-electra/infonce, nDCG@10" in (tmp_path / "figures/scatter.svg").read_text()
+    )
+
+
+def test_every_figure_has_a_caption_for_the_report():
+    captions = Path(__file__).parents[3] / "workflow/report"
+    assert {path.stem for path in captions.glob("*.rst")} >= set(ALL)

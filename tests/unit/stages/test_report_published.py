@@ -1,0 +1,228 @@
+"""Ours beside published values: counterparts, intervals over seeds, and the words for them."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from scipy import stats
+
+from redistil.errors import BadTable
+from redistil.stages.report.numbers import published
+from redistil.stages.report.numbers.entries import Values, entries
+from redistil.stages.report.numbers.published import (
+    CLOSE,
+    DIFFERENT,
+    REPRODUCED,
+    SUPERSEDED,
+    UNSETTLED,
+)
+from redistil.study.artefacts import systems
+from tests.made import report_study
+
+RESOURCES = Path(__file__).parents[3] / "workflow/resources"
+VALUES, NAMES = RESOURCES / "published.csv", RESOURCES / "published.yaml"
+
+
+@pytest.fixture
+def study() -> dict[str, Any]:
+    """Two cells of the paper on two of its data sets."""
+    study = report_study.config(study="part")
+    study["students"] = {
+        s: study["students"]["small-bert"] for s in ("bert-base", "deberta-v3-base")
+    }
+    study["grid"] |= {
+        "students": ["bert-base", "deberta-v3-base"],
+        "losses": ["infonce"],
+        "seeds": [1, 2, 3],
+        "datasets": ["dl19", "dl20"],
+        "first_stage": "splade-v3-distilbert",
+    }
+    return study
+
+
+def beside(study: dict[str, Any], value: float = 0.7, spread: float = 0.001) -> list[dict]:
+    """Every seed of a cell as far from the next as `spread` says."""
+    means = {
+        (s.name, dataset, measure): value + spread * ((s.seed or 2) - 2)
+        for s in systems(study)
+        for dataset in study["grid"]["datasets"]
+        for measure in ("nDCG@10", "AP")
+    }
+    values = Values({}, means, {})
+    theirs = published.read(VALUES, NAMES)
+    return published.beside(theirs, study, entries(systems(study)), values, 0.01, 0.95)
+
+
+def test_what_has_a_counterpart_is_set_beside_it(study: dict[str, Any]):
+    rows = {(row["published_as"], row["column"]): row for row in beside(study)}
+    assert set(rows) == {
+        ("bert-base-uncased, InfoNCE", "trec2019"),
+        ("bert-base-uncased, InfoNCE", "trec2020"),
+        ("microsoft/deberta-v3-base (v1), InfoNCE", "trec2019"),
+        ("microsoft/deberta-v3-base (v1), InfoNCE", "trec2020"),
+        ("microsoft/deberta-v3-base (v2), InfoNCE", "trec2019"),
+        ("microsoft/deberta-v3-base (v2), InfoNCE", "trec2020"),
+    }
+    row = rows["bert-base-uncased, InfoNCE", "trec2019"]
+    assert list(row) == published.HEADER
+    assert row["theirs"] == pytest.approx(0.759, abs=5e-4)  # of the protocol's table
+    assert row["ours"] == pytest.approx(0.7)
+    assert row["difference"] == pytest.approx(row["ours"] - row["theirs"])
+    assert row["system"] == "bert-base/infonce" and row["source"].startswith("notebook: ")
+    assert (row["seeds"], row["spread"]) == (3, pytest.approx(0.001))
+
+
+def test_the_superseded_run_is_marked_and_not_judged(study: dict[str, Any]):
+    words = {row["published_as"]: row["verdict"] for row in beside(study)}
+    assert words["microsoft/deberta-v3-base (v1), InfoNCE"] == SUPERSEDED
+    assert words["microsoft/deberta-v3-base (v2), InfoNCE"] == DIFFERENT
+    marked = {row["published_as"]: row["superseded_by"] for row in beside(study)}
+    assert marked["microsoft/deberta-v3-base (v1), InfoNCE"] == "microsoft/deberta-v3-base (v2)"
+
+
+def test_an_aggregate_needs_all_its_data_sets_and_is_taken_per_seed(study: dict[str, Any]):
+    study["grid"]["datasets"].append("dev-small")
+    (row,) = [
+        row for row in beside(study) if row["column"] == "In Domain" and row["measure"] == "nDCG@10"
+    ] or [None]
+    assert row is None or row["ours"] == pytest.approx(0.7)
+    assert "BEIR13" not in {row["column"] for row in beside(study)}
+
+
+def test_the_rerun_on_its_own_first_stage_is_set_beside_what_it_reproduces(study: dict[str, Any]):
+    study["grid"] |= {"first_stage": "splade-v3-distilbert-200", "students": ["deberta-v3-base"]}
+    words = {row["published_as"]: row["verdict"] for row in beside(study)}
+    assert words == {
+        "microsoft/deberta-v3-base (v1), InfoNCE": SUPERSEDED,
+        "microsoft/deberta-v3-base (v2), InfoNCE": DIFFERENT,
+    }
+
+
+def test_a_study_without_counterparts_has_none(study: dict[str, Any]):
+    assert beside(report_study.config()) == []
+    study["grid"]["first_stage"] = "tiny-splade"  # other candidates, other numbers
+    assert beside(study) == []
+
+
+# --- the interval and its words ---------------------------------------------------------------
+
+
+def test_the_interval_is_welchs_where_they_print_their_spread():
+    ours, theirs = np.array([0.50, 0.52, 0.51]), np.array([0.47, 0.50, 0.485])
+    low, high = published.interval(ours, float(theirs.mean()), float(theirs.std(ddof=1)), 3, 0.9)
+    wanted = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.9)
+    assert (low, high) == pytest.approx((wanted.low, wanted.high))
+
+
+def test_ours_stands_for_a_spread_that_they_do_not_print():
+    low, high = published.interval(np.array([0.50, 0.52, 0.54]), 0.5, None, 3, 0.95)
+    half = stats.t.ppf(0.975, 2) * (0.02**2 * 2 / 3) ** 0.5
+    assert (low, high) == pytest.approx((0.02 - half, 0.02 + half))
+
+
+def test_one_seed_has_no_interval():
+    assert published.interval(np.array([0.5]), 0.5, 0.01, 3, 0.95) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "high", "word"),
+    [
+        (0.001, -0.004, 0.006, REPRODUCED),
+        (0.009, 0.008, 0.010, REPRODUCED),
+        (0.009, 0.007, 0.011, CLOSE),
+        (-0.009, -0.011, -0.007, CLOSE),
+        (0.001, -0.02, 0.022, CLOSE),
+        (0.001, None, None, CLOSE),
+        (0.02, -0.01, 0.05, UNSETTLED),
+        (0.02, None, None, UNSETTLED),
+        (0.02, 0.01, 0.03, DIFFERENT),
+        (-0.02, -0.03, -0.01, DIFFERENT),
+    ],
+)
+def test_the_words(difference: float, low: float | None, high: float | None, word: str):
+    assert published.verdict(difference, low, high, 0.01) == word
+
+
+# --- the files --------------------------------------------------------------------------------
+
+
+def spoiled(folder: Path, **changed: str) -> Path:
+    with VALUES.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))[:3]
+    rows[1] |= changed
+    with (folder / "published.csv").open("w", newline="") as stream:
+        out = csv.DictWriter(stream, published.COLUMNS)
+        out.writeheader()
+        out.writerows(rows)
+    return folder / "published.csv"
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"source": ""}, "line 3 .*BCE.*: no source"),
+        ({"source": "  "}, "no source"),
+        ({"value": "high"}, "value is 'high', not a number"),
+        ({"value": "nan"}, "not a number"),
+        ({"value": ""}, "not a number"),
+        ({"std": "?"}, "std is '\\?'"),
+    ],
+)
+def test_a_published_row_must_be_a_number_with_a_source(
+    tmp_path: Path, changed: dict[str, str], complaint: str
+):
+    with pytest.raises(BadTable, match=complaint):
+        published.read(spoiled(tmp_path, **changed), NAMES)
+
+
+def test_a_file_of_other_columns_is_refused(tmp_path: Path):
+    path = tmp_path / "published.csv"
+    path.write_text("paper,value\nx,1\n")
+    with pytest.raises(BadTable, match="wanted the columns study, student"):
+        published.read(path, NAMES)
+
+
+def test_every_name_of_ours_that_is_mapped_exists():
+    catalogue = yaml.safe_load((RESOURCES.parents[2] / "params.yaml").read_text())
+    for study, names in yaml.safe_load(NAMES.read_text()).items():
+        assert set(names["first_stages"]) <= set(catalogue["first_stages"]), study
+        assert set(names["baselines"].values()) <= set(catalogue["first_stages"])
+        assert set(names["students"].values()) <= set(catalogue["students"])
+        assert set(names["losses"].values()) <= set(catalogue["losses"])
+        datasets = {name for column in names["columns"].values() for name in column}
+        assert datasets <= set(catalogue["datasets"])
+
+
+def test_every_published_name_that_is_mapped_is_published():
+    theirs = published.read(VALUES, NAMES)
+    for study, names in theirs.names.items():
+        rows = [row for row in theirs.rows if row["study"] == study]
+        of = {key: {row[key] for row in rows} for key in published.COLUMNS}
+        assert set(names["students"]) | set(names["baselines"]) <= of["student"]
+        assert set(names["losses"]) <= of["loss_or_teacher"]
+        assert set(names["columns"]) <= of["dataset"] and set(names["measures"]) <= of["metric"]
+        assert set(names["superseded"]) <= of["student"] >= set(names["superseded"].values())
+        assert set(names["remarks"]) <= set(names["columns"])
+
+
+def test_the_paper_study_has_a_counterpart_for_every_cell_of_the_papers_table():
+    """Nine backbones (DeBERTa twice) x six losses x six columns, and the first stage."""
+    root = RESOURCES.parents[2]
+    study = yaml.safe_load((root / "params.yaml").read_text())
+    study |= yaml.safe_load((root / "studies/morand2026.yaml").read_text())
+    means = {
+        (s.name, dataset, measure): 0.5
+        for s in systems(study)
+        for dataset in study["grid"]["datasets"]
+        for measure in study["measures"]
+    }
+    theirs = published.read(VALUES, NAMES)
+    lines, values = entries(systems(study)), Values({}, means, {})
+    rows = published.beside(theirs, study, lines, values, 0.01, 0.95)
+    table = {"msmarco_dev", "trec2019", "trec2020", "BEIR13", "Lotte-S", "robust04"}
+    main = [r for r in rows if r["loss"] and r["column"] in table and r["measure"] == "nDCG@10"]
+    assert len({(r["published_as"], r["column"]) for r in main}) == 10 * 6 * 6
+    assert {r["column"] for r in rows if r["loss"] is None} >= {"msmarco_dev"}

@@ -1,0 +1,67 @@
+"""What a backbone that is built here may see: no query of a test set, no passage judged too low."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from redistil.cli import cli
+from redistil.errors import BadTable
+from redistil.stages import backbones
+from redistil.storage.tables import QUERIES
+from tests.made import tiny
+from tests.made.warm_up import FAMILIES, SETTINGS, WARMUP, sources, write
+
+ASKED = tiny.texts(8, "q", 4) | {"q0": "zoology of yaks", "q5": "xylem and wax"}
+GRADES = [1, 2, 1, 3, 2, 2, 1, 1]
+
+
+def collection(folder, without=(), least=1):
+    """Write passages, queries and qrels; queries and judgements may be missing altogether."""
+    asked = {name: text for name, text in ASKED.items() if name not in without}
+    judged = [(q, f"d{i}", g) for i, (q, g) in enumerate(zip(ASKED, GRADES, strict=True))]
+    judged = [row for row in judged if row[0] in asked and row[2] >= least]
+    return sources(folder, asked, judged)
+
+
+def build(paths, out, family, *more, relevant_from=1):
+    words = ["build", *map(str, paths), str(out), "--family", family, "--vocabulary", "300"]
+    words += [*"--layers 1 --width 16 --heads 2 --warmup".split(), json.dumps(WARMUP)]
+    words += ["--relevant-from", str(relevant_from), *map(str, more)]
+    done = CliRunner().invoke(cli, words, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    names = ("model.safetensors", "tokenizer.json")
+    return [(out / name).read_bytes() for name in names]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_queries_of_a_test_set_are_as_if_they_were_not_there(tmp_path, family, caplog):
+    every = collection(tmp_path / "every")
+    elsewhere = {"t": "Zoology of YAKS?"}
+    same = {"q5": "spelt otherwise"}
+    test = write(tmp_path / "elsewhere.parquet", QUERIES, elsewhere, elsewhere.values())
+    again = write(tmp_path / "same.parquet", QUERIES, same, same.values())
+    apart = ["--test-elsewhere", test, "--test", again]
+    found = build(every, tmp_path / "apart", family, *apart)
+    assert f"1 of 8 queries left out: same text, in {test}" in caplog.messages
+    assert f"1 of 8 queries left out: same id, in {again}" in caplog.messages
+    fewer = collection(tmp_path / "fewer", without={"q0", "q5"})
+    assert found == build(fewer, tmp_path / "without", family)
+    weights, tokenizer = build(every, tmp_path / "with", family)
+    assert found[0] != weights and found[1] != tokenizer
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_passage_below_the_grade_is_no_positive(tmp_path, family):
+    every, graded = collection(tmp_path / "every"), collection(tmp_path / "graded", least=2)
+    found = build(every, tmp_path / "from-2", family, relevant_from=2)
+    assert found == build(graded, tmp_path / "graded-alone", family)
+    assert found[0] != build(every, tmp_path / "from-1", family)[0]
+
+
+@pytest.mark.parametrize("how", [{"leave_out": {*ASKED}}, {"relevant_from": 4}])
+def test_a_set_of_which_nothing_is_left_is_refused_before_anything_is_written(tmp_path, how):
+    paths = collection(tmp_path / "every")
+    with pytest.raises(BadTable, match="no query of .*queries.parquet has a passage of"):
+        backbones.build(paths, tmp_path / "out", tiny.MADE, family="bert", **SETTINGS | how)
+    assert not (tmp_path / "out").exists()

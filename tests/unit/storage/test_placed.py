@@ -1,0 +1,53 @@
+"""Files of one's own, and those that Snakemake has no record of."""
+
+from base64 import urlsafe_b64encode
+from pathlib import Path
+
+import pytest
+
+from redistil.storage.placed import checkpoint_files, unrecorded
+
+APART = ("data/downloads", "data/exports")
+
+
+@pytest.fixture
+def put(tmp_path, monkeypatch):
+    """Make files of a project, by path, and return those that have no record."""
+    monkeypatch.chdir(tmp_path)
+
+    def found(*paths):
+        for path in map(Path, paths):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        return [str(path) for path in unrecorded(("data", "results/x"), APART, "state")]
+
+    return found
+
+
+def test_a_made_file_without_a_record_is_found(put):
+    made = ["data/teachers/t.parquet", "data/tokens/b/q.arrow", "results/x/study.yaml"]
+    assert put(*made, "data/README.md", "results/y/study.yaml") == made
+
+
+def test_a_made_file_with_a_record_is_not(put):
+    mark = urlsafe_b64encode(b"data/teachers/t.parquet").decode()
+    assert put("data/teachers/t.parquet", f"state/metadata/{mark}") == []
+
+
+def test_a_published_table_may_be_put_in_place_by_hand(put):
+    assert put("data/downloads/scores.parquet", "data/exports/x/made.json") == []
+
+
+def test_what_a_killed_job_left_is_none(put):
+    left = [
+        "data/candidates/x/.dl19.parquet.scratch/run.arrow",
+        "data/backbones/.b.scratch/made.json",
+    ]
+    assert put(*left, "data/teachers/.t.parquet.7.partial") == []
+
+
+def test_of_a_checkpoint_all_but_pickles_is_taken(put):
+    put(*(f"mine/{name}" for name in ("pytorch_model.bin", "model.safetensors", "config.json")))
+    names = [path.name for path in checkpoint_files("mine")]
+    assert names == ["config.json", "model.safetensors"]
+    assert checkpoint_files(None) == checkpoint_files("nowhere") == []

@@ -1,0 +1,31 @@
+"""Columns of text files: the same rows wherever blocks end, and a bad one quoted."""
+
+import pyarrow as pa
+import pytest
+
+from redistil.errors import BadTable
+from redistil.storage import trec
+
+
+@pytest.mark.parametrize("block", [1, 2, 7, 20, 100, 1 << 24])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_rows_are_the_same_wherever_blocks_of_the_file_end(tmp_path, monkeypatch, block, end):
+    """Lines longer than a block, blank ones, and a last one without an end among them."""
+    monkeypatch.setattr(trec, "BLOCK", block)
+    lines = ["q ü", "", "q " + "d" * 30, "", "", "r 1", "s 22"]
+    (tmp_path / "a.txt").write_bytes(end.join(lines).encode())
+    types = {"query_id": pa.string(), "doc_id": pa.string()}
+    found = pa.Table.from_batches(trec.column_batches(tmp_path / "a.txt", types, " "))
+    assert [" ".join(row.values()) for row in found.to_pylist()] == [x for x in lines if x]
+    (tmp_path / "a.txt").write_bytes(end.join([*lines, "one two three"]).encode())
+    with pytest.raises(BadTable, match="wanted the columns query_id doc_id"):
+        list(trec.column_batches(tmp_path / "a.txt", types, " "))
+
+
+def test_a_bad_row_is_quoted_without_the_number_it_has_in_its_block(tmp_path, monkeypatch):
+    monkeypatch.setattr(trec, "BLOCK", 12)
+    (tmp_path / "a.txt").write_text("q d\n" * 9 + "one two three\n")
+    types = {"query_id": pa.string(), "doc_id": pa.string()}
+    with pytest.raises(BadTable, match="got 3: one two three") as caught:
+        list(trec.column_batches(tmp_path / "a.txt", types, " "))
+    assert "#" not in str(caught.value)

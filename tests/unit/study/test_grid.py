@@ -1,0 +1,94 @@
+"""The grid of a study: its cells and systems, who teaches whom, and what the catalogues derive."""
+
+import pytest
+
+from redistil.study import artefacts as study
+from tests.made.configs import SCHEMA, config_of, put, refusal
+
+
+@pytest.fixture
+def config():
+    return config_of("embedded")
+
+
+def test_what_teaches_a_first_stage_is_trained_too_and_never_taught_by_the_second(config):
+    put(config, "losses dual-ranknet after", "margin-mse")
+    put(config, "sources ranked-lists", {"negatives": "pydocs-lists", "documents": 16})
+    put(config, "grid losses", ["dual-ranknet"])
+    put(config, "grid teachers", [])
+    study.check(config, SCHEMA)
+    assert set(study.teacher_cells(config)) == {"pydocs-bert", "pydocs-modernbert"}
+    put(config, "teachers pydocs-bert model loss", "dual-ranknet")
+    assert "learns from itself" in refusal(config)
+
+
+PUPIL = {"student": "tiny-bert", "loss": "margin-mse", "seed": 7}
+
+
+def test_a_teacher_may_be_taught_by_another(config):
+    put(config, "teachers pupil", {"model": {**PUPIL}, "over": ["pydocs-lists"]})
+    put(config, "sources ranked-lists teacher", "pupil")
+    put(config, "training sizes tiny batch lists", 4)
+    put(config, "grid losses", ["adr-mse"])
+    put(config, "grid teachers", [])
+    study.check(config, SCHEMA)
+    assert set(study.teacher_cells(config)) == {"pupil", "pydocs-bert", "pydocs-modernbert"}
+    assert ("train", "tiny-bert/margin-mse/7") in study.asked(config)
+
+
+def test_the_paper_has_its_grid():
+    config = config_of("morand2026")
+    cells = study.grid_cells(config)
+    assert len(cells) == len(set(cells)) == 9 * 6 * 3
+    assert len(config["grid"]["datasets"]) == len(set(config["grid"]["datasets"])) == 22
+    assert study.teacher_cells(config) == {}
+    assert sum(made == "rerank" for made, _ in study.asked(config)) == 9 * 6 * 3 * 22
+
+
+def test_the_systems_are_baselines_teachers_and_students(config):
+    config["grid"] |= {"students": ["s", "t"], "losses": ["bce", "kl"], "seeds": [1, 2]}
+    systems = study.systems(config)
+    kinds = [system.kind for system in systems]
+    assert kinds == ["random"] + ["first stage"] * 2 + ["teacher"] * 3 + ["student"] * 8
+    assert [system.name for system in systems[:3]] == ["random/1", "tiny-splade", "bm25"]
+    assert systems[-1] == study.System("t/kl/2", "student", "t", "kl", 2)
+
+
+WORDS = [
+    ({"student": "tiny-bert"}, {"backbone": "tiny-bert"}),
+    ({"student": "tiny-bert-teacher"}, {"backbone": "tiny-bert"}),
+    (
+        {"loss": "infonce"},
+        {"negatives": "pydocs-lists", "teacher": None, "dataset": "pydocs-train"}
+        | {"corpus": "pydocs", "first_stage": "tiny-splade"},
+    ),
+    ({"loss": "margin-mse"}, {"negatives": "pydocs-triples", "teacher": "pydocs-mean"}),
+    ({"dataset": "pydocs-held-out"}, {"corpus": "pydocs-held-out"}),
+    ({"negatives": "t2"}, {"dataset": "msmarco-train", "first_stage": None}),
+    ({"built": "tiny-splade"}, {"dataset": "pydocs-train", "corpus": "pydocs"}),
+    ({"splade": "tiny-splade", "corpus": "fiqa"}, {"backbone": "tiny-splade", "corpus": "fiqa"}),
+    ({"loss": "bce", "dataset": "pydocs-dev"}, {"dataset": "pydocs-dev", "corpus": "pydocs"}),
+]
+
+
+@pytest.mark.parametrize(("known", "derived"), WORDS)
+def test_words_follow_from_the_catalogues(config, known, derived):
+    found = study.words(config, **known)
+    assert {word: found[word] for word in derived} == derived
+
+
+def test_the_ticks_of_a_sweep_end_at_the_depth():
+    assert study.sweep_depths(20) == [0, 1, 2, 5, 10, 20]
+    assert study.sweep_depths(1) == [0, 1]
+    assert study.sweep_depths(1000)[-3:] == [200, 500, 1000]
+
+
+def test_a_test_sets_ids_are_compared_within_its_corpus_only(config):
+    """Elsewhere they are numbers that mean nothing here."""
+    assert study.test_sets(config, "msmarco-train")[True] == ["dev-small", "dl19", "dl20"]
+    assert len(study.test_sets(config, "msmarco-train")[False]) == 19
+    assert study.test_sets(config, "pydocs-train") == {
+        True: ["pydocs-test"],
+        False: ["pydocs-held-out"],
+    }
+    assert study.test_sets(config, "dl19") == {True: [], False: []}

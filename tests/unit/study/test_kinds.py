@@ -1,0 +1,84 @@
+"""What an entry of a catalogue may say: the keys that its kind reads, and no others."""
+
+import copy
+
+import pytest
+
+from redistil.study import artefacts as study
+from redistil.study.kinds import KINDS
+from tests.made.configs import SCHEMA, config_of, put, refusal
+
+
+@pytest.fixture
+def config():
+    return config_of("embedded")
+
+
+IGNORED = {
+    "first_stages colbertv2 depth": (500, "an entry with `import` takes no other key"),
+    "first_stages tiny-splade b": (0.4, "an entry with `encoder` takes depth, passage_length"),
+    "first_stages bm25 shard": (9, "an entry with `k1` takes b, depth, stemmer"),
+    "negatives t2 at_most": (9, "an entry with `teacher` takes dataset"),
+    "negatives msmarco-docpairs depth": (9, "an entry with `docpairs` takes at_most, dataset, se"),
+    "teachers rankzephyr-colbert-50 depth": (9, "an entry with `import` takes format"),
+    "teachers rankzephyr-colbert-50 at_most": (9, "an entry with `import` takes format"),
+    "teachers pydocs-mean over": (["pydocs-lists"], "an entry with `average` takes licence"),
+    "teachers pydocs-bert passage_length": (9, "an entry with `model` takes licence, over"),
+    "backbones tiny-bert lower_case": (True, "an entry with `build` takes licence"),
+    "backbones tiny-bert build warmup flops": (0.1, "the warm-up of bert takes bm25"),
+    "corpora pydocs licensed": ("x", "an entry with `pydocs` takes documents, licence"),
+}
+
+
+@pytest.mark.parametrize(("path", "value", "said"), [(k, *v) for k, v in IGNORED.items()])
+def test_a_setting_that_its_kind_does_not_read_is_refused(config, path, value, said):
+    put(config, path, value)
+    assert refusal(config).startswith(f"{path.replace(' ', '.')}: {said}")
+
+
+def test_the_nearest_key_that_the_kind_reads_is_named(config):
+    put(config, "corpora pydocs licensed", "disks45/corpus")
+    assert refusal(config).endswith(": did you mean 'licence'?")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("backbones bert-base folder", "x", "backbones.bert-base: hub and folder: an entry is of"),
+        ("first_stages tiny-splade k1", 0.9, "first_stages.tiny-splade: encoder and k1: an entry"),
+        ("negatives t2 kind", "lists", "negatives.t2: kind and teacher: an entry is of one kind"),
+        ("downloads t1-triples.tsv sha256", "a" * 64, "downloads.t1-triples.tsv: md5 and sha256:"),
+        ("corpora fiqa folder", "x", "corpora.fiqa: irds and folder: an entry is of one kind"),
+    ],
+)
+def test_an_entry_of_two_kinds_is_refused(config, path, value, said):
+    put(config, path, value)
+    assert refusal(config).startswith(said)
+
+
+EVERY = [(catalogue, kind) for catalogue, kinds in KINDS.items() for kind in kinds]
+
+
+@pytest.mark.parametrize(("catalogue", "kind"), EVERY)
+def test_an_entry_needs_what_its_kind_reads(config, catalogue, kind):
+    """The entries of params.yaml, each in turn without one of its keys."""
+    for name, entry in copy.deepcopy(config[catalogue]).items():
+        for key in entry if kind in entry else ():
+            config[catalogue][name] = {k: v for k, v in entry.items() if k != key}
+            said = f"{catalogue}.{name}: an entry with `{kind}` needs `{key}`"
+            if key == kind:
+                said = f"{catalogue}.{name}: of no kind: give it one of "
+            if f"{key}?" not in KINDS[catalogue][kind].split():
+                assert refusal(config).startswith(said)
+            else:
+                study.check(config, SCHEMA)
+        config[catalogue][name] = entry
+
+
+@pytest.mark.parametrize("catalogue", KINDS)
+def test_every_key_of_the_schema_is_read_by_a_kind(catalogue):
+    keys = SCHEMA["properties"][catalogue]["additionalProperties"]["properties"].keys()
+    kinds = KINDS[catalogue]
+    assert keys == {
+        key.rstrip("?") for kind, read in kinds.items() for key in (kind, *read.split())
+    }

@@ -1,0 +1,249 @@
+"""Studies: which settings decide which artefact."""
+
+import copy
+import shlex
+
+import click
+import pytest
+
+from redistil.cli import cli
+from redistil.cli.commands import COMMANDS
+from redistil.cli.options import How, Settings, Source
+from redistil.storage import lineage
+from redistil.study import artefacts as study
+from tests.made.configs import SCHEMA, STUDIES, config_of, put, refusal
+
+
+@pytest.fixture
+def config():
+    return config_of("embedded")
+
+
+def test_a_published_re_ranker_is_tested_and_teaches_as_a_trained_one_does(config):
+    put(config, "teachers minilm-l6 over", ["pydocs-triples", "pydocs-lists"])
+    put(config, "sources ranked-lists teacher", "minilm-l6")
+    put(config, "grid teachers", ["minilm-l6"])
+    study.check(config, SCHEMA)
+    asked = study.asked(config)
+    lengths = {"query_length": 64, "passage_length": 445, "pair_length": 512}
+    assert asked["adopt", "minilm-l6"] == lengths | {"architecture": "cat", "pair_form": "native"}
+    assert ("score", "minilm-l6") in asked and ("rerank", "minilm-l6/pydocs-test") in asked
+    for key, value, said in (
+        ("passage_length", 1025, "passage_length: 1025 exceeds tokens.longest (1024)"),
+        ("query_length", 512, "pair_length: 512 leaves a query of teachers.minilm-l6.query_length"),
+    ):
+        changed = copy.deepcopy(config)
+        put(changed, f"teachers minilm-l6 {key}", value)
+        assert refusal(changed).startswith(f"teachers.minilm-l6.{said}")
+
+
+def test_an_imported_first_stage_may_have_a_run_for_each_dataset(config):
+    runs = {"pydocs-test": "bm25-msmarco-train.run"}
+    put(config, "first_stages theirs", {"import": runs})
+    study.check(config, SCHEMA)
+    made = {name for command, name in study.asked(config) if command == "import-run"}
+    assert {name for name in made if name.startswith("theirs/")} == {"theirs/pydocs-test"}
+    assert "colbertv2/pydocs-test" in made and "colbertv2/dl19" in made
+    assert study.imported_run(config, "theirs", "pydocs-test") == "bm25-msmarco-train.run"
+    assert study.imported_run(config, "theirs", "dl19") is None
+    put(config, "grid baselines", ["theirs"])
+    assert refusal(config) == "first_stages.theirs.import: no run for 'pydocs-held-out' of the grid"
+    runs["pydocs-test"] = "bm25-msmarco-train"
+    said = (
+        "first_stages.theirs.import.pydocs-test: no downloads entry 'bm25-msmarco-train': did you"
+    )
+    assert refusal(config).startswith(said)
+    put(config, "first_stages theirs", {"import": {"pydocs-tset": "bm25-msmarco-train.run"}})
+    said = "first_stages.theirs.import: no datasets entry 'pydocs-tset': did you mean 'pydocs-test'"
+    assert refusal(config).startswith(said)
+
+
+def test_a_licence_that_is_learnt_of_later_remakes_nothing(config):
+    before = study.asked(config)
+    for owner, name in (
+        ("corpora", "pydocs"),
+        ("backbones", "rankzephyr"),
+        ("teachers", "rankzephyr"),
+    ):
+        put(config, f"{owner} {name} licence", "MIT")
+    study.check(config, SCHEMA)
+    assert study.asked(config) == before
+
+
+def test_a_first_stage_is_trained_though_the_grid_does_not_name_it(config):
+    put(config, "grid losses", ["dual-ranknet"])
+    study.check(config, SCHEMA)
+    asked = study.asked(config)
+    for cell in study.grid_cells(config):
+        first = study.Cell(cell.student, "infonce", cell.seed)
+        assert study.predecessor(config, cell) == first
+        assert asked["train", cell.name]["predecessor"] == first.name
+        assert asked["train", first.name]["predecessor"] is None
+        assert "after" not in asked["train", cell.name]["options"]
+    assert {system.loss for system in study.systems(config) if system.kind == "student"} == {
+        "dual-ranknet"
+    }
+
+
+def test_steps_may_be_of_a_source_as_batches_are(config):
+    size = config["training"]["sizes"]["tiny"]
+    size["steps"] = dict.fromkeys(size["batch"], 200) | {"ranked-lists": 50}
+    study.check(config, SCHEMA)
+    steps = {
+        loss: study.recipe(config, study.Cell("tiny-bert", loss, 1))["steps"]
+        for loss in ("bce", "infonce", "adr-mse")
+    }
+    assert steps == {"bce": 200, "infonce": 200, "adr-mse": 50}
+
+
+def test_rank_distillm_has_its_two_stages():
+    config = config_of("rank-distillm")
+    study.check(config, SCHEMA)
+    recipes = {c.loss: study.recipe(config, c) for c in study.trained_cells(config)}
+    assert len(recipes) == 6 and len(study.trained_cells(config)) == 6
+    first, single, dual = (recipes[n] for n in ("infonce", "distill-ranknet", "dual-ranknet"))
+    assert dual["predecessor"] == "electra-base/infonce/42"
+    assert first["predecessor"] is single["predecessor"] is None
+    told = {"loss", "predecessor"}
+    assert {k: v for k, v in single.items() if k not in told} == {
+        k: v for k, v in dual.items() if k not in told
+    }
+    assert (first["steps"], first["batch"], first["documents"]) == (20000, 32, 8)
+    assert (dual["steps"], dual["batch"], dual["documents"]) == (938, 32, 100)
+
+
+def changed(before, after):
+    return {key for key in {*before, *after} if before.get(key) != after.get(key)}
+
+
+def test_a_losss_parameter_changes_only_its_cells_recipes(config):
+    before = study.asked(config)
+    config["losses"]["hinge"]["margin"] = 2.0
+    cells = [cell for cell in study.grid_cells(config) if cell.loss == "hinge"]
+    assert changed(before, study.asked(config)) == {("train", cell.name) for cell in cells}
+
+
+def test_a_teachers_loss_changes_its_students_cells_and_the_teachers(config):
+    before = study.asked(config)
+    config["losses"]["infonce"]["temperature"] = 2.0
+    names = {name for _, name in changed(before, study.asked(config))}
+    cells = [*study.grid_cells(config), *study.teacher_cells(config).values()]
+    assert names == {cell.name for cell in cells if cell.loss == "infonce"}
+
+
+def test_a_seed_adds_only_its_cells(config):
+    before = study.asked(config)
+    config["grid"]["seeds"].append(77)
+    after = study.asked(config)
+    gathered = {"sweep"}  # of all runs of a student
+    assert all(after[k] == value for k, value in before.items() if k[0] not in gathered)
+    added = after.keys() - before.keys()
+    assert {command for command, _ in added} == {"train", "rerank", "evaluate"}
+    assert all("/77" in name for _, name in added)
+
+
+def test_a_dataset_leaves_every_training_alone(config):
+    before = study.asked(config)
+    config["grid"]["datasets"] = ["pydocs-test"]
+    config["groups"] = {"In domain": ["pydocs-test"]}
+    after = study.asked(config)
+    remade = {"rerank", "shuffle", "evaluate", "sweep", "contrast"}
+    assert {command for command, _ in changed(before, after)} == remade
+
+
+def test_a_threshold_of_a_dataset_remakes_its_measures_only(config):
+    before = study.asked(config)
+    config["datasets"]["pydocs-test"]["relevant_from"] = 2
+    remade = {command for command, _ in changed(before, study.asked(config))}
+    assert remade == {"evaluate", "sweep"}
+
+
+def test_a_measure_of_a_dataset_remakes_measures_only(config):
+    before = study.asked(config)
+    config["datasets"]["pydocs-test"]["measures"] = ["Success@5", "nDCG@10"]
+    assert {command for command, _ in changed(before, study.asked(config))} == {"evaluate"}
+    assert study.asked(config)["evaluate", "bm25"]["more"] == {"pydocs-test": ["Success@5"]}
+    assert study.measures_of(config, "pydocs-test")[-1] == "Success@5"
+
+
+def test_a_recipe_says_all_that_a_training_needs(config):
+    found = study.recipe(config, study.Cell("tiny-bert", "adr-mse", 2))
+    size = config["training"]["sizes"]["tiny"]
+    assert found["objective"] == "adr-mse" and found["options"] == {"temperature": 1.0}
+    assert found["seed"] == 2 and found["backbone"] == "tiny-bert"
+    assert (found["negatives"], found["teacher"]) == ("pydocs-lists", "pydocs-mean")
+    assert found["documents"] == config["sources"]["ranked-lists"]["documents"]
+    assert found["batch"] == size["batch"]["ranked-lists"]
+    assert all(found[key] == size[key] for key in ("steps", "warmup_steps", "learning_rate"))
+    assert all(found[key] == value for key, value in config["training"]["optimiser"].items())
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_artefact_of_a_study_is_asked_for(name):
+    config = config_of(name)
+    asked, grid = study.asked(config), config["grid"]
+    datasets = {*grid["datasets"], *(n["dataset"] for n in config["negatives"].values())}
+    wanted = {("export-queries", d) for d in datasets}
+    wanted |= {("export-passages", config["datasets"][d]["corpus"]) for d in datasets}
+    for student in grid["students"]:
+        backbone = config["students"][student]["backbone"]
+        wanted |= {("tokenize", f"{backbone}/queries/{d}") for d in datasets}
+        made = "build" if "build" in config["backbones"][backbone] else "fetch"
+        wanted.add((made, backbone))
+    for cell in [*study.grid_cells(config), *study.teacher_cells(config).values()]:
+        words = study.words(config, loss=cell.loss)
+        wanted.add(("train", cell.name))
+        wanted |= {("rerank", f"{cell.name}/{d}") for d in grid["datasets"]}
+        wanted |= {
+            key
+            for key in asked
+            if key[1] in (words["negatives"], words["teacher"]) and key[0] != "evaluate"
+        }
+        assert words["negatives"] in {n for c, n in asked if c in MAKE_NEGATIVES}
+        assert words["teacher"] in {None} | {n for c, n in asked if c in MAKE_SCORES}
+    wanted |= {("evaluate", system.name) for system in study.systems(config)}
+    assert wanted <= asked.keys()
+    assert {command for command, _ in asked} <= COMMANDS.keys()
+
+
+MAKE_NEGATIVES = ("mine", "export-docpairs", "import-scores", "rank")
+MAKE_SCORES = ("score", "average", "import-scores", "rank")
+
+
+def taken(command, flags):
+    """The settings that a command would record, given these flags."""
+    parser = command.make_parser(click.Context(command))
+    given, _, _ = parser.parse_args(shlex.split(flags) + ["x"] * 9)
+    context, settings = click.Context(command, resilient_parsing=True), {}
+    for param in command.params:
+        types = getattr(param.type, "types", [param.type])
+        files = any(isinstance(kind, (Source, Settings)) for kind in types)
+        if isinstance(param, click.Option) and not isinstance(param, How) and not files:
+            assert param.name in given or not param.required, f"{command.name}: --{param.name}"
+            settings[param.name] = param.process_value(context, given.get(param.name))
+    return settings
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_commands_read_the_flags_as_what_was_asked(name):
+    """What its command spells otherwise would fail in the job, or be recorded as another."""
+    asked = study.asked(config_of(name))
+    by_kind = {}
+    for (command, called), settings in asked.items():
+        shape = (command, *sorted(key for key, value in settings.items() if value is not None))
+        by_kind[shape] = (called, settings)  # one of each kind is enough
+    for (command, *_), (called, settings) in by_kind.items():
+        if command == "train":  # takes its recipe as a file
+            continue
+        parsed = taken(cli.get_command(click.Context(cli), command), study.flags(settings))
+        parsed |= {key: settings[key] for key in ("on", "runs") if key in settings}
+        assert lineage.canonical(parsed) == lineage.canonical(settings), (command, called)
+
+
+def test_flags_are_words_and_json():
+    odd = {"words": "it's; $(a) b", "mapping": {"b": [1, 2], "a": None}, "rate": 1e-5, "no": None}
+    line = study.flags(odd | {"yes": True, "per_query": 3, "on": ["left", "out"]})
+    words = shlex.split(line)
+    assert words[::2] == ["--mapping", "--per-query", "--rate", "--words", "--yes"]
+    assert words[1::2] == ['{"a": null, "b": [1, 2]}', "3", "1e-05", "it's; $(a) b", "true"]
+    assert study.flags({"b": 1, "a": 2}) == study.flags({"a": 2, "b": 1})
