@@ -35,6 +35,7 @@ include: "workflow/rules/exports.smk"
 
 
 onsuccess:
-    print(*warned(), sep="\n")  # the last lines say where to look
+    names = grid.names_behind(config)
+    print(*logs.warnings(Path("logs"), config["study"], names), sep="\n")
     print("leaderboard:", rules.all.input[0])
     print("page:       ", rules.all.input[2])

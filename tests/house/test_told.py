@@ -1,6 +1,5 @@
 """What is told at the end of a run; what trains on queries is kept apart from the tests."""
 
-import ast
 import re
 from pathlib import Path
 
@@ -9,7 +8,8 @@ import pytest
 
 from redistil.cli import cli
 from redistil.cli.commands import COMMANDS
-from redistil.study import artefacts as study
+from redistil.storage import logs
+from redistil.study import grid
 from tests.made.configs import config_of
 
 ROOT = Path(__file__).parents[2]
@@ -18,12 +18,8 @@ SENTENCE = "4 of 9 queries left out: same text, in data/corpora/queries/a-test-s
 
 
 def warned(config):
-    """Return what the function of that name in common.smk yields for a study."""
-    text = (ROOT / "workflow/rules/common.smk").read_text()
-    (source,) = re.findall(r"^def warned\(\):\n(?:(?:    .*)?\n)+", text, re.M)
-    names = {"config": config, "GRID": config["grid"], "study": study, "Path": Path}
-    exec(compile(ast.parse(source), "common.smk", "exec"), names)
-    return list(names["warned"]())
+    """Return what a study that has run prints of its logs."""
+    return list(logs.warnings(Path("logs"), config["study"], grid.names_behind(config)))
 
 
 @pytest.mark.parametrize("stage", ["backbones", "negatives", "teachers"])
@@ -61,9 +57,9 @@ def test_a_rule_hands_the_queries_of_test_sets_to_every_command_that_takes_them(
     for name in takes:
         body = rules()[name.replace("-", "_")]
         for wanted in (
-            r"test=test_queries\(same_corpus=True\b",
-            r"elsewhere=test_queries\(same_corpus=False\b",
-            r"apart=kept_apart",
-            r"\{params\.apart\}",
+            r"test=named\(\"data/corpora/queries/\{dataset\}\.parquet\", \"tests\"\)",
+            r"\"tests elsewhere\"",
+            r"\{params\.test\}",
+            r"\{params\.elsewhere\}",
         ):
             assert len(re.findall(wanted, body)) == 1, (name, wanted)

@@ -1,7 +1,7 @@
 rule fetch:
     """A checkpoint from the hub at its revision, or from a local folder: the only door to the hub."""
     input:
-        lambda w: checkpoint_files(config["backbones"][w.fetched].get("folder")),
+        lambda w: placed.checkpoint_files(config["backbones"][w.fetched].get("folder")),
     output:
         # the weights of a large one lie in several files
         "data/backbones/{fetched}/made.json",
@@ -21,8 +21,8 @@ rule build:
         passages=named("data/corpora/passages/{corpus}.parquet"),
         queries=named("data/corpora/queries/{dataset}.parquet"),
         qrels=named("data/corpora/qrels/{dataset}.parquet"),
-        test=test_queries(same_corpus=True, of="built"),
-        elsewhere=test_queries(same_corpus=False, of="built"),
+        test=named("data/corpora/queries/{dataset}.parquet", "tests"),
+        elsewhere=named("data/corpora/queries/{dataset}.parquet", "tests elsewhere"),
     output:
         "data/backbones/{built}/model.safetensors",
         "data/backbones/{built}/made.json",
@@ -31,17 +31,15 @@ rule build:
     params:
         code=code("build"),
         settings=settings("build", "{built}"),
-        apart=kept_apart,
+        test=repeated("--test", "test"),
+        elsewhere=repeated("--test-elsewhere", "elsewhere"),
     shell:
         "redistil build {input.passages} {input.queries} {input.qrels}"
-        " data/backbones/{wildcards.built} {params.settings} {params.apart} --threads {threads}"
+        " data/backbones/{wildcards.built} {params.settings} {params.test} {params.elsewhere} --threads {threads}"
         " 2> {log}"
 
 
 rule backbones:
     """Every checkpoint that a student of the grid starts from."""
     input:
-        [
-            named("data/backbones/{backbone}/made.json")({"student": s})
-            for s in GRID["students"]
-        ],
+        every("data/backbones/{backbone}/made.json", "students"),

@@ -23,7 +23,9 @@ rule retrieve:
         checkpoint=named("data/backbones/{backbone}/made.json"),
         tokens=named("data/tokens/{backbone}/queries/{dataset}.arrow"),
         qrels="data/corpora/qrels/{dataset}.parquet",
-        vectors=vectors,
+        vectors=named(
+            "data/candidates/{splade}/vectors/{corpus}/{shard}.parquet", "shards"
+        ),
     output:
         "data/candidates/{splade}/{dataset}.parquet",
     log:
@@ -57,8 +59,8 @@ rule retrieve_bm25:
 rule import_run:
     """First-stage run that others published."""
     input:
-        published=downloaded_run(),
-        checked=downloaded_run(".json"),
+        published=named("data/downloads/{file}", "import"),
+        checked=named("data/downloads/{file}.json", "import"),
         qrels="data/corpora/qrels/{dataset}.parquet",
     output:
         "data/candidates/{imported}/{dataset}.parquet",
@@ -74,8 +76,4 @@ rule import_run:
 rule candidates:
     """The runs of every first stage of the grid."""
     input:
-        expand(
-            "data/candidates/{first_stage}/{dataset}.parquet",
-            first_stage=[GRID["first_stage"], *GRID["baselines"]],
-            dataset=GRID["datasets"],
-        ),
+        every("data/candidates/{first_stage}/{dataset}.parquet", "first stages"),

@@ -1,7 +1,7 @@
 rule export_passages:
     """The passages of a corpus."""
     input:
-        lambda w: of_folder(w.corpus),
+        lambda w: beir.listed(config, w.corpus),
     output:
         "data/corpora/passages/{corpus}.parquet",
     log:
@@ -18,7 +18,9 @@ rule export_passages:
 rule export_queries:
     """The queries of a dataset and their judgements."""
     input:
-        lambda w: of_folder(config["datasets"][w.dataset]["corpus"], w.dataset),
+        lambda w: beir.listed(
+            config, config["datasets"][w.dataset]["corpus"], w.dataset
+        ),
     output:
         queries="data/corpora/queries/{dataset}.parquet",
         qrels="data/corpora/qrels/{dataset}.parquet",
@@ -36,8 +38,6 @@ rule export_queries:
 rule corpora:
     """Every collection that is tested on."""
     input:
-        [
-            named("data/corpora/passages/{corpus}.parquet")({"dataset": d})
-            for d in GRID["datasets"]
-        ],
-        expand(rules.export_queries.output, dataset=GRID["datasets"]),
+        every("data/corpora/passages/{corpus}.parquet", "datasets"),
+        every("data/corpora/queries/{dataset}.parquet", "datasets"),
+        every("data/corpora/qrels/{dataset}.parquet", "datasets"),

@@ -8,10 +8,8 @@ rule download:
         checked="data/downloads/{file}.json",
     log:
         "logs/downloads/{file}.log",
-    wildcard_constraints:
-        file=one_of(config["downloads"]),
     retries: 2
     params:
-        settings=lambda w: study.flags(ASKED["download", w.file]),
+        settings=lambda w: artefacts.flags(ASKED["download", w.file]),
     shell:
         "redistil download {output.file} {output.checked} {params.settings} 2> {log}"

@@ -1,15 +1,10 @@
 rule export_training:
     """Training data as another library reads it: `snakemake data/exports/NAME/made.json`."""
     input:
-        negatives=lambda w: "data/negatives/{}.parquet".format(
-            config["exports"][w.exported]["negatives"]
-        ),
-        queries=lambda w: of_export("data/corpora/queries/{dataset}.parquet", w),
-        passages=lambda w: of_export("data/corpora/passages/{corpus}.parquet", w),
-        teacher=lambda w: expand(
-            "data/teachers/{teacher}.parquet",
-            teacher=config["exports"][w.exported].get("teacher", []),
-        ),
+        negatives=named("data/negatives/{negatives}.parquet", "export"),
+        queries=named("data/corpora/queries/{dataset}.parquet", "export"),
+        passages=named("data/corpora/passages/{corpus}.parquet", "export"),
+        teacher=named("data/teachers/{teacher}.parquet", "export"),
     output:
         "data/exports/{exported}/card.json",
         made="data/exports/{exported}/made.json",
@@ -18,7 +13,7 @@ rule export_training:
     params:
         code=code("export-training"),
         settings=settings("export-training", "{exported}"),
-        teacher=lambda w, input: f"--teacher {input.teacher}" if input.teacher else "",
+        teacher=repeated("--teacher", "teacher"),
     shell:
         "redistil export-training {input.negatives} {input.queries} {input.passages}"
         " $(dirname {output.made}) {params.teacher} {params.settings} 2> {log}"
@@ -32,8 +27,6 @@ rule export_run:
         f"{RESULTS}/trec/{{system}}/{{dataset}}.run",
     log:
         f"logs/{config['study']}/trec/{{system}}/{{dataset}}.log",
-    wildcard_constraints:
-        system=one_of(s.name for s in study.systems(config) if s.kind != "first stage"),
     params:
         code=code("export-run"),
     shell:
@@ -57,16 +50,12 @@ rule export_qrels:
 rule trec:
     """Every run and judgement of the study as TREC files."""
     input:
-        expand(rules.export_qrels.output, dataset=GRID["datasets"]),
-        expand(
-            rules.export_run.output,
-            system=[s.name for s in study.systems(config) if s.kind != "first stage"],
-            dataset=GRID["datasets"],
-        ),
+        every("results/{study}/trec/{dataset}.qrels", "datasets"),
+        every("results/{study}/trec/{system}/{dataset}.run", "ranking systems"),
 
 
 rule exports:
     """Every run and judgement of the study as TREC files, and every declared export."""
     input:
         rules.trec.input,
-        expand(rules.export_training.output.made, exported=config["exports"]),
+        every("data/exports/{exported}/made.json", "exports"),

@@ -1,44 +1,50 @@
 rule evaluate:
     """The measures of a re-ranker for every query of every dataset."""
     input:
-        runs=expand(
-            f"{RESULTS}/runs/{{{{system}}}}/{{dataset}}.parquet",
-            dataset=GRID["datasets"],
-        ),
-        qrels=expand("data/corpora/qrels/{dataset}.parquet", dataset=GRID["datasets"]),
+        runs=named("results/{study}/runs/{system}/{dataset}.parquet", "datasets"),
+        qrels=named("data/corpora/qrels/{dataset}.parquet", "datasets"),
     output:
         f"{RESULTS}/measures/{{system}}.parquet",
     log:
         f"logs/{config['study']}/measures/{{system}}.log",
-    wildcard_constraints:
-        system=one_of(s.name for s in study.systems(config) if s.kind != "first stage"),
     params:
         code=code("evaluate"),
         settings=settings("evaluate", "{system}"),
-        on=lambda w, input: each_dataset(input.runs, input.qrels),
+        on=each(
+            "--on {dataset} results/{study}/runs/{system}/{dataset}.parquet"
+            " data/corpora/qrels/{dataset}.parquet",
+            "datasets",
+        ),
     shell:
         "redistil evaluate {output} {params.on} {params.settings} 2> {log}"
 
 
 use rule evaluate as evaluate_first_stage with:
     input:
-        runs=expand(
-            "data/candidates/{{system}}/{dataset}.parquet", dataset=GRID["datasets"]
+        runs=named("data/candidates/{baseline}/{dataset}.parquet", "datasets"),
+        qrels=named("data/corpora/qrels/{dataset}.parquet", "datasets"),
+    output:
+        f"{RESULTS}/measures/{{baseline}}.parquet",
+    log:
+        f"logs/{config['study']}/measures/{{baseline}}.log",
+    params:
+        code=code("evaluate"),
+        settings=settings("evaluate", "{baseline}"),
+        on=each(
+            "--on {dataset} data/candidates/{baseline}/{dataset}.parquet"
+            " data/corpora/qrels/{dataset}.parquet",
+            "datasets",
         ),
-        qrels=expand("data/corpora/qrels/{dataset}.parquet", dataset=GRID["datasets"]),
-    wildcard_constraints:
-        system=one_of(s.name for s in study.systems(config) if s.kind == "first stage"),
 
 
 rule sweep:
     """The headline when only the first candidates are re-ranked, of every run of a student."""
     input:
-        runs=lambda w: [f"{RESULTS}/runs/{s}/{d}.parquet" for s, d in swept(w)],
-        candidates=expand(
-            f"data/candidates/{GRID['first_stage']}/{{dataset}}.parquet",
-            dataset=GRID["datasets"],
+        runs=named("results/{study}/runs/{system}/{dataset}.parquet", "runs"),
+        candidates=named(
+            f"data/candidates/{GRID['first_stage']}/{{dataset}}.parquet", "datasets"
         ),
-        qrels=expand("data/corpora/qrels/{dataset}.parquet", dataset=GRID["datasets"]),
+        qrels=named("data/corpora/qrels/{dataset}.parquet", "datasets"),
     output:
         f"{RESULTS}/measures/depths/{{student}}.parquet",
     log:
@@ -46,9 +52,14 @@ rule sweep:
     params:
         code=code("sweep"),
         settings=settings("sweep", "{student}"),
-        on=lambda w, input: each_dataset(input.candidates, input.qrels),
-        runs=lambda w: " ".join(
-            f"--runs {s} {d} {RESULTS}/runs/{s}/{d}.parquet" for s, d in swept(w)
+        on=each(
+            f"--on {{dataset}} data/candidates/{GRID['first_stage']}/{{dataset}}.parquet"
+            " data/corpora/qrels/{dataset}.parquet",
+            "datasets",
+        ),
+        runs=each(
+            "--runs {system} {dataset} results/{study}/runs/{system}/{dataset}.parquet",
+            "runs",
         ),
     shell:
         "redistil sweep {output} {params.on} {params.runs} {params.settings} 2> {log}"
@@ -57,7 +68,4 @@ rule sweep:
 rule measures:
     """The measures of everything that the study compares."""
     input:
-        [
-            f"{RESULTS}/measures/{system.name}.parquet"
-            for system in study.systems(config)
-        ],
+        every("results/{study}/measures/{system}.parquet", "systems"),

@@ -19,8 +19,21 @@ rule train:
         passages=named("data/tokens/{backbone}/passages/{corpus}.arrow"),
         negatives=named("data/negatives/{negatives}.parquet"),
         teacher=named("data/teachers/{teacher}.parquet"),
-        predecessor=predecessor,
-        validation=lambda w: [path for one in validation(w) for path in one[1:]],
+        predecessor=named(
+            "results/{study}/models/{student}/{after}/{seed}/made.json", "predecessor"
+        ),
+        weights=named(
+            "results/{study}/models/{student}/{after}/{seed}/model.safetensors",
+            "predecessor",
+        ),
+        judged=named("data/candidates/{first_stage}/{dataset}.parquet", "validation"),
+        judgements=named("data/corpora/qrels/{dataset}.parquet", "validation"),
+        judged_queries=named(
+            "data/tokens/{backbone}/queries/{dataset}.arrow", "validation"
+        ),
+        judged_passages=named(
+            "data/tokens/{backbone}/passages/{corpus}.arrow", "validation"
+        ),
     output:
         "results/{study}/models/{student}/{loss}/{seed}/model.safetensors",
         "results/{study}/models/{student}/{loss}/{seed}/curve.parquet",
@@ -32,12 +45,13 @@ rule train:
         gpu=GPU,
     params:
         code=lambda w: code("train", objective=config["losses"][w.loss]["objective"]),
-        teacher=lambda w, input: f"--teacher {input.teacher}" if input.teacher else "",
-        predecessor=lambda w, input: " ".join(
-            f"--predecessor {path}" for path in input.predecessor[:1]
-        ),
-        validate=lambda w: " ".join(
-            f"--validate {' '.join(one)}" for one in validation(w)
+        teacher=repeated("--teacher", "teacher"),
+        predecessor=repeated("--predecessor", "predecessor"),
+        validate=each(
+            "--validate {dataset} data/candidates/{first_stage}/{dataset}.parquet"
+            " data/corpora/qrels/{dataset}.parquet data/tokens/{backbone}/queries/{dataset}.arrow"
+            " data/tokens/{backbone}/passages/{corpus}.arrow",
+            "validation",
         ),
     shell:
         "redistil train {input.recipe} {input.backbone} {input.queries} {input.passages}"
@@ -48,10 +62,4 @@ rule train:
 rule models:
     """Every training of the grid."""
     input:
-        expand(
-            rules.train.output.made,
-            study=config["study"],
-            student=GRID["students"],
-            loss=GRID["losses"],
-            seed=GRID["seeds"],
-        ),
+        every("results/{study}/models/{student}/{loss}/{seed}/made.json", "cells"),

@@ -4,29 +4,28 @@ rule mine:
         candidates=named("data/candidates/{first_stage}/{dataset}.parquet"),
         queries=named("data/corpora/queries/{dataset}.parquet"),
         qrels=named("data/corpora/qrels/{dataset}.parquet"),
-        test=test_queries(same_corpus=True),
-        elsewhere=test_queries(same_corpus=False),
+        test=named("data/corpora/queries/{dataset}.parquet", "tests"),
+        elsewhere=named("data/corpora/queries/{dataset}.parquet", "tests elsewhere"),
     output:
-        "data/negatives/{negatives}.parquet",
+        "data/negatives/{mined}.parquet",
     log:
-        "logs/negatives/{negatives}.log",
-    wildcard_constraints:
-        negatives=of_kind("negatives", "kind"),
+        "logs/negatives/{mined}.log",
     params:
         code=code("mine"),
-        settings=settings("mine", "{negatives}"),
-        apart=kept_apart,
+        settings=settings("mine", "{mined}"),
+        test=repeated("--test", "test"),
+        elsewhere=repeated("--test-elsewhere", "elsewhere"),
     shell:
         "redistil mine {input.candidates} {input.queries} {input.qrels} {output} {params.settings}"
-        " {params.apart} 2> {log}"
+        " {params.test} {params.elsewhere} 2> {log}"
 
 
 rule export_docpairs:
     """A random sample of the triples that a collection brings along."""
     input:
-        queries=training("data/corpora/queries/{dataset}.parquet"),
-        test=test_queries(same_corpus=True),
-        elsewhere=test_queries(same_corpus=False),
+        queries=named("data/corpora/queries/{dataset}.parquet"),
+        test=named("data/corpora/queries/{dataset}.parquet", "tests"),
+        elsewhere=named("data/corpora/queries/{dataset}.parquet", "tests elsewhere"),
     output:
         "data/negatives/{docpairs}.parquet",
     log:
@@ -36,15 +35,14 @@ rule export_docpairs:
     params:
         code=code("export-docpairs"),
         settings=settings("export-docpairs", "{docpairs}"),
-        apart=kept_apart,
+        test=repeated("--test", "test"),
+        elsewhere=repeated("--test-elsewhere", "elsewhere"),
     shell:
-        "redistil export-docpairs {input.queries} {output} {params.settings} {params.apart} 2> {log}"
+        "redistil export-docpairs {input.queries} {output} {params.settings} {params.test}"
+        " {params.elsewhere} 2> {log}"
 
 
 rule negatives:
     """What every loss of the grid trains on."""
     input:
-        [
-            named("data/negatives/{negatives}.parquet")({"loss": loss})
-            for loss in GRID["losses"]
-        ],
+        every("data/negatives/{negatives}.parquet", "losses"),

@@ -37,8 +37,10 @@ rule tabulate:
     """The leaderboard with its tests; a number that the study does not ask for is refused."""
     input:
         study=rules.resolve.output,
-        measures=rules.measures.input,
-        models=rules.models.input,
+        measures=every("results/{study}/measures/{system}.parquet", "systems"),
+        models=every(
+            "results/{study}/models/{student}/{loss}/{seed}/made.json", "cells"
+        ),
         published="workflow/resources/published.csv",
         names="workflow/resources/published.yaml",
     output:
@@ -68,9 +70,11 @@ rule tabulate:
     params:
         code=code("tabulate"),
         settings=settings("tabulate", config["study"]),
-        measures=lambda w, input: each("--measures", input.measures),
-        models=lambda w, input: each("--models", input.models),
-        reranked=each("--reranked", map(" ".join, reranked())),
+        measures=repeated("--measures", "measures"),
+        models=repeated("--models", "models"),
+        reranked=each(
+            "--reranked {system} results/{study}/runs/{system}", "reranking models"
+        ),
     shell:
         "redistil tabulate {input.study} $(dirname {output.made}) {params.measures} {params.models}"
         " {params.reranked} --published {input.published} --names {input.names} {params.settings} 2> {log}"
@@ -81,12 +85,13 @@ rule plot:
     input:
         study=rules.resolve.output,
         tables=rules.tabulate.output.made,
-        measures=rules.measures.input,
-        curves=[
-            path.replace("made.json", "curve.parquet") for path in rules.models.input
-        ],
-        depths=expand(rules.sweep.output, student=GRID["students"]),
-        teachers=[path for teacher in taught_by() for path in teacher[1::2]],
+        measures=every("results/{study}/measures/{system}.parquet", "systems"),
+        curves=every(
+            "results/{study}/models/{student}/{loss}/{seed}/curve.parquet", "cells"
+        ),
+        depths=every("results/{study}/measures/depths/{student}.parquet", "students"),
+        scores=every("data/teachers/{teacher}.parquet", "teaching"),
+        pairs=every("data/negatives/{negatives}.parquet", "teaching"),
     output:
         [
             report(
@@ -103,10 +108,14 @@ rule plot:
         f"logs/{config['study']}/report/plot.log",
     params:
         code=code("plot"),
-        measures=lambda w, input: each("--measures", input.measures),
-        curves=lambda w, input: each("--curves", input.curves),
-        depths=lambda w, input: each("--depths", input.depths),
-        teachers=lambda w: each("--teacher", map(" ".join, taught_by())),
+        measures=repeated("--measures", "measures"),
+        curves=repeated("--curves", "curves"),
+        depths=repeated("--depths", "depths"),
+        teachers=each(
+            "--teacher {teacher} data/teachers/{teacher}.parquet {negatives}"
+            " data/negatives/{negatives}.parquet",
+            "teaching",
+        ),
     shell:
         "redistil plot {input.study} $(dirname {input.tables}) $(dirname {output.made})"
         " {params.measures} {params.curves} {params.depths} {params.teachers}"
@@ -117,7 +126,7 @@ rule compare:
     """Tests of any two systems against each other, for the page."""
     input:
         study=rules.resolve.output,
-        measures=rules.measures.input,
+        measures=every("results/{study}/measures/{system}.parquet", "systems"),
     output:
         f"{RESULTS}/report/pairs.parquet",
     log:
@@ -125,7 +134,7 @@ rule compare:
     params:
         code=code("compare"),
         settings=settings("compare", config["study"]),
-        measures=lambda w, input: each("--measures", input.measures),
+        measures=repeated("--measures", "measures"),
     shell:
         "redistil compare {input.study} {output} {params.measures} {params.settings} 2> {log}"
 
@@ -137,8 +146,8 @@ rule contrast:
         queries="data/corpora/queries/{dataset}.parquet",
         passages=named("data/corpora/passages/{corpus}.parquet"),
         qrels="data/corpora/qrels/{dataset}.parquet",
-        measures=rules.measures.input,
-        runs=shown,
+        measures=every("results/{study}/measures/{system}.parquet", "systems"),
+        runs=named("{runs}/{dataset}.parquet", "shown"),
     output:
         f"{RESULTS}/report/contrasts/{{dataset}}.parquet",
     log:
@@ -146,8 +155,8 @@ rule contrast:
     params:
         code=code("contrast"),
         settings=settings("contrast", "{dataset}"),
-        measures=lambda w, input: each("--measures", input.measures),
-        runs=lambda w, input: each("--runs", input.runs),
+        measures=repeated("--measures", "measures"),
+        runs=repeated("--runs", "runs"),
     shell:
         "redistil contrast {input.study} {input.queries} {input.passages} {input.qrels} {output}"
         " {params.measures} {params.runs} {params.settings} 2> {log}"
@@ -162,9 +171,13 @@ rule page:
         departures="docs/departures.md",
         caption="workflow/report/page.rst",  # in the folder of all
         captions=CAPTIONS,
-        models=rules.models.input,
+        models=every(
+            "results/{study}/models/{student}/{loss}/{seed}/made.json", "cells"
+        ),
         pairs=rules.compare.output,
-        contrasts=expand(rules.contrast.output, dataset=GRID["datasets"]),
+        contrasts=every(
+            "results/{study}/report/contrasts/{dataset}.parquet", "datasets"
+        ),
     output:
         report(
             f"{RESULTS}/report/index.html",
@@ -175,8 +188,8 @@ rule page:
         f"logs/{config['study']}/report/page.log",
     params:
         code=code("page"),
-        models=lambda w, input: each("--models", input.models),
-        contrasts=lambda w, input: each("--contrasts", input.contrasts),
+        models=repeated("--models", "models"),
+        contrasts=repeated("--contrasts", "contrasts"),
     shell:
         "redistil page {input.study} $(dirname {input.tables}) $(dirname {input.figures})"
         " $(dirname {input.caption}) {input.departures} {output} --pairs {input.pairs}"
@@ -188,7 +201,9 @@ rule publish:
     input:
         study=rules.resolve.output,
         tables=rules.tabulate.output.made,
-        models=rules.models.input,
+        models=every(
+            "results/{study}/models/{student}/{loss}/{seed}/made.json", "cells"
+        ),
     output:
         f"{RESULTS}/published/models.csv",
         made=f"{RESULTS}/published/made.json",
@@ -197,7 +212,7 @@ rule publish:
     params:
         code=code("publish"),
         settings=settings("publish", config["study"]),
-        models=lambda w, input: each("--models", input.models),
+        models=repeated("--models", "models"),
     shell:
         "redistil publish {input.study} $(dirname {input.tables}) $(dirname {output.made})"
         " {params.models} {params.settings} 2> {log}"

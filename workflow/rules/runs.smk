@@ -25,11 +25,10 @@ rule rerank_teacher:
     """The candidates in the order of a teacher: the mean logit of its members."""
     input:
         candidates=f"data/candidates/{GRID['first_stage']}/{{dataset}}.parquet",
-        members=lambda w: [path for member in members(w) for path in member],
-        weights=lambda w: [
-            member[0].replace("made.json", "model.safetensors")
-            for member in members(w)
-        ],
+        models=named("{model}/made.json", "members"),
+        weights=named("{model}/model.safetensors", "members"),
+        queries=named("data/tokens/{backbone}/queries/{dataset}.arrow", "members"),
+        passages=named("data/tokens/{backbone}/passages/{corpus}.arrow", "members"),
     output:
         "results/{study}/runs/{teacher}/{dataset}.parquet",
     log:
@@ -39,8 +38,10 @@ rule rerank_teacher:
     params:
         code=code("rerank"),
         settings=settings("rerank", "{teacher}/{dataset}"),
-        members=lambda w: " ".join(
-            f"--member {' '.join(member)}" for member in members(w)
+        members=each(
+            "--member {model}/made.json data/tokens/{backbone}/queries/{dataset}.arrow"
+            " data/tokens/{backbone}/passages/{corpus}.arrow",
+            "members",
         ),
     shell:
         "redistil rerank {input.candidates} {output} {params.members} {params.settings}"
@@ -65,11 +66,4 @@ rule shuffle:
 rule runs:
     """Every re-ranked run of the grid."""
     input:
-        expand(
-            rules.rerank.output,
-            study=config["study"],
-            student=GRID["students"],
-            loss=GRID["losses"],
-            seed=GRID["seeds"],
-            dataset=GRID["datasets"],
-        ),
+        every("results/{study}/runs/{student}/{loss}/{seed}/{dataset}.parquet", "runs"),

@@ -1,9 +1,7 @@
 rule adopt:
     """A re-ranker that others trained, as a model: its head is checked, its lengths are declared."""
     input:
-        lambda w: "data/backbones/{}/made.json".format(
-            config["teachers"][w.adopted]["checkpoint"]
-        ),
+        named("data/backbones/{checkpoint}/made.json"),
     output:
         "data/teachers/models/{adopted}/model.safetensors",
         made="data/teachers/models/{adopted}/made.json",
@@ -19,18 +17,11 @@ rule adopt:
 rule score:
     """A teacher's raw logit for every pair of the triples and lists it teaches on."""
     input:
-        model=lambda w: f"{teacher_model(w.scored)[0]}/made.json",
-        weights=lambda w: f"{teacher_model(w.scored)[0]}/model.safetensors",
-        queries=lambda w: named("data/tokens/{backbone}/queries/{dataset}.arrow")(
-            taught(w)
-        ),
-        passages=lambda w: named("data/tokens/{backbone}/passages/{corpus}.arrow")(
-            taught(w)
-        ),
-        over=lambda w: expand(
-            "data/negatives/{negatives}.parquet",
-            negatives=config["teachers"][w.scored]["over"],
-        ),
+        model=named("{model}/made.json", "members"),
+        weights=named("{model}/model.safetensors", "members"),
+        queries=named("data/tokens/{backbone}/queries/{dataset}.arrow", "members"),
+        passages=named("data/tokens/{backbone}/passages/{corpus}.arrow", "members"),
+        over=named("data/negatives/{over}.parquet", "over"),
     output:
         "data/teachers/{scored}.parquet",
     log:
@@ -40,7 +31,7 @@ rule score:
     params:
         code=code("score"),
         settings=settings("score", "{scored}"),
-        over=lambda w, input: " ".join(f"--over {path}" for path in input.over),
+        over=repeated("--over", "over"),
     shell:
         "redistil score {input.model} {input.queries} {input.passages} {output} {params.over}"
         " {params.settings} --threads {threads} 2> {log}"
@@ -49,9 +40,7 @@ rule score:
 rule average:
     """An ensemble: the plain mean of its members' raw logits."""
     input:
-        lambda w: expand(
-            "data/teachers/{member}.parquet", member=study.members(config, w.averaged)
-        ),
+        named("data/teachers/{member}.parquet", "members"),
     output:
         scores="data/teachers/{averaged}.parquet",
         agreement="data/teachers/{averaged}.json",
@@ -67,12 +56,12 @@ rule average:
 rule import_scores:
     """Teacher scores that others published, with the triples or lists they belong to."""
     input:
-        published=downloaded_scores(),
-        queries=training("data/corpora/queries/{dataset}.parquet"),
-        passages=training("data/corpora/passages/{corpus}.parquet"),
-        test=test_queries(same_corpus=True),
-        elsewhere=test_queries(same_corpus=False),
-        checked=downloaded_scores(".json"),
+        published=named("data/downloads/{file}", "import"),
+        queries=named("data/corpora/queries/{dataset}.parquet"),
+        passages=named("data/corpora/passages/{corpus}.parquet"),
+        test=named("data/corpora/queries/{dataset}.parquet", "tests"),
+        elsewhere=named("data/corpora/queries/{dataset}.parquet", "tests elsewhere"),
+        checked=named("data/downloads/{file}.json", "import"),
     output:
         scores="data/teachers/{published}.parquet",
         pairs="data/negatives/{published}.parquet",
@@ -82,26 +71,22 @@ rule import_scores:
     params:
         code=code("import-scores"),
         settings=settings("import-scores", "{published}"),
-        apart=kept_apart,
+        test=repeated("--test", "test"),
+        elsewhere=repeated("--test-elsewhere", "elsewhere"),
     shell:
         "redistil import-scores {input.published} {input.queries} {input.passages} {output.scores}"
-        " {output.pairs} {params.settings} {params.apart} --threads {threads} 2> {log}"
+        " {output.pairs} {params.settings} {params.test} {params.elsewhere} --threads {threads} 2> {log}"
 
 
 rule rank:
     """Listwise rankings by a large language model, with the lists they order."""
     input:
-        checkpoint=lambda w: "data/backbones/{}/made.json".format(
-            config["teachers"][w.ranked]["llm"]
-        ),
-        candidates=lambda w: "data/candidates/{}/{}.parquet".format(
-            config["teachers"][w.ranked]["first_stage"],
-            config["negatives"][w.ranked]["dataset"],
-        ),
-        queries=training("data/corpora/queries/{dataset}.parquet"),
-        passages=training("data/corpora/passages/{corpus}.parquet"),
-        test=test_queries(same_corpus=True),
-        elsewhere=test_queries(same_corpus=False),
+        checkpoint=named("data/backbones/{checkpoint}/made.json"),
+        candidates=named("data/candidates/{first_stage}/{dataset}.parquet"),
+        queries=named("data/corpora/queries/{dataset}.parquet"),
+        passages=named("data/corpora/passages/{corpus}.parquet"),
+        test=named("data/corpora/queries/{dataset}.parquet", "tests"),
+        elsewhere=named("data/corpora/queries/{dataset}.parquet", "tests elsewhere"),
     output:
         scores="data/teachers/{ranked}.parquet",
         lists="data/negatives/{ranked}.parquet",
@@ -113,17 +98,15 @@ rule rank:
     params:
         code=code("rank"),
         settings=settings("rank", "{ranked}"),
-        apart=kept_apart,
+        test=repeated("--test", "test"),
+        elsewhere=repeated("--test-elsewhere", "elsewhere"),
     shell:
         "redistil rank {input.checkpoint} {input.candidates} {input.queries} {input.passages}"
-        " {output.scores} {output.lists} {output.answers} {params.settings} {params.apart}"
+        " {output.scores} {output.lists} {output.answers} {params.settings} {params.test} {params.elsewhere}"
         " --threads {threads} 2> {log}"
 
 
 rule teachers:
     """The scores of every teacher that a loss of the grid learns from."""
     input:
-        [
-            named("data/teachers/{teacher}.parquet")({"loss": loss})
-            for loss in GRID["losses"]
-        ],
+        every("data/teachers/{teacher}.parquet", "losses"),

@@ -7,8 +7,6 @@ rule tokenize:
         "data/tokens/{backbone}/{side}/{collection}.arrow",
     log:
         "logs/tokens/{backbone}/{side}/{collection}.log",
-    wildcard_constraints:
-        side="passages|queries",
     params:
         code=code("tokenize"),
         settings=settings("tokenize", "{backbone}/{side}/{collection}"),
@@ -20,11 +18,5 @@ rule tokenize:
 rule tokens:
     """The token ids of every test collection under every tokenizer of the grid."""
     input:
-        [
-            named(f"data/tokens/{{backbone}}/{side}.arrow")(
-                {"student": s, "dataset": d}
-            )
-            for side in ("queries/{dataset}", "passages/{corpus}")
-            for s in GRID["students"]
-            for d in GRID["datasets"]
-        ],
+        every("data/tokens/{backbone}/queries/{dataset}.arrow", "tokens"),
+        every("data/tokens/{backbone}/passages/{corpus}.arrow", "tokens"),

@@ -4,6 +4,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from redistil.errors import Stale
 from redistil.storage.lineage import SIDECAR
 
 # what is taken of a checkpoint; never *.bin, *.pt: a pickle is code
@@ -15,6 +16,24 @@ def checkpoint_files(folder: str | Path | None) -> list[Path]:
     if folder is None:
         return []
     return sorted(path for pattern in PATTERNS for path in Path(folder).glob(pattern))
+
+
+def refuse_unrecorded(study: str, state: str) -> None:
+    """Refuse made files without a record: a changed setting would go unseen.
+
+    state: where Snakemake keeps its records. Downloads may be put in place by hand, and no rule
+    reads exports or what is published: these are left alone. Raises Stale.
+    """
+    results = f"results/{study}"
+    apart = ("data/downloads", "data/exports", f"{results}/published")
+    strays = list(unrecorded(("data", results), apart, state))
+    if strays:
+        raise Stale(
+            f"{len(strays)} files have no record of what made them (first: {strays[0]}), so a "
+            "changed setting would go unseen. Bring the record back (`dvc checkout`, `dvc pull`), "
+            "remove the files, or take them as they are if you know that they fit: "
+            "`snakemake --touch --forceall`."
+        )
 
 
 def unrecorded(tops: Iterable[str], apart: Iterable[str], state: str) -> Iterator[Path]:

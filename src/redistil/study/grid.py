@@ -181,6 +181,23 @@ def members(config: Config, teacher: str) -> list[str]:
     return average
 
 
+def names_behind(config: Config) -> set[str]:
+    """Return the names of the artefacts that a study's numbers come from, models left out."""
+    grid = config["grid"]
+    names = {grid["first_stage"], *grid["baselines"], *grid["datasets"]}
+    names |= {config["datasets"][dataset]["corpus"] for dataset in grid["datasets"]}
+    for source in config["sources"].values():
+        negatives, teacher = source["negatives"], source.get("teacher")
+        names |= {negatives, config["negatives"][negatives]["dataset"]}
+        names |= {teacher} if teacher else set()
+    for stage in names & {*config["first_stages"]}:
+        encoder = config["first_stages"][stage].get("encoder")
+        names |= {encoder} if encoder else set()
+    for cell in trained_cells(config):
+        names.add(config["students"][cell.student]["backbone"])
+    return names
+
+
 def imported_run(config: Config, first_stage: str, dataset: str) -> str | None:
     """Return the download that holds an imported first stage's candidates for a dataset.
 

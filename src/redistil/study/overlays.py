@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from redistil.errors import BadSettings, nearest
+from redistil.study.checks import check
 from redistil.study.grid import members, trained_cells
 
 LIKE, WHOLE = "like", "groups"  # keys of a study: whom it resembles, and what is never merged
@@ -29,6 +30,22 @@ def overlay(name: str, folder: str | Path = "studies") -> dict[str, Any]:
             found.pop(WHOLE, None)
         found = merged(found, settings)
     return found
+
+
+def lay(
+    config: MutableMapping[str, Any], command_line: Mapping[str, Any], schema: Mapping[str, Any]
+) -> list[str]:
+    """Lay the study, then the command line, on `config`; check it; return what is left out.
+
+    command_line: what `--config` and `--configfile` say. Raises BadSettings for what a study may
+    not ask for.
+    """
+    study = merged(merged(config, overlay(config["study"])), command_line)
+    config.update(study)
+    check(config, schema)
+    left_out = leave_out(config, "data/corpora/passages")
+    refuse_missing(config)
+    return left_out
 
 
 def merged(below: Any, above: Any) -> Any:

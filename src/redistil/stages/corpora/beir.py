@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from redistil.errors import BadSettings, BadSource
+from redistil.errors import BadSettings, BadSource, UserError
 from redistil.stages.corpora.entries import Entry, Judgement, Queries, Text, by_id, known
 from redistil.storage import lineage
 from redistil.storage.lineage import Made
@@ -27,6 +27,20 @@ def files(corpus: Entry, dataset: Entry | None = None) -> list[Path]:
     if dataset is not None:
         found += [_file(corpus, "queries.jsonl"), _qrels_file(corpus, dataset)]
     return found
+
+
+def listed(config: Entry, corpus: str, dataset: str | None = None) -> list[Path]:
+    """Return the files that a rule reads of a corpus in a folder; none of any other corpus.
+
+    What the folder lacks, the command of the rule says.
+    """
+    source = config["corpora"][corpus]
+    if "folder" not in source:
+        return []
+    try:
+        return files(source, config["datasets"][dataset] if dataset else None)
+    except UserError:
+        return []
 
 
 def sources(corpus: Entry, dataset: Entry | None = None) -> list[Made]:

@@ -1,0 +1,26 @@
+"""Logs of jobs: what they counted and warned of."""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+MARK = "redistil: WARNING: "
+
+
+def warnings(folder: Path, study: str, names: Collection[str]) -> Iterator[str]:
+    """Yield each warning once, behind the first log that has it.
+
+    folder: of the logs; names: of the artefacts behind the study. The logs of the study itself
+    are all read. Token logs are left out: a corpus may have tokens of backbones that are not used.
+    """
+    logs_of: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*.log")):
+        words = {*path.relative_to(folder).parent.parts, path.stem}
+        is_token_log = path.relative_to(folder).parts[0] == "tokens"
+        if study not in words and (is_token_log or words.isdisjoint(names)):
+            continue
+        for line in path.read_text(errors="replace").splitlines():
+            if MARK in line:
+                logs_of.setdefault(line.split(MARK)[1], []).append(path)
+    for warning, paths in logs_of.items():
+        also = f" (so do {len(paths) - 1} more logs)" if len(paths) > 1 else ""
+        yield f"{paths[0]}: {warning}{also}"
