@@ -13,6 +13,10 @@ from redistil.errors import UserError
 FULL = {errno.ENOSPC, errno.EDQUOT}  # of a disk or a quota: told without a path
 
 
+LINE = 62  # characters of a command's short help
+WIDEST = max(map(len, COMMANDS))  # characters of a command's name
+
+
 class _Lazy(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -23,6 +27,18 @@ class _Lazy(click.Group):
         module = importlib.import_module(f"redistil.cli.{COMMANDS[name]}")
         command: click.Command = getattr(module, name.replace("-", "_"))
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands stage by stage, each with its whole short line."""
+        for stage in dict.fromkeys(COMMANDS.values()):
+            names = [name for name, module in COMMANDS.items() if module == stage]
+            with formatter.section(stage.capitalize()):
+                rows = [(name.ljust(WIDEST), self._line(ctx, name)) for name in names]
+                formatter.write_dl(rows)
+
+    def _line(self, ctx: click.Context, name: str) -> str:
+        command = self.get_command(ctx, name)
+        return command.get_short_help_str(LINE) if command else ""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -39,7 +55,8 @@ class _Lazy(click.Group):
 def cli() -> None:
     """How should a re-ranker be taught? The steps of the pipeline, one command each.
 
-    `snakemake` runs them all in order; each can also be run by hand: `redistil COMMAND --help`.
+    `snakemake` runs them all in order. Any of them can be run by hand: `redistil COMMAND --help`
+    says what it reads and writes.
     """
 
 

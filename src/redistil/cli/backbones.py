@@ -17,7 +17,10 @@ from redistil.storage.tables import PASSAGES, QRELS, QUERIES
 )
 @making
 def fetch(out: Path, source: dict[str, Any], made: Made) -> None:
-    """Put a checkpoint with its tokenizer into the folder OUT."""
+    """Fetch a checkpoint with its tokenizer.
+
+    It comes from the hub or a local folder; OUT is its folder here.
+    """
     from redistil.stages import backbones
 
     backbones.fetch(source, out, made)
@@ -59,7 +62,10 @@ def build(
     threads: int,
     made: Made,
 ) -> None:
-    """Build a tiny checkpoint from a corpus and its training queries into the folder OUT."""
+    """Build a tiny checkpoint and warm it up.
+
+    It learns from a corpus and its training queries; OUT is its folder.
+    """
     from redistil.cli.runtime import quiet
 
     quiet(threads)

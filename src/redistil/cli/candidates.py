@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from redistil.cli.options import In, Out, Source, device, making, setting, threads
+from redistil.cli.options import Folder, In, Out, Source, device, making, setting, threads
 from redistil.errors import BadSettings
 from redistil.storage.lineage import Made
 from redistil.storage.tables import PASSAGES, QRELS, QUERIES, VECTORS
@@ -21,7 +21,7 @@ least_success = setting(
 
 
 @click.command()
-@click.argument("checkpoint", type=Source())
+@click.argument("checkpoint", type=Folder())
 @click.argument("tokens", type=Source())
 @click.argument("out", type=Out())
 @setting("--passage-length", click.IntRange(4), "Tokens of a passage, special ones included.")
@@ -41,7 +41,10 @@ def encode(
     device: str,
     made: Made,
 ) -> None:
-    """Encode the passages of a token file, or a shard of them, as sparse SPLADE vectors."""
+    """Encode passages as sparse SPLADE vectors.
+
+    The passages are those of a token file, or a shard of them.
+    """
     from redistil.cli.runtime import quiet
 
     if shard >= shards:
@@ -52,7 +55,7 @@ def encode(
     from redistil.stages.candidates import splade
 
     splade.encode(
-        checkpoint.parent,
+        checkpoint,
         tokens,
         out,
         made,
@@ -64,7 +67,7 @@ def encode(
 
 
 @click.command()
-@click.argument("checkpoint", type=Source())
+@click.argument("checkpoint", type=Folder())
 @click.argument("tokens", type=Source())
 @click.argument("qrels", type=In(QRELS))
 @click.argument("out", type=Out())
@@ -88,14 +91,17 @@ def retrieve(
     threads: int,
     made: Made,
 ) -> None:
-    """Retrieve the best passages of each query by exact search over the shards of VECTORS."""
+    """Retrieve candidates by exact SPLADE search.
+
+    The search runs over all shards of VECTORS.
+    """
     from redistil.cli.runtime import quiet
 
     quiet(threads)
     from redistil.stages.candidates import splade
 
     splade.retrieve(
-        checkpoint.parent,
+        checkpoint,
         tokens,
         qrels,
         out,
@@ -134,7 +140,7 @@ def retrieve_bm25(
     least_success: float,
     made: Made,
 ) -> None:
-    """Retrieve the best passages of each query under BM25."""
+    """Retrieve candidates with BM25."""
     from redistil.stages.candidates import bm25
 
     bm25.retrieve_bm25(
@@ -167,7 +173,10 @@ def import_run(
     least_success: float,
     made: Made,
 ) -> None:
-    """Turn a published run, TREC or Parquet, into a table of candidates."""
+    """Import a published run as candidates.
+
+    The run is a TREC file or Parquet.
+    """
     from redistil.stages.candidates import imported
 
     imported.import_run(

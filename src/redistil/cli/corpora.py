@@ -21,7 +21,7 @@ _corpus = setting(
 @_corpus
 @making
 def export_passages(out: Path, corpus: dict[str, Any], made: Made) -> None:
-    """Write the passages of a corpus."""
+    """Export the passages of a corpus."""
     from redistil.stages import corpora
 
     corpora.export_passages(corpus, out, made)
@@ -40,7 +40,7 @@ def export_passages(out: Path, corpus: dict[str, Any], made: Made) -> None:
 def export_queries(
     queries_out: Path, qrels_out: Path, corpus: dict[str, Any], dataset: dict[str, Any], made: Made
 ) -> None:
-    """Write the judged queries of a dataset, and their judgements."""
+    """Export the judged queries of a dataset, and the qrels."""
     from redistil.stages import corpora
 
     corpora.export_queries(corpus, dataset, queries_out, qrels_out, made)
@@ -64,7 +64,7 @@ def export_docpairs(
     test_elsewhere: tuple[Path, ...],
     made: Made,
 ) -> None:
-    """Write a random sample of the training triples that a collection comes with.
+    """Export a random sample of a collection's own triples.
 
     QUERIES are the training queries; those that a test set has too are left out.
     """

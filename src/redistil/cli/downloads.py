@@ -17,7 +17,7 @@ from redistil.cli.options import Out, setting
 def download(
     out: Path, checked: Path, url: str, md5: str | None, sha256: str | None, bytes: int | None
 ) -> None:
-    """Fetch a published file; it is checked before it gets its name.
+    """Download a published file and check it.
 
     A file that is at OUT already is checked and kept. CHECKED records what was found.
     """

@@ -37,7 +37,10 @@ def export_training(
     documents: int | None,
     made: Made,
 ) -> None:
-    """Write NEGATIVES (triples or lists) into the folder OUT as another library reads them."""
+    """Export training data for another library.
+
+    NEGATIVES are triples or lists; OUT is a folder.
+    """
     from redistil.stages import exports
 
     files = (negatives, queries, passages)
@@ -51,7 +54,10 @@ def export_training(
 @click.argument("out", type=Out())
 @setting("--tag", str, "What the last column calls the system.")
 def export_run(run: Path, out: Path, tag: str) -> None:
-    """Write RUN as the TREC file OUT: `query_id Q0 doc_id rank score tag`."""
+    """Export a run as a TREC file.
+
+    A line of OUT is `query_id Q0 doc_id rank score tag`.
+    """
     from redistil.storage import exchange
 
     exchange.write_run(RUN.read(run), out, tag)
@@ -61,7 +67,10 @@ def export_run(run: Path, out: Path, tag: str) -> None:
 @click.argument("qrels", type=In(QRELS))
 @click.argument("out", type=Out())
 def export_qrels(qrels: Path, out: Path) -> None:
-    """Write QRELS as the TREC file OUT: `query_id 0 doc_id relevance`."""
+    """Export qrels as a TREC file.
+
+    A line of OUT is `query_id 0 doc_id relevance`.
+    """
     from redistil.storage import exchange
 
     exchange.write_qrels(QRELS.read(qrels), out)

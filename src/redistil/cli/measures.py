@@ -39,7 +39,7 @@ def evaluate(
     more: Any,
     made: lineage.Made,
 ) -> None:
-    """Measure the runs of one model on its data sets: OUT holds a value per query and measure.
+    """Measure runs against qrels, query by query.
 
     RUN and QRELS are ours (.parquet) or TREC files of any system. Every judged query counts: one
     without a result is 0, and is counted on standard error. Binary measures (RR, AP, R, P,
@@ -97,7 +97,7 @@ def sweep(
     relevant_from: Any,
     made: lineage.Made,
 ) -> None:
-    """Measure each run as if only the first n candidates had been re-ranked, for several n.
+    """Measure runs at several re-ranking depths.
 
     The others keep their place behind them. A model scores each pair by itself, so the run at the
     full depth holds all that is needed.

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from redistil.cli.options import (
+    Folder,
     How,
     In,
     Json,
@@ -26,13 +27,13 @@ from redistil.storage.tables import QRELS, RUN
 @click.argument("out", type=Out())
 @setting("--settings", Json(dict), "The settings of one training, as JSON.")
 def recipe(out: Path, settings: dict[str, Any]) -> None:
-    """Write the resolved settings of one training as the YAML file OUT."""
+    """Write the resolved settings of one training as YAML."""
     write_settings(settings, out)
 
 
 @click.command()
 @click.argument("recipe", type=Settings())
-@click.argument("backbone", type=Source())
+@click.argument("backbone", type=Folder())
 @click.argument("queries", type=Source())
 @click.argument("passages", type=Source())
 @click.argument("negatives", type=Source())
@@ -40,8 +41,8 @@ def recipe(out: Path, settings: dict[str, Any]) -> None:
 @click.option("--teacher", type=Source(), help="Teacher scores, where the recipe names a teacher.")
 @click.option(
     "--predecessor",
-    type=Source(),
-    help="The record of the trained model to start from, where the recipe names one.",
+    type=Folder(),
+    help="The trained model to start from, where the recipe names one: its folder.",
 )
 @click.option(
     "--validate",
@@ -77,9 +78,11 @@ def train(
     tensorboard: Path | None,
     made: Made,
 ) -> None:
-    """Train the student of RECIPE on NEGATIVES (triples or lists) into the folder OUT.
+    """Train the student of a recipe.
 
-    BACKBONE is the record (made.json) of a checkpoint; QUERIES and PASSAGES are its token files.
+    It learns from NEGATIVES (triples or lists); OUT is the folder of the model.
+
+    BACKBONE is the folder of a checkpoint; QUERIES and PASSAGES are its token files.
     With a predecessor its weights are those of a model trained before, encoder and head.
     `torchrun --nproc-per-node N -m redistil train ...` trains on N devices, with the same loss.
     """
@@ -94,7 +97,7 @@ def train(
     with Processes(device) as processes:
         models.train(
             recipe,
-            backbone.parent,
+            backbone,
             (queries, passages),
             negatives,
             teacher,
@@ -102,6 +105,6 @@ def train(
             out,
             made,
             processes,
-            predecessor.parent if predecessor else None,
+            predecessor,
             tensorboard,
         )

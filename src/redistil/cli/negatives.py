@@ -43,7 +43,7 @@ def mine(
     test_elsewhere: tuple[Path, ...],
     made: Made,
 ) -> None:
-    """Draw hard negatives for each training query from its candidates."""
+    """Draw hard negatives from the candidates."""
     from redistil.stages import negatives
     from redistil.storage import overlaps
 

@@ -40,6 +40,16 @@ class Source(click.ParamType[Path]):
         return path
 
 
+class Folder(Source):
+    """A folder with a record, such as a checkpoint: named itself, or by its `made.json`."""
+
+    name = "folder"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        path = super().convert(value, param, ctx)
+        return path if path.is_dir() else path.parent
+
+
 class In(Source):
     """An existing Parquet file of one declared table."""
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from redistil.cli.options import In, Out, Source, device, making, setting, threads
+from redistil.cli.options import Folder, In, Out, Source, device, making, setting, threads
 from redistil.machine.precision import PRECISIONS
 from redistil.storage.lineage import Made
 from redistil.storage.tables import RUN
@@ -17,11 +17,11 @@ depth = setting("--depth", click.IntRange(1), "Candidates of each query that are
 @click.argument("out", type=Out())
 @click.option(
     "--member",
-    type=(Source(), Source(), Source()),
+    type=(Folder(), Source(), Source()),
     metavar="MODEL QUERIES PASSAGES",
     multiple=True,
     required=True,
-    help="A model's record (made.json) with its token files; several make an ensemble.",
+    help="A model's folder with its token files; several make an ensemble.",
 )
 @depth
 @setting("--precision", click.Choice(PRECISIONS), "Precision of the forward pass.")
@@ -38,14 +38,14 @@ def rerank(
     device: str,
     made: Made,
 ) -> None:
-    """Re-rank CANDIDATES by a model, or by the mean logit of several."""
+    """Re-rank candidates by a model, or the mean of several."""
     from redistil.cli.runtime import quiet
 
     quiet(threads)
     from redistil.machine.processes import Processes
     from redistil.stages import runs
 
-    members = [(model.parent, queries, passages) for model, queries, passages in member]
+    members = [(model, queries, passages) for model, queries, passages in member]
     with Processes(device) as processes:
         runs.rerank(
             candidates, members, out, made, depth=depth, precision=precision, processes=processes
@@ -59,7 +59,10 @@ def rerank(
 @setting("--seed", int, "Seed of the random order.")
 @making
 def shuffle(candidates: Path, out: Path, depth: int, seed: int, made: Made) -> None:
-    """Put the first candidates of each query in random order: the random re-ranker."""
+    """Put candidates in random order.
+
+    This is the random re-ranker: the floor of every table.
+    """
     from redistil.stages import runs
 
     runs.shuffle(candidates, out, made, depth=depth, seed=seed)

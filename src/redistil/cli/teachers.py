@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from redistil.cli.options import (
+    Folder,
     In,
     Out,
     Source,
@@ -25,7 +26,7 @@ precision = setting("--precision", click.Choice(PRECISIONS), "Precision of the f
 
 
 @click.command()
-@click.argument("checkpoint", type=Source())
+@click.argument("checkpoint", type=Folder())
 @click.argument("out", type=Out())
 @setting("--architecture", click.Choice(["cat"]), "How it reads a pair.")
 @setting("--query-length", click.IntRange(4), "Tokens of a query that are read.")
@@ -34,20 +35,22 @@ precision = setting("--precision", click.Choice(PRECISIONS), "Precision of the f
 @setting("--pair-form", click.Choice(["native", "joined"]), "How a pair is joined.")
 @making
 def adopt(checkpoint: Path, out: Path, made: Made, **settings: Any) -> None:
-    """Take a re-ranker that others trained as a model: its head and its lengths are checked.
+    """Adopt a re-ranker that others trained.
 
-    CHECKPOINT is the record (made.json) of a fetched one; OUT a folder as `train` leaves it.
+    Its head and its lengths are checked.
+
+    CHECKPOINT is the folder of a fetched one; OUT a folder as `train` leaves it.
     """
     from redistil.cli.runtime import quiet
 
     quiet(1)
     from redistil.stages.teachers import adopted
 
-    adopted.adopt(checkpoint.parent, out, made, settings)
+    adopted.adopt(checkpoint, out, made, settings)
 
 
 @click.command()
-@click.argument("model", type=Source())
+@click.argument("model", type=Folder())
 @click.argument("queries", type=Source())
 @click.argument("passages", type=Source())
 @click.argument("out", type=Out())
@@ -69,7 +72,9 @@ def score(
     device: str,
     made: Made,
 ) -> None:
-    """Score every distinct pair of some triples or lists by a MODEL: raw logits.
+    """Score the pairs of triples or lists by a model.
+
+    A score is the raw logit of a distinct (query, passage).
 
     QUERIES and PASSAGES are token files under the model's tokenizer.
     """
@@ -80,7 +85,7 @@ def score(
     from redistil.stages import teachers
 
     with Processes(device) as processes:
-        teachers.score(model.parent, (queries, passages), over, out, made, precision, processes)
+        teachers.score(model, (queries, passages), over, out, made, precision, processes)
 
 
 @click.command()
@@ -89,7 +94,9 @@ def score(
 @click.argument("members", type=In(TEACHER_SCORES), nargs=-1, required=True)
 @making
 def average(out: Path, agreement: Path, members: tuple[Path, ...], made: Made) -> None:
-    """Average the raw logits of MEMBERS, which must have scored the same pairs.
+    """Average the raw logits of several teachers.
+
+    MEMBERS must have scored the same pairs.
 
     AGREEMENT, as JSON: rank correlation and share of inverted margins of each two of them.
     """
@@ -129,7 +136,9 @@ def import_scores(
     threads: int,
     made: Made,
 ) -> None:
-    """Import a published teacher file: its SCORES, and the triples or lists (PAIRS) it scores.
+    """Import a published teacher file.
+
+    SCORES are its scores, PAIRS the triples or lists that it scores.
 
     QUERIES and PASSAGES are those of the collection that it was made for.
     """
@@ -156,7 +165,7 @@ def import_scores(
 
 
 @click.command()
-@click.argument("checkpoint", type=Source())
+@click.argument("checkpoint", type=Folder())
 @click.argument("candidates", type=In(RUN))
 @click.argument("queries", type=In(QUERIES))
 @click.argument("passages", type=In(PASSAGES))
@@ -197,7 +206,7 @@ def rank(
     device: str,
     made: Made,
 ) -> None:
-    """Let a causal language model rank CANDIDATES, as RankZephyr does.
+    """Rank candidates by a language model, as RankZephyr does.
 
     SCORES and LISTS are what training reads; ANSWERS counts, as JSON, the answers that were no
     permutation and how they were repaired.
@@ -216,7 +225,7 @@ def rank(
     shared = overlaps.overlapping(queries, test, test_elsewhere)
     warn(overlaps.said(shared, QUERIES.count(queries)))
     model = ranked.Model(
-        checkpoint.parent,
+        checkpoint,
         context=context,
         words=passage_words,
         precision=precision,

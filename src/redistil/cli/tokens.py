@@ -5,14 +5,14 @@ from pathlib import Path
 
 import click
 
-from redistil.cli.options import Out, Source, making, setting, threads
+from redistil.cli.options import Folder, Out, Source, making, setting, threads
 from redistil.errors import BadTable
 from redistil.storage.lineage import Made
 from redistil.storage.tables import PASSAGES, QUERIES, Table
 
 
 @click.command()
-@click.argument("checkpoint", type=Source())
+@click.argument("checkpoint", type=Folder())
 @click.argument("texts", type=Source())
 @click.argument("out", type=Out())
 @setting("--longest", click.IntRange(4), "Tokens kept of each text.")
@@ -21,13 +21,15 @@ from redistil.storage.tables import PASSAGES, QUERIES, Table
 def tokenize(
     checkpoint: Path, texts: Path, out: Path, longest: int, threads: int, made: Made
 ) -> None:
-    """Write the token ids of TEXTS (queries or passages) under the tokenizer of CHECKPOINT."""
+    """Tokenise queries or passages.
+
+    TEXTS are tokenised by the tokenizer of CHECKPOINT.
+    """
     table = _table_of(texts)
     os.environ["RAYON_NUM_THREADS"] = str(threads)
     from redistil.stages import tokens
 
-    folder = checkpoint.parent if checkpoint.is_file() else checkpoint
-    tokens.tokenize(folder, table, texts, out, made, longest)
+    tokens.tokenize(checkpoint, table, texts, out, made, longest)
 
 
 def _table_of(texts: Path) -> Table:

@@ -15,7 +15,8 @@ import pytest
 
 import redistil.cli
 from redistil.cli.commands import COMMANDS, code_of
-from redistil.cli.options import In, Json, Out, Settings, Source
+from redistil.cli.options import Folder, In, Json, Out, Settings, Source
+from redistil.errors import UserError
 from redistil.storage import lineage
 from redistil.storage.tables import (
     MEASURES,
@@ -374,3 +375,20 @@ def test_the_command_is_installed():
         [Path(sys.executable).with_name("redistil"), "no-such"], capture_output=True, text=True
     )
     assert ended.returncode == 2 and "no command 'no-such'" in ended.stderr
+
+
+def test_a_folder_stands_for_its_record(tmp_path):
+    (tmp_path / "made.json").write_text("{}")
+    for given in (tmp_path, tmp_path / "made.json"):
+        assert Folder().convert(str(given), None, None) == tmp_path
+    with pytest.raises(UserError, match="does not exist"):
+        Folder().convert(str(tmp_path / "none"), None, None)
+
+
+def test_help_groups_commands_by_stage(redistil_):
+    shown = redistil_("--help").out
+    heads = [line for line in shown.splitlines() if line.endswith(":") and line[0] != " "]
+    stages = dict.fromkeys(COMMANDS.values())
+    assert heads[1:] == [f"{stage.capitalize()}:" for stage in stages]
+    commands = shown.partition(heads[1])[2]
+    assert "..." not in commands
