@@ -5,7 +5,7 @@ equal rows are equal bytes. A file appears complete or not at all. A reader chec
 `docs/tables.md` gives the meaning of each column.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,7 @@ class Table:
     plain: frozenset[str] = frozenset()
     counted: str = ""
 
-    def rows(self, columns: dict[str, Sequence[object] | pa.Array]) -> pa.Table:
+    def rows(self, columns: Mapping[str, Sequence[object] | pa.Array]) -> pa.Table:
         """Return `columns` as a table of this schema."""
         arrays: list[pa.Array] = []
         try:
