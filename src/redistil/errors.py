@@ -1,4 +1,4 @@
-"""What can go wrong, as one small tree.
+"""The errors of this package, as one small tree.
 
 UserError            the user can mend it: one sentence, exit 2
 ├── BadTable         a file is not the table it should be
@@ -33,5 +33,5 @@ class BadSource(UserError):
 
 def nearest(word: str, names: Collection[str]) -> str:
     """Return ", did you mean 'x'?" for the closest of `names`, or nothing."""
-    close = difflib.get_close_matches(str(word), [str(name) for name in names], n=1)
+    close = difflib.get_close_matches(str(word), list(map(str, names)), n=1)
     return f": did you mean {close[0]!r}?" if close else ""

@@ -1,7 +1,7 @@
 """Hard negatives: unjudged candidates of the first stage, drawn for each training query."""
 
 from collections.abc import Collection, Iterator, Mapping
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,19 +44,19 @@ def mine(
     at_most: int | None = None,
     leave_out: Collection[str] = (),
 ) -> dict[str, int]:
-    """Write triples or lists; return counts of what was used and what was not.
+    """Write triples or lists; return counts of the queries that were used and that were not.
 
-    Negatives come from ranks 1 to `depth`, `per_query` of each query (fewer where there are fewer),
-    without replacement; a judged passage or the query's own is never one. Each query draws from a
-    stream of its own, so one more query shifts no other's. positives: "judged" ones, retrieved or
-    not; those "retrieved" at `depth`, as arXiv 2603.03010 has it when the paper was written; or the
-    "first-retrieved", as its code has it later; all of a grade of at least `relevant_from`.
-    at_most: queries used, chosen by a hash of their id. leave_out: queries not used. The candidates
-    stream: a query's own are all that is held.
+    Negatives come from ranks 1 to `depth`, without replacement: `per_query` for each query, or
+    all where there are fewer. A judged passage is never one, nor is the query's own. Each query
+    draws from a random stream of its own, so that one more query changes no other draw.
+    positives: of a grade of at least `relevant_from`: all "judged" ones, retrieved or not; those
+    "retrieved" at `depth`, as arXiv 2603.03010 did when it was written; or the "first-retrieved",
+    as its code does now. at_most: queries used, chosen by a hash of their id. leave_out: queries
+    not used. The candidates stream: those of one query are in memory at a time.
     Raises BadTable when nothing is drawn.
     """
     grades = some(QRELS.read(qrels), at_most, leave_out)
-    found = draw(
+    draws = draw(
         by_query(candidates),
         grades,
         positives=positives,
@@ -65,11 +65,11 @@ def mine(
         per_query=per_query,
         seed=seed,
     )
-    table, rows = (LISTS, _lists) if kind == "lists" else (TRIPLES, _triples)
+    table, rows_of = (LISTS, _lists) if kind == "lists" else (TRIPLES, _triples)
     used = 0
     with table.writer(out, made) as write, in_row_groups(table, write) as append:
-        while drawn := list(islice(found, TOGETHER)):
-            append(rows(drawn))
+        while drawn := list(islice(draws, TOGETHER)):
+            append(rows_of(drawn))
             used += len(drawn)
         if not used:
             raise BadTable(
@@ -84,9 +84,11 @@ def mine(
 
 def some(qrels: pa.Table, at_most: int | None, leave_out: Collection[str] = ()) -> Grades:
     """Return the judgements of at most so many queries, by query and passage."""
-    ids = set(pc.unique(qrels["query_id"]).to_pylist()) - set(leave_out)
-    grades: dict[str, dict[str, int]] = {q: {} for q in sorted(ids, key=fraction)[:at_most]}
-    columns = (qrels[name].to_pylist() for name in QRELS.schema.names)
+    query_ids = set(pc.unique(qrels["query_id"]).to_pylist()) - set(leave_out)
+    grades: dict[str, dict[str, int]] = {}
+    for query_id in sorted(query_ids, key=fraction)[:at_most]:
+        grades[query_id] = {}
+    columns = map(pa.ChunkedArray.to_pylist, qrels.select(QRELS.schema.names).columns)
     for query_id, doc_id, relevance in zip(*columns, strict=True):
         if query_id in grades:
             grades[query_id][doc_id] = relevance
@@ -116,31 +118,30 @@ def draw(
         relevant = _relevant(judged, near, positives, relevant_from)
         if relevant and pool:
             rng = generator(seed, "negatives", query_id)
-            chosen = rng.choice(len(pool), size=min(per_query, len(pool)), replace=False)
-            grade = [judged[doc_id] for doc_id in relevant]
-            yield Drawn(query_id, relevant, grade, [pool[i] for i in sorted(chosen)])
+            places = rng.choice(len(pool), size=min(per_query, len(pool)), replace=False)
+            drawn = [pool[place] for place in sorted(places)]
+            yield Drawn(query_id, relevant, [judged[doc_id] for doc_id in relevant], drawn)
 
 
 def _relevant(judged: Mapping[str, int], near: list[str], which: str, least: int) -> list[str]:
     if which == "judged":
         return sorted(doc_id for doc_id, grade in judged.items() if grade >= least)
-    found = [doc_id for doc_id in near if judged.get(doc_id, 0) >= least]
-    return found[:1] if which == "first-retrieved" else sorted(found)
+    retrieved = [doc_id for doc_id in near if judged.get(doc_id, 0) >= least]
+    return retrieved[:1] if which == "first-retrieved" else sorted(retrieved)
 
 
 def _triples(drawn: list[Drawn]) -> pa.Table:
-    rows = sorted((e.query_id, p, n) for e in drawn for p in e.positives for n in e.negatives)
-    query_ids, positive_ids, negative_ids = zip(*rows, strict=True)
-    return TRIPLES.rows(
-        {"query_id": query_ids, "positive_id": positive_ids, "negative_id": negative_ids}
-    )
+    rows: list[tuple[str, str, str]] = []
+    for each in drawn:
+        rows.extend(product([each.query_id], each.positives, each.negatives))
+    columns = zip(*sorted(rows), strict=True)
+    return TRIPLES.rows(dict(zip(TRIPLES.schema.names, columns, strict=True)))
 
 
 def _lists(drawn: list[Drawn]) -> pa.Table:
-    return LISTS.rows(
-        {
-            "query_id": [each.query_id for each in drawn],
-            "doc_ids": [each.positives + each.negatives for each in drawn],
-            "relevances": [e.grades + [0] * len(e.negatives) for e in drawn],
-        }
-    )
+    query_ids, doc_ids, relevances = [], [], []
+    for each in drawn:
+        query_ids.append(each.query_id)
+        doc_ids.append(each.positives + each.negatives)
+        relevances.append(each.grades + [0] * len(each.negatives))
+    return LISTS.rows({"query_id": query_ids, "doc_ids": doc_ids, "relevances": relevances})

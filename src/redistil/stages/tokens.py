@@ -1,4 +1,4 @@
-"""Token ids of a collection under one tokenizer: made once, read by all who train or re-rank."""
+"""Token ids of a corpus under one tokenizer: made once, read by all training and re-ranking."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from redistil.storage import ragged
 from redistil.storage.lineage import Made
 from redistil.storage.tables import Table
 
-TEXTS = 1024  # texts a call of the tokenizer; it holds some 200 bytes of every token
+TEXTS = 1024  # texts in one call of the tokenizer, which holds some 200 bytes a token
 
 
 def tokenize(
@@ -34,7 +34,7 @@ def tokenize(
 
 
 def load(path: Path) -> Tokenizer:
-    """Return a tokenizer file without the limits that it may carry; BadSource if it is none."""
+    """Return the tokenizer of a file, without truncation and padding; BadSource if it is none."""
     if not path.exists():
         raise BadSource(f"{path} does not exist: put the checkpoint in place with `redistil fetch`")
     try:
@@ -50,7 +50,7 @@ def load(path: Path) -> Tokenizer:
 
 def _ids(tokenizer: Tokenizer, texts: list[str], longest: int) -> list[list[int]]:
     encoded = tokenizer.encode_batch_fast(texts, add_special_tokens=False)  # without offsets
-    return [one.ids[:longest] for one in encoded]
+    return [encoding.ids[:longest] for encoding in encoded]
 
 
 def _pieces(table: Table, texts: Path) -> Iterator[pa.RecordBatch]:

@@ -1,9 +1,9 @@
-"""Where a file comes from: the settings, code and inputs that made it.
+"""The record of a file: the settings, code and inputs that made it.
 
 Every artefact carries one record. Its fingerprint covers the command, its settings, the code
-behind it and the fingerprints of its inputs, so it names the whole chain that led to the file.
-The records of all ancestors travel along: whoever reads several files can see whether they
-belong together, and the report can compare each ancestor with what its study now asks for.
+behind it and the fingerprints of its inputs. So it names the whole chain that led to the file.
+The records of all ancestors travel along. A reader of several files can see whether they belong
+together, and the report compares each ancestor with what its study now asks for.
 """
 
 import hashlib
@@ -35,9 +35,13 @@ def digest(value: Any) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items() if item is not None}
+        plain = {}
+        for key, item in value.items():
+            if item is not None:
+                plain[str(key)] = _plain(item)
+        return plain
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return list(map(_plain, value))
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value
@@ -80,31 +84,35 @@ class Made:
         }
 
     def dumps(self) -> str:
-        ancestors = {key: made.record() for key, made in sorted(self.ancestors.items())}
-        whole = self.record() | {"fingerprint": self.fingerprint, "ancestors": ancestors}
-        return canonical(whole)
+        """Return the record and its ancestors as JSON: equal text for equal records."""
+        ancestors = {}
+        for fingerprint, ancestor in self.ancestors.items():
+            ancestors[fingerprint] = ancestor.record()
+        more = {"fingerprint": self.fingerprint, "ancestors": ancestors}
+        return canonical(self.record() | more)
 
     @staticmethod
     def loads(text: str | bytes) -> "Made":
-        """Read what `dumps` wrote; a record that was edited does not match its fingerprint."""
+        """Return the record that `dumps` wrote; Stale if it was edited since."""
+        ancestors: dict[str, Made] = {}
         try:
-            whole = json.loads(text)
-            ancestors = {key: Made(**record) for key, record in whole.pop("ancestors").items()}
-            fingerprint = whole.pop("fingerprint")
-            made = Made(**whole, ancestors=ancestors)
+            fields = json.loads(text)
+            for key, record in fields.pop("ancestors").items():
+                ancestors[key] = Made(**record)
+            fingerprint = fields.pop("fingerprint")
+            made = Made(**fields, ancestors=ancestors)
         except (ValueError, TypeError, KeyError, AttributeError):
             raise Stale(f"not a record of what made this: {str(text)[:60]!r}: rebuild it") from None
-        if made.fingerprint != fingerprint or any(k != m.fingerprint for k, m in ancestors.items()):
+        chain = {fingerprint: made, **ancestors}
+        if any(key != each.fingerprint for key, each in chain.items()):
             raise Stale(f"the record of {made.who} does not match its own fingerprint: rebuild it")
         return made
 
     def reading(self, *more: "Made") -> "Made":
         """Return the record with further inputs, for what is not named on the command line."""
-        return replace(
-            self,
-            inputs=dict(self.inputs) | {made.who: made.fingerprint for made in more},
-            ancestors=dict(self.ancestors) | together(more),
-        )
+        inputs = dict(self.inputs) | _fingerprints(more)
+        ancestors = dict(self.ancestors) | together(more)
+        return replace(self, inputs=inputs, ancestors=ancestors)
 
     def chain(self) -> dict[str, "Made"]:
         """Return this record and its ancestors' by fingerprint."""
@@ -119,15 +127,11 @@ def make(
     Raises Stale when two inputs descend from different versions of one artefact.
     """
     inputs = list(inputs)
-    ancestors = together(inputs)
-    return Made(
-        command=command,
-        name=name,
-        settings=_plain(settings),
-        code=code,
-        inputs={made.who: made.fingerprint for made in inputs},
-        ancestors=ancestors,
-    )
+    return Made(command, name, _plain(settings), code, _fingerprints(inputs), together(inputs))
+
+
+def _fingerprints(inputs: Iterable[Made]) -> dict[str, str]:
+    return {made.who: made.fingerprint for made in inputs}
 
 
 def together(inputs: Iterable[Made]) -> dict[str, Made]:
@@ -152,19 +156,22 @@ def of(path: Path) -> Made:
 
     A Parquet or Arrow file carries it in its schema, a checkpoint folder (or a file in it) in
     `made.json`. A file from elsewhere stands for itself: its SHA-256 is its record.
+    Raises Stale if the record was edited, BadTable if the file cannot be read.
     """
-    if path.suffix in {".parquet", ".arrow"}:
-        text = _schema_record(path)
-    else:
-        folder = path if path.is_dir() else path.parent
-        sidecar = folder / SIDECAR
-        text = sidecar.read_bytes() if sidecar.exists() else None
+    in_schema = path.suffix in {".parquet", ".arrow"}
+    text = _schema_record(path) if in_schema else _folder_record(path)
     if not text:
         return _outside(path)
     try:
         return Made.loads(text)
     except Stale as error:
         raise Stale(f"{path}: {error}") from None
+
+
+def _folder_record(path: Path) -> bytes | None:
+    folder = path if path.is_dir() else path.parent
+    sidecar = folder / SIDECAR
+    return sidecar.read_bytes() if sidecar.exists() else None
 
 
 def _schema_record(path: Path) -> bytes | None:
@@ -178,8 +185,8 @@ def _schema_record(path: Path) -> bytes | None:
             schema = pq.read_schema(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise BadTable(f"{path} cannot be read ({_first_line(error)}): make it again") from None
-    found: bytes | None = (schema.metadata or {}).get(KEY)
-    return found
+    record: bytes | None = (schema.metadata or {}).get(KEY)
+    return record
 
 
 def _first_line(error: Exception) -> str:
@@ -187,8 +194,13 @@ def _first_line(error: Exception) -> str:
 
 
 def _outside(path: Path) -> Made:
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    sums = {str(p.relative_to(path)) if path.is_dir() else p.name: sha256(p) for p in files}
+    sums: dict[str, str] = {}
+    if path.is_dir():
+        for file in sorted(path.rglob("*")):
+            if file.is_file():
+                sums[str(file.relative_to(path))] = sha256(file)
+    else:
+        sums[path.name] = sha256(path)
     return Made(command="file", name=str(path), settings={"sha256": sums})
 
 

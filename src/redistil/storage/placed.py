@@ -1,4 +1,4 @@
-"""Files that people put in place themselves, and those that no record speaks for."""
+"""Files that people put in place themselves, and made files without a record."""
 
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator
@@ -7,15 +7,22 @@ from pathlib import Path
 from redistil.errors import Stale
 from redistil.storage.lineage import SIDECAR
 
-# what is taken of a checkpoint; never *.bin, *.pt: a pickle is code
+# files of a checkpoint that are read; never *.bin, *.pt: a pickle is code
 PATTERNS = ["*.json", "*.txt", "*.model", "*.safetensors"]
+
+TABLES = frozenset({".parquet", ".arrow"})
+RECORDS = frozenset({SIDECAR, "recipe.yaml", "study.yaml"})
+LONGEST_NAME = 255  # bytes of a file's name
 
 
 def checkpoint_files(folder: str | Path | None) -> list[Path]:
-    """Return what is read of a checkpoint's folder, sorted; nothing where there is no folder."""
+    """Return the files of a checkpoint's folder that are read, sorted; [] if there is no folder."""
     if folder is None:
         return []
-    return sorted(path for pattern in PATTERNS for path in Path(folder).glob(pattern))
+    files: list[Path] = []
+    for pattern in PATTERNS:
+        files.extend(Path(folder).glob(pattern))
+    return sorted(files)
 
 
 def refuse_unrecorded(study: str, state: str) -> None:
@@ -39,22 +46,35 @@ def refuse_unrecorded(study: str, state: str) -> None:
 def unrecorded(tops: Iterable[str], apart: Iterable[str], state: str) -> Iterator[Path]:
     """Yield made files that Snakemake has no record of: it would not see changed settings.
 
-    They come from elsewhere, or from a main process that was killed before it could write the
-    record; the files of an interrupted job are marked as such and made again. What a killed job
-    left half-done is hidden, and no file of ours.
+    They come from elsewhere, or from a main process that was killed before it wrote the record.
+    The files of an interrupted job are marked as such and made again. Files that a killed job
+    left half-done are hidden, and are none of ours.
 
-    tops: the folders of what is made; apart: those below them that may hold what has no record;
+    tops: the folders of made files; apart: folders below them whose files need no record;
     state: where Snakemake keeps its records.
     """
+    apart = list(apart)
     for top in tops:
         for path in sorted(Path(top).rglob("*")):
-            made = path.suffix in {".parquet", ".arrow"}
-            made = made or path.name in {SIDECAR, "recipe.yaml", "study.yaml"}
-            if not made or any(path.is_relative_to(place) for place in apart):
+            if not _is_made(path) or _is_hidden(path.relative_to(top)):
                 continue
-            if any(part.startswith(".") for part in path.relative_to(top).parts):
+            if any(path.is_relative_to(place) for place in apart):
                 continue
-            mark = urlsafe_b64encode(str(path).encode()).decode()
-            kept = any(Path(state, kind, mark).exists() for kind in ("metadata", "incomplete"))
-            if not kept and len(mark) < 255:
+            if not _has_record(path, Path(state)):
                 yield path
+
+
+def _is_made(path: Path) -> bool:
+    return path.suffix in TABLES or path.name in RECORDS
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _has_record(path: Path, state: Path) -> bool:
+    """Whether Snakemake has a record of a file; it hashes names that are too long to look up."""
+    mark = urlsafe_b64encode(str(path).encode()).decode()
+    if len(mark) >= LONGEST_NAME:
+        return True
+    return (state / "metadata" / mark).exists() or (state / "incomplete" / mark).exists()

@@ -1,8 +1,8 @@
-"""Ragged token ids on disk: written as a stream, read as a memory map.
+"""Token files: ragged token ids, written as a stream, read as a memory map.
 
 An Arrow IPC file with the columns `id` and `tokens`, in record batches of `BATCH` rows (the last
-may be shorter). Nothing is copied when it is opened: a row is a view into the page cache, so a
-corpus of any size costs a process only the rows it touches.
+may be shorter). Opening it copies nothing: a row is a view into the page cache. So a corpus of
+any size costs a process only the rows that it reads.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -35,26 +35,31 @@ def writer(path: Path, made: Made) -> Iterator[Callable[[list[str], list[list[in
         with pa.ipc.new_file(sink, schema) as out:
             waiting: list[pa.RecordBatch] = []
 
-            def flush(at_least: int) -> None:
-                while waiting and sum(map(len, waiting)) >= at_least:
-                    rows = pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
-                    # taken, not sliced: a slice would be written with the tokens behind it
-                    out.write_batch(rows.take(pa.array(np.arange(min(BATCH, len(rows))))))
-                    waiting[:] = [rows.slice(BATCH)]
-
             def append(ids: list[str], tokens: list[list[int]]) -> None:
                 columns = [pa.array(ids, pa.string()), _column(tokens)]
                 waiting.append(pa.record_batch(columns, schema=schema))
-                flush(BATCH)
+                _write_batches(out, waiting, at_least=BATCH)
 
             yield append
-            flush(1)
+            _write_batches(out, waiting, at_least=1)
+
+
+def _write_batches(
+    out: pa.ipc.RecordBatchFileWriter, waiting: list[pa.RecordBatch], at_least: int
+) -> None:
+    """Write batches of `BATCH` rows while `at_least` rows wait; the rest stays in `waiting`."""
+    while waiting and sum(map(len, waiting)) >= at_least:
+        rows = pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
+        first = np.arange(min(BATCH, len(rows)))
+        # take, not slice: a slice would be written with the tokens behind it
+        out.write_batch(rows.take(pa.array(first)))
+        waiting[:] = [rows.slice(BATCH)]
 
 
 def _column(tokens: Sequence[Sequence[int]]) -> pa.LargeListArray:
     """Return rows of token ids as a column: pyarrow itself takes twenty times as long."""
     offsets = np.zeros(len(tokens) + 1, np.int64)
-    np.cumsum([len(row) for row in tokens], out=offsets[1:])
+    np.cumsum(list(map(len, tokens)), out=offsets[1:])
     values = np.fromiter(chain.from_iterable(tokens), np.int32, offsets[-1])
     return pa.LargeListArray.from_arrays(offsets, values, type=SCHEMA.field("tokens").type)
 
@@ -64,20 +69,12 @@ class Ragged:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            file = pa.ipc.open_file(pa.memory_map(str(path)))
-            batches = [file.get_batch(i) for i in range(file.num_record_batches)]
-        except (pa.ArrowException, OSError) as error:
-            raise BadTable(f"{path} is not a readable token file ({error})") from None
-        if file.schema.remove_metadata() != SCHEMA:
-            raise BadTable(
-                f"{path} is not a token file: wanted id and tokens, got {file.schema.names}"
-            )
-        if any(len(batch) != BATCH for batch in batches[:-1]):
-            raise BadTable(f"{path} is not a token file: wanted pieces of {BATCH} rows")
-        self._batches = batches
-        self._offsets = [batch["tokens"].offsets.to_numpy() for batch in self._batches]
-        self._values = [batch["tokens"].values.to_numpy() for batch in self._batches]
+        self._batches = _batches(path)
+        self._offsets: list[npt.NDArray[np.int64]] = []
+        self._values: list[Tokens] = []
+        for batch in self._batches:
+            self._offsets.append(batch["tokens"].offsets.to_numpy())
+            self._values.append(batch["tokens"].values.to_numpy())
 
     def __len__(self) -> int:
         return sum(map(len, self._batches))
@@ -93,7 +90,7 @@ class Ragged:
         """Return the number of tokens of every row."""
         if not self._offsets:
             return np.zeros(0, np.int64)
-        return np.concatenate([np.diff(offsets) for offsets in self._offsets])
+        return np.concatenate(list(map(np.diff, self._offsets)))
 
     def ids(self) -> pa.ChunkedArray:
         """Return the ids in row order."""
@@ -110,6 +107,20 @@ class Ragged:
         return self._places.of(ids)
 
 
+def _batches(path: Path) -> list[pa.RecordBatch]:
+    """Return the batches of a token file, mapped into memory; BadTable if it is none."""
+    try:
+        file = pa.ipc.open_file(pa.memory_map(str(path)))
+        batches = [file.get_batch(number) for number in range(file.num_record_batches)]
+    except (pa.ArrowException, OSError) as error:
+        raise BadTable(f"{path} is not a readable token file ({error})") from None
+    if file.schema.remove_metadata() != SCHEMA:
+        raise BadTable(f"{path} is not a token file: wanted id and tokens, got {file.schema.names}")
+    if any(len(batch) != BATCH for batch in batches[:-1]):
+        raise BadTable(f"{path} is not a token file: wanted pieces of {BATCH} rows")
+    return batches
+
+
 def with_rows(pairs: pa.Table, tokens: Sequence[tuple[Ragged, Ragged]]) -> pa.Table:
     """Return pairs (query_id, doc_id) with their rows in each two token files, for `rows_of`."""
     for number, sides in enumerate(tokens):
@@ -122,4 +133,7 @@ def rows_of(
     pairs: pa.Table, count: int
 ) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
     """Return the rows that `with_rows` found in the first `count` pairs of token files."""
-    return [(pairs[f"q{i}"].to_numpy(), pairs[f"p{i}"].to_numpy()) for i in range(count)]
+    rows = []
+    for number in range(count):
+        rows.append((pairs[f"q{number}"].to_numpy(), pairs[f"p{number}"].to_numpy()))
+    return rows

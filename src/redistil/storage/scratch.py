@@ -1,4 +1,4 @@
-"""A folder for a while, beside what is being made."""
+"""A temporary folder beside the file that is being made."""
 
 import shutil
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from pathlib import Path
 def scratch(beside: Path) -> Iterator[Path]:
     """Give an empty hidden folder beside a path; it is gone when the block ends.
 
-    Its name is the same each time, so that what a killed job left is removed when it starts again.
+    Its name is the same each time, so that the next start removes what a killed job left.
     """
     folder = beside.with_name(f".{beside.name}.scratch")
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""A file made in shards: a job that was killed does not do the finished ones again."""
+"""A file made in shards: a job that was killed keeps its finished shards."""
 
 import json
 import shutil
@@ -34,18 +34,18 @@ class Shards:
             return False
 
     def spent(self) -> Any:
-        """Return what a killed job said it spent on these shards; None where it said nothing."""
+        """Return the cost that a killed job noted for these shards; None where there is none."""
         try:
-            said = json.loads((self.folder / _SPENT).read_text(encoding="utf-8"))
-            return said.get("spent") if said["made"] == self.made.fingerprint else None
+            note = json.loads((self.folder / _SPENT).read_text(encoding="utf-8"))
+            return note.get("spent") if note["made"] == self.made.fingerprint else None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def spend(self, spent: Mapping[str, Any]) -> None:
-        """Remember what was spent so far."""
-        said = {"made": self.made.fingerprint, "spent": dict(spent)}
+        """Note the cost of the shards so far."""
+        note = {"made": self.made.fingerprint, "spent": dict(spent)}
         with aside(self.folder / _SPENT) as partial:
-            partial.write_text(json.dumps(said), encoding="utf-8")
+            partial.write_text(json.dumps(note), encoding="utf-8")
 
     def join(self, count: int) -> int:
         """Write the first `count` shards as one file, one in memory at a time; remove them.

@@ -1,26 +1,32 @@
 """The tables that cross from one stage to another, and the only Parquet reader and writer.
 
-Every table has a schema, a key and a row order. Writing checks, sorts, writes aside and renames,
-so that equal rows are equal bytes and a file appears complete or not at all. Reading checks the
-schema. `docs/tables.md` says what each column means.
+Every table has a schema, a key and a row order. A writer checks and sorts the rows, so that
+equal rows are equal bytes. A file appears complete or not at all. A reader checks the schema.
+`docs/tables.md` gives the meaning of each column.
 """
 
-import glob
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from redistil.errors import BadTable
 from redistil.storage import lineage
+from redistil.storage.aside import aside as aside
 from redistil.storage.lineage import Made
+from redistil.storage.parquet import (
+    check_lengths,
+    check_values,
+    may_hold,
+    readable,
+    rows_with_elements,
+)
 from redistil.storage.stretches import positions
 
 ROW_GROUP = 1 << 17  # rows; a row group of passages stays near 50 MB
@@ -28,39 +34,37 @@ ROW_GROUP = 1 << 17  # rows; a row group of passages stays near 50 MB
 
 @dataclass(frozen=True)
 class Table:
-    """What a Parquet file must be to cross from one rule to another."""
+    """The contract of a Parquet file that crosses from one rule to another.
+
+    key: no two rows agree on these columns. order: rows are sorted by these; () keeps the order
+    they come in. plain: columns that hardly repeat a value, stored without a dictionary.
+    counted: a list column whose elements, and not only the rows, are bounded in memory.
+    """
 
     name: str
     schema: pa.Schema
-    key: tuple[str, ...]  # no two rows agree on these columns
-    order: tuple[tuple[str, str], ...]  # rows are stored sorted by these; () keeps the given order
-    plain: frozenset[str] = frozenset()  # columns that hardly repeat a value: a dictionary is waste
-    counted: str = ""  # a list column whose elements, and not only the rows, are bounded in memory
+    key: tuple[str, ...]
+    order: tuple[tuple[str, str], ...]
+    plain: frozenset[str] = frozenset()
+    counted: str = ""
 
-    def rows(self, columns: dict[str, Sequence[object] | pa.Array]) -> pa.Table:
+    def rows(self, columns: Mapping[str, Sequence[object] | pa.Array]) -> pa.Table:
         """Return `columns` as a table of this schema."""
+        arrays: list[pa.Array] = []
         try:
-            return pa.table(
-                [pa.array(columns[f.name], f.type) for f in self.schema], schema=self.schema
-            )
+            for field in self.schema:
+                arrays.append(pa.array(columns[field.name], field.type))
+            return pa.table(arrays, schema=self.schema)
         except (pa.ArrowException, KeyError, OverflowError, UnicodeError) as error:
             raise BadTable(f"{self.name}: rows do not fit the schema ({error})") from None
 
     def check(self, rows: pa.Table, where: str) -> pa.Table:
-        """Return `rows` in canonical order, or raise BadTable saying what is wrong with them."""
+        """Return `rows` in canonical order; BadTable if they break the contract."""
         self._check_schema(rows.schema, where)
         for name in self.schema.names:
-            _check_values(rows[name], f"{where}: {{}} of {len(rows)} {name}")
-        lists = [name for name in self.schema.names if pa.types.is_list(rows[name].type)]
-        if len({tuple(pc.list_value_length(rows[name]).to_pylist()) for name in lists}) > 1:
-            raise BadTable(f"{where}: {' and '.join(lists)} of a row differ in length")
-        if self.key:
-            distinct = len(rows.select(self.key).group_by(list(self.key)).aggregate([]))
-            if distinct != len(rows):
-                raise BadTable(
-                    f"{where}: {len(rows) - distinct} of {len(rows)} rows repeat a "
-                    f"({', '.join(self.key)})"
-                )
+            check_values(rows[name], f"{where}: {{}} of {len(rows)} {name}")
+        check_lengths(rows, where)
+        self._check_key(rows, where)
         return rows.sort_by(list(self.order)) if self.order else rows
 
     def write(self, rows: pa.Table, path: Path, made: Made) -> None:
@@ -71,14 +75,17 @@ class Table:
 
     @contextmanager
     def writer(self, path: Path, made: Made) -> Iterator[Callable[[pa.Table], None]]:
-        """Write tables one after the other, as they come: for what does not fit in memory.
+        """Give a function that writes tables one after the other: more than fits in memory.
 
         The schema is checked; key and order are the caller's promise.
         """
         schema = self.schema.with_metadata({lineage.KEY: made.dumps()})
-        repeating: Any = [name for name in schema.names if name not in self.plain]
-        how = {"compression": "zstd", "use_dictionary": repeating if self.plain else True}
-        with aside(path) as partial, pq.ParquetWriter(partial, schema, **how) as out:
+        with (
+            aside(path) as partial,
+            pq.ParquetWriter(
+                partial, schema, compression="zstd", use_dictionary=self._dictionaries()
+            ) as out,
+        ):
 
             def write(rows: pa.Table) -> None:
                 self._check_schema(rows.schema, self.name)
@@ -87,36 +94,47 @@ class Table:
 
             yield write
 
+    def _dictionaries(self) -> bool | list[str]:
+        """Return which columns are stored with a dictionary of their values; True: all."""
+        if not self.plain:
+            return True
+        return [name for name in self.schema.names if name not in self.plain]
+
     def groups(self, rows: pa.Table) -> Iterator[pa.Table]:
         """Yield rows in row groups, one after the other: at least one, and only the last not full.
 
         A full one has `ROW_GROUP` rows, or as many elements of the column that is counted.
         """
-        start = 0
-        while True:
-            group = rows.slice(start, ROW_GROUP)
-            if self.counted:
-                elements = np.cumsum(pc.list_value_length(group[self.counted]).to_numpy())
-                group = group.slice(0, int(np.searchsorted(elements, ROW_GROUP)) + 1)
+        group = self._first_group(rows)
+        yield group
+        start = len(group)
+        while start < len(rows):
+            group = self._first_group(rows.slice(start))
             yield group
             start += len(group)
-            if start >= len(rows):
-                return
+
+    def _first_group(self, rows: pa.Table) -> pa.Table:
+        group = rows.slice(0, ROW_GROUP)
+        if not self.counted:
+            return group
+        elements = np.cumsum(pc.list_value_length(group[self.counted]).to_numpy())
+        return group.slice(0, int(np.searchsorted(elements, ROW_GROUP)) + 1)
 
     def read(self, path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         """Return the rows of a file that keeps this contract; BadTable if it does not."""
-        with self.expect(path) as file, _readable(path):
+        with self.expect(path) as file, readable(path):
             return file.read(columns=list(columns) if columns else None)
 
     def batches(self, path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a file in pieces of bounded size."""
-        with self.expect(path) as file, _readable(path):
+        with self.expect(path) as file, readable(path):
             names = list(columns) if columns else None
             if not self.counted:
                 yield from file.iter_batches(ROW_GROUP // 2, columns=names)
                 return
             for number in range(file.num_row_groups):
-                size = _rows_of(file.metadata.row_group(number), self.counted, ROW_GROUP // 2)
+                group = file.metadata.row_group(number)
+                size = rows_with_elements(group, self.counted, ROW_GROUP // 2)
                 yield from file.iter_batches(size, [number], columns=names)
 
     def some(self, path: Path, column: str, values: Sequence[str]) -> pa.Table:
@@ -124,13 +142,14 @@ class Table:
 
         Row groups that can hold none of them are not read: nearly all of a run, which is sorted.
         """
-        wanted = pa.array(sorted(values), pa.string())
-        with self.expect(path) as file, _readable(path):
+        is_wanted = pc.field(column).isin(pa.array(sorted(values), pa.string()))
+        kept = [self.schema.empty_table()]
+        with self.expect(path) as file, readable(path):
             place = file.schema_arrow.get_field_index(column)
-            kept = [self.rows({name: [] for name in self.schema.names})]
-            for group in range(file.num_row_groups):
-                if _may_hold(file.metadata.row_group(group).column(place).statistics, values):
-                    rows = file.read_row_group(group).filter(pc.field(column).isin(wanted))
+            for number in range(file.num_row_groups):
+                statistics = file.metadata.row_group(number).column(place).statistics
+                if may_hold(statistics, values):
+                    rows = file.read_row_group(number).filter(is_wanted)
                     kept.append(rows.replace_schema_metadata())
         return pa.concat_tables(kept)
 
@@ -143,73 +162,31 @@ class Table:
         """Open a file whose schema is this table's; BadTable if it is not."""
         if not path.exists():
             raise BadTable(f"{path} does not exist: wanted the table `{self.name}`")
-        with _readable(path):
+        with readable(path):
             file = pq.ParquetFile(path)
         self._check_schema(file.schema_arrow, str(path))
         return file
 
     def _check_schema(self, got: pa.Schema, where: str) -> None:
         if got.remove_metadata() != self.schema:
-            wanted = ", ".join(f"{f.name} {f.type}" for f in self.schema)
-            found = ", ".join(f"{f.name} {f.type}" for f in got) or "no column"
-            raise BadTable(f"{where} is not a table `{self.name}`: wanted {wanted}; got {found}")
+            raise BadTable(
+                f"{where} is not a table `{self.name}`: wanted {_columns(self.schema)}; "
+                f"got {_columns(got)}"
+            )
+
+    def _check_key(self, rows: pa.Table, where: str) -> None:
+        if not self.key:
+            return
+        distinct = rows.select(self.key).group_by(list(self.key)).aggregate([])
+        repeated = len(rows) - len(distinct)
+        if repeated:
+            key = ", ".join(self.key)
+            raise BadTable(f"{where}: {repeated} of {len(rows)} rows repeat a ({key})")
 
 
-def _check_values(column: pa.ChunkedArray, what: str) -> None:
-    if column.null_count:
-        raise BadTable(f"{what.format(column.null_count)} are missing")
-    if pa.types.is_list(column.type):
-        _check_values(pc.list_flatten(column), what)
-    elif pa.types.is_floating(column.type):
-        finite = pc.sum(pc.is_finite(column)).as_py() or 0
-        if finite < len(column):
-            raise BadTable(f"{what.format(len(column) - finite)} are not finite numbers")
-
-
-def _rows_of(group: Any, column: str, elements: int) -> int:
-    """Return how many rows of a row group have so many elements of a list column, on average."""
-    leaves = (group.column(place) for place in range(group.num_columns))
-    total = next(leaf.num_values for leaf in leaves if leaf.path_in_schema.startswith(f"{column}."))
-    return max(elements * int(group.num_rows) // max(int(total), 1), 1)
-
-
-def _may_hold(statistics: Any, wanted: Sequence[str]) -> bool:
-    """Say whether a row group's least and greatest value leave room for one of the wanted."""
-    if statistics is None or not statistics.has_min_max:
-        return True
-    return any(statistics.min <= value <= statistics.max for value in wanted)
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise BadTable(f"{path} is not a readable Parquet file ({reason})") from None
-
-
-@contextmanager
-def aside(path: Path) -> Iterator[Path]:
-    """Give a path to write to; it becomes `path` if the block ends well, else it is removed.
-
-    What a killed job left of writing the same file is removed when it is written again. The number
-    of the process is in the name so that a job that still writes it fails, and mixes nothing.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
-        if left.name[len(path.name) + 2 : -len(".partial")].isdigit():  # not of "a.b", beside "a"
-            left.unlink(missing_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _schema(**types: pa.DataType) -> pa.Schema:
-    return pa.schema(list(types.items()))
+def _columns(schema: pa.Schema) -> str:
+    spelled = ", ".join(f"{field.name} {field.type}" for field in schema)
+    return spelled or "no column"
 
 
 def _table(
@@ -220,12 +197,9 @@ def _table(
     counted: str = "",
     **types: pa.DataType,
 ) -> Table:
-    """`order` and `plain` list columns; a leading minus sorts downwards."""
-    spelled = tuple(
-        (column.lstrip("-"), "descending" if column.startswith("-") else "ascending")
-        for column in order.split()
-    )
-    return Table(name, _schema(**types), tuple(key), spelled, frozenset(plain.split()), counted)
+    """`order` and `plain` list columns, divided by blanks."""
+    ascending = tuple((column, "ascending") for column in order.split())
+    return Table(name, pa.schema(types), tuple(key), ascending, frozenset(plain.split()), counted)
 
 
 _ID, _TEXT, _SCORE = pa.string(), pa.large_string(), pa.float32()
@@ -340,25 +314,23 @@ DEPTHS = _table(
     value=pa.float64(),
 )
 
-TABLES: dict[str, Table] = {
-    table.name: table
-    for table in (
-        QUERIES,
-        PASSAGES,
-        QRELS,
-        RUN,
-        VECTORS,
-        TRIPLES,
-        LISTS,
-        TEACHER_SCORES,
-        CURVE,
-        VALIDATION,
-        MEASURES,
-        DEPTHS,
-        PAIRS,
-        CONTRASTS,
-    )
-}
+_ALL = (
+    QUERIES,
+    PASSAGES,
+    QRELS,
+    RUN,
+    VECTORS,
+    TRIPLES,
+    LISTS,
+    TEACHER_SCORES,
+    CURVE,
+    VALIDATION,
+    MEASURES,
+    DEPTHS,
+    PAIRS,
+    CONTRASTS,
+)
+TABLES: dict[str, Table] = {table.name: table for table in _ALL}
 
 
 def ranked(
@@ -384,8 +356,9 @@ def ranked(
     )
 
 
-def _codes(ids: pa.ChunkedArray) -> Any:
-    return ids.combine_chunks().dictionary_encode().indices.to_numpy()
+def _codes(ids: pa.ChunkedArray) -> npt.NDArray[np.int32]:
+    codes: npt.NDArray[np.int32] = ids.combine_chunks().dictionary_encode().indices.to_numpy()
+    return codes
 
 
 def top(run: pa.Table, depth: int) -> pa.Table:

@@ -4,7 +4,7 @@ import pytest
 
 from redistil.errors import BadSettings, BadSource
 from redistil.stages import corpora
-from redistil.stages.corpora.entries import Queries
+from redistil.stages.corpora.entries import Judgement, Queries
 from redistil.storage.tables import PASSAGES, texts
 from tests.made.collection import ASKED, CORPUS, TEST, export, jsonl, redistil, tsv, write_folder
 
@@ -101,5 +101,5 @@ def test_a_corpus_has_one_kind(corpus, out):
 
 
 def test_judgements_of_queries_without_any_are_not_invented():
-    asked = Queries({"q1": "a", "q2": "b"}, [("q1", "d1", 0)])
+    asked = Queries({"q1": "a", "q2": "b"}, [Judgement("q1", "d1", 0)])
     assert corpora.judgements(asked, "here") == (["q1"], [("q1", "d1", 0)])

@@ -125,7 +125,7 @@ def test_irds_refusals(home, out):
     assert "300 queries declared, 2 found" in said["few"]
     assert "did you mean beir/scifact" in said["unknown"]
     assert "has no qrels" in said["no qrels"]
-    assert "judges other documents" in said["other"]
+    assert "judges other passages" in said["other"]
     assert "check the network" in said["network"] and str(home) in said["network"]
     assert "are licensed" in said["licence"] and "disks45/corpus" in said["licence"]
     assert "has no docpairs" in said["no pairs"]

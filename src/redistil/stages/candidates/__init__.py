@@ -1,4 +1,4 @@
-"""First-stage runs: what every re-ranker gets to see.
+"""First-stage runs: the candidates of every re-ranker.
 
 SPLADE by exact search over encoded passages, BM25 over their words, or a run file from elsewhere.
 """

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,14 @@ from redistil.storage.lineage import Made
 from redistil.storage.tables import PASSAGES, QUERIES, RUN
 
 TOGETHER = 256  # queries ranked and written at once
-PIECE = 1 << 12  # passages whose words are Python's objects at a time
+PIECE = 1 << 12  # passages whose words are Python objects at a time
+
+
+class Hits(NamedTuple):
+    """Passages that a query retrieves, by their rows, with their scores."""
+
+    rows: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
 
 
 def retrieve_bm25(
@@ -36,8 +43,8 @@ def retrieve_bm25(
 ) -> None:
     """Write the `depth` best passages of each query under BM25 (Lucene's variant).
 
-    A passage without any word of the query is no candidate. A run that finds nothing is refused, as
-    by `Judged`.
+    A passage without any word of the query is no candidate. Raises BadSource, as `Judged` does,
+    when too few queries find a relevant passage.
     """
     import bm25s
     import Stemmer
@@ -47,23 +54,34 @@ def retrieve_bm25(
     options = {"stemmer": Stemmer.Stemmer(stemmer), "stopwords": "en"}
     index = bm25s.BM25(k1=k1, b=b, method="lucene", csc_backend="scipy")
     index.index(Words(passages, Tokenizer(**options)), show_progress=False)
-    keep = depth + int(drop_identical)
     doc_ids = PASSAGES.read(passages, ["doc_id"])["doc_id"].combine_chunks()
     query_ids = asked["query_id"].combine_chunks()
     words = bm25s.tokenize(
         asked["text"].to_pylist(), return_ids=False, show_progress=False, **options
     )
+    keep = depth + int(drop_identical)
     judged = Judged(qrels, least_success)
-    with RUN.writer(out, made) as write:
-        for start in tqdm(range(0, len(words), TOGETHER), unit=f"{TOGETHER} queries", delay=1):
-            found = []
-            for query in words[start : start + TOGETHER]:
-                scores = index.get_scores_from_ids(index.get_tokens_ids(query))
-                rows = _best(scores, keep)
-                found.append((rows, scores[rows]))
-            pairs = _pairs(query_ids.slice(start, len(found)), doc_ids, found)
+    with (
+        RUN.writer(out, made) as write,
+        tqdm(total=len(words), unit="query", desc="retrieving", delay=1) as bar,
+    ):
+        for start in range(0, len(words), TOGETHER):
+            some = words[start : start + TOGETHER]
+            hits = [_best(index, query, keep) for query in some]
+            pairs = _pairs(query_ids.slice(start, len(hits)), doc_ids, hits)
             write(judged.passing(first(pairs, depth, drop_identical)))
+            bar.update(len(hits))
         judged.conclude(made.name)
+
+
+def _best(index: Any, query: list[str], keep: int) -> Hits:
+    """Return the `keep` passages of highest score above 0, and all that tie with the last."""
+    scores = index.get_scores_from_ids(index.get_tokens_ids(query))
+    rows = np.flatnonzero(scores > 0)
+    if len(rows) > keep:
+        last = np.partition(scores[rows], -keep)[-keep]
+        rows = rows[scores[rows] >= last]
+    return Hits(rows, scores[rows])
 
 
 def _pieces(passages: Path) -> Iterator[list[str]]:
@@ -73,9 +91,9 @@ def _pieces(passages: Path) -> Iterator[list[str]]:
 
 
 class Words:
-    """The words of passages, which are read in pieces, as numbers: what bm25s makes an index of.
+    """The words of passages as numbers, read in pieces: the input of an index of bm25s.
 
-    ids goes over the numbers of each passage like a list of lists, but holds 4 bytes a word.
+    ids iterates over the numbers of each passage like a list of lists, but holds 4 bytes a word.
     """
 
     def __init__(self, passages: Path, tokenizer: Any) -> None:
@@ -83,9 +101,9 @@ class Words:
         total = PASSAGES.count(passages)
         with tqdm(total=total, desc="passages", unit_scale=True, delay=1) as bar:
             for texts in _pieces(passages):
-                found = list(tokenizer.streaming_tokenize(texts, allow_empty=False))
-                ends = np.cumsum([len(words) for words in found])
-                flat = np.fromiter(chain.from_iterable(found), np.int32, int(ends[-1]))
+                words = list(tokenizer.streaming_tokenize(texts, allow_empty=False))
+                ends = np.cumsum(list(map(len, words)))
+                flat = np.fromiter(chain.from_iterable(words), np.int32, int(ends[-1]))
                 self._pieces.append((flat, ends))
                 bar.update(len(texts))
         self.vocab: dict[str, int] = tokenizer.get_vocab_dict()
@@ -106,23 +124,16 @@ class Words:
                 yield words[start:end]
 
 
-Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]  # rows of passages, scores
-
-
-def _pairs(query_ids: pa.Array, doc_ids: pa.Array, found: Sequence[Found]) -> pa.Table:
-    owners = np.repeat(np.arange(len(found)), [len(rows) for rows, _ in found])
+def _pairs(query_ids: pa.Array, doc_ids: pa.Array, hits: Sequence[Hits]) -> pa.Table:
+    """Return the hits of consecutive queries as scored pairs."""
+    counts = [len(each.rows) for each in hits]
+    queries = np.repeat(np.arange(len(hits)), counts)
+    rows = np.concatenate([each.rows for each in hits])
+    scores = np.concatenate([each.scores for each in hits])
     return pa.table(
         {
-            "query_id": query_ids.take(pa.array(owners)),
-            "doc_id": doc_ids.take(pa.array(np.concatenate([rows for rows, _ in found]))),
-            "score": pa.array(np.concatenate([scores for _, scores in found]), pa.float32()),
+            "query_id": query_ids.take(pa.array(queries)),
+            "doc_id": doc_ids.take(pa.array(rows)),
+            "score": pa.array(scores, pa.float32()),
         }
     )
-
-
-def _best(scores: npt.NDArray[np.float32], keep: int) -> npt.NDArray[np.int64]:
-    """Return the rows of the `keep` highest scores above 0, and all that tie with the last."""
-    rows = np.flatnonzero(scores > 0)
-    if len(rows) > keep:
-        rows = rows[scores[rows] >= np.partition(scores[rows], -keep)[-keep]]
-    return rows

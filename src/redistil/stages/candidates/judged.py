@@ -1,4 +1,4 @@
-"""Whether a first stage works at all: a badly loaded checkpoint gives plausible nonsense."""
+"""A check that a first stage works at all: a badly loaded checkpoint gives plausible nonsense."""
 
 import logging
 from pathlib import Path
@@ -26,28 +26,30 @@ class Judged:
         self._relevant = rows.filter(pc.greater_equal(rows["relevance"], 1)).select(PAIR)
         self._queries = pc.unique(self._relevant["query_id"])
         self._least = least_success
-        self._found = self._answered = 0
+        self._successes = self._answered = 0
 
     def passing(self, run: pa.Table) -> pa.Table:
-        """Return a piece of a run, counted."""
+        """Count the queries of a piece of a run, and return it."""
         hits = run.select(PAIR).join(self._relevant, keys=PAIR, join_type="inner")
-        self._found += pc.count_distinct(hits["query_id"]).as_py()
-        answered = pc.unique(run["query_id"])
-        self._answered += pc.sum(pc.is_in(answered, self._queries)).as_py() or 0
+        self._successes += pc.count_distinct(hits["query_id"]).as_py()
+        is_judged = pc.is_in(pc.unique(run["query_id"]), self._queries)
+        self._answered += pc.sum(is_judged).as_py() or 0
         return run
 
     def conclude(self, who: str) -> None:
-        """Say for how many queries there was nothing; raise BadSource if for nearly all."""
-        asked = len(self._queries)
-        if not asked:
+        """Log how many queries have no candidate; raise BadSource if too few have a relevant one.
+
+        who: how messages call the run.
+        """
+        queries = len(self._queries)
+        if not queries:
             return
-        if self._answered < asked:
-            _log.warning(
-                "%s: %d of %d judged queries have no candidate", who, asked - self._answered, asked
-            )
-        share = f"{self._found} of {asked} judged queries have a relevant candidate"
+        empty = queries - self._answered
+        if empty:
+            _log.warning("%s: %d of %d judged queries have no candidate", who, empty, queries)
+        share = f"{self._successes} of {queries} judged queries have a relevant candidate"
         _log.info("%s: %s", who, share)
-        if self._found < self._least * asked:
+        if self._successes < self._least * queries:
             raise BadSource(
                 f"{who}: {share}, wanted {self._least:.0%} of them at least (`least_success`): the "
                 "encoder was not loaded as what it is, or the run belongs to another collection"

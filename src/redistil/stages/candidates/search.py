@@ -1,8 +1,8 @@
-"""Exact search over more sparse vectors than fit in memory: piece by piece, the bests merged.
+"""Exact search over more sparse vectors than fit in memory: piece by piece, the best merged.
 
-A piece is searched with sparse_dot_topn, which keeps the best of each query as it multiplies. What
-ties with the last that is kept is kept too, so the answer does not hang on where pieces end. Nor do
-the scores: a pair's terms are added up in the order of the query's, whatever piece it lies in.
+sparse_dot_topn searches a piece; it keeps the best of each query as it multiplies. Passages that
+tie with the last kept one are kept too, so the result does not depend on where pieces end. Nor do
+the scores: the terms of a pair are added in the order of the query, whatever the piece.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from scipy import sparse
 from sparse_dot_topn import sp_matmul_topn
 from tqdm import tqdm
@@ -21,21 +22,25 @@ from redistil.storage.tables import VECTORS
 
 PIECE = 1 << 26  # postings searched at once, half a GB: some 560,000 passages of SPLADE
 TOGETHER = 1024  # queries multiplied at once
-TIES = 16  # passages asked for beyond the depth, before ties at the cut are looked for
+TIES = 16  # passages beyond the depth, so that ties at the cut are seen
 
 
-Index = tuple[sparse.csr_matrix, pa.Array]  # [vocabulary, D], and the doc_ids of its D passages
+class Index(NamedTuple):
+    """An inverted index [vocabulary, D], and the doc_ids of its D passages."""
+
+    postings: sparse.csr_matrix
+    doc_ids: pa.Array
 
 
 class Candidates(NamedTuple):
-    """Scored pairs, query by query, scores downwards: rows of the queries and of the passages."""
+    """Scored pairs as rows of queries and of passages: query by query, scores downwards."""
 
     query: npt.NDArray[np.int32]
     passage: npt.NDArray[np.int64]
     score: npt.NDArray[np.float32]
 
     def at(self, where: npt.NDArray[np.generic]) -> "Candidates":
-        """Return the candidates at these positions, or where it is true."""
+        """Return the candidates at these positions, or where the mask is true."""
         return Candidates(self.query[where], self.passage[where], self.score[where])
 
 
@@ -52,19 +57,20 @@ def search(
     """
     blocks = [queries[start : start + TOGETHER] for start in range(0, queries.shape[0], TOGETHER)]
     best = [NOTHING] * len(blocks)
-    seen: list[pa.Array] = []
+    doc_ids: list[pa.Array] = [pa.array([], pa.string())]
+    passages = 0
     with tqdm(unit="query", unit_scale=True, desc="searching", delay=1) as bar:
-        for index, ids in indexes:
-            before = sum(map(len, seen))
+        for index in indexes:
             for number, block in enumerate(blocks):
-                found = top(block, index, keep, threads)
-                moved = found._replace(passage=found.passage + before)
+                hits = top(block, index.postings, keep, threads)
+                moved = hits._replace(passage=hits.passage + passages)
                 best[number] = cut(joined(best[number], moved), keep)
                 bar.update(block.shape[0])
-            seen.append(ids)
+            doc_ids.append(index.doc_ids)
+            passages += len(index.doc_ids)
     for number, candidates in enumerate(best):
         best[number] = candidates._replace(query=candidates.query + np.int32(number * TOGETHER))
-    return joined(NOTHING, *best), pa.concat_arrays(seen) if seen else pa.array([], pa.string())
+    return joined(NOTHING, *best), pa.concat_arrays(doc_ids)
 
 
 def pieces(vectors: Iterable[Path], vocabulary: int) -> Iterator[Index]:
@@ -83,15 +89,17 @@ def pieces(vectors: Iterable[Path], vocabulary: int) -> Iterator[Index]:
 
 
 def _inverted(held: list[pa.RecordBatch], vocabulary: int) -> Index:
-    """Turn batches of vectors into an inverted index; they are let go of as soon as they can."""
-    ids = pa.concat_arrays([batch["doc_id"] for batch in held])
-    lengths = np.concatenate([np.diff(batch["terms"].offsets.to_numpy()) for batch in held])
-    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    terms = np.concatenate([batch["terms"].flatten().to_numpy() for batch in held])
-    weights = np.concatenate([batch["weights"].flatten().to_numpy() for batch in held])
+    """Turn batches of vectors into an inverted index; `held` is emptied to free its memory."""
+    vectors = pa.Table.from_batches(held)
     held.clear()
-    rows = sparse.csr_matrix((weights, terms, starts), shape=(len(ids), vocabulary))
-    return rows.T.tocsr(), ids
+    lengths = pc.list_value_length(vectors["terms"]).to_numpy()
+    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    terms = pc.list_flatten(vectors["terms"]).to_numpy()
+    weights = pc.list_flatten(vectors["weights"]).to_numpy()
+    doc_ids = vectors["doc_id"].combine_chunks()
+    del vectors
+    rows = sparse.csr_matrix((weights, terms, starts), shape=(len(doc_ids), vocabulary))
+    return Index(rows.T.tocsr(), doc_ids)
 
 
 def top(
@@ -99,14 +107,14 @@ def top(
 ) -> Candidates:
     """Return every hit that scores no less than its query's `keep`-th best."""
     size = min(keep + ties, index.shape[1])
-    found = sp_matmul_topn(queries, index, top_n=size, n_threads=threads, sort=True)
-    counts = np.diff(found.indptr)
+    hits = sp_matmul_topn(queries, index, top_n=size, n_threads=threads, sort=True)
+    counts = np.diff(hits.indptr)
     full = np.flatnonzero((counts == size) & (size < index.shape[1]))
-    ends = found.indptr[full + 1] - 1
-    tied = full[found.data[ends] == found.data[ends - (size - keep)]]
+    ends = hits.indptr[full + 1] - 1
+    tied = full[hits.data[ends] == hits.data[ends - (size - keep)]]
     rows = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-    candidates = Candidates(rows, found.indices.astype(np.int64), found.data)
-    if len(tied):  # a tie may go on beyond what was asked for: ask these queries for more
+    candidates = Candidates(rows, hits.indices.astype(np.int64), hits.data)
+    if len(tied):  # a tie may go on beyond the last hit: these queries get more
         again = top(queries[tied], index, keep, threads, ties * 8)
         others = candidates.at(~np.isin(candidates.query, tied))
         candidates = joined(others, again._replace(query=tied.astype(np.int32)[again.query]))

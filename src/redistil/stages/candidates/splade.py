@@ -1,4 +1,4 @@
-"""SPLADE as a first stage: passages encoded once, queries answered by exact search."""
+"""SPLADE as a first stage: passages are encoded once, exact search answers the queries."""
 
 import logging
 from collections.abc import Sequence
@@ -40,54 +40,58 @@ def encode(
 ) -> None:
     """Write the sparse vector of every passage of a shard, in the order of the token file.
 
-    shard: which of `shards` stretches of the file, from 0. They end where windows end, so that what
-    is encoded together, and with it the last digit of a weight, does not hang on their number.
-    Refuses an encoder that gives every passage an empty vector: one badly loaded looks like that.
+    shard: which of `shards` parts of the file, from 0. Parts end where windows end: the passages
+    encoded together, and so the last digit of a weight, do not depend on the number of shards.
+    Raises BadSource if every vector is empty: the sign of a badly loaded encoder.
     """
-    encoder, texts = Splade.load(checkpoint).to(device).eval(), Ragged(tokens)
-    ids = texts.ids().combine_chunks()
-    windows = -(-len(texts) // WINDOW)
-    first_row, end = (
-        min(windows * number // shards * WINDOW, len(texts)) for number in (shard, shard + 1)
-    )
+    encoder = Splade.load(checkpoint).to(device).eval()
+    texts = Ragged(tokens)
+    doc_ids = texts.ids().combine_chunks()
+    part = _rows_of_shard(len(texts), shard, shards)
     empty = 0
     with (
         VECTORS.writer(out, made) as write,
-        tqdm(total=end - first_row, unit="passage", mininterval=2) as bar,
+        tqdm(total=len(part), unit="passage", mininterval=2) as bar,
     ):
-        for start in range(first_row, end, WINDOW):
-            rows = range(start, min(start + WINDOW, end))
+        for start in range(part.start, part.stop, WINDOW):
+            rows = range(start, min(start + WINDOW, part.stop))
             vectors = _vectors(encoder, texts, rows, passage_length)
             empty += _empty(vectors)
-            write(_vector_rows(ids.slice(start, len(rows)), vectors))
+            write(_vector_rows(doc_ids.slice(start, len(rows)), vectors))
             bar.update(len(rows))
-        _refuse_empty(empty, end - first_row, f"passages of {tokens}")
+        _refuse_empty(empty, len(part), f"passages of {tokens}")
+
+
+def _rows_of_shard(rows: int, shard: int, shards: int) -> range:
+    """Return the rows of one of `shards` parts, in whole windows."""
+    windows = -(-rows // WINDOW)
+    start = windows * shard // shards * WINDOW
+    end = windows * (shard + 1) // shards * WINDOW
+    return range(min(start, rows), min(end, rows))
 
 
 def _vectors(encoder: Splade, texts: Ragged, rows: range, longest: int) -> sparse.csr_matrix:
     """Return the vectors of some texts as a sparse matrix [len(rows), vocabulary]."""
     tokens = [texts[row] for row in rows]
-    lengths = [min(len(t) + encoder.special, longest) for t in tokens]
-    found, order = [], []
+    lengths = [min(len(text) + encoder.special, longest) for text in tokens]
+    blocks, order = [], []
     with torch.inference_mode():
         for group in by_budget(lengths, BUDGET):
-            dense = encoder.vectors([tokens[i] for i in group], longest)
-            found.append(sparse.csr_matrix(dense.cpu().numpy()))
+            dense = encoder.vectors([tokens[place] for place in group], longest)
+            blocks.append(sparse.csr_matrix(dense.cpu().numpy()))
             order.append(group)
-    stacked = sparse.vstack(found).tocsr()
+    stacked = sparse.vstack(blocks).tocsr()
     return stacked[np.argsort(np.concatenate(order))]
 
 
 def _vector_rows(ids: pa.Array, vectors: sparse.csr_matrix) -> pa.Table:
     vectors.sort_indices()
     offsets = pa.array(vectors.indptr, pa.int32())
-    columns = [
-        pa.ListArray.from_arrays(offsets, pa.array(vectors.indices, pa.int32())),
-        pa.ListArray.from_arrays(offsets, pa.array(vectors.data, pa.float32())),
-    ]
-    types = [VECTORS.schema.field(name).type for name in ("terms", "weights")]
-    cast = [column.cast(kind) for column, kind in zip(columns, types, strict=True)]
-    return pa.table([ids, *cast], schema=VECTORS.schema)
+    terms = pa.ListArray.from_arrays(offsets, pa.array(vectors.indices, pa.int32()))
+    weights = pa.ListArray.from_arrays(offsets, pa.array(vectors.data, pa.float32()))
+    terms = terms.cast(VECTORS.schema.field("terms").type)
+    weights = weights.cast(VECTORS.schema.field("weights").type)
+    return pa.table([ids, terms, weights], schema=VECTORS.schema)
 
 
 def retrieve(
@@ -106,12 +110,14 @@ def retrieve(
 ) -> None:
     """Write the `depth` passages of highest inner product with each query, exactly.
 
-    vectors: the shards of the corpus, in order. Refuses an encoder whose vectors are all empty, and
-    a run that finds nothing, as by `Judged`.
+    vectors: the shards of the corpus, in order. Raises BadSource if the vectors of all queries
+    are empty and, as `Judged` does, when too few queries find a relevant passage.
     """
-    encoder, texts = Splade.load(checkpoint).eval(), Ragged(tokens)
+    encoder = Splade.load(checkpoint).eval()
+    texts = Ragged(tokens)
     judged = Judged(qrels, least_success)
     query_ids = texts.ids().combine_chunks()
+    keep = depth + int(drop_identical)
     empty = 0
     with RUN.writer(out, made) as write:
         for start in range(0, len(texts), QUERIES):
@@ -119,9 +125,9 @@ def retrieve(
             queries = _vectors(encoder, texts, rows, query_length)
             empty += _empty(queries)
             indexes = pieces(vectors, queries.shape[1])
-            candidates, doc_ids = search(queries, indexes, depth + int(drop_identical), threads)
-            some = query_ids.slice(start, len(rows))
-            write(judged.passing(first(_pairs(candidates, some, doc_ids), depth, drop_identical)))
+            candidates, doc_ids = search(queries, indexes, keep, threads)
+            pairs = _pairs(candidates, query_ids.slice(start, len(rows)), doc_ids)
+            write(judged.passing(first(pairs, depth, drop_identical)))
         _refuse_empty(empty, len(texts), f"queries of {tokens}")
         judged.conclude(made.name)
 

@@ -1,11 +1,12 @@
 """Corpora: the passages, queries and judgements of a collection, as tables.
 
-A collection is an entry of the catalogue in params.yaml, and its first word says what it is:
+A collection is an entry of the catalogue in params.yaml. Its first key tells its kind:
 {pydocs: [packages]}, {irds: an id of ir_datasets} or {folder: a folder in BEIR layout}.
 """
 
 import logging
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class Kind(Protocol):
-    """Where collections of one kind come from."""
+    """The source of collections of one kind."""
 
     def sources(self, corpus: Entry, dataset: Entry | None = None) -> list[Made]: ...
 
@@ -40,8 +41,8 @@ KINDS: dict[str, Kind] = {"pydocs": pydocs, "irds": irds, "folder": beir}
 def export_passages(corpus: Entry, out: Path, made: Made) -> None:
     """Write the passages of `corpus`, in the order of the collection.
 
-    Raises BadSource when there is none, when a doc_id repeats, or when there are not as many as
-    the entry declares: a collection that is short loads without a word elsewhere.
+    Raises BadSource when there is none, when a doc_id repeats, or when their number is not the
+    declared one: other loaders accept a collection that is cut short.
     """
     kind = _kind(corpus)
     declared = whole(corpus, "documents", "corpus")
@@ -50,10 +51,10 @@ def export_passages(corpus: Entry, out: Path, made: Made) -> None:
         texts = progress(kind.passages(corpus), "passages", declared)
         seen = array("q")
         empty = 0
-        for ids, bodies in _batches(texts):
-            seen.extend(map(hash, ids))
-            empty += bodies.count("")
-            write(PASSAGES.rows({"doc_id": ids, "text": bodies}))
+        for rows in _batches(texts):
+            seen.extend(map(hash, rows["doc_id"]))
+            empty += rows["text"].count("")
+            write(PASSAGES.rows(rows))
         _refuse_count("documents", declared, len(seen), corpus)
         _refuse_repeated(seen, kind, corpus)
     _log.info("%s: %d passages", _called(corpus), len(seen))
@@ -67,57 +68,59 @@ def export_queries(corpus: Entry, dataset: Entry, queries: Path, qrels: Path, ma
     Raises BadSource when there is none, or not as many as the entry declares.
     """
     kind = _kind(corpus)
-    declared = {key: whole(dataset, key, "dataset") for key in ("queries", "qrels")}
+    wanted_queries = whole(dataset, "queries", "dataset")
+    wanted_qrels = whole(dataset, "qrels", "dataset")
     made = made.reading(*kind.sources(corpus, dataset))
-    asked = kind.queries(corpus, {k: v for k, v in dataset.items() if k not in declared})
-    _refuse_count("queries", declared["queries"], len(asked.queries), dataset)
-    _refuse_count("qrels", declared["qrels"], len(asked.qrels), dataset)
-    judged, kept = judgements(asked, _called(dataset))
-    with aside(queries) as first, aside(qrels) as second:
-        QUERIES.write(_queries(asked, judged), first, made)
-        QRELS.write(_qrels(kept), second, made)
+    source = kind.queries(corpus, dataset)
+    _refuse_count("queries", wanted_queries, len(source.queries), dataset)
+    _refuse_count("qrels", wanted_qrels, len(source.qrels), dataset)
+    judged, kept = judgements(source, _called(dataset))
+    with aside(queries) as queries_partial, aside(qrels) as qrels_partial:
+        QUERIES.write(_queries(source, judged), queries_partial, made)
+        QRELS.write(_qrels(kept), qrels_partial, made)
     _log.info("%s: %d queries, %d judgements", _called(dataset), len(judged), len(kept))
 
 
-def judgements(asked: Queries, called: str) -> tuple[list[str], list[Judgement]]:
-    """Return the queries that are judged, and each judgement of a query and passage that exist.
+def judgements(source: Queries, called: str) -> tuple[list[str], list[Judgement]]:
+    """Return the ids of the judged queries, and each judgement of a query and passage that exist.
 
-    What is left out is counted aloud. Raises BadSource when a pair is judged in two ways, or when
-    nothing is left.
+    The log counts what is left out. Raises BadSource when a pair has two grades, or when nothing
+    is left. called: how messages call the dataset.
     """
-    grades: dict[tuple[str, str], int] = {}
-    without_passage = without_query = repeated = 0
-    for query_id, doc_id, relevance in asked.qrels:
-        if query_id not in asked.queries:
-            without_query += 1
-        elif doc_id in asked.missing:
-            without_passage += 1
-        elif grades.setdefault((query_id, doc_id), relevance) != relevance:
-            raise BadSource(
-                f"{called}: query {query_id!r} and passage {doc_id!r} are judged both "
-                f"{grades[query_id, doc_id]} and {relevance}: keep one line of its qrels"
-            )
+    kept: dict[tuple[str, str], Judgement] = {}
+    left_out: Counter[str] = Counter()
+    for each in source.qrels:
+        if each.query_id not in source.queries:
+            left_out["judgements name a query that is not there"] += 1
+        elif each.doc_id in source.missing:
+            left_out["judgements name a passage that is not in the corpus"] += 1
+        elif (each.query_id, each.doc_id) in kept:
+            _refuse_two_grades(kept[each.query_id, each.doc_id], each, called)
+            left_out["judgements repeat another"] += 1
         else:
-            repeated += 1
-    repeated -= len(grades)
-    judged = sorted({query_id for query_id, _ in grades})
-    for count, what in (
-        (without_query, "judgements name a query that is not there"),
-        (without_passage, "judgements name a passage that is not in the corpus"),
-        (repeated, "judgements repeat another"),
-        (len(asked.queries) - len(judged), "queries have no judgement"),
-    ):
+            kept[each.query_id, each.doc_id] = each
+    judged = sorted({each.query_id for each in kept.values()})
+    left_out["queries have no judgement"] = len(source.queries) - len(judged)
+    for reason, count in left_out.items():
         if count:
-            _log.warning("%s: %d %s: left out", called, count, what)
-    silent = sum(not asked.queries[query_id].strip() for query_id in judged)
-    if silent:
-        _log.warning("%s: %d of %d judged queries have no text", called, silent, len(judged))
+            _log.warning("%s: %d %s: left out", called, count, reason)
+    empty = sum(not source.queries[query_id].strip() for query_id in judged)
+    if empty:
+        _log.warning("%s: %d of %d judged queries have no text", called, empty, len(judged))
     if not judged:
         raise BadSource(
-            f"{called}: none of {len(asked.queries)} queries has one of {len(asked.qrels)} "
+            f"{called}: none of {len(source.queries)} queries has one of {len(source.qrels)} "
             "judgements: check that its queries, qrels and corpus belong together"
         )
-    return judged, [(*pair, grade) for pair, grade in grades.items()]
+    return judged, list(kept.values())
+
+
+def _refuse_two_grades(first: Judgement, second: Judgement, called: str) -> None:
+    if first.relevance != second.relevance:
+        raise BadSource(
+            f"{called}: query {first.query_id!r} and passage {first.doc_id!r} are judged both "
+            f"{first.relevance} and {second.relevance}: keep one line of its qrels"
+        )
 
 
 def _kind(corpus: Entry) -> Kind:
@@ -131,30 +134,37 @@ def _kind(corpus: Entry) -> Kind:
 
 
 def _called(entry: Entry) -> str:
-    """Return how messages call an entry: its first words."""
-    key = next((key for key in (*KINDS, "part", "split") if key in entry), "dataset")
-    return f"{key} {entry.get(key, '')}".strip()
+    """Return how messages call an entry: its kind, part or split."""
+    for key in (*KINDS, "part", "split"):
+        if key in entry:
+            return f"{key} {entry[key]}"
+    return "dataset"
 
 
-def _batches(texts: Iterable[Text]) -> Iterator[tuple[list[str], list[str]]]:
+def _batches(texts: Iterable[Text]) -> Iterator[dict[str, list[str]]]:
+    """Yield the columns of passages in pieces of bounded size."""
     remaining = iter(texts)
     while batch := list(islice(remaining, BATCH)):
-        yield [doc_id for doc_id, _ in batch], [encodable(text.strip()) for _, text in batch]
+        doc_ids, bodies = [], []
+        for passage in batch:
+            doc_ids.append(passage.key)
+            bodies.append(encodable(passage.text.strip()))
+        yield {"doc_id": doc_ids, "text": bodies}
 
 
 def encodable(text: str) -> str:
-    """Return `text` with U+FFFD for halves of characters, which UTF-8 has no place for."""
+    """Return `text` with U+FFFD for lone surrogates, which UTF-8 cannot encode."""
     return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 
-def _refuse_count(what: str, declared: int | None, found: int, entry: Entry) -> None:
-    if declared is not None and found != declared:
+def _refuse_count(what: str, declared: int | None, count: int, entry: Entry) -> None:
+    if declared is not None and count != declared:
         raise BadSource(
-            f"{_called(entry)}: {declared} {what} declared, {found} found: fetch the collection "
+            f"{_called(entry)}: {declared} {what} declared, {count} found: fetch the collection "
             f"anew, or correct `{what}` in params.yaml if the collection has changed"
-            f"{_hint(entry) if not found else ''}"
+            f"{_hint(entry) if not count else ''}"
         )
-    if not found:
+    if not count:
         raise BadSource(f"{_called(entry)}: no {what} at all: fetch it anew{_hint(entry)}")
 
 
@@ -167,20 +177,23 @@ def _refuse_repeated(seen: "array[int]", kind: Kind, corpus: Entry) -> None:
     import numpy as np
 
     hashes = np.sort(np.frombuffer(seen, dtype=np.int64))
-    again = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
-    if again:
-        first = next(doc_id for doc_id, _ in kind.passages(corpus) if hash(doc_id) in again)
-        raise BadSource(
-            f"{_called(corpus)}: {len(seen) - len(np.unique(hashes))} of {len(seen)} passages "
-            f"repeat a doc_id (first: {first!r}): keep one passage for each id"
-        )
+    repeated = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
+    if not repeated:
+        return
+    copies = len(seen) - len(np.unique(hashes))
+    for passage in kind.passages(corpus):
+        if hash(passage.key) in repeated:
+            raise BadSource(
+                f"{_called(corpus)}: {copies} of {len(seen)} passages repeat a doc_id "
+                f"(first: {passage.key!r}): keep one passage for each id"
+            )
 
 
-def _queries(asked: Queries, kept: list[str]) -> pa.Table:
-    texts = [encodable(asked.queries[query_id].strip()) for query_id in kept]
-    return QUERIES.rows({"query_id": kept, "text": texts})
+def _queries(source: Queries, judged: list[str]) -> pa.Table:
+    texts = [encodable(source.queries[query_id].strip()) for query_id in judged]
+    return QUERIES.rows({"query_id": judged, "text": texts})
 
 
 def _qrels(kept: list[Judgement]) -> pa.Table:
-    query_ids, doc_ids, relevances = zip(*kept, strict=True)
-    return QRELS.rows({"query_id": query_ids, "doc_id": doc_ids, "relevance": relevances})
+    columns = dict(zip(QRELS.schema.names, zip(*kept, strict=True), strict=True))
+    return QRELS.rows(columns)

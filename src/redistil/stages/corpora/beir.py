@@ -17,16 +17,17 @@ from redistil.storage import lineage
 from redistil.storage.lineage import Made
 
 HEADER = ["query-id", "corpus-id", "score"]
+QRELS_PATTERNS = ("qrels*.tsv", "qrels*.tsv.gz", "qrels/*.tsv", "qrels/*.tsv.gz")
 
 _log = logging.getLogger(__name__)
 
 
 def files(corpus: Entry, dataset: Entry | None = None) -> list[Path]:
-    """Return the files that are read of a corpus, or of one of its datasets."""
-    found = [_file(corpus, "corpus.jsonl")]
+    """Return the files of a corpus that are read, and those of one of its datasets."""
+    read = [_file(corpus, "corpus.jsonl")]
     if dataset is not None:
-        found += [_file(corpus, "queries.jsonl"), _qrels_file(corpus, dataset)]
-    return found
+        read += [_file(corpus, "queries.jsonl"), _qrels_file(corpus, dataset)]
+    return read
 
 
 def listed(config: Entry, corpus: str, dataset: str | None = None) -> list[Path]:
@@ -45,7 +46,7 @@ def listed(config: Entry, corpus: str, dataset: str | None = None) -> list[Path]
 
 def sources(corpus: Entry, dataset: Entry | None = None) -> list[Made]:
     """Return the files that are read, each by its SHA-256."""
-    return [lineage.of(file) for file in files(corpus, dataset)]
+    return list(map(lineage.of, files(corpus, dataset)))
 
 
 def passages(corpus: Entry) -> Iterator[Text]:
@@ -60,24 +61,24 @@ def queries(corpus: Entry, dataset: Entry) -> Queries:
     queries.jsonl holds the queries of all splits: those of other splits are no part of this one.
     """
     known(dataset, ("split", "queries", "qrels"), "dataset of a folder")
-    file = _qrels_file(corpus, dataset)
-    qrels = list(_qrels(file))
-    judged = {query_id for query_id, _, _ in qrels}
-    everything = _file(corpus, "queries.jsonl")
-    texts = by_id(_texts(everything), str(everything))
+    qrels_file = _qrels_file(corpus, dataset)
+    qrels = list(_qrels(qrels_file))
+    judged = {each.query_id for each in qrels}
+    texts_file = _file(corpus, "queries.jsonl")
+    texts = by_id(_texts(texts_file), str(texts_file))
     queries = {query_id: text for query_id, text in texts.items() if query_id in judged}
     if len(queries) < len(texts):
         _log.warning(
-            "%s judges %d of %d queries: the rest is left out", file, len(queries), len(texts)
+            "%s judges %d of %d queries: the rest is left out", qrels_file, len(queries), len(texts)
         )
     return Queries(queries, qrels, _missing(corpus, qrels))
 
 
 def _missing(corpus: Entry, qrels: list[Judgement]) -> set[str]:
-    """Return the judged doc_ids that are not in the corpus, of which one pass is made."""
-    missing = {doc_id for _, doc_id, _ in qrels}
-    for doc_id, _ in passages(corpus):
-        missing.discard(doc_id)
+    """Return the judged doc_ids that are not in the corpus, after one pass over it."""
+    missing = {each.doc_id for each in qrels}
+    for passage in passages(corpus):
+        missing.discard(passage.key)
     return missing
 
 
@@ -98,30 +99,37 @@ def _file(corpus: Entry, name: str) -> Path:
 def _qrels_file(corpus: Entry, dataset: Entry) -> Path:
     """Return the qrels of a split, or the only ones there are."""
     split, folder = dataset.get("split"), Path(corpus["folder"])
-    there = sorted(
-        file
-        for pattern in ("qrels*.tsv", "qrels*.tsv.gz", "qrels/*.tsv", "qrels/*.tsv.gz")
-        for file in folder.glob(pattern)
-    )
+    names = _qrels_names(folder)
     if split is None:
-        plain = [file for file in there if file.name.split(".tsv")[0] == "qrels"]
-        found = plain or there
+        fitting = [name for name in names if _stem(name) == "qrels"] or names
         wanted = "qrels.tsv, or one file of qrels"
     elif isinstance(split, str) and re.fullmatch(r"\w[\w.-]*", split):
-        names = [f"qrels/{split}", *(f"qrels{mark}{split}" for mark in "-_.")]
-        found = [f for f in there if str(f.relative_to(folder)).split(".tsv")[0] in names]
+        stems = {f"qrels/{split}", f"qrels-{split}", f"qrels_{split}", f"qrels.{split}"}
+        fitting = [name for name in names if _stem(name) in stems]
         wanted = f"qrels/{split}.tsv or qrels-{split}.tsv, plain or gzipped"
     else:
         raise BadSettings(f"dataset of a folder: {split!r} is not the name of a split, as `test`")
-    if not found or split is None and len(found) > 1:
-        has = ", ".join(str(file.relative_to(folder)) for file in there) or "none"
+    if not fitting or split is None and len(fitting) > 1:
+        has = ", ".join(names) or "none"
         raise BadSource(f"{folder}: wanted {wanted}; it has {has}: name a `split`, or add the file")
-    return found[0]
+    return folder / fitting[0]
+
+
+def _qrels_names(folder: Path) -> list[str]:
+    """Return the paths of all qrels files below the folder, sorted."""
+    files: list[Path] = []
+    for pattern in QRELS_PATTERNS:
+        files.extend(folder.glob(pattern))
+    return [str(file.relative_to(folder)) for file in sorted(files)]
+
+
+def _stem(name: str) -> str:
+    return name.removesuffix(".gz").removesuffix(".tsv")
 
 
 @contextmanager
 def _lines(file: Path) -> Iterator[Iterator[tuple[int, str]]]:
-    """Give the numbered lines that are not blank; BOM and CRLF are no part of them."""
+    """Give the numbered lines that are not blank, without byte-order mark and line ends."""
     opener: Any = gzip.open if file.suffix == ".gz" else open
     try:
         stream: IO[str]
@@ -143,20 +151,20 @@ def _texts(file: Path) -> Iterator[Text]:
 def _text(line: str, where: str) -> Text:
     """Return the id and text of one line: {"_id": ..., "title": ..., "text": ...}."""
     try:
-        found = json.loads(line)
+        row = json.loads(line)
     except (json.JSONDecodeError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        row = None
+    if not isinstance(row, dict):
         raise BadSource(f"{where}: wanted a JSON object with _id and text, got {line[:60]!r}")
-    key = found.get("_id")
+    key = row.get("_id")
     if isinstance(key, int) and not isinstance(key, bool):
         key = str(key)
     if not isinstance(key, str) or not key:
         raise BadSource(f"{where}: wanted an _id that is a string, got {key!r}")
-    parts = [found.get("title") or "", found.get("text") or ""]
-    if "text" not in found or not all(isinstance(part, str) for part in parts):
+    title, text = row.get("title") or "", row.get("text") or ""
+    if "text" not in row or not isinstance(title, str) or not isinstance(text, str):
         raise BadSource(f"{where}: wanted a `text` (and perhaps a `title`) that is a string")
-    return key, " ".join(parts)
+    return Text(key, f"{title} {text}")
 
 
 def _qrels(file: Path) -> Iterator[Judgement]:
@@ -182,7 +190,7 @@ def _named(header: str) -> list[str]:
 def _judgement(line: str, where: str) -> Judgement:
     try:
         query_id, doc_id, score = _fields(line)
-        return query_id, doc_id, int(score)
+        return Judgement(query_id, doc_id, int(score))
     except (ValueError, csv.Error):
         raise BadSource(
             f"{where}: wanted a query, a passage and a whole number, divided by tabs, "

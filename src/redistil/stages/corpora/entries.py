@@ -1,22 +1,35 @@
-"""What the kinds of corpus share: the shapes they hand over, and how their entries are read."""
+"""Shapes that every kind of corpus hands over, and checks of its entries."""
 
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from tqdm import tqdm
 
 from redistil.errors import BadSettings, BadSource
 
 Entry = Mapping[str, Any]  # an entry of a catalogue in params.yaml
-Text = tuple[str, str]  # an id and its text
-Judgement = tuple[str, str, int]  # query_id, doc_id, relevance
 
-# what a dataset's entry says to other stages
+# keys of a dataset's entry that other stages read
 ELSEWHERE = frozenset({"corpus", "relevant_from", "drop_identical"})
 
 Item = TypeVar("Item")
+
+
+class Text(NamedTuple):
+    """A query or passage: its id and its text."""
+
+    key: str
+    text: str
+
+
+class Judgement(NamedTuple):
+    """The grade of a passage for a query."""
+
+    query_id: str
+    doc_id: str
+    relevance: int
 
 
 @dataclass(frozen=True)
@@ -32,7 +45,7 @@ class Queries:
 
 
 def known(entry: Entry, keys: Collection[str], what: str) -> Entry:
-    """Return `entry` if it says nothing but `keys`: a setting that is ignored is a mistake."""
+    """Return `entry` if it has no other keys than `keys`: no setting is ignored silently."""
     unknown = sorted(set(entry) - set(keys) - ELSEWHERE)
     if unknown:
         raise BadSettings(
@@ -42,7 +55,7 @@ def known(entry: Entry, keys: Collection[str], what: str) -> Entry:
 
 
 def whole(entry: Entry, key: str, what: str) -> int | None:
-    """Return a count of the entry, or None where it says none."""
+    """Return a count that the entry declares, or None."""
     value = entry.get(key)
     if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
         return value
@@ -51,16 +64,16 @@ def whole(entry: Entry, key: str, what: str) -> int | None:
 
 def by_id(texts: Iterable[Text], what: str) -> dict[str, str]:
     """Return id -> text; BadSource if an id comes twice."""
-    found: dict[str, str] = {}
+    unique: dict[str, str] = {}
     for key, text in texts:
-        if key in found:
+        if key in unique:
             raise BadSource(f"{what}: the id {key!r} comes twice: keep one text for each id")
-        found[key] = text
-    return found
+        unique[key] = text
+    return unique
 
 
 def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterable[Item]:
-    """Return `items` with a bar on standard error; in a log file, a line now and then."""
+    """Return `items` with a progress bar on standard error; in a log file, a line each 30 s."""
     interval = 1 if sys.stderr.isatty() else 30
     bar: Iterable[Item] = tqdm(items, desc=what, total=total, unit="", mininterval=interval)
     return bar

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from redistil.errors import BadSettings, BadSource
-from redistil.stages.corpora.entries import Entry, Queries, Text, by_id, known
+from redistil.stages.corpora.entries import Entry, Judgement, Queries, Text, by_id, known
 from redistil.storage.lineage import Made
 from redistil.storage.tables import TRIPLES
 
@@ -28,48 +28,52 @@ def sources(corpus: Entry, dataset: Entry | None = None) -> list[Made]:
 
 
 def passages(corpus: Entry) -> Iterator[Text]:
-    """Yield the documents; their text is what the library calls so: title, a blank, text."""
+    """Yield the passages; the library makes the text: title, a blank, text."""
     known(corpus, ("irds", "documents", "licensed"), "corpus of ir_datasets")
     name = _id(corpus)
     docs = _load(name, "docs")
     with _reading(name, licence(corpus)):
         for doc in docs.docs_iter():
-            yield doc.doc_id, doc.default_text()
+            yield Text(doc.doc_id, doc.default_text())
 
 
 def queries(corpus: Entry, dataset: Entry) -> Queries:
-    """Return the queries and qrels of an id over the documents of `corpus`.
-
-    Whether each judged document exists is left to the library and to the declared counts.
-    """
+    """Return the queries and qrels of an id over the passages of `corpus`."""
     known(dataset, ("irds", "queries", "qrels"), "dataset of ir_datasets")
     name = _id(dataset)
     _load(name, "queries")
-    found = _load(name, "qrels")
-    _same_docs(corpus, dataset)
+    library = _load(name, "qrels")
+    _refuse_other_passages(corpus, dataset)
+    qrels: list[Judgement] = []
     with _reading(name):
-        queries = by_id(((q.query_id, q.default_text()) for q in found.queries_iter()), name)
-        qrels = [(q.query_id, q.doc_id, int(q.relevance)) for q in found.qrels_iter()]
+        queries = by_id(_texts(library), name)
+        for qrel in library.qrels_iter():
+            qrels.append(Judgement(qrel.query_id, qrel.doc_id, int(qrel.relevance)))
     return Queries(queries, qrels)
+
+
+def _texts(library: Any) -> Iterator[Text]:
+    for query in library.queries_iter():
+        yield Text(query.query_id, query.default_text())
 
 
 def docpairs(name: str) -> Iterator[pa.Table]:
     """Yield the training triples of an id as tables of bounded size, in the order of its file.
 
-    The first document is the positive, as the library has it. What the file repeats is repeated.
+    The first passage is the positive, as in the library. Repeated rows of the file stay.
     """
-    found = _load(name, "docpairs")
+    library = _load(name, "docpairs")
     with _reading(name):
-        triples = iter(found.docpairs_iter())
-        while batch := list(islice(triples, BATCH)):
-            query_ids, positive_ids, negative_ids = zip(*(pair[:3] for pair in batch), strict=True)
+        pairs = iter(library.docpairs_iter())
+        while batch := list(islice(pairs, BATCH)):
+            query_ids, positive_ids, negative_ids = list(zip(*batch, strict=True))[:3]
             yield TRIPLES.rows(
                 {"query_id": query_ids, "positive_id": positive_ids, "negative_id": negative_ids}
             )
 
 
 def licence(corpus: Entry) -> str:
-    """Return what to do about a collection that must be put in place by hand, or ''."""
+    """Return advice on a collection that must be put in place by hand, or ''."""
     place = corpus.get("licensed")
     if place is None:
         return ""
@@ -93,25 +97,26 @@ def _id(entry: Entry) -> str:
 
 
 def _load(name: str, what: str) -> Any:
-    """Return a data set of the library that has `what`: docs, queries, qrels or docpairs."""
+    """Return a dataset of the library that has `what`: docs, queries, qrels or docpairs."""
     import ir_datasets
 
     try:
-        found = ir_datasets.load(name)
+        dataset = ir_datasets.load(name)
     except KeyError:
         near = difflib.get_close_matches(name, map(str, ir_datasets.registry), n=3)
         also = f": did you mean {' or '.join(near)}?" if near else ""
         raise BadSource(f"ir_datasets knows no {name!r}{also}") from None
-    if not found.has(what):
+    if not dataset.has(what):
         raise BadSource(f"{name} of ir_datasets has no {what}: choose an id that has them")
-    return found
+    return dataset
 
 
-def _same_docs(corpus: Entry, dataset: Entry) -> None:
-    wanted, found = _load(_id(corpus), "docs"), _load(_id(dataset), "queries")
-    if found.has("docs") and found.docs_handler() != wanted.docs_handler():
+def _refuse_other_passages(corpus: Entry, dataset: Entry) -> None:
+    wanted = _load(_id(corpus), "docs")
+    judged = _load(_id(dataset), "queries")
+    if judged.has("docs") and judged.docs_handler() != wanted.docs_handler():
         raise BadSettings(
-            f"dataset {_id(dataset)} judges other documents than those of corpus {_id(corpus)}: "
+            f"dataset {_id(dataset)} judges other passages than those of corpus {_id(corpus)}: "
             "name its own corpus"
         )
 

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from redistil import seeds
 from redistil.errors import BadSettings, BadSource
-from redistil.stages.corpora.entries import Entry, Queries, Text, known, progress, whole
+from redistil.stages.corpora.entries import Entry, Judgement, Queries, Text, known, progress, whole
 from redistil.storage.lineage import Made
 
 QUERY_WORDS = (4, 30)  # a summary; a longer first paragraph is already the description
@@ -54,52 +54,72 @@ class Pair(NamedTuple):
     passage: str
 
 
+class Split(NamedTuple):
+    """A part of the queries: dev and test are shares of them, at_most a number of queries."""
+
+    part: str
+    dev: float
+    test: float
+    at_most: int | None
+
+
+class Source(NamedTuple):
+    """A source file and the name of its module."""
+
+    module: str
+    path: Path
+
+
 def sources(corpus: Entry, dataset: Entry | None = None) -> list[Made]:
-    """Return the versions of what the corpus is read from."""
+    """Return the packages that are read, each under its version."""
     return [Made("package", name, {"version": _version(name)}) for name in _packages(corpus)]
 
 
 def passages(corpus: Entry) -> Iterator[Text]:
     """Yield the rest of each docstring under the name of what it documents, sorted by name."""
-    return ((pair.doc_id, pair.passage) for pair in pairs(_packages(corpus)))
+    for pair in pairs(_packages(corpus)):
+        yield Text(pair.doc_id, pair.passage)
 
 
 def queries(corpus: Entry, dataset: Entry) -> Queries:
     """Return the summaries of a part; each one's only relevant passage is its own docstring's."""
-    dev, test, at_most = _split(dataset)
-    wanted = [
-        pair
-        for pair in pairs(_packages(corpus))
-        if dataset["part"] in ("all", part(pair.query, dev, test))
-    ]
-    if at_most is not None:
+    split = _split(dataset)
+    wanted: list[Pair] = []
+    for pair in pairs(_packages(corpus)):
+        if split.part in ("all", part(pair.query, split.dev, split.test)):
+            wanted.append(pair)
+    if split.at_most is not None:
         wanted.sort(key=lambda pair: seeds.fraction(f"at most: {pair.query}"))
-        _log.info("pydocs: %d queries in part %s", len(wanted), dataset["part"])
-        wanted = wanted[:at_most]
-    return Queries(
-        {f"q:{pair.doc_id}": pair.query for pair in wanted},
-        [(f"q:{pair.doc_id}", pair.doc_id, 1) for pair in wanted],
-    )
+        _log.info("pydocs: %d queries in part %s", len(wanted), split.part)
+        wanted = wanted[: split.at_most]
+    texts: dict[str, str] = {}
+    qrels: list[Judgement] = []
+    for pair in wanted:
+        query_id = f"q:{pair.doc_id}"
+        texts[query_id] = pair.query
+        qrels.append(Judgement(query_id, pair.doc_id, 1))
+    return Queries(texts, qrels)
 
 
 def part(query: str, dev: float, test: float) -> str:
-    """Return where a query belongs, by its text alone: other queries never move it."""
+    """Return the part of a query, by its text alone: other queries never move it."""
     place = seeds.fraction(query)
     return "test" if place < test else "dev" if place < test + dev else "train"
 
 
-def _split(dataset: Entry) -> tuple[float, float, int | None]:
-    known(dataset, ("part", "dev", "test", "at_most"), "dataset of pydocs")
+def _split(dataset: Entry) -> Split:
+    known(dataset, ("part", "dev", "test", "at_most", "queries", "qrels"), "dataset of pydocs")
     if dataset.get("part") not in PARTS:
         raise BadSettings(
             f"dataset of pydocs: `part` must be one of {', '.join(PARTS)}, "
             f"got {dataset.get('part')!r}"
         )
     needed = dataset["part"] != "all"
-    dev, test = (_share(dataset, key, needed) for key in ("dev", "test"))
+    dev = _share(dataset, "dev", needed)
+    test = _share(dataset, "test", needed)
     if dev + test >= 1:
         raise BadSettings(f"dataset of pydocs: dev {dev} and test {test} leave nothing to train on")
-    return dev, test, whole(dataset, "at_most", "dataset of pydocs")
+    return Split(dataset["part"], dev, test, whole(dataset, "at_most", "dataset of pydocs"))
 
 
 def _share(dataset: Entry, key: str, needed: bool) -> float:
@@ -114,30 +134,34 @@ def _share(dataset: Entry, key: str, needed: bool) -> float:
 
 def pairs(packages: Iterable[str]) -> list[Pair]:
     """Return the pairs of all packages, sorted by doc_id; no two share a query or a passage."""
-    files = [found for package in packages for found in _files(package)]
-    found: dict[str, Pair] = {}
+    files: list[Source] = []
+    for package in packages:
+        files.extend(_files(package))
+    by_name: dict[str, Pair] = {}
     unreadable = 0
     with _parsing():
-        for module, path in progress(files, "reading sources", len(files)):
-            tree = _parsed(path)
-            unreadable += tree is None
-            for name, docstring in _documented(tree, module) if tree else ():
+        for file in progress(files, "reading sources", len(files)):
+            tree = _parsed(file.path)
+            if tree is None:
+                unreadable += 1
+                continue
+            for name, docstring in _documented(tree, file.module):
                 pair = _pair(name, docstring)
                 if pair:
-                    found.setdefault(name, pair)
+                    by_name.setdefault(name, pair)
     if unreadable:
         _log.warning("pydocs: %d of %d files left out: not this Python", unreadable, len(files))
-    return _unambiguous([found[name] for name in sorted(found)])
+    return _unambiguous([by_name[name] for name in sorted(by_name)])
 
 
 @contextmanager
 def _parsing() -> Iterator[None]:
-    """Parse in silence and without the cycle collector, which finds nothing in syntax trees."""
+    """Parse without warnings and without the cycle collector: syntax trees have no cycles."""
     collecting = gc.isenabled()
     gc.disable()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of other people's escape sequences
+            warnings.simplefilter("ignore")  # about escape sequences in other packages
             yield
     finally:
         if collecting:
@@ -162,45 +186,50 @@ def _documented(node: ast.Module | _Definition, name: str) -> Iterator[tuple[str
 
 
 def _definitions(statements: Iterable[ast.stmt]) -> Iterator[_Definition]:
-    """Yield what is defined here, also where it depends on a condition."""
+    """Yield the definitions of a body, also those that depend on a condition."""
     for statement in statements:
         if isinstance(statement, _Definition):
             yield statement
         elif isinstance(statement, ast.If):
             yield from _definitions(statement.body + statement.orelse)
         elif isinstance(statement, ast.Try):
-            handled = [inner for handler in statement.handlers for inner in handler.body]
-            yield from _definitions(statement.body + handled + statement.orelse)
+            yield from _definitions(statement.body)
+            for handler in statement.handlers:
+                yield from _definitions(handler.body)
+            yield from _definitions(statement.orelse)
 
 
 def _pair(name: str, docstring: str) -> Pair | None:
     """Return the docstring as a pair, or None if it is too short or gives its query away."""
     first, *rest = re.split(r"\n\s*\n", PLACEHOLDER.sub(" ", docstring), maxsplit=1)
-    query, passage = " ".join(first.split()), " ".join("".join(rest).split())
+    query_words, passage_words = first.split(), "".join(rest).split()
     least, most = QUERY_WORDS
-    worded = sum(any(letter.isalpha() for letter in word) for word in query.split())
-    if worded < least or len(query.split()) > most or len(passage.split()) < PASSAGE_WORDS:
+    with_letters = sum(map(_has_letter, query_words))
+    if with_letters < least or len(query_words) > most or len(passage_words) < PASSAGE_WORDS:
         return None
+    query, passage = " ".join(query_words), " ".join(passage_words)
     if query.rstrip(".:").casefold() in passage.casefold():
         return None
     return Pair(name, query, passage)
 
 
-def _unambiguous(found: list[Pair]) -> list[Pair]:
-    """Leave out every pair whose query, or passage, has another pair too: no answer is the one."""
-    queries = Counter(pair.query.casefold() for pair in found)
-    texts = Counter(pair.passage.casefold() for pair in found)
-    kept = [
-        pair
-        for pair in found
-        if queries[pair.query.casefold()] == 1 and texts[pair.passage.casefold()] == 1
-    ]
+def _has_letter(word: str) -> bool:
+    return any(map(str.isalpha, word))
+
+
+def _unambiguous(every: list[Pair]) -> list[Pair]:
+    """Leave out every pair that shares its query or its passage: no answer is the only one."""
+    queries = Counter(pair.query.casefold() for pair in every)
+    passages = Counter(pair.passage.casefold() for pair in every)
+    kept: list[Pair] = []
+    for pair in every:
+        if queries[pair.query.casefold()] == 1 and passages[pair.passage.casefold()] == 1:
+            kept.append(pair)
     _log.info("pydocs: %d pairs", len(kept))
-    if len(kept) < len(found):
+    shared = len(every) - len(kept)
+    if shared:
         _log.warning(
-            "pydocs: %d of %d pairs share a text with another: left out",
-            len(found) - len(kept),
-            len(found),
+            "pydocs: %d of %d pairs share a text with another: left out", shared, len(every)
         )
     return kept
 
@@ -227,7 +256,7 @@ def _version(package: str) -> str:
 
 
 def _root(package: str) -> Path:
-    """Return where a package lies, found without importing it."""
+    """Return the folder of a package, without importing it."""
     if package == PYTHON:
         return Path(sysconfig.get_path("stdlib"))
     spec = importlib.util.find_spec(package)
@@ -240,22 +269,22 @@ def _root(package: str) -> Path:
     return Path(folders[0])
 
 
-def _files(package: str) -> list[tuple[str, Path]]:
-    """Return (module, path) of the package's own sources, tests and copies of others left out."""
+def _files(package: str) -> list[Source]:
+    """Return the package's own sources, without its tests and its copies of other packages."""
     root = _root(package)
-    prefix = () if package == PYTHON else (package,)
-    found = []
+    files: list[Source] = []
     for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if _is_own(name)]
+        folders[:] = filter(_is_own, folders)
         below = Path(folder).relative_to(root).parts
-        for name in names:
-            if _is_source(name):
-                stem = name.removesuffix(".py")
-                parts = (*prefix, *below, *(() if stem == "__init__" else (stem,)))
-                found.append((".".join(parts), Path(folder, name)))
-    if not found:
+        for name in filter(_is_source, names):
+            parts = [] if package == PYTHON else [package]
+            parts.extend(below)
+            if name != "__init__.py":
+                parts.append(name.removesuffix(".py"))
+            files.append(Source(".".join(parts), Path(folder, name)))
+    if not files:
         raise BadSource(f"pydocs: {package} in {root} has no sources to read: install it unzipped")
-    return sorted(found)
+    return sorted(files)
 
 
 def _is_own(folder: str) -> bool:
