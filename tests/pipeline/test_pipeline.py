@@ -13,6 +13,7 @@ import pytest
 from redistil.storage import lineage
 from redistil.storage.tables import RUN
 
+pytestmark = pytest.mark.xdist_group("miniature")  # one process builds, and tests, the clone
 CELL = Counter(recipe=1, train=1, rerank=1, evaluate=1)
 REPORT = Counter(resolve=1, tabulate=1, sweep=1, plot=1, compare=1, contrast=1, page=1)
 
@@ -98,7 +99,7 @@ def test_words_remake_nothing(house):
 
 
 def test_a_changed_formula_retrains_what_follows(house):
-    formula = "derive(recipe[\"seed\"], \"head\")"
+    formula = 'derive(recipe["seed"], "head")'
     changed = formula.replace("head", "another head")
     house.edit("src/redistil/stages/models/__init__.py", formula, changed)
     assert house.planned() == Counter(
