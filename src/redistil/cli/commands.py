@@ -51,5 +51,6 @@ def code_of(command: str, settings: Mapping[str, Any]) -> str:
     module = f"redistil.cli.{COMMANDS[command]}"
     chosen = {}
     for registry, key in CHOSEN.get(command, {}).items():
-        chosen[registry] = str(settings[key])
+        if key in settings:  # a recipe that lacks it is refused by its command
+            chosen[registry] = str(settings[key])
     return code.fingerprint(module, command.replace("-", "_"), chosen)
