@@ -1,8 +1,8 @@
 # One word each. The first use of any sets the environment up in .venv; a second sets nothing up again.
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 READY := $(VENV)/ready
-export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PATH := $(abspath $(VENV))/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .PHONY: reproduce test lint bench peers setup
@@ -10,8 +10,9 @@ export DVC_NO_ANALYTICS := 1
 reproduce: $(READY)	## the study that params.yaml names (default: embedded)
 	snakemake
 
+# two processes of one thread each; a group of tests that share a built study stays in one process
 test: $(READY)	## all tests
-	python -m pytest
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadgroup
 
 lint: $(READY)	## ruff, mypy, snakefmt, snakemake --lint
 	ruff check . && ruff format --check src tests && mypy
@@ -26,10 +27,23 @@ peers: $(READY)	## our exports read by the libraries they are for, in an environ
 
 setup: $(READY)
 
+# Two pips side by side: torch with its libraries (pip adds the CUDA ones where it wants them), and the
+# rest of the lock as it stands. Nothing is byte-compiled in advance: Python does that at the first import.
+OF_TORCH := ^(torch|filelock|fsspec|jinja2|markupsafe|mpmath|networkx|sympy|typing[_-]extensions)==
+INSTALL = python -m pip install --quiet --no-compile
+
+# The tests run on 3.11. Wheels exist for 3.12 and 3.13; on 3.14 immutables is built with a C compiler.
 $(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
-	  || { echo "redistil needs Python 3.11 to 3.13; say which: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
-	$(PYTHON) -m venv $(VENV)
-	python -m pip install --quiet --requirement requirements.lock
-	python -m pip install --quiet --no-deps --editable .
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
+	  || { echo "redistil needs Python 3.11 to 3.14; say which: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	@echo "set-up 1/3: an environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@grep -iE '$(OF_TORCH)' requirements.lock > $(VENV)/torch.txt
+	@grep -ivE '$(OF_TORCH)' requirements.lock > $(VENV)/others.txt
+	@echo "set-up 2/3: $$(grep -c = requirements.lock) packages, 2.5 GB"
+	@$(INSTALL) --requirement $(VENV)/torch.txt & torch=$$!; \
+	  $(INSTALL) --no-deps --requirement $(VENV)/others.txt; others=$$?; \
+	  wait $$torch && exit $$others
+	@echo "set-up 3/3: redistil itself"
+	@$(INSTALL) --no-deps --editable .
+	@touch $@

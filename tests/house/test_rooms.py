@@ -39,7 +39,7 @@ def docs(name):
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_has_its_rules_module_commands_test_and_line(stage):
+def test_every_stage_is_complete(stage):
     module, package = SRC / f"stages/{stage}.py", SRC / f"stages/{stage}/__init__.py"
     assert module.exists() or package.exists()
     assert (SRC / "cli" / f"{stage}.py").exists()
@@ -49,7 +49,7 @@ def test_a_stage_has_its_rules_module_commands_test_and_line(stage):
     assert stage == "downloads" or f"\nrule {stage}:" in RULES[stage], "no target of its name"
 
 
-def test_the_stages_are_those_of_the_commands():
+def test_rules_and_commands_share_stages():
     assert set(STAGES) == set(COMMANDS.values())
 
 
@@ -61,7 +61,7 @@ def test_a_command_has_help_and_a_rule(name):
     assert any(shell.split()[1] == name for shell in shells().values())
 
 
-def test_a_rule_is_one_command_of_ours_with_a_log():
+def test_every_rule_is_one_logged_command():
     for rule, shell in shells().items():
         verb = shell.split()[1]
         assert re.match(r"redistil [a-z0-9-]+ ", shell) and shell.endswith(" 2> {log}"), rule
@@ -72,21 +72,21 @@ def test_a_rule_is_one_command_of_ours_with_a_log():
         assert not re.search(r"^\s+(run|script|notebook|wrapper):", text, re.M)
 
 
-def test_a_command_takes_the_name_that_its_rule_gives_it():
+def test_commands_take_their_rules_names():
     for rule, shell in shells().items():
         command = cli.get_command(click.Context(cli), shell.split()[1])
         takes = "name" in [param.name for param in command.params]
         assert takes or "settings=settings(" not in rules()[rule], rule
 
 
-def test_a_command_that_takes_threads_is_given_those_of_its_rule():
+def test_rules_pass_their_threads_on():
     for rule, shell in shells().items():
         command = cli.get_command(click.Context(cli), shell.split()[1])
         takes = "threads" in [param.name for param in command.params]
         assert takes == ("--threads {threads}" in shell), rule
 
 
-def test_a_rule_names_the_code_of_its_command():
+def test_rules_name_their_commands_code():
     for rule, shell in shells().items():
         named = re.findall(r"\bcode\(\"([\w-]+)\"", rules()[rule])
         wanted = [] if rule in WITHOUT_CODE else [shell.split()[1]]
@@ -107,7 +107,7 @@ def test_every_table_and_column_is_described():
         assert f"Key: {', '.join(f'`{column}`' for column in table.key)}." in found, name
 
 
-def test_every_file_that_a_rule_makes_is_described():
+def test_every_output_is_described():
     for rule, body in rules().items():
         output = re.search(r"\n    output:\n((?:        .*\n)+)", body)
         made = re.findall(r'"((?:data|results|\{RESULTS\})/[^"]+)"', output[1] if output else "")
@@ -119,14 +119,14 @@ def test_every_file_that_a_rule_makes_is_described():
 FORBIDDEN = {"utils", "helpers", "misc", "scripts", "util", "helper", "common"}
 
 
-def test_no_drawer_and_no_room_too_large():
+def test_files_are_short_and_named():
     rules = (ROOT / "workflow").rglob("*.smk")
     for path in [*SRC.rglob("*.py"), *rules, *(ROOT / "tests").rglob("*.py")]:
         assert path.stem not in FORBIDDEN or path.suffix == ".smk", path
         assert len(path.read_text().splitlines()) <= 400, path
 
 
-def test_nothing_is_unpickled_and_no_code_is_fetched():
+def test_nothing_unpickles_or_fetches_code():
     for path in SRC.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             said = ast.unparse(node) if isinstance(node, (ast.Call, ast.keyword)) else ""

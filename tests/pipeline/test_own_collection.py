@@ -15,6 +15,7 @@ from redistil.study.overlays import merged
 from tests.made import tiny
 from tests.pipeline.conftest import House, clone
 
+pytestmark = pytest.mark.xdist_group("own collection")  # one process builds, and tests, the clone
 README = Path(__file__).parents[2] / "README.md"
 SMALLER = {  # laid on top, as one would to try a study out
     "grid": {"seeds": [1]},
@@ -93,7 +94,7 @@ def test_the_study_is_short():
     assert len(shown()[0].splitlines()) < 25
 
 
-def test_it_trains_reranks_and_reports_and_says_what_it_left_out(house):
+def test_it_reports_and_counts_omissions(house):
     """By DVC, which wants every output to be there, the folder of a teacher that it lacks too."""
     warned, _, where = house.run("dvc", "repro").rpartition("leaderboard:")
     assert "page:" in where
@@ -114,7 +115,7 @@ def test_it_trains_reranks_and_reports_and_says_what_it_left_out(house):
     assert [path.name for path in exported if path.suffix == ".parquet"] == ["mine.parquet"]
 
 
-def test_a_dot_in_a_name_stands_for_itself(house):
+def test_dots_in_names_match_only_dots(house):
     """Names become the patterns of wildcards, of a kind each: bm25.x is not what bm25-x is."""
     stages = yaml.safe_load((house.root / "params.yaml").read_text())["first_stages"]
     alike = {"bm25.x": stages["bm25"], "bm25-x": stages["tiny-splade"]}
@@ -126,7 +127,7 @@ def test_a_dot_in_a_name_stands_for_itself(house):
     assert (planned["retrieve_bm25"], planned["retrieve"]) == (1, 1)
 
 
-def test_every_id_arrives_as_it_was(house):
+def test_every_id_arrives_unchanged(house):
     data = house.root / "data"
     asked = texts(data / "corpora/queries/mine-test.parquet", QUERIES)
     assert set(asked) == {f"test {name}" for name in IDS}
@@ -141,7 +142,7 @@ def test_every_id_arrives_as_it_was(house):
     assert set(RUN.read(rerun)["query_id"].to_pylist()) == set(asked)
 
 
-def test_an_edited_file_of_ones_own_is_noticed(house):
+def test_an_edited_source_file_is_noticed(house):
     _, corpus, checkpoint = shown()
     edits = {
         f"{corpus}/corpus.jsonl": {"export_passages", "export_queries"},
@@ -159,7 +160,7 @@ def test_an_edited_file_of_ones_own_is_noticed(house):
         assert house.planned() == {}
 
 
-def test_a_file_put_in_place_by_hand_is_checked_before_it_is_used(house):
+def test_hand_placed_files_are_checked_first(house):
     """Its publisher cannot be reached: it is neither fetched, nor taken unseen, nor deleted."""
     placed, out = (
         house.root / path
@@ -195,7 +196,7 @@ def test_a_file_put_in_place_by_hand_is_checked_before_it_is_used(house):
         ("qrels/test.tsv", None, "wanted qrels/test.tsv or qrels-test.tsv"),
     ],
 )
-def test_what_cannot_be_used_is_one_sentence_and_leaves_nothing(house, file, text, complaint):
+def test_unusable_files_end_in_one_sentence(house, file, text, complaint):
     path = house.root / shown()[1] / file
     kept = path.read_bytes()
     try:

@@ -13,6 +13,7 @@ import pytest
 from redistil.storage import lineage
 from redistil.storage.tables import RUN
 
+pytestmark = pytest.mark.xdist_group("miniature")  # one process builds, and tests, the clone
 CELL = Counter(recipe=1, train=1, rerank=1, evaluate=1)
 REPORT = Counter(resolve=1, tabulate=1, sweep=1, plot=1, compare=1, contrast=1, page=1)
 
@@ -24,7 +25,7 @@ def restored(house):
     house.run("git", "checkout", "--quiet", "HEAD", "--", ".")
 
 
-def test_the_plan_has_the_jobs_of_the_grid(house):
+def test_the_plan_matches_the_grid(house):
     planned = Counter(json.loads((house.root / "dry.json").read_text()))
     assert planned == Counter(
         export_passages=1,
@@ -47,7 +48,7 @@ def test_the_plan_has_the_jobs_of_the_grid(house):
     )
 
 
-def test_the_build_ends_in_a_leaderboard_of_everything_asked_for(house):
+def test_the_leaderboard_holds_every_system(house):
     rows = list(csv.DictReader(house.leaderboard().splitlines()))
     assert {row["system"] for row in rows} == {
         "random",
@@ -62,13 +63,13 @@ def test_the_build_ends_in_a_leaderboard_of_everything_asked_for(house):
     assert "tiny-bert" in page and "http://" not in page.replace("http://www.w3.org", "")
 
 
-def test_a_second_run_has_nothing_to_do(house):
+def test_a_second_run_does_nothing(house):
     assert house.planned() == Counter()
     assert "up to date" in house.run("dvc", "status")
     assert "didn't change, skipping" in house.run("dvc", "repro")
 
 
-def test_what_is_published_is_a_folder_for_every_model(house):
+def test_publishing_makes_one_folder_per_model(house):
     house.run("snakemake", "publish")
     out = house.root / "results/miniature/published"
     cards = sorted(path.parent.relative_to(out) for path in out.glob("*/*/*/README.md"))
@@ -76,7 +77,7 @@ def test_what_is_published_is_a_folder_for_every_model(house):
     assert house.planned() == Counter()  # copies of records are nobody's stray files
 
 
-def test_snakemakes_own_report_has_every_table_and_figure_with_its_caption(house, tmp_path):
+def test_snakemake_report_holds_tables_and_figures(house, tmp_path):
     house.run("snakemake", "--report", str(tmp_path / "report.zip"))
     with zipfile.ZipFile(tmp_path / "report.zip") as found:
         names = [Path(name).name for name in found.namelist()]
@@ -117,17 +118,17 @@ def test_a_changed_formula_retrains_what_follows(house):
     )
 
 
-def test_a_parameter_of_one_loss_remakes_only_its_cells(house):
+def test_a_loss_parameter_remakes_its_cells(house):
     house.study({"losses": {"hinge": {"margin": 2.0}}})
     assert house.planned() == CELL + REPORT
 
 
-def test_a_new_seed_adds_only_its_cells(house):
+def test_a_new_seed_adds_its_cells(house):
     house.study({"grid": {"seeds": [1, 2]}})
     assert house.planned() == CELL + CELL + REPORT
 
 
-def test_a_second_stage_is_made_after_its_first_and_again_with_it(house):
+def test_a_second_stage_follows_its_first(house):
     first = {"objective": "infonce", "temperature": 1.0, "reads": "lists"}
     second = {"objective": "adr-mse", "temperature": 1.0, "reads": "ranked-lists"}
     stages = {"first": first, "second": second | {"after": "first"}}
@@ -144,7 +145,7 @@ def test_a_second_stage_is_made_after_its_first_and_again_with_it(house):
     house.run("dvc", "checkout", "--force")
 
 
-def test_dvc_remakes_what_a_changed_parameter_touches_and_compares_the_numbers(house):
+def test_dvc_remakes_and_compares_changed_results(house):
     assert margin(house) == 1
     house.study({"losses": {"hinge": {"margin": 2.0}}, "random_seed": 2})
     assert "margin" in house.run("dvc", "params", "diff")
@@ -174,14 +175,14 @@ def test_dvc_remakes_what_a_changed_parameter_touches_and_compares_the_numbers(h
     assert margin(house) == 1
 
 
-def test_a_teacher_that_nothing_asks_for_is_one_sentence(house):
+def test_an_unused_teacher_is_refused_plainly(house):
     lone = {"student": "tiny-modernbert-teacher", "loss": "bce", "seed": 1}
     house.study({"teachers": {"pydocs-lone": {"model": lone, "over": ["pydocs-triples"]}}})
     said = house.run("snakemake", "-n", "data/teachers/pydocs-lone.parquet", ok=False)
     assert "teachers.pydocs-lone: the study miniature neither tests it nor learns from it" in said
 
 
-def test_a_colleague_pulls_every_intermediate_and_retrains_nothing(house, tmp_path):
+def test_a_colleague_pulls_and_retrains_nothing(house, tmp_path):
     remote, other = tmp_path / "remote", tmp_path / "other"
     house.run("dvc", "remote", "add", "--force", "--local", "--default", "store", str(remote))
     house.run("dvc", "push")
@@ -196,7 +197,7 @@ def test_a_colleague_pulls_every_intermediate_and_retrains_nothing(house, tmp_pa
 class TestNoSilentlyStaleNumber:
     """The traps in which a plain pipeline ends with exit 0 and a wrong table."""
 
-    def test_without_snakemakes_records_a_changed_loss_is_refused(self, house):
+    def test_missing_records_of_snakemake_are_refused(self, house):
         metadata = house.root / ".snakemake/metadata"
         metadata.rename(house.root / ".snakemake/kept")
         try:
@@ -211,7 +212,7 @@ class TestNoSilentlyStaleNumber:
             shutil.rmtree(metadata, ignore_errors=True)
             (house.root / ".snakemake/kept").rename(metadata)
 
-    def test_one_finished_file_without_a_record_is_refused(self, house):
+    def test_a_file_without_record_is_refused(self, house):
         path = "results/miniature/runs/tiny-bert/hinge/1/pydocs-test.parquet"
         house.run("snakemake", "--cleanup-metadata", path)
         try:
@@ -219,7 +220,7 @@ class TestNoSilentlyStaleNumber:
         finally:
             house.run("dvc", "checkout", "--force")
 
-    def test_an_old_run_beside_a_new_model_is_refused(self, house):
+    def test_an_outdated_run_is_refused(self, house):
         """A run whose time is newer than the model's, though the model is not the one it ran."""
         model = "results/miniature/models/tiny-bert/hinge/1/made.json"
         made = lineage.Made.loads((house.root / model).read_text())
@@ -229,7 +230,7 @@ class TestNoSilentlyStaleNumber:
         assert "different versions of train tiny-bert/hinge/1" in said
         house.run("dvc", "checkout", "--force")
 
-    def test_a_cell_that_left_the_grid_is_not_in_the_table(self, house):
+    def test_a_dropped_cell_leaves_the_table(self, house):
         house.study({"grid": {"losses": ["margin-mse"]}})
         house.run("snakemake")
         assert "hinge" not in house.leaderboard()
@@ -237,7 +238,7 @@ class TestNoSilentlyStaleNumber:
         house.run("dvc", "checkout", "--force")
         assert "hinge" in house.leaderboard()
 
-    def test_a_table_of_another_study_is_refused(self, house):
+    def test_tables_of_another_study_are_refused(self, house):
         house.study({"losses": {"hinge": {"margin": 2.0}}})
         study = house.root / "other.yaml"
         text = (house.root / "results/miniature/study.yaml").read_text()

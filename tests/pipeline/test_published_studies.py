@@ -22,6 +22,9 @@ from tests.made.served import serving
 from tests.pipeline import publishers
 from tests.pipeline.conftest import House, clone
 
+pytestmark = pytest.mark.xdist_group(
+    "published studies"
+)  # one process builds, and tests, the clone
 ROOT = Path(__file__).parents[2]
 WHOLE = "EVERY_DATASET" in os.environ
 STUDIES = {  # of each, the part of its grid that is run: together, every kind of collection
@@ -114,7 +117,7 @@ def cells_of(grid: dict[str, Any]) -> list[str]:
 
 
 @every_study
-def test_it_runs_to_its_report_and_then_has_nothing_to_do(house: House, study: str):
+def test_it_reports_and_then_rests(house: House, study: str):
     flags = ("--config", f"study={small(study)}")
     said = house.run("snakemake", *flags)
     asked = asked_of(house, study)
@@ -136,7 +139,7 @@ def test_it_runs_to_its_report_and_then_has_nothing_to_do(house: House, study: s
 
 
 @every_study
-def test_every_cell_has_its_weights_its_validation_and_its_runs(house: House, study: str):
+def test_every_cell_is_complete(house: House, study: str):
     results, asked = house.root / "results" / small(study), asked_of(house, study)
     grid = asked["grid"]
     wanted = {2, 4} if asked["training"]["validation"] else set()
@@ -172,7 +175,7 @@ def test_published_values_stand_beside_ours(house: House, study: str):
 
 
 @pytest.mark.skipif(WHOLE, reason="one loss reads one of these files")
-def test_each_study_trains_on_what_it_says(house: House):
+def test_each_study_trains_as_declared(house: House):
     """Of a published list the positives that it has, or its best alone; rankings at full length."""
     data, used = house.root / "data/negatives", set(publishers.TRAIN.queries) - {publishers.TWIN}
     kept = [query_id for query_id, _, _ in publishers.TRAIN.qrels if query_id in used]

@@ -143,6 +143,34 @@ def _is_docstring(statement: ast.stmt) -> bool:
     return is_constant and isinstance(statement.value.value, str)  # type: ignore[attr-defined]
 
 
+@dataclass(frozen=True)
+class Statement:
+    """One statement as every command reads it.
+
+    texts: without words, and the files that it names; local: its own imports;
+    attributes: of every `a.b` the name `a`, and `b`; names: every name in it.
+    """
+
+    texts: list[str]
+    local: dict[str, Import]
+    attributes: list[tuple[ast.Name, str]]
+    names: list[ast.Name]
+
+
+@cache
+def _statement(folder: Path, statement: ast.stmt) -> Statement:
+    """Return a statement of a module in `folder`; many commands reach the same one."""
+    clean = _cleaned(statement)
+    texts = [ast.unparse(clean), *_files_named(folder, clean)]
+    read = Statement(texts, _local_imports(statement), [], [])
+    for node in ast.walk(clean):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            read.attributes.append((node.value, node.attr))
+        elif isinstance(node, ast.Name):
+            read.names.append(node)
+    return read
+
+
 class _Reader:
     """What one command reaches, definition by definition."""
 
@@ -205,28 +233,26 @@ class _Reader:
 
     def _add(self, module: Module, statement: ast.stmt) -> None:
         """Note the text of a statement and what it names."""
-        clean = _cleaned(statement)
-        self._texts.append(ast.unparse(clean))
-        self._texts.extend(_files_named(module.folder, clean))
-        local = _local_imports(statement)
+        read = _statement(module.folder, statement)
+        self._texts += read.texts
         bases = set[ast.AST]()
-        for node in ast.walk(clean):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                if self._attribute(module, local, node):
-                    bases.add(node.value)
-        for node in ast.walk(clean):
-            if isinstance(node, ast.Name) and node not in bases:
-                self._name(module, local, node.id)
+        for base, attribute in read.attributes:
+            if self._attribute(module, read.local, base.id, attribute):
+                bases.add(base)
+        for name in read.names:
+            if name not in bases:
+                self._name(module, read.local, name.id)
 
-    def _attribute(self, module: Module, local: dict[str, Import], node: ast.Attribute) -> bool:
-        """Follow `a.b` where `a` is a module of ours; say whether it is one."""
-        assert isinstance(node.value, ast.Name)
-        imported = local.get(node.value.id) or module.imports.get(node.value.id)
+    def _attribute(
+        self, module: Module, local: dict[str, Import], base: str, attribute: str
+    ) -> bool:
+        """Follow `base.attribute` where `base` is a module of ours; say whether it is one."""
+        imported = local.get(base) or module.imports.get(base)
         owner = self._module_of(imported) if imported else None
         if owner is None:
             return False
         self._enter(owner)
-        self._waiting.append(Definition(owner, node.attr))
+        self._waiting.append(Definition(owner, attribute))
         return True
 
     def _name(self, module: Module, local: dict[str, Import], name: str) -> None:

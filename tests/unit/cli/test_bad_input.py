@@ -109,7 +109,7 @@ def without_padding(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("harm", [without_tokenizer, of_a_larger_model])
-def test_a_checkpoint_whose_tokenizer_will_not_do_is_not_fetched(refused, house, harm):
+def test_an_unfit_tokenizer_is_not_fetched(refused, house, harm):
     said = harm(house / "bert")
     message = refused(*fetch(house / "bert", house / "fetched" / "bert"))
     assert said in message and str(house / "bert") in message
@@ -117,13 +117,13 @@ def test_a_checkpoint_whose_tokenizer_will_not_do_is_not_fetched(refused, house,
 
 
 @pytest.mark.parametrize("harm", [without_tokenizer, of_a_larger_model, without_padding])
-def test_a_checkpoint_whose_tokenizer_will_not_do_is_not_trained(refused, house, harm):
+def test_an_unfit_tokenizer_is_not_trained(refused, house, harm):
     said = harm(house / "bert")
     assert said in refused(*train(house))
     nothing_made(house)
 
 
-def test_a_fetch_that_fails_leaves_what_was_there(refused, house):
+def test_a_failed_fetch_changes_nothing(refused, house):
     out = shutil.copytree(house / "bert", house / "fetched")
     before = {file.name: file.read_bytes() for file in out.iterdir()}
     without_tokenizer(house / "bert")
@@ -131,7 +131,7 @@ def test_a_fetch_that_fails_leaves_what_was_there(refused, house):
     assert {file.name: file.read_bytes() for file in out.iterdir()} == before
 
 
-def test_a_hub_out_of_reach_says_what_to_do_by_hand(refused, house, monkeypatch):
+def test_an_unreachable_hub_names_the_remedy(refused, house, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(house / "cache"))
     source = json.dumps({"hub": "nobody/nothing", "revision": "main"})
@@ -142,13 +142,13 @@ def test_a_hub_out_of_reach_says_what_to_do_by_hand(refused, house, monkeypatch)
 
 
 @pytest.mark.parametrize("hub", ["not an id", "a/b/c", ""])
-def test_what_is_no_id_of_a_hub_is_refused(refused, house, hub):
+def test_an_invalid_hub_id_is_refused(refused, house, hub):
     source = json.dumps({"hub": hub, "revision": "main"})
     assert f"{hub} at main cannot be reached" in refused("fetch", house / "x", "--source", source)
 
 
 @pytest.mark.parametrize("source", [{}, {"hub": "a/b"}, {"hubb": "a/b", "revision": "main"}])
-def test_a_source_that_names_none_is_refused(refused, house, source):
+def test_an_incomplete_source_is_refused(refused, house, source):
     message = refused("fetch", house / "x", "--source", json.dumps(source))
     assert 'wanted {"hub": id, "revision": ...} or {"folder": path}, got {' in message
 
@@ -163,14 +163,14 @@ def test_a_source_that_names_none_is_refused(refused, house, source):
         (["d0", "d1", "d2", "d3"], 90, "q.arrow", "'q"),  # the first of those that it looks up
     ],
 )
-def test_ids_without_tokens_are_not_trained_on(refused, house, docs, queries, file, missing):
+def test_training_refuses_ids_without_tokens(refused, house, docs, queries, file, missing):
     write_lists(house, docs, queries)
     message = refused(*train(house))
     assert f"ids are not in {house / file} (first: {missing}" in message
     nothing_made(house)
 
 
-def test_ids_without_tokens_are_not_reranked(refused, house):
+def test_reranking_refuses_ids_without_tokens(refused, house):
     tiny.model(house / "model", house / "bert")
     rows = RUN.rows({"query_id": ["q0"], "doc_id": ["elsewhere"], "rank": [1], "score": [0.0]})
     RUN.write(rows, house / "run.parquet", tiny.MADE)
@@ -185,12 +185,12 @@ def test_ids_without_tokens_are_not_reranked(refused, house):
 # --- what is asked of the machine and the model -------------------------------------------------
 
 
-def test_an_unknown_precision_is_not_trained_in(refused, house):
+def test_an_unknown_precision_is_refused(refused, house):
     assert "precision: 'float16' is none of" in refused(*train(house, precision="float16"))
     nothing_made(house)
 
 
-def test_a_precision_that_the_gpu_has_not_is_not_trained_in(refused, house, monkeypatch):
+def test_a_precision_beyond_the_gpu_fails(refused, house, monkeypatch):
     """As on a V100. The device is pretended; so is what it can."""
     monkeypatch.setattr("torch.cuda.get_device_capability", lambda device: (7, 0))
     monkeypatch.setattr(
@@ -201,12 +201,12 @@ def test_a_precision_that_the_gpu_has_not_is_not_trained_in(refused, house, monk
     nothing_made(house)
 
 
-def test_a_device_that_is_not_there_is_refused(refused, house):
+def test_a_missing_device_is_refused(refused, house):
     assert "this machine has no 'cuda:99'" in refused(*train(house)[:-1], "cuda:99")
     nothing_made(house)
 
 
-def test_a_pair_beyond_the_position_embeddings_is_not_trained_on(refused, house):
+def test_pairs_beyond_position_embeddings_are_refused(refused, house):
     message = refused(*train(house, pair_length=513))
     assert "pair_length: the backbone reads 512 tokens at most, got 513" in message
     nothing_made(house)

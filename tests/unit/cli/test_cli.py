@@ -107,13 +107,13 @@ def test_an_unknown_command_suggests_the_nearest(redistil_, typed, meant):
     assert "Traceback" not in ended.err
 
 
-def test_an_unknown_command_like_no_other_suggests_nothing(redistil_):
+def test_a_strange_command_suggests_nothing(redistil_):
     assert not difflib.get_close_matches("xyzzy", COMMANDS)
     ended = redistil_("xyzzy")
     assert ended.code == 2 and "'xyzzy'" in ended.err and "did you mean" not in ended.err
 
 
-def test_an_unknown_option_and_a_missing_one_are_refused(redistil_):
+def test_unknown_and_missing_options_are_refused(redistil_):
     assert redistil_("shuffle", "--depht", 3).code == 2
     ended = redistil_("shuffle", "--seed", 3)
     assert ended.code == 2 and "Traceback" not in ended.err
@@ -195,7 +195,7 @@ def of_another_table(path: Path) -> str:
 
 @pytest.mark.parametrize("name", [n for n in COMMANDS if tables_of(*command_of(n).params)])
 @pytest.mark.parametrize("harm", [missing, truncated, empty, of_another_table])
-def test_a_table_that_will_not_do_is_refused_before_any_work(redistil_, name, harm, tmp_path):
+def test_an_unreadable_table_is_refused_first(redistil_, name, harm, tmp_path):
     command = command_of(name)
     for table in sorted(tables_of(*command.params)):
         out = tmp_path / "made" / "out.parquet"
@@ -235,14 +235,14 @@ def harmed_lines(tmp_path: Path) -> dict[str, tuple[list[object], Path, Path]]:
 
 @pytest.mark.parametrize("name", ["tokenize", "score"])
 @pytest.mark.parametrize("harm", [truncated, empty])
-def test_a_source_that_will_not_do_is_refused(redistil_, name, harm, tmp_path):
+def test_an_unreadable_source_is_refused(redistil_, name, harm, tmp_path):
     line, out, path = harmed_lines(tmp_path)[name]
     harm(path)
     sentence(redistil_(name, *line), str(path))
     assert not out.parent.exists()
 
 
-def test_a_source_of_another_table_is_refused(redistil_, tmp_path):
+def test_a_foreign_source_table_is_refused(redistil_, tmp_path):
     line, out, path = harmed_lines(tmp_path)["tokenize"]
     written(TEACHER_SCORES, path, query_id=["1"], doc_id=["a"], score=[1.0])
     sentence(redistil_("tokenize", *line), str(path), "not a table")
@@ -250,7 +250,7 @@ def test_a_source_of_another_table_is_refused(redistil_, tmp_path):
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\x00", b"a: [", b"- 1\n- 2\n", b""])
-def test_a_recipe_that_will_not_do_is_refused(redistil_, content, tmp_path):
+def test_an_unreadable_recipe_is_refused(redistil_, content, tmp_path):
     command = command_of("train")
     line = line_of(command, tmp_path, tmp_path / "made" / "model")
     recipe = tmp_path / "broken.yaml"
@@ -267,7 +267,7 @@ def test_a_recipe_that_will_not_do_is_refused(redistil_, content, tmp_path):
     [b"", b"\xff\xfe\x00\x01", b"words and words\n", b"q Q0 d 1 much x\n", b"q\tQ0\td\n"],
     ids=["empty", "binary", "words", "no number", "too short"],
 )
-def test_a_run_file_that_will_not_do_is_refused(redistil_, content, tmp_path):
+def test_an_unreadable_run_is_refused(redistil_, content, tmp_path):
     source, out = tmp_path / "run.trec", tmp_path / "made" / "run.parquet"
     qrels = tmp_path / "qrels.parquet"
     written(QRELS, qrels, query_id=["q"], doc_id=["d"], relevance=[1])
@@ -320,19 +320,19 @@ def test_an_output_says_what_made_it(redistil_, run_file, tmp_path):
     assert made.code == code_of("shuffle", {})
 
 
-def test_an_output_without_a_name_is_called_by_its_path(redistil_, run_file, tmp_path):
+def test_the_default_name_is_the_path(redistil_, run_file, tmp_path):
     out = tmp_path / "out.parquet"
     assert shuffled(redistil_, run_file, out).name == str(out)
 
 
-def test_how_the_work_is_done_is_not_in_the_record():
+def test_threads_and_device_are_not_recorded():
     for name in ("rerank", "score", "train"):
         for param in command_of(name).params:
             if param.name in ("threads", "device", "name"):
                 assert type(param).__name__ == "How"
 
 
-def test_the_same_command_makes_the_same_bytes(redistil_, run_file, tmp_path):
+def test_equal_commands_make_equal_bytes(redistil_, run_file, tmp_path):
     first, second = tmp_path / "a" / "out.parquet", tmp_path / "b" / "out.parquet"
     shuffled(redistil_, run_file, first, "--name", "random")
     shuffled(redistil_, run_file, second, "--name", "random")
@@ -342,7 +342,7 @@ def test_the_same_command_makes_the_same_bytes(redistil_, run_file, tmp_path):
 # --- imports ----------------------------------------------------------------------------------
 
 
-def test_commands_that_need_no_torch_do_not_import_it(run_file, tmp_path):
+def test_light_commands_import_no_torch(run_file, tmp_path):
     """Its start-up is seconds, a hundred times over in a study."""
     script = f"""
     import sys

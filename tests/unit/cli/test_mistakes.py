@@ -54,7 +54,7 @@ def house(tmp_path: Path) -> Path:
 # --- what the system refuses ------------------------------------------------------------------
 
 
-def test_a_folder_in_the_place_of_what_is_written_is_named(refused, house):
+def test_a_folder_as_output_is_named(refused, house):
     out = house / "folder"
     out.mkdir()
     how = ["--depth", 5, "--seed", 1]
@@ -73,9 +73,7 @@ def test_a_folder_in_the_place_of_what_is_written_is_named(refused, house):
         (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), False),
     ],
 )
-def test_only_what_the_system_refuses_at_a_path_is_its_users_mistake(
-    refused, monkeypatch, error: OSError, ends: bool
-):
+def test_only_path_errors_are_user_mistakes(refused, monkeypatch, error: OSError, ends: bool):
     @click.command()
     def breaks() -> None:
         raise error
@@ -100,7 +98,7 @@ def test_only_what_the_system_refuses_at_a_path_is_its_users_mistake(
         ("--dataset", '"x"', "an object"),
     ],
 )
-def test_a_collection_that_is_no_object_is_refused(refused, tmp_path, option, value, wanted):
+def test_a_collection_must_be_an_object(refused, tmp_path, option, value, wanted):
     out = tmp_path / "made"
     given = {"--corpus": '{"pydocs": ["python"]}', "--dataset": '{"part": "test"}'} | {
         option: value
@@ -130,11 +128,11 @@ def test_measures_of_another_shape_are_refused(refused, house, option, value):
     assert not out.exists()
 
 
-def test_a_source_that_is_no_object_is_refused(refused, tmp_path):
+def test_a_source_must_be_an_object(refused, tmp_path):
     assert "--source: wanted an object, got 5" in refused("fetch", tmp_path / "x", "--source", "5")
 
 
-def test_a_warm_up_without_its_settings_is_refused(refused, house):
+def test_a_warm_up_needs_settings(refused, house):
     tables = [house / f"{name}.parquet" for name in ("passages", "queries", "qrels")]
     shape = ["--vocabulary", 300, "--layers", 1, "--width", 8, "--heads", 1]
     how = ["--family", "bert", *shape, "--relevant-from", 1, "--warmup", "{}"]
@@ -154,7 +152,7 @@ def test_depths_beyond_every_run_are_refused(refused, house, depths):
     assert not out.exists()
 
 
-def test_a_stemmer_without_stop_words_of_its_language_is_refused(refused, house, capsys):
+def test_an_unknown_stemmer_is_refused(refused, house, capsys):
     tables = [house / f"{name}.parquet" for name in ("passages", "queries", "qrels")]
     how = ["--k1", 1, "--b", 0.4, "--depth", 5, "--drop-identical", "false", "--least-success", 0]
     line = ["redistil", "retrieve-bm25", *tables, house / "out.parquet", *how]
@@ -181,7 +179,7 @@ def trained(house) -> Path:
 
 
 @pytest.mark.parametrize("key", sorted(tiny.recipe().keys() - {"student", "loss", "backbone"}))
-def test_a_recipe_that_lacks_a_setting_is_not_trained(refused, trained, monkeypatch, key):
+def test_an_incomplete_recipe_is_refused(refused, trained, monkeypatch, key):
     from redistil.stages import models
 
     monkeypatch.setattr(models, "optimise", lambda *_, **__: pytest.fail("work has begun"))
@@ -195,7 +193,7 @@ def test_a_recipe_that_lacks_a_setting_is_not_trained(refused, trained, monkeypa
 @pytest.mark.parametrize(
     ("text", "told"), [("a: [1\n", "is not a readable study"), ("a: 1\n", "wanted `"), ("", "not")]
 )
-def test_a_study_that_will_not_do_is_refused(refused, tmp_path, text, told):
+def test_an_unreadable_study_is_refused(refused, tmp_path, text, told):
     study, out = tmp_path / "study.yaml", tmp_path / "pairs.parquet"
     study.write_text(text)
     rows = {"query_id": ["q"], "dataset": ["d"], "measure": ["nDCG@10"], "value": [1.0]}
@@ -234,7 +232,7 @@ def test_tables_of_another_version_are_refused(refused, tmp_path):
 
 
 @pytest.mark.parametrize("header", ['"q1"x\td1\t1', 'query-id\tcorpus-id\t"score', "q1\td1\t1"])
-def test_qrels_that_begin_with_no_header_are_refused(refused, tmp_path, header):
+def test_qrels_without_header_are_refused(refused, tmp_path, header):
     (tmp_path / "corpus.jsonl").write_text('{"_id": "d1", "text": "a"}\n')
     (tmp_path / "queries.jsonl").write_text('{"_id": "q1", "text": "a"}\n')
     (tmp_path / "qrels").mkdir()
@@ -244,7 +242,7 @@ def test_qrels_that_begin_with_no_header_are_refused(refused, tmp_path, header):
     assert "wanted the header" in refused(*line, "--dataset", '{"split": "test"}')
 
 
-def test_unknown_settings_are_named_whatever_they_are():
+def test_unknown_settings_are_named():
     from redistil.errors import BadSettings
     from redistil.study.checks import check
 

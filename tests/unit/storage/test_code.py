@@ -21,10 +21,19 @@ def package(tmp_path, monkeypatch):
     return copy
 
 
+def read_again() -> None:
+    """Forget the files that were read before."""
+    for cached in (code._module, code._statement, code._fingerprint):
+        cached.cache_clear()
+
+
 def of(command: str, **settings: str) -> str:
     """Return the fingerprint of a command, read again from its files."""
-    code._module.cache_clear()
-    code._fingerprint.cache_clear()
+    read_again()
+    return fingerprint(command, **settings)
+
+
+def fingerprint(command: str, **settings: str) -> str:
     return code_of(command, HINGE | settings if command == "train" else settings)
 
 
@@ -36,9 +45,11 @@ def changed(path: Path, old: str, new: str) -> None:
 
 def stale(change) -> set[str]:
     """Return the commands whose fingerprint a change moves."""
-    before = {command: of(command) for command in COMMANDS}
+    read_again()
+    before = {command: fingerprint(command) for command in COMMANDS}
     change()
-    return {command for command in COMMANDS if of(command) != before[command]}
+    read_again()
+    return {command for command in COMMANDS if fingerprint(command) != before[command]}
 
 
 WORDS = [
