@@ -217,9 +217,9 @@ def test_measures_must_be_a_list_of_distinct_names(given: object):
 
 
 @pytest.mark.parametrize("grade", [None, 0, "2", 1.5, True])
-def test_a_threshold_must_be_a_grade(grade: object):
+def test_a_threshold_is_a_whole_grade(grade: object):
     with pytest.raises(BadSettings, match="relevant_from.dl19"):
-        measures.threshold("dl19", {"dl19": grade})
+        measures.thresholds(["dl19"], {"dl19": grade})
 
 
 @pytest.mark.parametrize("more", [{"elsewhere": ["AP"]}, ["AP"], {"d": ["nDCG@10"]}, {"d": []}])
