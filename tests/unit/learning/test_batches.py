@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redistil.learning.batches import PairTemplate, by_budget, padded, step_rows
+from redistil.learning.batches import by_budget, padded, step_rows
+from redistil.learning.students.pairs import PairTemplate
 
 sizes = st.integers(1, 40)
 

@@ -22,8 +22,8 @@ from transformers import (
 from redistil.cli import cli
 from redistil.learning import students
 from redistil.learning.scoring import score_pairs
-from redistil.learning.students.cat import pair_template
 from redistil.learning.students.checkpoints import load_tokenizer
+from redistil.learning.students.pairs import pair_template
 from redistil.stages import tokens
 from redistil.storage.ragged import Ragged
 from redistil.storage.tables import PASSAGES, QUERIES

@@ -48,12 +48,12 @@ def given(student, pairs=PAIRS):
 @every_kind
 def test_logits_and_gradients_are_those_of_padded_batches(checkpoints, kind, tmp_path):
     student, plain = both(checkpoints, kind, tmp_path)
-    slopes = torch.linspace(-1, 1, len(PAIRS))
+    weights = torch.linspace(-1, 1, len(PAIRS))
     logits = student.score(*given(student))
     wanted = plain(**student.inputs(*given(student))).logits.squeeze(-1)
     close(logits, wanted)
-    (logits * slopes).sum().backward()
-    (wanted * slopes).sum().backward()
+    (logits * weights).sum().backward()
+    (wanted * weights).sum().backward()
     gradients = {name: weight.grad for name, weight in plain.named_parameters()}
     for name, weight in student.network.named_parameters():
         assert (weight.grad is None) == (gradients[name] is None), name

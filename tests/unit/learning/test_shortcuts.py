@@ -40,9 +40,9 @@ def layer_positions(network, family, inputs):
 def test_gradients_are_those_of_the_plain_network(checkpoints, family, tmp_path):
     student, plain = both(checkpoints, family, tmp_path)
     inputs = student.inputs(*given(student))
-    slopes = torch.linspace(-1, 1, len(PAIRS))
-    (student.score(*given(student)) * slopes).sum().backward()
-    (plain(**inputs).logits.squeeze(-1) * slopes).sum().backward()
+    gradients = torch.linspace(-1, 1, len(PAIRS))
+    (student.score(*given(student)) * gradients).sum().backward()
+    (plain(**inputs).logits.squeeze(-1) * gradients).sum().backward()
     wanted = dict(plain.named_parameters())
     reached = 0
     for name, weight in student.network.named_parameters():

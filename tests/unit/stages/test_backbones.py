@@ -13,7 +13,7 @@ from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
 
 from redistil.cli import cli
 from redistil.errors import BadSource
-from redistil.learning.students.cat import pair_template
+from redistil.learning.students.pairs import pair_template
 from redistil.stages import backbones
 from redistil.stages.backbones.lexicon import Lexicon
 from redistil.stages.backbones.networks import network
