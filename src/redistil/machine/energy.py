@@ -1,4 +1,4 @@
-"""Time and energy that some work takes, as far as the machine tells.
+"""Time and energy that some work takes, as far as the machine counts them.
 
 Processors count in the kernel's powercap folder (RAPL: Intel, and AMD from Zen on), each package
 and its memory by itself; kernels since 2020 let only root read it. GPUs count in NVML, which
@@ -27,17 +27,19 @@ class Spent:
     gpu_joules: float | None = 0.0
 
     @staticmethod
-    def of(said: Any) -> "Spent":
-        """Return what `asdict` once gave; what another version said otherwise is not known.
+    def of(record: Any) -> "Spent":
+        """Return the amounts that `asdict` once gave; one in another form is not known.
 
         No fingerprint guards this form (`redistil.storage.code.TOLD`).
         """
-        told = said if isinstance(said, dict) else {}
-        amounts = (told.get(one.name) for one in fields(Spent))
-        return Spent(*(a if isinstance(a, (int, float)) else None for a in amounts))
+        amounts: list[float | None] = []
+        for field in fields(Spent):
+            amount = record.get(field.name) if isinstance(record, dict) else None
+            amounts.append(amount if isinstance(amount, (int, float)) else None)
+        return Spent(*amounts)
 
     def __add__(self, more: "Spent") -> "Spent":
-        """What was not measured of a part is not known of the whole."""
+        """Return the sums; an amount that one part does not know is not known of both."""
         return Spent(
             _sum(self.seconds, more.seconds),
             _sum(self.processor_joules, more.processor_joules),
@@ -50,7 +52,7 @@ def _sum(one: float | None, other: float | None) -> float | None:
 
 
 class Meter:
-    """What is spent from the moment it is entered.
+    """The time and energy spent from the moment it is entered.
 
     gpus: their UUIDs, as NVML knows them. While it is open a thread looks at the processors'
     counters, so that none goes round unseen: a file of a few bytes for each, every 30 seconds.
@@ -69,7 +71,7 @@ class Meter:
         return self
 
     def spent(self) -> Spent:
-        """Return what was spent so far."""
+        """Return the time and energy spent so far."""
         seconds = time.monotonic() - self._begun
         with self._lock:
             return Spent(seconds, self._processors.joules(), self._gpus.joules())
