@@ -91,19 +91,23 @@ class Processors:
     """The counters of all processor packages and their memory."""
 
     def __init__(self, powercap: Path) -> None:
+        self._zones: list[Zone] = []
         try:
-            zones = [Zone(path) for path in sorted(powercap.glob("intel-rapl:*")) if _whole(path)]
+            for path in sorted(powercap.glob("intel-rapl:*")):
+                if _whole(path):
+                    self._zones.append(Zone(path))
         except (OSError, ValueError):
-            zones = []
-        self._zones = zones
+            self._zones = []
 
     def joules(self) -> float | None:
         """Return what they used since this was made, or None where one cannot be read."""
+        microjoules = 0
         try:
-            used = [zone.used() for zone in self._zones]
+            for zone in self._zones:
+                microjoules += zone.used()
         except (OSError, ValueError):
-            self._zones, used = [], []  # half a sum is no sum, now or later
-        return sum(used) / 1e6 if used else None
+            self._zones = []  # half a sum is no sum, now or later
+        return microjoules / 1e6 if self._zones else None
 
 
 def _whole(zone: Path) -> bool:
@@ -121,7 +125,7 @@ class Zone:
         self._last, self._used = self._now(), 0
 
     def used(self) -> int:
-        """Return microjoules since this was made, if it was asked before a whole round."""
+        """Return microjoules since this was made, if this is called before a whole round."""
         now = self._now()
         self._used += now - self._last + (self._range if now < self._last else 0)
         self._last = now
@@ -144,18 +148,24 @@ class Gpus:
             return
         try:
             self._nvml.nvmlInit()
-            handles = [self._nvml.nvmlDeviceGetHandleByUUID(uuid) for uuid in uuids]
-            self._counters = [(handle, self._millijoules(handle)) for handle in handles]
+            for uuid in uuids:
+                handle = self._nvml.nvmlDeviceGetHandleByUUID(uuid)
+                self._counters.append((handle, self._millijoules(handle)))
         except self._nvml.NVMLError:
-            return
+            self._counters = []
 
     def joules(self) -> float | None:
-        """Return what they used since this was made, or None where one does not tell."""
+        """Return what they used since this was made, or None where one has no counter."""
+        if not self._counters:
+            return None
+        millijoules = 0
         try:
-            used = [self._millijoules(handle) - first for handle, first in self._counters]
+            for handle, first in self._counters:
+                millijoules += self._millijoules(handle) - first
         except self._nvml.NVMLError:
-            self._counters, used = [], []
-        return sum(used) / 1e3 if used else None
+            self._counters = []
+            return None
+        return millijoules / 1e3
 
     def _millijoules(self, handle: Any) -> int:
         return int(self._nvml.nvmlDeviceGetTotalEnergyConsumption(handle))

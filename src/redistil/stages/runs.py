@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -15,7 +15,14 @@ from redistil.storage.pieces import in_pieces
 from redistil.storage.shards import Shards
 from redistil.storage.tables import RUN, ranked, top
 
-Member = tuple[Path, Path, Path]  # a model folder, and token files of queries and passages
+
+class Member(NamedTuple):
+    """A model folder, and the token files of queries and passages under its tokenizer."""
+
+    model: Path
+    queries: Path
+    passages: Path
+
 
 SHARD = 1 << 16  # pairs scored and written together, and lost at most when a job is killed
 LOOKED_UP = 1 << 20  # pairs whose token rows are found together: each time, all ids are hashed
@@ -23,7 +30,7 @@ LOOKED_UP = 1 << 20  # pairs whose token rows are found together: each time, all
 
 def rerank(
     candidates: Path,
-    members: Sequence[Member],
+    members: Sequence[tuple[Path, Path, Path]],
     out: Path,
     made: Made,
     *,
@@ -45,11 +52,12 @@ def rerank(
 
     source = commit() if processes.first else ""
     check_precision(precision, processes.device)
-    ready = []
-    for model, queries, passages in members:
-        student = students.load(model).to(processes.device)
-        ready.append((student, Ragged(queries), Ragged(passages)))
-    tokens = [(queries, passages) for _, queries, passages in ready]
+    ready, tokens = [], []
+    for member in map(Member._make, members):
+        queries, passages = Ragged(member.queries), Ragged(member.passages)
+        student = students.load(member.model).to(processes.device)
+        ready.append((student, queries, passages))
+        tokens.append((queries, passages))
     shards, count = Shards(RUN, out, made), 0
     killed = shards.spent()
     before = Spent() if killed is None else Spent.of(killed)

@@ -174,8 +174,8 @@ def test_killed_without_warning_and_resumed_is_uninterrupted(uninterrupted, tmp_
     """SIGKILL, in the middle of a step: nothing gets to clean up."""
     script = f"""
     import os, signal, sys
-    sys.path.insert(0, {str(Path(__file__).parent)!r})
-    import loop as here
+    sys.path.insert(0, {str(Path(__file__).parents[3])!r})
+    from tests.made import loop as here
     from pathlib import Path
     model = here.network()
     good = here.loss_on(model)

@@ -7,7 +7,7 @@ one label is the score, with the head and pooling that each family has.
 import copy
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,6 +24,11 @@ from redistil.learning.students.pairs import PAIR_FORMS, pair_template
 from redistil.storage.ragged import Tokens
 
 LENGTHS = ("query_length", "passage_length", "pair_length")
+
+
+def lengths_in(settings: Mapping[str, Any]) -> dict[str, int]:
+    """Return the lengths alone of a recipe, or of other settings that have them."""
+    return {key: settings[key] for key in LENGTHS}
 
 
 class Cat(nn.Module):
@@ -67,8 +72,7 @@ class Cat(nn.Module):
         from transformers import AutoModelForSequenceClassification
 
         with usable(folder):
-            record = json.loads((folder / "lengths.json").read_text())
-            lengths = {key: record[key] for key in LENGTHS}
+            lengths = lengths_in(json.loads((folder / "lengths.json").read_text()))
         network, tokenizer = load_pair(AutoModelForSequenceClassification, folder)
         return cls(_ready(network), tokenizer, lengths)
 

@@ -56,9 +56,9 @@ class PairTemplate:
     def join(self, queries: Sequence[Tokens], passages: Sequence[Tokens]) -> Joined:
         """Return N pairs, padded on the right."""
         count = len(queries)
-        before, between, after = (
-            [np.array(part, np.int64)] * count for part in (self.before, self.between, self.after)
-        )
+        before = [np.array(self.before, np.int64)] * count
+        between = [np.array(self.between, np.int64)] * count
+        after = [np.array(self.after, np.int64)] * count
         parts: list[Sequence[npt.NDArray[Any]]] = [before, queries, between, passages, after]
         sizes = np.array([list(map(len, part)) for part in parts]).reshape(5, count)
         ends = sizes.cumsum(0)

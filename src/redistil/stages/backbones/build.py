@@ -55,10 +55,12 @@ def build(
         )
     state = Checkpoint(out / "checkpoint.safetensors", 100, made.fingerprint)
     out.mkdir(parents=True, exist_ok=True)
-    prepare = warmups.splade if family == "splade" else warmups.cross_encoder
-    learner, loss = prepare(model, tokenizer, pairs, warmup)
+    prepare = warmups.SpladeEncoder if family == "splade" else warmups.CrossEncoder
+    warming = prepare(model, tokenizer, pairs, warmup)
     shown = warmup["queries"] * (warmup["negatives"] + 1)
-    optimise(learner, whole(loss), _schedule(warmup), state, watch=Watch(pairs=shown))
+    optimise(
+        warming.learner, whole(warming.loss), _schedule(warmup), state, watch=Watch(pairs=shown)
+    )
     saved: Any = model if family == "splade" else model.base_model
     saved.save_pretrained(out)
     tokenizer.save_pretrained(out)

@@ -35,17 +35,14 @@ def fetch(source: Mapping[str, Any], out: Path, made: Made) -> None:
             "loaded): convert them, or choose a revision that has them"
         )
     with scratch(out) as partial:
-        for path in set(files) - set(weights):
-            if path.name != SIDECAR:
-                shutil.copyfile(path, partial / path.name)
+        _copy(set(files) - set(weights), partial)
         if source.get("lower_case"):
             _force_lower_case(partial)
         try:
             _settle_tokenizer(partial)
         except BadSource as error:  # the user knows the folder by another name
             raise BadSource(str(error).replace(str(partial), str(folder))) from None
-        for path in weights:
-            shutil.copyfile(path, partial / path.name)
+        _copy(weights, partial)
         _replace(out, partial)
     version = _version(source, folder, files)
     with aside(out / SIDECAR) as record:
@@ -60,6 +57,12 @@ def _version(source: Mapping[str, Any], folder: Path, files: Iterable[Path]) -> 
     for path in files:
         digests[path.name] = sha256(path)
     return Made("checkpoint", str(folder), {"sha256": digests})
+
+
+def _copy(files: Iterable[Path], out: Path) -> None:
+    for path in files:
+        if path.name != SIDECAR:
+            shutil.copyfile(path, out / path.name)
 
 
 def _replace(out: Path, partial: Path) -> None:

@@ -56,12 +56,21 @@ def _word_pieces(texts: Iterable[str], size: int) -> Tokenizer:
     splitter = pre_tokenizers.BertPreTokenizer()
     words: Counter[str] = Counter()
     for text in texts:
-        split = splitter.pre_tokenize_str(normalizer.normalize_str(text))
-        words.update(word for word, _ in split)
+        for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)):
+            words[word] += 1
+    pieces = _learn_pieces(words, size)
+    tokenizer = Tokenizer(models.WordPiece(pieces, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = splitter
+    tokenizer.decoder = decoders.WordPiece()
+    return tokenizer
+
+
+def _learn_pieces(words: Mapping[str, int], size: int) -> dict[str, int]:
+    """Return the pieces of counted words, numbered, those inside a word as "##x"."""
     letters = sorted(set("".join(words)))
     inside = {ord(letter): chr(PRIVATE + i) for i, letter in enumerate(letters)}
     outside = {ord(private): chr(letter) for letter, private in inside.items()}
-
     learner = Tokenizer(models.BPE())
     learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     trainer = trainers.BpeTrainer(
@@ -69,15 +78,10 @@ def _word_pieces(texts: Iterable[str], size: int) -> Tokenizer:
     )
     learner.train_from_iterator(_marked(words, inside), trainer)
     pieces = {}
-    for token, place in learner.get_vocab().items():
+    for token, number in learner.get_vocab().items():
         plain = token.translate(outside)
-        pieces[f"##{plain}" if ord(token[0]) in outside else plain] = place
-
-    tokenizer = Tokenizer(models.WordPiece(pieces, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizer
-    tokenizer.pre_tokenizer = splitter
-    tokenizer.decoder = decoders.WordPiece()
-    return tokenizer
+        pieces[f"##{plain}" if ord(token[0]) in outside else plain] = number
+    return pieces
 
 
 def _marked(words: Mapping[str, int], inside: Mapping[int, str]) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Warm-ups: what a built encoder learns before a study sees it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,14 +33,15 @@ class Pairs:
         )
         row_of = {doc_id: row for row, doc_id in enumerate(passages["doc_id"].to_pylist())}
         texts: list[str] = []
-        self.positives: list[int] = []
+        positives: list[int] = []
         for judgement in qrels.select(["query_id", "doc_id"]).to_pylist():
             query_id, doc_id = judgement["query_id"], judgement["doc_id"]
             if query_id in text_of and doc_id in row_of:
                 texts.append(text_of[query_id])
-                self.positives.append(row_of[doc_id])
+                positives.append(row_of[doc_id])
         self.passages = _tokens(tokenizer, passages["text"].to_pylist())
         self.queries = _tokens(tokenizer, texts)
+        self.positives = np.array(positives, np.int64)
 
 
 def _tokens(tokenizer: Any, texts: Sequence[str]) -> list[Tokens]:
@@ -48,53 +49,57 @@ def _tokens(tokenizer: Any, texts: Sequence[str]) -> list[Tokens]:
     return [np.asarray(ids, np.int32) for ids in encoded]
 
 
-class Warmup(NamedTuple):
-    """A model that learns, and the loss of a step."""
-
-    learner: nn.Module
-    loss: Callable[[int], Tensor]
+def _rows(texts: Sequence[Tokens], rows: Iterable[int]) -> list[Tokens]:
+    return [texts[row] for row in rows]
 
 
-def cross_encoder(model: Any, tokenizer: Any, pairs: Pairs, settings: Mapping[str, Any]) -> Warmup:
-    """Contrast the query's own passage with lexically near ones and a random one.
+class CrossEncoder:
+    """The warm-up of a cross-encoder: a query's own passage against near ones and a random one.
 
     A fresh encoder needs thousands of steps to learn from one bit a pair. So the logit also learns
-    BM25's margins. A probe, thrown away afterwards, asks of every token whether it occurs on the
+    BM25's margins. A probe, thrown away afterwards, learns of every token whether it occurs on the
     other side, and how much that adds (docs/protocol.md: what was tried).
     """
-    query, passage = settings["query_length"], settings["passage_length"]
-    lengths = {"query_length": query, "passage_length": passage, "pair_length": query + passage + 4}
-    student = Cat(model, tokenizer, lengths)
-    probe = nn.Linear(model.config.hidden_size, 2)
-    student.add_module("probe", probe)
-    bm25 = settings["bm25"]
-    passages_cut = [tokens[:passage] for tokens in pairs.passages]
-    queries_cut = [tokens[:query] for tokens in pairs.queries]
-    lexicon = Lexicon.of(passages_cut, len(tokenizer), bm25["k1"], bm25["b"])
-    near = lexicon.neighbours(queries_cut, passages_cut, bm25["depth"])
-    count, width = settings["queries"], settings["negatives"] + 1
 
-    def loss(step: int) -> Tensor:
-        rows = step_rows(len(pairs.queries), count, settings["seed"], step)
-        rng = generator(settings["seed"], "warm-up negatives", step)
-        chosen = _candidates(pairs, near, rows, width, rng)
-        queries = [pairs.queries[row] for row in np.repeat(rows, width)]
-        inputs = student.inputs(queries, [pairs.passages[row] for row in chosen.flat])
-        output = model(**inputs, output_hidden_states=True)
+    def __init__(
+        self, model: Any, tokenizer: Any, pairs: Pairs, settings: Mapping[str, Any]
+    ) -> None:
+        self._model, self._tokenizer = model, tokenizer
+        self._pairs, self._settings = pairs, settings
+        query, passage = settings["query_length"], settings["passage_length"]
+        lengths = {"query_length": query, "passage_length": passage}
+        self.learner = Cat(model, tokenizer, lengths | {"pair_length": query + passage + 4})
+        self._probe = nn.Linear(model.config.hidden_size, 2)
+        self.learner.add_module("probe", self._probe)
+        bm25 = settings["bm25"]
+        passages = [tokens[:passage] for tokens in pairs.passages]
+        queries = [tokens[:query] for tokens in pairs.queries]
+        self._lexicon = Lexicon.of(passages, len(tokenizer), bm25["k1"], bm25["b"])
+        self._near = self._lexicon.neighbours(queries, passages, bm25["depth"])
+
+    def loss(self, step: int) -> Tensor:
+        """Return the loss of a step, counted from 0."""
+        pairs, count, seed = self._pairs, self._settings["queries"], self._settings["seed"]
+        width = self._settings["negatives"] + 1
+        rows = step_rows(len(pairs.queries), count, seed, step)
+        rng = generator(seed, "warm-up negatives", step)
+        chosen = _candidates(pairs, self._near, rows, width, rng)
+        queries = _rows(pairs.queries, np.repeat(rows, width))
+        inputs = self.learner.inputs(queries, _rows(pairs.passages, chosen.ravel()))
+        output = self._model(**inputs, output_hidden_states=True)
         labels = torch.zeros(count, width)
         labels[:, 0] = 1
         # a passage drawn may be the query's own: it is then no negative
         mask = torch.from_numpy(chosen != chosen[:, :1]) | (labels > 0)
         scores = output.logits.view(count, width)
         contrast = objectives.infonce(scores, labels, mask, temperature=1.0)
-        matches = _matches(inputs["input_ids"], tokenizer, lexicon)
+        bm25 = self._settings["bm25"]
+        matches = _matches(inputs["input_ids"], self._tokenizer, self._lexicon)
         worth = matches.worth / bm25["scale"]
-        tokens = _probed(probe(output.hidden_states[-1]), matches, worth)
+        tokens = _probed(self._probe(output.hidden_states[-1]), matches, worth)
         margins = objectives.margin_mse(scores, worth.sum(1).view(count, width), mask)
         total: Tensor = contrast + bm25["margins"] * margins + bm25["tokens"] * tokens
         return total
-
-    return Warmup(student, loss)
 
 
 def _candidates(
@@ -140,20 +145,24 @@ def _probed(answers: Tensor, matches: _Matches, worth: Tensor) -> Tensor:
     return shared + F.mse_loss(answers[..., 1][words], worth[words])
 
 
-def splade(model: nn.Module, tokenizer: Any, pairs: Pairs, settings: Mapping[str, Any]) -> Warmup:
-    """Contrast the queries of a batch with each other's passages, with the FLOPS penalty."""
-    encoder = Splade(model, tokenizer)
-    count = settings["queries"]
+class SpladeEncoder:
+    """The warm-up of a SPLADE: each query against the passages of its batch, with FLOPS penalty."""
 
-    def loss(step: int) -> Tensor:
+    def __init__(
+        self, model: nn.Module, tokenizer: Any, pairs: Pairs, settings: Mapping[str, Any]
+    ) -> None:
+        self._pairs, self._settings = pairs, settings
+        self.learner = Splade(model, tokenizer)
+
+    def loss(self, step: int) -> Tensor:
+        """Return the loss of a step, counted from 0."""
+        pairs, settings, count = self._pairs, self._settings, self._settings["queries"]
         rows = step_rows(len(pairs.queries), count, settings["seed"], step)
-        texts = [pairs.queries[row] for row in rows]
-        own = [pairs.passages[pairs.positives[row]] for row in rows]
-        queries = encoder.vectors(texts, settings["query_length"])
-        passages = encoder.vectors(own, settings["passage_length"])
+        own = pairs.positives[rows]
+        texts, answers = _rows(pairs.queries, rows), _rows(pairs.passages, own)
+        queries = self.learner.vectors(texts, settings["query_length"])
+        passages = self.learner.vectors(answers, settings["passage_length"])
         labels, mask = torch.eye(count), torch.ones(count, count, dtype=torch.bool)
         contrast = objectives.infonce(queries @ passages.T, labels, mask, temperature=1.0)
         total: Tensor = contrast + settings["flops"] * (flops(queries) + flops(passages))
         return total
-
-    return Warmup(encoder, loss)
