@@ -126,7 +126,7 @@ def test_micro_batches_have_the_whole_gradient(memory):
     torch.testing.assert_close(parts[0].words.weight.grad, whole_batch.words.weight.grad)
 
 
-def test_a_step_beyond_its_memory_is_scored_twice():
+def test_steps_beyond_memory_score_twice():
     calls = {name: learnt(memory)[0].calls for name, memory in MEMORIES.items()}
     assert calls["one pass"] == 1 and calls["pairs"] == 18
     assert calls["passes twice"] == 2 * calls["passes held"]
@@ -139,7 +139,7 @@ class Dropping(Mean):
         return nn.functional.dropout(super().score(queries, passages), 0.5)
 
 
-def test_the_second_pass_draws_the_dropout_of_the_first():
+def test_both_passes_draw_one_dropout():
     pairs, gradients = (texts(1, 9), texts(2, 9)), []
     for held in (0, 999):
         student = Dropping()
