@@ -60,7 +60,7 @@ def whole(loss_of: Callable[[int], Tensor]) -> Learn:
 class Validation:
     """When a training is validated, on what, and when it ends early.
 
-    every: steps; measure: the value of each data set now, higher is better; patience: validations
+    every: steps; measure: the value of each dataset now, higher is better; patience: validations
     without a new best mean after which the training ends, None for no end.
     """
 
@@ -82,7 +82,7 @@ class Validation:
 
 @dataclass(frozen=True)
 class Watch:
-    """What a training reports: its bar, the name of a batch in an error, and each point.
+    """Reports of a training: its bar, the name of a batch in an error, and each point.
 
     pairs: of a step, for the bar's rate; gpus: whose energy is counted, by UUID; quiet: show no
     bar.

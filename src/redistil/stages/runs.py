@@ -25,7 +25,7 @@ class Member(NamedTuple):
 
 
 SHARD = 1 << 16  # pairs scored and written together, and lost at most when a job is killed
-LOOKED_UP = 1 << 20  # pairs whose token rows are found together: each time, all ids are hashed
+LOOKED_UP = 1 << 20  # pairs whose token rows are looked up together: each time hashes all ids
 
 
 def rerank(

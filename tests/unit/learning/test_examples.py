@@ -1,4 +1,4 @@
-"""What a step shows of each query's pool, and teacher scores joined on ids."""
+"""Steps show passages of each query's pool; teacher scores are joined on ids."""
 
 import numpy as np
 from hypothesis import given

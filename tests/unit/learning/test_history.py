@@ -1,4 +1,4 @@
-"""What a training remembers: a kill at any step cannot be told from its weights."""
+"""A training that is killed at any step and resumed ends in the same weights."""
 
 import subprocess
 import sys

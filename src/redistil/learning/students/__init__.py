@@ -12,7 +12,7 @@ from redistil.storage.ragged import Tokens
 
 
 class Student(Protocol):
-    """What every architecture can do; each is an `nn.Module` too."""
+    """The interface of every architecture; each is an `nn.Module` too."""
 
     def lengths_of(self, queries: Sequence[Tokens], passages: Sequence[Tokens]) -> list[int]:
         """Return how many tokens each pair costs the model."""
