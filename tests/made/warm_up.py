@@ -1,4 +1,4 @@
-"""What a backbone is built from in tests: a small training set, and a warm-up of few steps."""
+"""A small training set to build a backbone from, and a warm-up of few steps."""
 
 from redistil.storage.tables import PASSAGES, QRELS, QUERIES
 from tests.made import tiny

@@ -30,24 +30,25 @@ class Examples:
     size: int
     numbers: Rows | None = None
 
-    def batch(self, size: int, documents: int, seed: int, step: int) -> "Batch":
-        """Return the batch of a step: `size` queries with up to `documents` passages each."""
+    def batch(self, size: int, width: int, seed: int, step: int) -> "Batch":
+        """Return the batch of a step: `size` queries with up to `width` passages each."""
         rows = step_rows(self.size, size, seed, step)
         if self.numbers is not None:
             rows = np.searchsorted(self.numbers, rows)
-        rng = generator(seed, "documents", step)
-        shown = [self._shown(int(row), documents, rng) for row in rows]
-        mask = np.zeros((size, max(map(len, shown))), bool)
-        targets = np.zeros(mask.shape, np.float32)
+        rng = generator(seed, "documents", step)  # the name of the stream: the draws hang on it
+        pools = []
+        for row in rows:
+            pools.append(self._shown(int(row), width, rng))
+        sizes = np.array([len(pool) for pool in pools])
+        mask = np.arange(sizes.max()) < sizes[:, None]
+        shown = np.concatenate(pools)
         values = self.relevance if self.teacher is None else self.teacher
-        for place, flat in enumerate(shown):
-            mask[place, : len(flat)] = True
-            targets[place, : len(flat)] = values[flat]
-        flat = np.concatenate(shown)
-        queries = np.repeat(self.queries[rows], [len(part) for part in shown])
-        return Batch(queries, self.passages[flat], targets, mask)
+        targets = np.zeros(mask.shape, np.float32)
+        targets[mask] = values[shown]
+        queries = np.repeat(self.queries[rows], sizes)
+        return Batch(queries, self.passages[shown], targets, mask)
 
-    def _shown(self, row: int, documents: int, rng: np.random.Generator) -> Rows:
+    def _shown(self, row: int, width: int, rng: np.random.Generator) -> Rows:
         """Return places in the pool: one relevant passage if there is any, then others.
 
         Where labels are learnt, the other relevant ones are left out: they are no negatives.
@@ -55,10 +56,10 @@ class Examples:
         pool = np.arange(self.offsets[row], self.offsets[row + 1])
         relevant = pool[self.relevance[pool] > 0]
         if not len(relevant):
-            return _some(pool, documents, rng)
+            return _some(pool, width, rng)
         first = rng.choice(relevant, 1)
         rest = pool[self.relevance[pool] <= 0] if self.teacher is None else pool[pool != first]
-        return np.concatenate([first, _some(rest, documents - 1, rng)])
+        return np.concatenate([first, _some(rest, width - 1, rng)])
 
 
 def _some(pool: Rows, count: int, rng: np.random.Generator) -> Rows:

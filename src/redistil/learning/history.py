@@ -1,4 +1,4 @@
-"""What a training remembers, on disk: a kill cannot be told from its end."""
+"""The history of a training and its checkpoints: killed and resumed, it ends in the same bytes."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from redistil.storage.tables import aside
 
 @dataclass(frozen=True)
 class Point:
-    """What one step did: its loss, gradient norm before clipping, and learning rate."""
+    """One step: its loss, gradient norm before clipping, and learning rate."""
 
     step: int
     loss: float
@@ -26,7 +26,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Validated:
-    """The values of every data set after `step` steps (from 1)."""
+    """The values of every dataset after `step` steps (from 1)."""
 
     step: int
     values: Mapping[str, float]
@@ -88,24 +88,19 @@ class Checkpoint:
         best = history.best
         if validated and best and best.step == len(history.points):
             _save(dict(model.state_dict()), self.best_of(best.step), {})
-        tensors = {f"weight.{name}": t for name, t in model.state_dict().items()}
-        for i, state in adam.state_dict()["state"].items():
-            tensors |= {f"adam.{i}.{key}": value for key, value in state.items()}
-        columns = [[getattr(p, f) for p in history.points] for f in _POINT]
-        tensors["points"] = torch.tensor(columns, dtype=torch.float64)
-        said = {
+        metadata = {
             "fingerprint": self.fingerprint,
             "validations": json.dumps([[v.step, dict(v.values)] for v in history.validations]),
             "spent": json.dumps(asdict(history.spent)),
         }
-        _save(tensors, self.path, said)
+        _save(_state(model, adam, history), self.path, metadata)
         if best:
             self._sweep(f"best-*{self.path.suffix}", keep=self.best_of(best.step))
 
     def restore(self, model: nn.Module, adam: torch.optim.AdamW) -> History:
         """Bring back the last saved state, if it is this training's; return its history."""
-        said = self._said()
-        if said.get("fingerprint") != self.fingerprint:
+        metadata = self._metadata()
+        if metadata.get("fingerprint") != self.fingerprint:
             return History()
         tensors = load_file(self.path)
         model.load_state_dict(_named("weight.", tensors))
@@ -114,13 +109,14 @@ class Checkpoint:
             i, key = name.split(".")
             state.setdefault(int(i), {})[key] = tensor
         adam.load_state_dict({"state": state, "param_groups": adam.state_dict()["param_groups"]})
-        return History(
-            [Point(int(row[0]), *row[1:]) for row in tensors["points"].T.tolist()],
-            [Validated(step, values) for step, values in json.loads(said["validations"])],
-            Spent.of(json.loads(said.get("spent", "null"))),
-        )
+        history = History(spent=Spent.of(json.loads(metadata.get("spent", "null"))))
+        for step, *numbers in tensors["points"].T.tolist():
+            history.points.append(Point(int(step), *numbers))
+        for step, values in json.loads(metadata["validations"]):
+            history.validations.append(Validated(step, values))
+        return history
 
-    def _said(self) -> dict[str, str]:
+    def _metadata(self) -> dict[str, str]:
         if not self.path.exists():
             return {}
         try:
@@ -142,11 +138,26 @@ class Checkpoint:
                 path.unlink(missing_ok=True)
 
 
-def _save(tensors: Mapping[str, Tensor], path: Path, said: dict[str, str]) -> None:
+def _state(model: nn.Module, adam: torch.optim.AdamW, history: History) -> dict[str, Tensor]:
+    """Return weights, optimiser and points by the names that they have in a checkpoint."""
+    tensors = {}
+    for name, weight in model.state_dict().items():
+        tensors[f"weight.{name}"] = weight
+    for number, state in adam.state_dict()["state"].items():
+        for key, value in state.items():
+            tensors[f"adam.{number}.{key}"] = value
+    columns = []
+    for name in _POINT:
+        columns.append([getattr(point, name) for point in history.points])
+    tensors["points"] = torch.tensor(columns, dtype=torch.float64)
+    return tensors
+
+
+def _save(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
     # cloned: safetensors refuses weights that share their memory
     own = {name: t.detach().clone().contiguous() for name, t in tensors.items()}
     with aside(path) as partial:
-        save_file(own, partial, metadata=said)
+        save_file(own, partial, metadata=metadata)
 
 
 def _named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

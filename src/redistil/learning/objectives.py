@@ -237,8 +237,8 @@ def _pairs(mask: Tensor) -> Tensor:
 def _only(scores: Tensor, mask: Tensor) -> Tensor:
     """`scores` with the rest so low that a softmax gives it exactly nothing.
 
-    The lowest float and not -inf: a whole row of those is a NaN on the way back, which later
-    steps drop, but which autograd's anomaly detection stops at.
+    The lowest float and not -inf: a whole row of those is a NaN in the backward pass. Later steps
+    drop it, but autograd's anomaly detection stops at it.
     """
     return torch.where(mask, scores, torch.finfo(scores.dtype).min)
 

@@ -1,4 +1,4 @@
-"""The one training loop: AdamW, warm-up and decay of the rate, clipping, resumable to the byte."""
+"""The training loop: AdamW, a rate that rises and falls, clipping; resumable to the byte."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ from redistil.seeds import derive
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the weights move.
+    """How the weights change, step by step.
 
     steps: optimiser steps; warmup_steps: of these, spent rising to learning_rate (the peak);
     falls: whether it then falls in a line to 0, or stays; clip_norm: global gradient norm, None
@@ -58,9 +58,9 @@ def whole(loss_of: Callable[[int], Tensor]) -> Learn:
 
 @dataclass(frozen=True)
 class Validation:
-    """When and how a training is looked at from outside.
+    """When a training is validated, on what, and when it ends early.
 
-    every: steps; measure: the value of each data set now, higher is better; patience: validations
+    every: steps; measure: the value of each dataset now, higher is better; patience: validations
     without a new best mean after which the training ends, None for no end.
     """
 
@@ -69,7 +69,7 @@ class Validation:
     patience: int | None
 
     def due(self, step: int, steps: int) -> bool:
-        """Whether the weights after step `step` (from 0) are looked at; the last always are."""
+        """Whether the weights after step `step` (from 0) are validated; the last always are."""
         return (step + 1) % self.every == 0 or step + 1 == steps
 
     def over(self, history: History) -> bool:
@@ -82,7 +82,7 @@ class Validation:
 
 @dataclass(frozen=True)
 class Watch:
-    """Who looks on: what the bar counts, how a batch is named in an error, who else is told.
+    """Reports of a training: its bar, the name of a batch in an error, and each point.
 
     pairs: of a step, for the bar's rate; gpus: whose energy is counted, by UUID; quiet: show no
     bar.
@@ -110,7 +110,7 @@ def optimise(
     Raises UserError at the first loss or gradient that is not a finite number.
     """
     watch = watch or Watch()
-    weights = [p for p in model.parameters() if p.requires_grad]
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
     adam = torch.optim.AdamW(
         weights, lr=0.0, eps=schedule.epsilon, weight_decay=schedule.weight_decay, fused=True
     )
@@ -128,9 +128,7 @@ def optimise(
             norm = nn.utils.clip_grad_norm_(weights, limit)
             point = Point(step, float(loss), float(norm), schedule.rate(step))
             _refuse_non_finite(point, watch)
-            for group in adam.param_groups:
-                group["lr"] = point.learning_rate
-            adam.step()
+            _update(adam, point.learning_rate)
             history.points.append(point)
             watch.tell(point)
             _show(bar, point, watch)
@@ -144,24 +142,31 @@ def optimise(
     return history
 
 
+def _update(adam: torch.optim.AdamW, rate: float) -> None:
+    for group in adam.param_groups:
+        group["lr"] = rate
+    adam.step()
+
+
 def _bar(history: History, schedule: Schedule, watch: Watch) -> "tqdm[None]":
     done = len(history.points)
     return tqdm(initial=done, total=schedule.steps, unit="step", mininterval=2, disable=watch.quiet)
 
 
 def _show(bar: "tqdm[None]", point: Point, watch: Watch) -> None:
-    said = {"loss": f"{point.loss:.4f}", "rate": f"{point.learning_rate:.1e}"}
+    postfix = {"loss": f"{point.loss:.4f}", "rate": f"{point.learning_rate:.1e}"}
     if watch.pairs and bar.format_dict["rate"]:
-        said["pairs/s"] = f"{bar.format_dict['rate'] * watch.pairs:.0f}"
-    bar.set_postfix(said, refresh=False)
+        postfix["pairs/s"] = f"{bar.format_dict['rate'] * watch.pairs:.0f}"
+    bar.set_postfix(postfix, refresh=False)
     bar.update()
 
 
 def _refuse_non_finite(point: Point, watch: Watch) -> None:
-    if not (math.isfinite(point.loss) and math.isfinite(point.gradient_norm)):
-        batch = watch.batch(point.step)
-        raise UserError(
-            f"training diverged at step {point.step}: loss {point.loss}, gradient norm "
-            f"{point.gradient_norm}{f', on the queries {batch}' if batch else ''}; lower the "
-            "learning rate or look at this step's batch"
-        )
+    if math.isfinite(point.loss) and math.isfinite(point.gradient_norm):
+        return
+    batch = watch.batch(point.step)
+    on_which = f", on the queries {batch}" if batch else ""
+    raise UserError(
+        f"training diverged at step {point.step}: loss {point.loss}, gradient norm "
+        f"{point.gradient_norm}{on_which}; lower the learning rate or look at this step's batch"
+    )

@@ -1,8 +1,8 @@
 """Scores of many (query, passage) pairs by one student, in an order that pads little."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -23,23 +23,31 @@ WINDOW = 1 << 16  # pairs whose lengths are sorted together
 
 
 @dataclass(frozen=True)
-class Room:
+class Memory:
     """How much of a step is in memory at once, in padded tokens.
 
-    at_once: of one forward pass, and of what is dealt out to several processes; held: of all passes
-    whose graphs are kept for the way back. A larger step is scored twice: first without a graph,
-    then part by part with one.
+    at_once: of one forward pass, which is a micro-batch; the processes share these out. held: of
+    all passes whose graphs are kept for the backward pass. A larger step is scored twice: first
+    without a graph, then micro-batch by micro-batch with one (GradCache: Gao et al. 2021,
+    arXiv:2101.06983).
     """
 
     at_once: int
     held: int
 
 
+class Part(NamedTuple):
+    """A micro-batch: its number in the step, and the rows of its pairs."""
+
+    number: int
+    rows: Rows
+
+
 def learn(
     student: Student,
     pairs: tuple[Sequence[Tokens], Sequence[Tokens]],
     loss_of: Callable[[Tensor], Tensor],
-    room: Room,
+    memory: Memory,
     precision: str,
     stream: tuple[int, int],
     processes: Processes,
@@ -47,37 +55,65 @@ def learn(
     """Leave the gradients of a loss of N scores in the student's weights; return the loss.
 
     pairs: queries and passages, N each; loss_of: scores [N], float32, to a scalar; stream: seed and
-    step of the dropout. The gradients are those of the whole batch, however it is parted and
-    dealt out: the loss is taken of all scores, and only its slopes go back part by part.
+    step of the dropout. The gradients are those of the whole batch, however it is split and
+    shared out: the loss is of all scores, and only the backward pass goes by micro-batches.
     """
     queries, passages = pairs
+    seed, step = stream
     lengths = np.asarray(student.lengths_of(queries, passages))
-    # the same parts, and so the same dropout, however many processes they are dealt out to
-    parts = list(enumerate(by_budget(lengths, room.at_once)))[processes.rank :: processes.count]
-    hold = sum(len(part) * int(lengths[part].max()) for _, part in parts) <= room.held
+    parts = _share(lengths, memory, processes)
+    hold = _padded(parts, lengths) <= memory.held
 
-    def score(number: int, part: Rows) -> Tensor:
-        torch.manual_seed(derive(stream[0], "dropout", stream[1], number))
-        return student.score([queries[i] for i in part], [passages[i] for i in part])
+    def score(part: Part) -> Tensor:
+        torch.manual_seed(derive(seed, "dropout", step, part.number))
+        own_queries = [queries[row] for row in part.rows]
+        own_passages = [passages[row] for row in part.rows]
+        return student.score(own_queries, own_passages)
 
-    found = []
+    kept = []  # a part's scores, with their graph if it is held
     scores = torch.zeros(len(lengths), device=processes.device)
     with torch.set_grad_enabled(hold), autocast(processes.device, precision):
-        for number, part in parts:
-            found.append(score(number, part))
-            scores[torch.from_numpy(part)] = found[-1].detach().float()
+        for part in parts:
+            kept.append(score(part))
+            scores[torch.from_numpy(part.rows)] = kept[-1].detach().float()
     scores = processes.total(scores).requires_grad_()
     loss = loss_of(scores)
-    (slopes,) = torch.autograd.grad(loss, scores)
-    for place, (number, part) in enumerate(parts):
+    (gradients,) = torch.autograd.grad(loss, scores)
+    for place, part in enumerate(parts):
         if not hold:
             with autocast(processes.device, precision):
-                found[place] = score(number, part)
-        here = slopes[torch.from_numpy(part).to(slopes.device)]
-        found[place].backward(here.to(found[place].dtype))  # type: ignore[no-untyped-call]
-        found[place] = found[place].detach()  # its graph may go
-    processes.total_gradients(p for p in _module(student).parameters() if p.requires_grad)
+                kept[place] = score(part)
+        own = gradients[torch.from_numpy(part.rows).to(gradients.device)]
+        kept[place].backward(own.to(kept[place].dtype))  # type: ignore[no-untyped-call]
+        kept[place] = kept[place].detach()  # its graph may go
+    processes.total_gradients(_trained(student))
     return loss.detach()
+
+
+def _share(lengths: Rows, memory: Memory, processes: Processes) -> list[Part]:
+    """Return the micro-batches of this process.
+
+    The same ones, and so the same dropout, however many processes share them.
+    """
+    groups = list(by_budget(lengths, memory.at_once))
+    parts = []
+    for number in range(processes.rank, len(groups), processes.count):
+        parts.append(Part(number, groups[number]))
+    return parts
+
+
+def _padded(parts: Sequence[Part], lengths: Rows) -> int:
+    """Return how many tokens the forward passes read, padding included."""
+    tokens = 0
+    for part in parts:
+        tokens += len(part.rows) * int(lengths[part.rows].max())
+    return tokens
+
+
+def _trained(student: Student) -> Iterator[Tensor]:
+    for weight in _module(student).parameters():
+        if weight.requires_grad:
+            yield weight
 
 
 def _module(student: Student) -> torch.nn.Module:
@@ -98,24 +134,22 @@ def score_pairs(
     Scores do not depend on what else is scored, beyond rounding.
     """
     query_rows, passage_rows = rows
-    out = np.empty(len(query_rows), np.float32)
+    scores = np.empty(len(query_rows), np.float32)
     allow_tf32(precision)
     student = student.for_scoring(precision)
-    kind = next(_module(student).parameters()).device.type
-    budget = BUDGET.get(kind, BUDGET["cuda"])
-    with (
-        torch.inference_mode(),
-        tqdm(total=len(out), unit="pair", mininterval=2, disable=quiet) as bar,
-    ):
-        for start in range(0, len(out), WINDOW):
+    device = next(_module(student).parameters()).device.type
+    budget = BUDGET.get(device, BUDGET["cuda"])
+    bar = tqdm(total=len(scores), unit="pair", mininterval=2, disable=quiet)
+    with torch.inference_mode(), bar:
+        for start in range(0, len(scores), WINDOW):
             window = slice(start, start + WINDOW)
-            q = [queries[row] for row in query_rows[window]]
-            p = [passages[row] for row in passage_rows[window]]
-            for group in by_budget(student.lengths_of(q, p), budget):
-                logits = student.score([q[i] for i in group], [p[i] for i in group])
-                out[start + group] = logits.float().cpu().numpy()
+            texts = [queries[row] for row in query_rows[window]]
+            candidates = [passages[row] for row in passage_rows[window]]
+            for group in by_budget(student.lengths_of(texts, candidates), budget):
+                logits = student.score([texts[i] for i in group], [candidates[i] for i in group])
+                scores[start + group] = logits.float().cpu().numpy()
                 bar.update(len(group))
-    return out
+    return scores
 
 
 def score_shared(
@@ -145,7 +179,7 @@ def mean_scores(
     members: each student with the token files of queries and passages under its tokenizer; rows:
     of the same pairs in the files of each.
     """
-    scores = [
-        score_pairs(*member, pairs, precision) for member, pairs in zip(members, rows, strict=True)
-    ]
+    scores = []
+    for (student, queries, passages), pairs in zip(members, rows, strict=True):
+        scores.append(score_pairs(student, queries, passages, pairs, precision))
     return np.asarray(np.mean(scores, axis=0, dtype=np.float64), np.float32)

@@ -39,10 +39,13 @@ class Splade(nn.Module):
     def vectors(self, texts: Sequence[Tokens], longest: int) -> Tensor:
         """Return weights [N, vocabulary] of N texts, each cut to `longest` tokens in all."""
         cls, sep = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
-        ids = [np.concatenate([[cls], t[: longest - self.special], [sep]]) for t in texts]
+        ids = []
+        for tokens in texts:
+            ids.append(np.concatenate([[cls], tokens[: longest - self.special], [sep]]))
         device = next(self.parameters()).device
-        ones = [np.ones(len(row), np.int64) for row in ids]
-        mask = torch.from_numpy(padded(ones, 0)).to(device)
+        lengths = np.array([len(row) for row in ids])
+        real = np.arange(lengths.max()) < lengths[:, None]
+        mask = torch.from_numpy(real.astype(np.int64)).to(device)
         inputs = torch.from_numpy(padded(ids, self.tokenizer.pad_token_id)).to(device)
         logits = self.network(input_ids=inputs, attention_mask=mask).logits.float()
         # log(1 + relu(x)) rises with x: its maximum over tokens is that of the greatest logit

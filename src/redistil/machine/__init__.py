@@ -1,1 +1,1 @@
-"""What a job runs on: processes, devices, precision, energy."""
+"""The machine that a job runs on: processes, devices, precision, energy."""

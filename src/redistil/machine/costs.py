@@ -1,4 +1,4 @@
-"""What some work cost and on what: told beside its result, whose bytes must stay equal."""
+"""Costs of some work and the machine it ran on, in a file beside the result."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def account(spent: Spent, pairs: int, processes: Processes, commit: str, path: P
     import torch
 
     alone = processes.machines == 1
-    said = {
+    record = {
         "seconds": _rounded(spent.seconds, 3),
         "pairs": pairs,
         "pairs_per_second": round(pairs / spent.seconds, 1) if spent.seconds else None,
@@ -31,7 +31,7 @@ def account(spent: Spent, pairs: int, processes: Processes, commit: str, path: P
         "machine": machine(),
     }
     with aside(path) as partial:
-        partial.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def _rounded(amount: float | None, digits: int) -> float | None:

@@ -1,4 +1,4 @@
-"""Time and energy that some work takes, as far as the machine tells.
+"""Time and energy that some work takes, as far as the machine counts them.
 
 Processors count in the kernel's powercap folder (RAPL: Intel, and AMD from Zen on), each package
 and its memory by itself; kernels since 2020 let only root read it. GPUs count in NVML, which
@@ -27,17 +27,19 @@ class Spent:
     gpu_joules: float | None = 0.0
 
     @staticmethod
-    def of(said: Any) -> "Spent":
-        """Return what `asdict` once gave; what another version said otherwise is not known.
+    def of(record: Any) -> "Spent":
+        """Return the amounts that `asdict` once gave; one in another form is not known.
 
         No fingerprint guards this form (`redistil.storage.code.TOLD`).
         """
-        told = said if isinstance(said, dict) else {}
-        amounts = (told.get(one.name) for one in fields(Spent))
-        return Spent(*(a if isinstance(a, (int, float)) else None for a in amounts))
+        amounts: list[float | None] = []
+        for field in fields(Spent):
+            amount = record.get(field.name) if isinstance(record, dict) else None
+            amounts.append(amount if isinstance(amount, (int, float)) else None)
+        return Spent(*amounts)
 
     def __add__(self, more: "Spent") -> "Spent":
-        """What was not measured of a part is not known of the whole."""
+        """Return the sums; an amount that one part does not know is not known of both."""
         return Spent(
             _sum(self.seconds, more.seconds),
             _sum(self.processor_joules, more.processor_joules),
@@ -50,7 +52,7 @@ def _sum(one: float | None, other: float | None) -> float | None:
 
 
 class Meter:
-    """What is spent from the moment it is entered.
+    """The time and energy spent from the moment it is entered.
 
     gpus: their UUIDs, as NVML knows them. While it is open a thread looks at the processors'
     counters, so that none goes round unseen: a file of a few bytes for each, every 30 seconds.
@@ -69,7 +71,7 @@ class Meter:
         return self
 
     def spent(self) -> Spent:
-        """Return what was spent so far."""
+        """Return the time and energy spent so far."""
         seconds = time.monotonic() - self._begun
         with self._lock:
             return Spent(seconds, self._processors.joules(), self._gpus.joules())
@@ -89,19 +91,23 @@ class Processors:
     """The counters of all processor packages and their memory."""
 
     def __init__(self, powercap: Path) -> None:
+        self._zones: list[Zone] = []
         try:
-            zones = [Zone(path) for path in sorted(powercap.glob("intel-rapl:*")) if _whole(path)]
+            for path in sorted(powercap.glob("intel-rapl:*")):
+                if _whole(path):
+                    self._zones.append(Zone(path))
         except (OSError, ValueError):
-            zones = []
-        self._zones = zones
+            self._zones = []
 
     def joules(self) -> float | None:
         """Return what they used since this was made, or None where one cannot be read."""
+        microjoules = 0
         try:
-            used = [zone.used() for zone in self._zones]
+            for zone in self._zones:
+                microjoules += zone.used()
         except (OSError, ValueError):
-            self._zones, used = [], []  # half a sum is no sum, now or later
-        return sum(used) / 1e6 if used else None
+            self._zones = []  # half a sum is no sum, now or later
+        return microjoules / 1e6 if self._zones else None
 
 
 def _whole(zone: Path) -> bool:
@@ -119,7 +125,7 @@ class Zone:
         self._last, self._used = self._now(), 0
 
     def used(self) -> int:
-        """Return microjoules since this was made, if it was asked before a whole round."""
+        """Return microjoules since this was made, if this is called before a whole round."""
         now = self._now()
         self._used += now - self._last + (self._range if now < self._last else 0)
         self._last = now
@@ -142,18 +148,24 @@ class Gpus:
             return
         try:
             self._nvml.nvmlInit()
-            handles = [self._nvml.nvmlDeviceGetHandleByUUID(uuid) for uuid in uuids]
-            self._counters = [(handle, self._millijoules(handle)) for handle in handles]
+            for uuid in uuids:
+                handle = self._nvml.nvmlDeviceGetHandleByUUID(uuid)
+                self._counters.append((handle, self._millijoules(handle)))
         except self._nvml.NVMLError:
-            return
+            self._counters = []
 
     def joules(self) -> float | None:
-        """Return what they used since this was made, or None where one does not tell."""
+        """Return what they used since this was made, or None where one has no counter."""
+        if not self._counters:
+            return None
+        millijoules = 0
         try:
-            used = [self._millijoules(handle) - first for handle, first in self._counters]
+            for handle, first in self._counters:
+                millijoules += self._millijoules(handle) - first
         except self._nvml.NVMLError:
-            self._counters, used = [], []
-        return sum(used) / 1e3 if used else None
+            self._counters = []
+            return None
+        return millijoules / 1e3
 
     def _millijoules(self, handle: Any) -> int:
         return int(self._nvml.nvmlDeviceGetTotalEnergyConsumption(handle))

@@ -1,4 +1,4 @@
-"""What this runs on and from which commit: told beside models and runs, on the page, on cards."""
+"""The machine, the packages and the commit of a job: for records, the page and model cards."""
 
 import os
 import platform
@@ -15,21 +15,23 @@ _PACKAGES = (
 def machine() -> dict[str, str]:
     """Return hardware, Python and the packages that matter for the numbers."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    found = {
+    hardware = {
         "processor": f"{processor()}, {os.cpu_count()} cores",
         "memory": f"{memory:.1f} GiB",
         "system": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
     }
-    return found | {package: _version(package) for package in _PACKAGES}
+    return hardware | {package: _version(package) for package in _PACKAGES}
 
 
 def processor() -> str:
     """Return the name of the CPU; Linux keeps it where `platform` does not look."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    for line in lines:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def _version(package: str) -> str:
@@ -42,12 +44,12 @@ def _version(package: str) -> str:
 
 def commit() -> str:
     """Return the git commit of these sources, and whether they differ from it; else "unknown"."""
-    found = _git("rev-parse", "HEAD")
-    if not found:
+    head = _git("rev-parse", "HEAD")
+    if not head:
         return "unknown (not a git checkout)"
     # without the lock: a plain status takes the index's, and a commit made meanwhile would fail
     status = _git("--no-optional-locks", "status", "--porcelain", "--", ".")
-    return f"{found} with changes" if status else found
+    return f"{head} with changes" if status else head
 
 
 def _git(*words: str) -> str:

@@ -1,4 +1,4 @@
-"""In which precision a model computes, and which devices can."""
+"""The precisions a model can compute in, and the devices that have them."""
 
 from redistil.errors import BadSettings
 
@@ -16,8 +16,8 @@ def refuse_precision(precision: str, device: str, capability: tuple[int, int] | 
     if precision not in PRECISIONS:
         raise BadSettings(f"precision: {precision!r} is none of {', '.join(PRECISIONS)}")
     if precision == "bfloat16" and device == "cuda" and (capability or AMPERE) < AMPERE:
-        found = ".".join(map(str, capability or ()))
+        version = ".".join(map(str, capability or ()))
         raise BadSettings(
-            f"precision: this GPU (compute capability {found}) has no bfloat16, which needs 8.0: "
+            f"precision: this GPU (compute capability {version}) has no bfloat16, which needs 8.0: "
             "choose float32, or another device"
         )

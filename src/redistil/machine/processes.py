@@ -1,6 +1,6 @@
 """The processes of one job: one, unless torchrun or accelerate launched several.
 
-Work is dealt out, sums are taken over all; the first process alone writes.
+They share the work and sum over all; the first process alone writes.
 """
 
 import os
@@ -47,7 +47,7 @@ class Processes:
         return self.rank == 0
 
     def total(self, tensor: Tensor) -> Tensor:
-        """Return the sum of a tensor over all processes; every process must ask for it."""
+        """Return the sum of a tensor over all processes; every process must call this."""
         if self.count > 1:
             torch.distributed.all_reduce(tensor)
         return tensor

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redistil.learning.batches import PairTemplate, by_budget, padded, step_rows
+from redistil.learning.batches import by_budget, padded, step_rows
+from redistil.learning.students.pairs import PairTemplate
 
 sizes = st.integers(1, 40)
 
@@ -25,7 +26,7 @@ def test_a_pass_covers_every_row_once(size, batch, seed, passes):
 
 
 @given(sizes, sizes, st.integers(0, 5), st.integers(0, 50))
-def test_a_batch_depends_on_seed_and_step_alone(size, batch, seed, step):
+def test_seed_and_step_alone_fix_batches(size, batch, seed, step):
     wanted = step_rows(size, batch, seed, step).tolist()
     for other in range(4):  # other steps and seeds in between
         step_rows(size, batch, seed + 1, other)
@@ -35,7 +36,7 @@ def test_a_batch_depends_on_seed_and_step_alone(size, batch, seed, step):
     assert got.shape == (batch,) and got.dtype == np.int64
 
 
-def test_every_pass_and_every_seed_has_its_own_order():
+def test_passes_and_seeds_differ_in_order():
     orders = {tuple(step_rows(30, 30, seed, step)) for seed in range(3) for step in range(3)}
     assert len(orders) == 9
 
@@ -46,7 +47,7 @@ lengths = st.lists(st.integers(0, 30), max_size=40)
 
 
 @given(lengths, st.integers(1, 100))
-def test_every_position_is_in_one_group_within_the_budget(lengths, budget):
+def test_groups_part_all_positions(lengths, budget):
     groups = [group.tolist() for group in by_budget(lengths, budget)]
     assert Counter(i for group in groups for i in group) == Counter(range(len(lengths)))
     for group in groups:
@@ -64,7 +65,7 @@ def test_groups_by_hand():
     assert groups == [[1], [3, 0], [2, 4]]
 
 
-def test_a_group_is_as_large_as_the_budget_lets_it():
+def test_groups_fill_their_budget():
     assert [len(group) for group in by_budget([10] * 7, 30)] == [3, 3, 1]
 
 
@@ -118,7 +119,7 @@ sides = st.lists(
 
 
 @given(sides, st.integers(1, 8), st.integers(1, 8), st.integers(11, 20))
-def test_joined_pairs_keep_their_caps_and_their_beginnings(pairs, q_cap, p_cap, cap):
+def test_joined_pairs_keep_their_caps(pairs, q_cap, p_cap, cap):
     cap = max(cap, q_cap + ROBERTA.special)
     sizes = (np.array([len(side) for side in column]) for column in zip(*pairs, strict=True))
     q, p = ROBERTA.kept(*sizes, q_cap, p_cap, cap)

@@ -118,7 +118,7 @@ def test_what_else_is_in_the_batch_does_not_matter(checkpoints, family):
 
 
 @every_family
-def test_the_encoder_is_the_checkpoint_and_the_head_is_drawn_from_the_seed(checkpoints, family):
+def test_only_the_head_is_drawn(checkpoints, family):
     one, same, other = (student_on(checkpoints[family], seed=seed).network for seed in (1, 1, 2))
     backbone = AutoModel.from_pretrained(checkpoints[family]).state_dict()
     weights = one.state_dict()
@@ -181,7 +181,7 @@ def test_saving_is_the_same_bytes_every_time(checkpoints, tmp_path):
     assert first == second
 
 
-def test_what_a_killed_save_left_is_not_taken_over(checkpoints, tmp_path):
+def test_a_killed_save_leaves_nothing(checkpoints, tmp_path):
     (tmp_path / ".partial").mkdir()
     (tmp_path / ".partial" / "model-00001-of-00002.safetensors").write_bytes(b"half")
     student_on(checkpoints["bert"]).save(tmp_path)
@@ -193,7 +193,7 @@ def test_what_a_killed_save_left_is_not_taken_over(checkpoints, tmp_path):
 
 
 @every_family
-def test_a_trained_re_ranker_is_no_backbone_of_a_new_student(family, tmp_path):
+def test_a_trained_reranker_is_no_backbone(family, tmp_path):
     """Its head would be kept, and not drawn from the seed; the encoder alone is one."""
     auto = AutoModelForSequenceClassification
     folder = write_checkpoint(family, tmp_path / "trained", auto, {"num_labels": 1})
@@ -202,7 +202,7 @@ def test_a_trained_re_ranker_is_no_backbone_of_a_new_student(family, tmp_path):
     Cat.adopt(folder, ROOMY, "native")
 
 
-def test_a_pair_longer_than_the_backbone_reads_is_refused(checkpoints):
+def test_a_pair_beyond_reach_is_refused(checkpoints):
     for family in ("bert", "electra", "roberta", "modernbert"):
         student_on(checkpoints[family], ROOMY | {"pair_length": REACH})
         with pytest.raises(BadSettings, match=f"pair_length.* {REACH} tokens at most, got 65"):

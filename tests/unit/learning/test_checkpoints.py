@@ -100,16 +100,14 @@ def nothing_at_all(folder: Path) -> None:
     ],
     ids=lambda harm: harm.__name__,
 )
-def test_a_folder_that_will_not_do_is_refused_in_one_sentence(checkpoints, harm, tmp_path):
+def test_an_unusable_folder_is_refused(checkpoints, harm, tmp_path):
     folder = tmp_path / "backbone"
     shutil.copytree(checkpoints["bert"], folder)
     harm(folder)
     refused(lambda: Cat.new(folder, ROOMY, 1, "native"), f"{folder} is not a usable checkpoint: ")
 
 
-def test_a_missing_head_is_drawn_for_a_new_student_and_refused_in_a_trained_one(
-    checkpoints, tmp_path
-):
+def test_only_new_students_draw_a_head(checkpoints, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(checkpoints["bert"], folder)
     (folder / "lengths.json").write_text(json.dumps(ROOMY))

@@ -1,4 +1,4 @@
-"""What a step shows of each query's pool, and teacher scores joined on ids."""
+"""Steps show passages of each query's pool; teacher scores are joined on ids."""
 
 import numpy as np
 from hypothesis import given
@@ -72,7 +72,7 @@ def test_flat_pairs_fill_the_mask(pools, teacher, documents, size, step):
     assert batch.targets.dtype == np.float32
 
 
-def test_a_batch_depends_on_seed_and_step_alone():
+def test_seed_and_step_alone_fix_batches():
     given = examples(POOLS)
     wanted = given.batch(3, 3, seed=1, step=7)
     for step in range(7):
@@ -103,7 +103,7 @@ def test_every_passage_has_its_turn():
 
 
 @given(st.integers(1, 9), st.integers(1, 4), st.integers(1, 4), st.integers(0, 3))
-def test_examples_that_no_step_shows_need_not_be_held(size, batch, steps, seed):
+def test_unshown_examples_need_no_memory(size, batch, steps, seed):
     """A batch of the few that are held is the batch of all."""
     pools = [[1, 0, 0], [0, 1], [1, 0, 0, 0]] * 3
     whole = examples(pools[:size])

@@ -22,8 +22,8 @@ from transformers import (
 from redistil.cli import cli
 from redistil.learning import students
 from redistil.learning.scoring import score_pairs
-from redistil.learning.students.cat import pair_template
 from redistil.learning.students.checkpoints import load_tokenizer
+from redistil.learning.students.pairs import pair_template
 from redistil.stages import tokens
 from redistil.storage.ragged import Ragged
 from redistil.storage.tables import PASSAGES, QUERIES
@@ -160,7 +160,7 @@ def close(got: torch.Tensor, wanted: list[float]) -> None:
 
 @every_backbone
 @pytest.mark.parametrize("caps", CAPS.values(), ids=CAPS)
-def test_scores_are_those_of_plain_transformers_pair_by_pair(houses, name, caps):
+def test_scores_equal_plain_transformers(houses, name, caps):
     house = houses(name)
     network, tokenizer = plain(house), house.native
     wanted = [logit(network, native_pair(tokenizer, q, p, caps)) for q, p in TEXTS]
@@ -168,7 +168,7 @@ def test_scores_are_those_of_plain_transformers_pair_by_pair(houses, name, caps)
 
 
 @every_backbone
-def test_a_native_call_that_cuts_the_passage_gives_the_same(houses, name):
+def test_cut_pairs_equal_native_truncation(houses, name):
     """No helper of ours between: the tokenizer is called with a pair, and told to cut."""
     house, caps = houses(name), (40, 64, 55)  # no query is cut
     network, tokenizer = plain(house), house.native
@@ -251,7 +251,7 @@ def test_a_text_is_the_same_alone_and_in_a_pair(houses, name):
     same()
 
 
-def test_lower_case_is_forced_where_the_files_forget_it(houses):
+def test_forced_lower_case_reaches_all_files(houses):
     house = houses("minilm-l12")
     forgetful = AutoTokenizer.from_pretrained(house.hub)
     assert forgetful("CAT")["input_ids"] != forgetful("cat")["input_ids"]
@@ -273,7 +273,7 @@ def test_sentence_pieces_are_those_of_sentencepiece(houses):
             assert files[row].tolist() == theirs.encode(passage)[:64], passage
 
 
-def test_a_file_whose_pipeline_transformers_replaces_is_replaced_too(tmp_path):
+def test_a_replaced_pipeline_is_written_back(tmp_path):
     """Of DeBERTa's `tokenizer.json` from older versions it takes the pieces and no more."""
     hub = write(BACKBONES["deberta-v3-base"], tmp_path / "hub")
     (hub / "spm.model").unlink()
@@ -294,7 +294,7 @@ def test_a_file_whose_pipeline_transformers_replaces_is_replaced_too(tmp_path):
 
 
 @every_backbone
-def test_pairs_are_joined_by_hand_where_the_study_asks_for_it(houses, name):
+def test_a_study_may_join_pairs(houses, name):
     house, caps = houses(name), CAPS["rerun"]
     student, tokenizer = student_of(house, caps, "joined"), house.native
     network, cls, sep = plain(house), tokenizer.cls_token_id, tokenizer.sep_token_id
@@ -319,7 +319,7 @@ def test_pairs_are_joined_by_hand_where_the_study_asks_for_it(houses, name):
 @pytest.mark.parametrize(
     ("name", "pair_form"), [*((name, "native") for name in BACKBONES), ("roberta-base", "joined")]
 )
-def test_others_load_what_is_saved_and_score_the_same(houses, name, pair_form, tmp_path):
+def test_other_libraries_score_the_same(houses, name, pair_form, tmp_path):
     """Passages beyond the caps too: the tokenizer that is saved knows where to cut a pair."""
     sentence_transformers = pytest.importorskip("sentence_transformers")
     house = houses(name)

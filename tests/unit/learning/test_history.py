@@ -1,4 +1,4 @@
-"""What a training remembers: a kill at any step cannot be told from its weights."""
+"""A training that is killed at any step and resumed ends in the same weights."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ def uninterrupted() -> tuple[bytes, list[Point]]:
 # --- the best weights -------------------------------------------------------------------------
 
 
-def test_the_best_is_the_highest_current_mean_and_the_earliest_of_equals():
+def test_the_best_has_the_highest_mean():
     history = History()
     for step, values in enumerate([(0.9, 0.1), (0.4, 0.7), (0.7, 0.4), (0.2, 0.8)], 1):
         history.validations.append(Validated(step, dict(zip("ab", values, strict=True))))
@@ -103,9 +103,7 @@ def test_a_checkpoint_changes_nothing(uninterrupted, tmp_path):
 
 
 @pytest.mark.parametrize(("step", "seconds"), [(2, 10.0), (5, 20.0)])
-def test_what_was_spent_before_a_kill_is_counted_from_the_last_state(
-    step, seconds, tmp_path, monkeypatch
-):
+def test_costs_resume_with_the_state(step, seconds, tmp_path, monkeypatch):
     """A meter that always says ten seconds; the first state is written after three steps."""
 
     class Ten(Meter):
@@ -120,9 +118,7 @@ def test_what_was_spent_before_a_kill_is_counted_from_the_last_state(
 
 
 @pytest.mark.parametrize("said", [{"spent": '{"hours": 9.0}'}, {"spent": "[9.0]"}, {}])
-def test_restored_from_a_state_of_another_version_the_cost_is_not_known(
-    uninterrupted, said, tmp_path
-):
+def test_costs_of_another_version_are_unknown(uninterrupted, said, tmp_path):
     state = checkpoint_in(tmp_path)
     killed_at(5, state)
     with safe_open(state.path, framework="pt") as file:
@@ -156,9 +152,7 @@ def test_killed_many_times(uninterrupted, tmp_path):
     assert trained(state) == uninterrupted
 
 
-def test_a_training_that_ended_before_its_weights_were_saved_is_not_done_again(
-    uninterrupted, tmp_path
-):
+def test_an_ended_training_is_not_repeated(uninterrupted, tmp_path):
     state = Checkpoint(tmp_path / "c.safetensors", STEPS, "this")
     assert trained(state) == uninterrupted
     model = network()
@@ -170,12 +164,12 @@ def test_a_training_that_ended_before_its_weights_were_saved_is_not_done_again(
     assert weights_of(model) == uninterrupted[0]
 
 
-def test_killed_without_warning_and_resumed_is_uninterrupted(uninterrupted, tmp_path):
+def test_a_killed_training_resumes_exactly(uninterrupted, tmp_path):
     """SIGKILL, in the middle of a step: nothing gets to clean up."""
     script = f"""
     import os, signal, sys
-    sys.path.insert(0, {str(Path(__file__).parent)!r})
-    import loop as here
+    sys.path.insert(0, {str(Path(__file__).parents[3])!r})
+    from tests.made import loop as here
     from pathlib import Path
     model = here.network()
     good = here.loss_on(model)
@@ -197,7 +191,7 @@ def test_killed_without_warning_and_resumed_is_uninterrupted(uninterrupted, tmp_
     assert trained(state) == uninterrupted
 
 
-def test_what_a_kill_left_of_writing_a_checkpoint_goes_in_the_end(tmp_path):
+def test_partial_checkpoints_are_removed(tmp_path):
     state = checkpoint_in(tmp_path)
     (tmp_path / ".checkpoint.safetensors.123.partial").write_bytes(b"half")
     (tmp_path / "recipe.yaml").write_text("kept")
@@ -223,7 +217,7 @@ def test_half_a_checkpoint_is_ignored(uninterrupted, keep, tmp_path):
     assert trained(state) == uninterrupted
 
 
-def test_a_checkpoint_of_something_else_is_ignored(uninterrupted, tmp_path):
+def test_another_checkpoint_is_ignored(uninterrupted, tmp_path):
     state = checkpoint_in(tmp_path)
     state.path.write_text("not a checkpoint" * 100)
     assert trained(state) == uninterrupted

@@ -35,7 +35,7 @@ def test_any_warm_up_has_rates(warmup):
     assert rates[0] == (1 / warmup if warmup else 1)
 
 
-def test_a_constant_rate_stays_after_its_warm_up():
+def test_a_constant_rate_stays():
     schedule = replace(SCHEDULE, falls=False)
     rates = [schedule.rate(step) / schedule.learning_rate for step in range(STEPS)]
     assert rates == pytest.approx([1 / 3, 2 / 3] + [1.0] * 8)
@@ -63,7 +63,7 @@ def test_one_step_by_hand():
     assert (point.loss, point.gradient_norm) == (6.0, pytest.approx(3.0))
 
 
-def test_gradients_are_clipped_after_their_norm_is_told():
+def test_norms_are_taken_before_clipping():
     model = nn.Linear(2, 1, bias=False)
     schedule = Schedule(1, 0, 0.1, True, 1e-12, 0.0, 1.0, 0)
     scale = torch.tensor([[30.0, 40.0]])
@@ -72,7 +72,7 @@ def test_gradients_are_clipped_after_their_norm_is_told():
     assert model.weight.grad.flatten().tolist() == pytest.approx([0.6, 0.8], rel=1e-4)
 
 
-def test_without_a_limit_gradients_are_left_as_they_are():
+def test_no_limit_clips_nothing():
     model = nn.Linear(2, 1, bias=False)
     schedule = Schedule(1, 0, 0.1, True, 1e-12, 0.0, None, 0)
     scale = torch.tensor([[30.0, 40.0]])
@@ -86,7 +86,7 @@ def test_training_learns(uninterrupted):
     assert sum(losses[-3:]) < sum(losses[:3])
 
 
-def test_dropout_does_not_depend_on_what_was_drawn_before(uninterrupted):
+def test_earlier_draws_change_no_dropout(uninterrupted):
     torch.manual_seed(99)
     torch.rand(10)
     assert trained() == uninterrupted
@@ -101,7 +101,7 @@ def test_frozen_weights_stay():
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number_ends_the_training_and_names_the_step(bad):
+def test_a_nan_loss_names_its_step(bad):
     model = network()
     good = loss_on(model)
     seen = []
@@ -113,7 +113,7 @@ def test_a_loss_that_is_no_number_ends_the_training_and_names_the_step(bad):
     assert all(torch.isfinite(weight).all() for weight in model.parameters())
 
 
-def test_a_gradient_that_is_no_number_ends_the_training():
+def test_a_nan_gradient_ends_the_training():
     model = nn.Linear(1, 1, bias=False)
     model.weight.data.zero_()
     with pytest.raises(UserError, match="step 0: loss 0.0, gradient norm (nan|inf)"):
@@ -129,18 +129,18 @@ def validated(values, every=2, patience=None):
     return model, optimise(model, whole(loss_on(model)), SCHEDULE, None, validation)
 
 
-def test_a_training_is_looked_at_every_so_many_steps_and_at_its_end():
+def test_validations_come_on_time():
     _, history = validated([0.1, 0.2, 0.3, 0.4], every=3)
     assert [one.step for one in history.validations] == [3, 6, 9, 10]
 
 
-def test_patience_ends_a_training_that_does_not_improve(uninterrupted):
+def test_patience_ends_a_training(uninterrupted):
     _, history = validated([0.5, 0.6, 0.6, 0.1, 0.7], patience=2)
     assert len(history.points) == 8 and history.best.step == 4
     assert history.points == uninterrupted[1][:8]
 
 
-def test_a_validation_that_draws_numbers_changes_no_weight(uninterrupted):
+def test_a_validation_changes_no_weight(uninterrupted):
     model = network()
     validation = Validation(1, lambda: {"dev": torch.rand(1).item() + model.eval().training}, None)
     optimise(model, whole(loss_on(model)), SCHEDULE, validation=validation)

@@ -46,14 +46,14 @@ def given(student, pairs=PAIRS):
 
 
 @every_kind
-def test_logits_and_gradients_are_those_of_padded_batches(checkpoints, kind, tmp_path):
+def test_packed_training_equals_padded(checkpoints, kind, tmp_path):
     student, plain = both(checkpoints, kind, tmp_path)
-    slopes = torch.linspace(-1, 1, len(PAIRS))
+    weights = torch.linspace(-1, 1, len(PAIRS))
     logits = student.score(*given(student))
     wanted = plain(**student.inputs(*given(student))).logits.squeeze(-1)
     close(logits, wanted)
-    (logits * slopes).sum().backward()
-    (wanted * slopes).sum().backward()
+    (logits * weights).sum().backward()
+    (wanted * weights).sum().backward()
     gradients = {name: weight.grad for name, weight in plain.named_parameters()}
     for name, weight in student.network.named_parameters():
         assert (weight.grad is None) == (gradients[name] is None), name
@@ -62,7 +62,7 @@ def test_logits_and_gradients_are_those_of_padded_batches(checkpoints, kind, tmp
 
 
 @every_kind
-def test_training_reads_no_padding_and_scoring_does(checkpoints, kind):
+def test_only_training_is_packed(checkpoints, kind):
     student = student_on(checkpoints[kind])
     lengths = student.lengths_of(*given(student))
     seen = []
@@ -76,7 +76,7 @@ def test_training_reads_no_padding_and_scoring_does(checkpoints, kind):
 
 
 @every_kind
-def test_a_pair_does_not_see_its_neighbours(checkpoints, kind, tmp_path):
+def test_a_pair_ignores_its_neighbours(checkpoints, kind, tmp_path):
     student, _ = both(checkpoints, kind, tmp_path)
     with torch.no_grad():
         together = student.score(*given(student))
@@ -101,14 +101,14 @@ def test_dropout_is_drawn_in_the_attention(checkpoints, kind, layer, tmp_path):
     assert not torch.equal(found[0], found[2])
 
 
-def test_lists_of_one_length_need_no_mask(checkpoints, tmp_path):
+def test_equal_lengths_need_no_mask(checkpoints, tmp_path):
     student, plain = both(checkpoints, "bert", tmp_path)
     pairs = [PAIRS[1]] * 3
     wanted = plain(**student.inputs(*given(student, pairs))).logits.squeeze(-1)
     close(student.score(*given(student, pairs)), wanted)
 
 
-def test_another_kind_of_attention_is_left_alone(checkpoints):
+def test_other_attention_is_left_alone(checkpoints):
     network = AutoModelForSequenceClassification.from_pretrained(
         checkpoints["bert"], num_labels=1, attn_implementation="eager"
     )
@@ -127,7 +127,7 @@ def test_half_precision_stays_near(checkpoints, kind, tmp_path):
 
 
 @drawn(st.lists(st.integers(1, 9), min_size=1, max_size=6))
-def test_a_row_is_the_grid_without_its_padding(lengths):
+def test_a_row_has_no_padding(lengths):
     mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
     tokens = torch.arange(1, mask.numel() * 2 + 1).view(*mask.shape, 2)
     packing = Packing.of(mask)

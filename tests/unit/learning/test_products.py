@@ -39,7 +39,7 @@ def test_attention_is_that_of_torch(kind, count, length):
     assert found.isfinite().all() and found.shape == (count, length, 2, 16)
 
 
-def test_long_texts_keep_the_attention_that_needs_little_memory(monkeypatch):
+def test_long_texts_keep_fused_attention(monkeypatch):
     monkeypatch.setattr(products, "LONGEST", 8)
     monkeypatch.setattr(products, "_hidden", None)  # what it would need
     states = [torch.randn(1, 2, 9, 16) for _ in range(3)]
@@ -50,7 +50,7 @@ def test_long_texts_keep_the_attention_that_needs_little_memory(monkeypatch):
 @pytest.mark.skipif(not shortcuts._lays_out("bfloat16"), reason="no bfloat16 in this processor")
 @pytest.mark.parametrize("family", ["bert", "electra", "roberta", "modernbert"])
 @torch.inference_mode()
-def test_a_snapshot_in_half_precision_has_it(family, tmp_path, monkeypatch):
+def test_half_precision_snapshots_use_products(family, tmp_path, monkeypatch):
     student = student_on(write_checkpoint(family, tmp_path / family))
     seen = []
     hide = products._hidden

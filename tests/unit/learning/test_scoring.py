@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from redistil.learning import scoring
-from redistil.learning.scoring import Room, learn, mean_scores, score_pairs
+from redistil.learning.scoring import Memory, learn, mean_scores, score_pairs
 from redistil.learning.students.cat import Cat
 from redistil.machine.processes import Processes
 from redistil.storage import lineage, ragged
@@ -35,7 +35,7 @@ def files(checkpoints, tmp_path) -> tuple[Cat, Ragged, Ragged]:
 ROWS = np.array([4, 0, 0, 3, 1, 2, 4]), np.array([4, 0, 1, 3, 1, 2, 0])
 
 
-def test_scores_of_many_pairs_are_in_the_order_given(files, monkeypatch):
+def test_scores_keep_the_order_given(files, monkeypatch):
     student, queries, passages = files
     pairs = [(PAIRS[q][0], PAIRS[p][1]) for q, p in zip(*ROWS, strict=True)]
     wanted = scores(student, pairs)
@@ -98,7 +98,7 @@ def texts(seed: int, count: int) -> list[np.ndarray]:
     return [rng.integers(20, size=rng.integers(1, 9)).astype(np.int32) for _ in range(count)]
 
 
-ROOMS = {
+MEMORIES = {
     "one pass": (999, 999),
     "passes held": (12, 999),
     "passes twice": (12, 20),
@@ -106,17 +106,19 @@ ROOMS = {
 }
 
 
-def learnt(room: tuple[int, int]) -> tuple[Mean, Tensor]:
+def learnt(memory: tuple[int, int]) -> tuple[Mean, Tensor]:
     def loss(scores: Tensor) -> Tensor:
         return (scores.view(3, 3).softmax(-1)[:, 0] - 0.2).square().sum()
 
     student, pairs = Mean(), (texts(1, 9), texts(2, 9))
-    return student, learn(student, pairs, loss, Room(*room), "float32", (1, 1), Processes("cpu"))
+    return student, learn(
+        student, pairs, loss, Memory(*memory), "float32", (1, 1), Processes("cpu")
+    )
 
 
-@pytest.mark.parametrize("room", ROOMS.values(), ids=ROOMS.keys())
-def test_a_batch_in_parts_has_the_loss_and_gradient_of_the_whole(room):
-    whole_batch, parts = Mean(), learnt(room)
+@pytest.mark.parametrize("memory", MEMORIES.values(), ids=MEMORIES.keys())
+def test_micro_batches_have_the_whole_gradient(memory):
+    whole_batch, parts = Mean(), learnt(memory)
     scores = whole_batch.score(texts(1, 9), texts(2, 9))
     loss = (scores.view(3, 3).softmax(-1)[:, 0] - 0.2).square().sum()
     loss.backward()
@@ -124,8 +126,8 @@ def test_a_batch_in_parts_has_the_loss_and_gradient_of_the_whole(room):
     torch.testing.assert_close(parts[0].words.weight.grad, whole_batch.words.weight.grad)
 
 
-def test_a_step_beyond_its_room_is_scored_twice_and_no_other():
-    calls = {name: learnt(room)[0].calls for name, room in ROOMS.items()}
+def test_steps_beyond_memory_score_twice():
+    calls = {name: learnt(memory)[0].calls for name, memory in MEMORIES.items()}
     assert calls["one pass"] == 1 and calls["pairs"] == 18
     assert calls["passes twice"] == 2 * calls["passes held"]
 
@@ -137,7 +139,7 @@ class Dropping(Mean):
         return nn.functional.dropout(super().score(queries, passages), 0.5)
 
 
-def test_the_second_pass_draws_the_dropout_of_the_first():
+def test_both_passes_draw_one_dropout():
     pairs, gradients = (texts(1, 9), texts(2, 9)), []
     for held in (0, 999):
         student = Dropping()
@@ -145,7 +147,7 @@ def test_the_second_pass_draws_the_dropout_of_the_first():
             student,
             pairs,
             lambda s: s.square().sum(),
-            Room(12, held),
+            Memory(12, held),
             "float32",
             (1, 5),
             Processes("cpu"),

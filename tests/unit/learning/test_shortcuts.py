@@ -37,12 +37,12 @@ def layer_positions(network, family, inputs):
 
 
 @every_family
-def test_gradients_are_those_of_the_plain_network(checkpoints, family, tmp_path):
+def test_gradients_equal_the_plain_network(checkpoints, family, tmp_path):
     student, plain = both(checkpoints, family, tmp_path)
     inputs = student.inputs(*given(student))
-    slopes = torch.linspace(-1, 1, len(PAIRS))
-    (student.score(*given(student)) * slopes).sum().backward()
-    (plain(**inputs).logits.squeeze(-1) * slopes).sum().backward()
+    gradients = torch.linspace(-1, 1, len(PAIRS))
+    (student.score(*given(student)) * gradients).sum().backward()
+    (plain(**inputs).logits.squeeze(-1) * gradients).sum().backward()
     wanted = dict(plain.named_parameters())
     reached = 0
     for name, weight in student.network.named_parameters():
@@ -55,7 +55,7 @@ def test_gradients_are_those_of_the_plain_network(checkpoints, family, tmp_path)
 
 
 @every_family
-def test_the_last_layer_of_known_families_computes_one_position(checkpoints, family, tmp_path):
+def test_the_last_layer_computes_one_position(checkpoints, family, tmp_path):
     student, plain = both(checkpoints, family, tmp_path)
     inputs = student.inputs(*given(student))
     longest = inputs["input_ids"].shape[1]
@@ -64,7 +64,7 @@ def test_the_last_layer_of_known_families_computes_one_position(checkpoints, fam
     assert layer_positions(student.network, family, inputs) == wanted
 
 
-def test_dropout_is_drawn_in_the_short_layer_too(checkpoints):
+def test_the_short_layer_has_dropout(checkpoints):
     student = student_on(checkpoints["bert"])
     last = student.network.base_model.encoder.layer[-1]
     hidden = torch.randn(2, 5, 16)
@@ -77,7 +77,7 @@ def test_dropout_is_drawn_in_the_short_layer_too(checkpoints):
     assert not torch.equal(once, other) and not torch.equal(once, still)
 
 
-def test_another_kind_of_attention_is_left_alone(checkpoints):
+def test_other_attention_is_left_alone(checkpoints):
     student = student_on(checkpoints["bert"])
     network = AutoModelForSequenceClassification.from_pretrained(
         checkpoints["bert"], num_labels=1, attn_implementation="eager"
@@ -101,7 +101,7 @@ def test_a_snapshot_scores_the_same(checkpoints, family):
 
 
 @every_family
-def test_a_snapshot_leaves_the_student_as_it_was(checkpoints, family):
+def test_a_snapshot_leaves_the_student(checkpoints, family):
     student = student_on(checkpoints[family])
     before = {name: weight.clone() for name, weight in student.state_dict().items()}
     kinds = [type(module) for module in student.modules()]
@@ -115,7 +115,7 @@ def test_a_snapshot_leaves_the_student_as_it_was(checkpoints, family):
 
 
 @on_a_cpu_with_onednn
-def test_a_snapshot_does_not_follow_the_training(checkpoints):
+def test_training_changes_no_snapshot(checkpoints):
     student = student_on(checkpoints["bert"])
     snapshot = student.for_scoring("float32")
     layer = snapshot.network.base_model.encoder.layer[0]
@@ -132,7 +132,7 @@ def test_a_snapshot_does_not_follow_the_training(checkpoints):
 
 @every_family
 @torch.inference_mode()
-def test_logits_in_half_precision_are_finer_than_half_precision(checkpoints, family):
+def test_half_precision_logits_are_fine(checkpoints, family):
     """Else many candidates of a query would tie."""
     student = student_on(checkpoints[family])
     pairs = [(q, p) for q, _ in PAIRS for _, p in PAIRS]
@@ -147,7 +147,7 @@ def test_logits_in_half_precision_are_finer_than_half_precision(checkpoints, fam
 
 @on_a_cpu_with_onednn
 @torch.inference_mode()
-def test_a_packed_map_is_the_linear_map():
+def test_onednn_maps_are_linear_maps():
     for bias in (True, False):
         linear = torch.nn.Linear(6, 10, bias=bias)
         inputs = torch.randn(2, 3, 6)

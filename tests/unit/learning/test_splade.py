@@ -21,7 +21,7 @@ TEXTS = [passage for _, passage in PAIRS]
 
 
 @torch.no_grad()
-def test_a_vector_is_the_largest_weight_of_each_term(encoder):
+def test_a_vector_takes_the_largest_weights(encoder):
     for text in TEXTS:
         ids = encoder.tokenizer(text, add_special_tokens=False)["input_ids"]
         inputs = encoder.tokenizer([text], return_tensors="pt")
@@ -33,7 +33,7 @@ def test_a_vector_is_the_largest_weight_of_each_term(encoder):
 
 
 @torch.no_grad()
-def test_a_vector_does_not_depend_on_the_batch_and_is_cut(encoder):
+def test_a_vector_ignores_its_batch(encoder):
     tokens = [
         np.array(row, np.int32)
         for row in encoder.tokenizer(TEXTS, add_special_tokens=False)["input_ids"]
@@ -47,6 +47,6 @@ def test_flops_by_hand():
     assert flops(torch.tensor([[1.0, 0.0, 2.0], [3.0, 0.0, 0.0]])) == 2.0**2 + 1.0**2
 
 
-def test_a_checkpoint_without_masked_lm_head_is_no_encoder(checkpoints):
+def test_a_splade_needs_its_head(checkpoints):
     """Its head would be random: so would be the first stage, without a word."""
     refused(lambda: Splade.load(checkpoints["bert"]), "BertForMaskedLM", "cls.predictions")

@@ -17,7 +17,7 @@ def test_the_recipe_names_architecture_and_lengths(checkpoints):
     assert isinstance(student, Cat) and student.lengths == ROOMY
 
 
-def test_a_trained_model_is_loaded_by_its_record(checkpoints, tmp_path):
+def test_a_record_names_the_architecture(checkpoints, tmp_path):
     student = student_on(checkpoints["bert"])
     student.save(tmp_path)
     refused(lambda: students.load(tmp_path), str(tmp_path), "no made.json")

@@ -6,15 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redistil.errors import BadSettings, BadTable
-from redistil.learning.validation import Judged, parse
+from redistil.errors import BadTable
+from redistil.learning.validation import Judged
 from redistil.stages import measures
 from redistil.stages.models.reading import Dataset, judged_candidates
 from redistil.storage.ragged import Ragged
 from redistil.storage.tables import QRELS, RUN, ranked
+from redistil.study.measures import MEASURES, Kind
 from tests.made import tiny
 
-NAMES = ["nDCG@3", "nDCG", "RR@2", "RR", "AP", "AP@3"]
+NAMES = ["nDCG@3", "nDCG", "RR@2", "RR", "AP", "AP@3", "R@3", "P@9", "Success@2"]
 DOCS = [f"d{i}" for i in range(8)]
 QUERIES = ["q0", "q1", "q2"]
 
@@ -37,7 +38,7 @@ pairs = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(qrels_rows, pairs, st.data())
-def test_values_are_those_of_the_stage_measures(tokens, tmp_path_factory, judged, shown, data):
+def test_values_equal_the_stage(tokens, tmp_path_factory, judged, shown, data):
     """Ties, unjudged passages, graded and negative grades, queries without candidates."""
     folder = tmp_path_factory.mktemp("case")
     if not {query for query, _ in judged} & {query for query, _ in shown}:
@@ -90,10 +91,28 @@ def test_a_value_by_hand():
     assert known.value("RR", tied) == pytest.approx(1 / 3 / 2)
 
 
-def test_a_measure_that_is_none_is_refused():
-    for name in ("nDCG@0", "MRR", "R@10", "ndcg@10"):
-        with pytest.raises(BadSettings, match="wanted nDCG, RR or AP"):
-            parse(name)
+def test_a_measure_is_added_by_one_entry(monkeypatch):
+    hits = Kind(lambda one: float(len(one.relevant_ranks)), "hits", binary=True, uncut=True)
+    monkeypatch.setitem(MEASURES, "Hits", hits)
+    known = Judged(
+        query=np.zeros(3, np.int64),
+        queries=np.zeros(3, np.int64),
+        passages=np.arange(3),
+        grade=np.array([1.0, 0.0, 2.0]),
+        last=np.arange(3),
+        ideal=(np.array([2.0, 1.0]),),
+        relevant_from=1,
+    )
+    run = ranked(["q"] * 3, ["d0", "d1", "d2"], [3.0, 2.0, 1.0])
+    qrels = QRELS.rows({"query_id": ["q"] * 2, "doc_id": ["d0", "d2"], "relevance": [1, 2]})
+    for name, wanted in (("Hits", 2), ("Hits@2", 1)):
+        assert known.value(name, np.array([3, 2, 1], np.float32)) == wanted
+        rows = measures.evaluate("d", run, qrels, [measures.parse(name)], 1).rows
+        assert rows["value"].to_pylist() == [wanted]
+
+
+def test_every_measure_is_compared_with_ranx():
+    assert {name.partition("@")[0] for name in NAMES} == set(MEASURES)
 
 
 def test_candidates_of_other_queries_are_refused(tokens, tmp_path):

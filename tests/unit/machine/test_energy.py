@@ -24,7 +24,7 @@ def zone(powercap, number, name, now, most=1_000_000):
     (folder / "energy_uj").write_text(f"{now}\n")
 
 
-def test_packages_and_their_memory_are_summed_and_what_is_within_them_is_not(tmp_path):
+def test_packages_and_memory_are_summed(tmp_path):
     zones = {"0": "package-0", "1": "package-1", "0:0": "core", "0:1": "dram", "2": "psys"}
     for number, name in zones.items():
         zone(tmp_path, number, name, 500_000)
@@ -34,7 +34,7 @@ def test_packages_and_their_memory_are_summed_and_what_is_within_them_is_not(tmp
         assert meter.spent().processor_joules == pytest.approx((1 + 10 + 1000) / 1e6)
 
 
-def test_a_counter_that_begins_anew_goes_on(tmp_path):
+def test_a_wrapped_counter_goes_on(tmp_path):
     zone(tmp_path, "0", "package-0", 900_000)
     with Meter(powercap=tmp_path) as meter:
         for now, joules in ((950_000, 0.05), (100_000, 0.2), (100_000, 0.2), (99_999, 1.199999)):
@@ -42,7 +42,7 @@ def test_a_counter_that_begins_anew_goes_on(tmp_path):
             assert meter.spent().processor_joules == pytest.approx(joules)
 
 
-def test_no_round_goes_unseen_while_nobody_asks(tmp_path, monkeypatch):
+def test_a_thread_sees_every_round(tmp_path, monkeypatch):
     """Three rounds, looked at by the thread alone."""
     monkeypatch.setattr(energy, "EVERY", 0.001)
     zone(tmp_path, "0", "package-0", 0)
@@ -111,7 +111,7 @@ def test_gpus_are_summed_in_joules(nvml, tmp_path):
         assert meter.spent().gpu_joules is None
 
 
-def test_without_a_gpu_or_without_its_library_there_are_no_joules_of_gpus(tmp_path, monkeypatch):
+def test_no_gpu_has_no_joules(tmp_path, monkeypatch):
     with Meter(powercap=tmp_path) as meter:
         assert meter.spent().gpu_joules is None
     monkeypatch.setitem(sys.modules, "pynvml", None)  # as if it were not installed
@@ -119,7 +119,7 @@ def test_without_a_gpu_or_without_its_library_there_are_no_joules_of_gpus(tmp_pa
         assert meter.spent().gpu_joules is None
 
 
-def test_what_is_not_known_of_a_part_is_not_known_of_the_whole():
+def test_an_unknown_part_makes_it_unknown():
     both = Spent(1.0, 2.0, None) + Spent(10.0, 20.0, 30.0)
     assert both == Spent(11.0, 22.0, None)
     assert Spent() + both == both
@@ -130,7 +130,7 @@ def told(tmp_path, spent, processes):
     return json.loads((tmp_path / "cost.json").read_text())
 
 
-def test_a_cost_is_told_with_its_machine_and_the_commit_of_its_code(tmp_path):
+def test_costs_name_machine_and_commit(tmp_path):
     found = told(tmp_path, Spent(2.0, 41.26, None), Processes("cpu"))
     assert (found["seconds"], found["pairs"], found["pairs_per_second"]) == (2.0, 300, 150.0)
     assert (found["processor_joules"], found["gpu_joules"]) == (41.3, None)
@@ -138,13 +138,13 @@ def test_a_cost_is_told_with_its_machine_and_the_commit_of_its_code(tmp_path):
     assert found["device"] in found["machine"]["processor"] and "torch" in found["machine"]
 
 
-def test_what_is_not_known_is_told_as_that(tmp_path):
+def test_unknown_costs_are_null(tmp_path):
     found = told(tmp_path, Spent(None, None, None) + Spent(2.0, 1.0, 1.0), Processes("cpu"))
     amounts = ("seconds", "pairs_per_second", "processor_joules", "gpu_joules")
     assert [found[key] for key in amounts] == [None] * 4 and found["pairs"] == 300
 
 
-def test_the_joules_of_one_of_several_machines_are_not_told_as_those_of_all(tmp_path, monkeypatch):
+def test_joules_of_several_machines_are_unknown(tmp_path, monkeypatch):
     processes = Processes("cpu")
     processes.count = 4
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
@@ -153,7 +153,7 @@ def test_the_joules_of_one_of_several_machines_are_not_told_as_those_of_all(tmp_
     assert told(tmp_path, Spent(2.0, 41.26, None), processes)["processor_joules"] is None
 
 
-def test_asking_for_the_commit_leaves_the_index_to_the_user(tmp_path, monkeypatch):
+def test_reading_the_commit_takes_no_lock(tmp_path, monkeypatch):
     """A status that takes the lock writes the index anew where a file's time has changed."""
 
     def git(*words):

@@ -10,12 +10,12 @@ ABLE = [("cpu", None), ("cuda", (8, 0)), ("cuda", (9, 0)), ("mps", None)]
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize(("device", "capability"), ABLE)
-def test_what_a_device_can_is_not_refused(precision, device, capability):
+def test_possible_precisions_are_accepted(precision, device, capability):
     refuse_precision(precision, device, capability)
 
 
 @pytest.mark.parametrize("capability", [(7, 0), (7, 5), (6, 1)])
-def test_a_gpu_before_ampere_has_no_bfloat16(capability):
+def test_old_gpus_have_no_bfloat16(capability):
     refuse_precision("float32", "cuda", capability)
     found = ".".join(map(str, capability))
     with pytest.raises(BadSettings, match=rf"capability {found}\) has no bfloat16.* needs 8.0"):

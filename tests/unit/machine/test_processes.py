@@ -129,7 +129,7 @@ def test_one_process_is_its_own_total():
     assert alone.first and alone.total(torch.ones(2)).tolist() == [1, 1]
 
 
-def test_a_precision_sets_how_products_are_taken():
+def test_a_precision_sets_the_products():
     with autocast(torch.device("cpu"), "tf32"):
         assert torch.backends.cuda.matmul.fp32_precision == "tf32"
         assert not torch.is_autocast_enabled("cpu")
@@ -138,7 +138,7 @@ def test_a_precision_sets_how_products_are_taken():
         assert torch.is_autocast_enabled("cpu")
 
 
-def test_a_device_that_is_not_there_is_refused():
+def test_a_missing_device_is_refused():
     assert processes.device_of("cpu") == torch.device("cpu")
     for name in ("cuda:99", "nonsense", "xla"):
         with pytest.raises(BadSettings, match=f"--device: this machine has no '{name}'"):

@@ -13,7 +13,7 @@ from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
 
 from redistil.cli import cli
 from redistil.errors import BadSource
-from redistil.learning.students.cat import pair_template
+from redistil.learning.students.pairs import pair_template
 from redistil.stages import backbones
 from redistil.stages.backbones.lexicon import Lexicon
 from redistil.stages.backbones.networks import network
@@ -44,7 +44,7 @@ def files_of(folder):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_checkpoint_is_built_to_the_same_bytes(corpus, tmp_path, family):
+def test_a_build_repeats_to_the_byte(corpus, tmp_path, family):
     once, again = (build(corpus, tmp_path / name, family) for name in "ab")
     assert files_of(once) == files_of(again)
     whole = {"model.safetensors", "config.json", "tokenizer.json", "made.json"}
@@ -53,14 +53,14 @@ def test_a_checkpoint_is_built_to_the_same_bytes(corpus, tmp_path, family):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_seed_and_a_step_change_the_weights(corpus, tmp_path, family):
+def test_seeds_and_steps_change_the_weights(corpus, tmp_path, family):
     variants = [{}, {"seed": 2}, {"steps": 2}, {"steps": 0}]
     built = [build(corpus, tmp_path / str(i), family, **v) for i, v in enumerate(variants)]
     assert len({files_of(folder)["model.safetensors"] for folder in built}) == len(built)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_built_folder_loads_like_any_checkpoint(corpus, tmp_path, family):
+def test_a_built_folder_loads(corpus, tmp_path, family):
     folder = build(corpus, tmp_path / "b", family)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     auto = AutoModelForMaskedLM if family == "splade" else AutoModel
@@ -75,7 +75,7 @@ def test_a_built_folder_loads_like_any_checkpoint(corpus, tmp_path, family):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_tokenizer_joins_a_pair_in_its_own_form(family):
+def test_a_tokenizer_keeps_its_pair_form(family):
     tokenizer = vocabulary(family, tiny.WORDS * 3, 300)
     cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
     template = pair_template(tokenizer)
@@ -91,7 +91,7 @@ def test_a_tokenizer_joins_a_pair_in_its_own_form(family):
     assert template.special == 3
 
 
-def test_word_pieces_are_lower_cased_and_byte_pairs_are_not():
+def test_only_word_pieces_are_lower_cased():
     texts = ["Rank the Tensor", "rank the tensor"] * 5
     pieces, pairs = vocabulary("bert", texts, 300), vocabulary("modernbert", texts, 400)
     assert pieces("RANK")["input_ids"] == pieces("rank")["input_ids"]
@@ -102,7 +102,7 @@ def test_word_pieces_are_lower_cased_and_byte_pairs_are_not():
         assert tokenizer.convert_tokens_to_ids(list(SPECIAL)) == [0, 1, 2, 3, 4]
 
 
-def test_a_splade_starts_as_a_bag_of_its_own_words():
+def test_a_splade_starts_with_own_words():
     torch.manual_seed(1)
     tokenizer = vocabulary("splade", tiny.WORDS * 3, 300)
     model = network("splade", tokenizer, layers=1, width=128, heads=2).eval()
@@ -113,7 +113,7 @@ def test_a_splade_starts_as_a_bag_of_its_own_words():
     assert own <= set(weights.topk(len(own) + 2).indices.tolist())
 
 
-def test_a_lexicons_neighbours_are_the_best_by_bm25_which_is_what_tokens_are_worth():
+def test_neighbours_are_the_best_by_bm25():
     passages = [np.array(row) for row in ([1, 2, 2], [2, 3], [4, 4, 4, 4], [1, 5, 5], [6])]
     query, k1, b = np.array([1, 2]), 1.2, 0.75
     lexicon = Lexicon.of(passages, 8, k1, b)
@@ -158,7 +158,7 @@ def fetch(folder, out, **more):
     return out
 
 
-def test_replaced_weights_of_a_local_folder_are_another_checkpoint(local, tmp_path):
+def test_replaced_weights_change_the_record(local, tmp_path):
     before = lineage.of(fetch(local, tmp_path / "out"))
     assert lineage.of(fetch(local, tmp_path / "out")) == before
     weights = local / "model.safetensors"
@@ -166,7 +166,7 @@ def test_replaced_weights_of_a_local_folder_are_another_checkpoint(local, tmp_pa
     assert lineage.of(fetch(local, tmp_path / "out")).fingerprint != before.fingerprint
 
 
-def test_a_local_folder_is_taken_without_its_pickles(local, tmp_path):
+def test_pickles_are_not_copied(local, tmp_path):
     out = fetch(local, tmp_path / "out")
     kept = files_of(out)
     assert set(kept) == set(files_of(local)) - {"pytorch_model.bin"}
@@ -213,7 +213,7 @@ NORMALIZERS = {
 
 
 @pytest.mark.parametrize("normalizer", NORMALIZERS.values(), ids=NORMALIZERS.keys())
-def test_lower_case_is_forced_on_a_tokenizer_that_forgets_it(local, tmp_path, normalizer):
+def test_lower_case_can_be_forced(local, tmp_path, normalizer):
     alone = isinstance(normalizer, str)
     cased(local, normalizers.BertNormalizer(lowercase=False) if alone else normalizer)
     if alone:
@@ -225,7 +225,7 @@ def test_lower_case_is_forced_on_a_tokenizer_that_forgets_it(local, tmp_path, no
     assert after("Rank", "TENSOR")["input_ids"] == [2, 5, 3, 6, 3]
 
 
-def test_a_hub_out_of_reach_says_how_to_place_the_files_by_hand(tmp_path, monkeypatch):
+def test_an_unreachable_hub_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))

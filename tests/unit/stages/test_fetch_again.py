@@ -61,7 +61,7 @@ def test_of_another_checkpoint_nothing_stays(sharded, tmp_path, sharded_first):
     assert source.name == str(second)
 
 
-def test_a_fetch_that_is_refused_leaves_what_was_there(sharded, tmp_path):
+def test_a_refused_fetch_leaves_the_folder(sharded, tmp_path):
     out = fetch(tiny.checkpoint(tmp_path / "whole"), tmp_path / "out")
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     (sharded / "tokenizer.json").unlink()
@@ -70,7 +70,7 @@ def test_a_fetch_that_is_refused_leaves_what_was_there(sharded, tmp_path):
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
-def test_a_kill_among_the_files_leaves_no_record(sharded, tmp_path, monkeypatch):
+def test_a_killed_fetch_leaves_no_record(sharded, tmp_path, monkeypatch):
     out = fetch(tiny.checkpoint(tmp_path / "whole"), tmp_path / "out")
 
     def killed(*_):
@@ -104,7 +104,7 @@ def refusing_proxy() -> Iterator[str]:
         server.shutdown()
 
 
-def test_a_proxy_that_refuses_is_said_in_one_sentence(tmp_path):
+def test_a_refusing_proxy_is_one_sentence(tmp_path):
     with refusing_proxy() as proxy:
         here = {"HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "0", "NO_PROXY": ""}
         here |= {"HF_ENDPOINT": "https://hub.invalid", "HTTPS_PROXY": proxy, "no_proxy": ""}

@@ -25,7 +25,7 @@ def mined(folder, kind, **how):
     return out
 
 
-def test_a_list_keeps_the_grades_of_its_positives(tmp_path):
+def test_lists_keep_grades_of_positives(tmp_path):
     first, second = LISTS.read(mined(tmp_path, "lists", relevant_from=1)).to_pylist()
     assert first["doc_ids"][:3] == ["d0", "d3", "d5"]
     assert first["relevances"] == [1, 3, 2, 0, 0, 0, 0, 0]
@@ -36,7 +36,7 @@ def test_a_list_keeps_the_grades_of_its_positives(tmp_path):
     ("positives", "wanted"),
     [("judged", ["d3", "d5"]), ("retrieved", ["d3", "d5"]), ("first-retrieved", ["d3"])],
 )
-def test_a_passage_below_the_grade_is_neither_positive_nor_negative(tmp_path, positives, wanted):
+def test_low_grades_are_not_mined(tmp_path, positives, wanted):
     how = {"relevant_from": 2, "positives": positives}
     (only,) = LISTS.read(mined(tmp_path, "lists", **how)).to_pylist()
     assert only["query_id"] == "a", "b has no passage of grade 2"
@@ -47,12 +47,12 @@ def test_a_passage_below_the_grade_is_neither_positive_nor_negative(tmp_path, po
     )
 
 
-def test_a_set_without_a_passage_of_the_grade_is_refused(tmp_path):
+def test_a_set_below_the_grade_is_refused(tmp_path):
     with pytest.raises(BadTable, match="no query of .* has a relevant passage"):
         mined(tmp_path, "lists", relevant_from=4)
 
 
-def test_a_data_sets_grade_goes_to_all_that_takes_its_relevant_passages():
+def test_every_reader_gets_the_grade():
     config = config_of("embedded")
     config["datasets"]["pydocs-train"]["relevant_from"] = 2
     asked = study.asked(config)

@@ -40,7 +40,7 @@ def fetch(address: str, folder: Path, revision: str) -> subprocess.CompletedProc
     )
 
 
-def test_a_repository_is_fetched_at_its_commit_without_pickles_or_code(hub, tmp_path):
+def test_a_repository_is_fetched_without_code(hub, tmp_path):
     address, asked = hub
     done = fetch(address, tmp_path, "v1")
     assert done.returncode == 0, done.stderr
@@ -53,7 +53,7 @@ def test_a_repository_is_fetched_at_its_commit_without_pickles_or_code(hub, tmp_
     assert source.name == REPOSITORY and source.settings == {"commit": COMMIT}
 
 
-def test_a_revision_that_is_not_there_is_refused_in_one_sentence(hub, tmp_path):
+def test_a_missing_revision_is_refused(hub, tmp_path):
     done = fetch(hub[0], tmp_path, "v2")
     assert done.returncode == 2
     assert done.stderr.startswith(f"redistil: {REPOSITORY} at v2 cannot be reached")

@@ -26,10 +26,10 @@ class Killed(BaseException):
 def dying_at(step):
     """What learns from a batch, until a step (from 0) is asked for."""
 
-    def learn(student, pairs, loss_of, room, precision, stream, processes):
+    def learn(student, pairs, loss_of, memory, precision, stream, processes):
         if stream[1] == step:
             raise Killed
-        return scoring.learn(student, pairs, loss_of, room, precision, stream, processes)
+        return scoring.learn(student, pairs, loss_of, memory, precision, stream, processes)
 
     return learn
 

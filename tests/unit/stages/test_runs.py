@@ -70,7 +70,7 @@ def rerank(house, out, *members, depth=20):
     return RUN.read(out)
 
 
-def test_a_reranked_run_has_the_candidates_and_the_models_scores(house, tmp_path):
+def test_a_run_has_the_models_scores(house, tmp_path):
     run = rerank(house, tmp_path / "run.parquet", member(house))
     assert candidates_of(run) == candidates_of(RUN.read(house / "candidates.parquet"))
     student = Cat.load(house / "bert-model").eval()
@@ -94,18 +94,18 @@ def test_ranks_follow_the_new_scores(house, tmp_path):
     )
 
 
-def test_depth_cuts_the_candidates_before_they_are_reranked(house, tmp_path):
+def test_depth_cuts_before_scoring(house, tmp_path):
     run = rerank(house, tmp_path / "run.parquet", member(house), depth=3)
     assert candidates_of(run) == candidates_of(RUN.read(house / "candidates.parquet"), depth=3)
 
 
-def test_an_ensemble_of_one_model_twice_is_the_model(house, tmp_path):
+def test_a_model_twice_is_the_model(house, tmp_path):
     once = rerank(house, tmp_path / "once.parquet", member(house))
     twice = rerank(house, tmp_path / "twice.parquet", member(house), member(house))
     assert once == twice
 
 
-def test_an_ensembles_score_is_the_mean_over_tokenizers_of_their_own(house, tmp_path):
+def test_an_ensemble_spans_tokenizers(house, tmp_path):
     members = [member(house, family) for family in ("bert", "modernbert")]
     scores = []
     for chosen in (members[:1], members[1:], members):
@@ -118,7 +118,7 @@ def test_an_ensembles_score_is_the_mean_over_tokenizers_of_their_own(house, tmp_
 
 
 @pytest.mark.parametrize("dies", [0, 1, 2])
-def test_a_run_in_shards_killed_and_resumed_is_the_run(house, tmp_path, monkeypatch, dies):
+def test_a_resumed_run_is_the_run(house, tmp_path, monkeypatch, dies):
     """Shards of one query each; what was finished is not scored again."""
     whole = rerank(house, tmp_path / "whole.parquet", member(house))
     monkeypatch.setattr(runs, "SHARD", 1)
@@ -149,7 +149,7 @@ def test_a_run_in_shards_killed_and_resumed_is_the_run(house, tmp_path, monkeypa
     assert cost["pairs"] == 14 and cost["seconds"] > 0
 
 
-def test_what_a_killed_job_spent_is_in_the_cost(house, tmp_path, monkeypatch):
+def test_costs_include_killed_jobs(house, tmp_path, monkeypatch):
     out = tmp_path / "run.parquet"
     rerank(house, out, member(house))
     first = out.read_bytes()
@@ -200,7 +200,7 @@ sizes = st.dictionaries(st.sampled_from(["q0", "q1", "q2", "q3"]), st.integers(1
 
 @settings(max_examples=40, deadline=None)
 @given(sizes, st.integers(0, 9))
-def test_a_shuffle_is_a_permutation_of_each_querys_candidates(sizes, seed):
+def test_a_shuffle_permutes_each_query(sizes, seed):
     run = runs.shuffled(run_of(sizes), seed)
     assert candidates_of(run) == candidates_of(run_of(sizes))
     assert run == runs.shuffled(run_of(sizes), seed)
@@ -208,7 +208,7 @@ def test_a_shuffle_is_a_permutation_of_each_querys_candidates(sizes, seed):
 
 @settings(max_examples=20, deadline=None)
 @given(sizes)
-def test_a_query_is_shuffled_alike_whoever_else_is_there(sizes):
+def test_other_queries_change_no_shuffle(sizes):
     together = orders(runs.shuffled(run_of(sizes), 1))
     for query_id, size in sizes.items():
         assert orders(runs.shuffled(run_of({query_id: size}), 1)) == {query_id: together[query_id]}
@@ -221,7 +221,7 @@ def test_seeds_and_queries_shuffle_differently():
     assert first["q0"] != orders(run)["q0"]
 
 
-def test_every_candidate_comes_first_about_as_often():
+def test_shuffles_are_uniform():
     firsts = [orders(runs.shuffled(run_of({"q": 5}), seed))["q"][0] for seed in range(400)]
     assert all(50 < firsts.count(f"d{i}") < 110 for i in range(5))  # 80 each, give or take
 

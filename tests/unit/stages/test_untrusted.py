@@ -21,7 +21,7 @@ class TheirModel(BertModel):
 """
 
 
-def test_a_checkpoint_with_code_of_its_own_is_refused_and_nobody_is_asked(tmp_path, monkeypatch):
+def test_a_checkpoint_with_code_is_refused(tmp_path, monkeypatch):
     """Left unsaid, transformers would ask on the terminal, and run the code on a yes."""
     folder = tiny.checkpoint(tmp_path / "theirs")
     (folder / "theirs.py").write_text(CODE.format(mark=tmp_path / "ran"))

@@ -35,7 +35,7 @@ def build(paths, out, family, *more, relevant_from=1):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_queries_of_a_test_set_are_as_if_they_were_not_there(tmp_path, family, caplog):
+def test_test_queries_change_no_backbone(tmp_path, family, caplog):
     every = collection(tmp_path / "every")
     elsewhere = {"t": "Zoology of YAKS?"}
     same = {"q5": "spelt otherwise"}
@@ -52,7 +52,7 @@ def test_queries_of_a_test_set_are_as_if_they_were_not_there(tmp_path, family, c
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_passage_below_the_grade_is_no_positive(tmp_path, family):
+def test_low_grades_are_no_positives(tmp_path, family):
     every, graded = collection(tmp_path / "every"), collection(tmp_path / "graded", least=2)
     found = build(every, tmp_path / "from-2", family, relevant_from=2)
     assert found == build(graded, tmp_path / "graded-alone", family)
@@ -60,7 +60,7 @@ def test_a_passage_below_the_grade_is_no_positive(tmp_path, family):
 
 
 @pytest.mark.parametrize("how", [{"leave_out": {*ASKED}}, {"relevant_from": 4}])
-def test_a_set_of_which_nothing_is_left_is_refused_before_anything_is_written(tmp_path, how):
+def test_an_empty_training_set_is_refused(tmp_path, how):
     paths = collection(tmp_path / "every")
     with pytest.raises(BadTable, match="no query of .*queries.parquet has a passage of"):
         backbones.build(paths, tmp_path / "out", tiny.MADE, family="bert", **SETTINGS | how)

@@ -98,7 +98,7 @@ def test_the_place_of_the_package_is_no_code(package, monkeypatch):
 
 FORMULAS = [
     ("learning/optimise.py", "* (step + 1) /", "* (step + 2) /", {"train", "build"}),
-    ("learning/validation.py", "/ np.log2(", "/ np.log10(", {"train"}),
+    ("study/measures.py", "/ np.log2(", "/ np.log10(", {"train", "evaluate", "sweep"}),
     ("stages/candidates/bm25.py", "TOGETHER = ", "TOGETHER = 1 + ", {"retrieve-bm25"}),
     ("stages/report/page/page.html.j2", "<html", "<html data-x", {"page"}),
 ]

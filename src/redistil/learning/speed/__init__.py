@@ -1,1 +1,1 @@
-"""Accelerated paths. They can be deleted without a changed score."""
+"""Accelerated paths. To delete them, remove two calls in `students/cat.py`: no score changes."""

@@ -71,9 +71,10 @@ def attend(
 
     attention_mask: of the grid, either way. Returns [N, L, H, d], or [1, T, H, d].
     """
-    query, key, value = (heads_padded(states, packing) for states in (query, key, value))
-    found, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **how)
-    return found if packing is None else packing.row(found), None
+    query, key = heads_padded(query, packing), heads_padded(key, packing)
+    value = heads_padded(value, packing)
+    attended, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **how)
+    return attended if packing is None else packing.row(attended), None
 
 
 def heads_padded(states: Tensor, packing: Packing | None) -> Tensor:
@@ -121,22 +122,22 @@ def _pack(encoder: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Any:
 
 
 def _masks(encoder: Any, mask: Tensor) -> Any:
-    """Return what the encoder would make of a padding mask [N, L] for its attention."""
-    asked = {
+    """Return the attention masks that the encoder makes of a padding mask [N, L]."""
+    settings = {
         "config": encoder.config,
         "inputs_embeds": torch.empty(*mask.shape, 0, device=mask.device),
         "attention_mask": mask,
     }
-    full = create_bidirectional_mask(**asked)
+    full = create_bidirectional_mask(**settings)
     if type(encoder).__name__ != "ModernBertModel":
         return full
-    window = create_bidirectional_sliding_window_mask(**asked)
+    window = create_bidirectional_sliding_window_mask(**settings)
     return {"full_attention": full, "sliding_attention": window}
 
 
-def _unpack(encoder: Any, args: tuple[Any, ...], given: dict[str, Any], found: Any) -> Any:
+def _unpack(encoder: Any, args: tuple[Any, ...], given: dict[str, Any], output: Any) -> Any:
     """Lay the last states out as a padded batch again, unless they are of first tokens only."""
-    packing, states = given.get("packing"), found.last_hidden_state
+    packing, states = given.get("packing"), output.last_hidden_state
     if packing is not None and states.shape[1] > 1:
-        found.last_hidden_state = packing.grid(states)
-    return found
+        output.last_hidden_state = packing.grid(states)
+    return output

@@ -32,17 +32,18 @@ def attend(
     """
     count, heads, length, width = query.shape
     if length > LONGEST:
-        found, _ = sdpa_attention_forward(
+        attended, _ = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **how
         )
-        return found, None
+        return attended, None
     more = -length % COLUMNS
-    key, value = (nn.functional.pad(each, (0, 0, 0, more)).flatten(0, 1) for each in (key, value))
+    key = nn.functional.pad(key, (0, 0, 0, more)).flatten(0, 1)
+    value = nn.functional.pad(value, (0, 0, 0, more)).flatten(0, 1)
     hidden = _hidden(query, attention_mask, length + more).expand(-1, heads, -1, -1)
     scores = hidden.contiguous().flatten(0, 1)
     scores.baddbmm_(query.flatten(0, 1), key.transpose(1, 2), alpha=scaling)
-    found = torch.bmm(scores.softmax(-1), value)
-    return found.view(count, heads, length, width).transpose(1, 2), None
+    attended = torch.bmm(scores.softmax(-1), value)
+    return attended.view(count, heads, length, width).transpose(1, 2), None
 
 
 def _hidden(like: Tensor, mask: Tensor | None, columns: int) -> Tensor:
@@ -51,10 +52,10 @@ def _hidden(like: Tensor, mask: Tensor | None, columns: int) -> Tensor:
     Not minus infinity: a padded position may see nothing, and would be no number.
     """
     count, _, length, _ = like.shape
-    found = like.new_full((count, 1, length, columns), torch.finfo(like.dtype).min / 2)
-    seen = found[..., :length]
+    hidden = like.new_full((count, 1, length, columns), torch.finfo(like.dtype).min / 2)
+    seen = hidden[..., :length]
     seen.zero_() if mask is None else seen.masked_fill_(mask, 0)
-    return found
+    return hidden
 
 
 AttentionInterface.register(NAME, attend)

@@ -1,4 +1,4 @@
-"""What makes an encoder faster and leaves its scores as they are, beyond rounding.
+"""Shortcuts that make an encoder faster and leave its scores as they are, beyond rounding.
 
 Each looks for the modules it knows and leaves any other as it is: a family that is not known here
 is slower, never wrong. `benchmarks/` measures what they bring.
@@ -22,10 +22,9 @@ MODERN = "ModernBertForSequenceClassification", "ModernBertEncoderLayer"
 
 
 def taken(network: Any) -> Any:
-    """Return a cross-encoder that computes what its logit needs, and the logit in float32."""
+    """Return a cross-encoder that computes what its logit needs and nothing more."""
     packed.while_training(network)
     only_first_token(network)
-    exact_logit(network)
     return network
 
 
@@ -61,20 +60,20 @@ def _first_token(
     """Return what `BertLayer.forward` has at position 0, [N, 1, width]."""
     inner = layer.attention.self
     first = _first(hidden_states, packing)
-    query, key, value = (
-        linear(states).unflatten(-1, (inner.num_attention_heads, -1)).transpose(1, 2)
-        for linear, states in (
-            (inner.query, first),
-            (inner.key, hidden_states),
-            (inner.value, hidden_states),
-        )
-    )
-    key, value = (packed.heads_padded(states, packing) for states in (key, value))
+    query = _heads(inner, inner.query(first))
+    key = packed.heads_padded(_heads(inner, inner.key(hidden_states)), packing)
+    value = packed.heads_padded(_heads(inner, inner.value(hidden_states)), packing)
     dropout = inner.dropout.p if inner.training else 0.0
     attended = _attended(query, key, value, attention_mask, dropout)
     attended = layer.attention.output(attended, first)
-    found: Tensor = layer.feed_forward_chunk(attended)
-    return found
+    output: Tensor = layer.feed_forward_chunk(attended)
+    return output
+
+
+def _heads(attention: Any, states: Tensor) -> Tensor:
+    """Return states [N, L, width] by heads, [N, H, L, d]."""
+    shape = *states.shape[:-1], attention.num_attention_heads, -1
+    return states.view(shape).transpose(1, 2)
 
 
 def _first_token_of_modernbert(
@@ -88,14 +87,15 @@ def _first_token_of_modernbert(
     """Return what `ModernBertEncoderLayer.forward` has at position 0, [N, 1, width]."""
     inner = layer.attn
     states = inner.Wqkv(layer.attn_norm(hidden_states)).unflatten(-1, (3, -1, inner.head_dim))
-    query, key, value = (each.transpose(1, 2) for each in states.unbind(-3))
+    query, key, value = states.unbind(-3)
+    query, key, value = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
     query, key = apply_rotary_pos_emb(query, key, *position_embeddings, unsqueeze_dim=1)
     query = _first(query.transpose(1, 2), packing).transpose(1, 2)
-    key, value = (packed.heads_padded(states, packing) for states in (key, value))
+    key, value = packed.heads_padded(key, packing), packed.heads_padded(value, packing)
     dropout = inner.attention_dropout if inner.training else 0.0
     attended = _attended(query, key, value, attention_mask, dropout)
-    found = _first(hidden_states, packing) + inner.out_drop(inner.Wo(attended))
-    return found + layer.mlp(layer.mlp_norm(found))  # type: ignore[no-any-return]
+    summed = _first(hidden_states, packing) + inner.out_drop(inner.Wo(attended))
+    return summed + layer.mlp(layer.mlp_norm(summed))  # type: ignore[no-any-return]
 
 
 def _first(states: Tensor, packing: packed.Packing | None) -> Tensor:
@@ -113,34 +113,12 @@ def _attended(
     return attended.transpose(1, 2).flatten(2)
 
 
-def exact_logit(network: Any) -> None:
-    """Let the map to the logit compute in float32, whatever the rest of the network does.
-
-    A bfloat16 has 8 significant bits: near 5, logits would be a thirtieth apart, and many of the
-    candidates of a query tied. The map reads one vector for each pair, so that it costs nothing.
-    """
-    labels = network.config.num_labels
-    encoder = set(network.base_model.modules())
-    for module in network.modules():
-        if type(module) is nn.Linear and module.out_features == labels and module not in encoder:
-            module.forward = MethodType(_in_float32, module)  # type: ignore[method-assign]
-
-
-def _in_float32(linear: nn.Linear, inputs: Tensor) -> Tensor:
-    with torch.autocast(inputs.device.type, enabled=False):
-        bias = None if linear.bias is None else linear.bias.float()
-        return nn.functional.linear(inputs.float(), linear.weight.float(), bias)
-
-
 def for_scoring(network: Any, precision: str) -> Any:
-    """Return `network` as scoring alone wants it: weights in `precision`, laid out for the CPU.
+    """Return `network`, of weights in `precision`, laid out for scoring on a CPU.
 
-    bfloat16: weights, activations and products in it; casting weights once is faster than
-    autocast, which casts at every use, and so is attention by products. The copy is a snapshot:
-    train `network`, and ask again.
+    In bfloat16 its attention goes by products. The copy is a snapshot: a training of `network`
+    does not change it.
     """
-    if precision == "bfloat16":
-        network = copy.deepcopy(network).to(torch.bfloat16)
     device = next(network.parameters()).device
     if device.type == "cpu" and _lays_out(precision):
         # weights of a copy are those of the original until each linear map has its own layout
@@ -182,7 +160,7 @@ class OneDnnLinear(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return inputs [..., in] mapped to [..., out]."""
-        found: Tensor = torch.ops.mkldnn._linear_pointwise(
+        outputs: Tensor = torch.ops.mkldnn._linear_pointwise(
             inputs, self.laid_out, self.bias, "none", [], ""
         )
-        return found
+        return outputs

@@ -7,12 +7,12 @@ from typing import Any, Protocol, Self
 from torch import Tensor
 
 from redistil.errors import BadSource
-from redistil.learning.students.cat import LENGTHS, Cat
+from redistil.learning.students.cat import Cat, lengths_in
 from redistil.storage.ragged import Tokens
 
 
 class Student(Protocol):
-    """What every architecture can do; each is an `nn.Module` too."""
+    """The interface of every architecture; each is an `nn.Module` too."""
 
     def lengths_of(self, queries: Sequence[Tokens], passages: Sequence[Tokens]) -> list[int]:
         """Return how many tokens each pair costs the model."""
@@ -32,15 +32,14 @@ ARCHITECTURES = {"cat": Cat}
 
 def new(recipe: Mapping[str, Any], backbone: Path, seed: int) -> Any:
     """Return an untrained student of the recipe's architecture on a backbone."""
-    lengths = {key: recipe[key] for key in LENGTHS}
-    return ARCHITECTURES[recipe["architecture"]].new(backbone, lengths, seed, recipe["pair_form"])
+    architecture = ARCHITECTURES[recipe["architecture"]]
+    return architecture.new(backbone, lengths_in(recipe), seed, recipe["pair_form"])
 
 
 def adopt(settings: Mapping[str, Any], checkpoint: Path) -> Any:
     """Return the re-ranker in a checkpoint of others, read with the lengths that are declared."""
-    lengths = {key: settings[key] for key in LENGTHS}
     architecture = ARCHITECTURES[settings["architecture"]]
-    return architecture.adopt(checkpoint, lengths, settings["pair_form"])
+    return architecture.adopt(checkpoint, lengths_in(settings), settings["pair_form"])
 
 
 def load(folder: Path) -> Any:

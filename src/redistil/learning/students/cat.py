@@ -4,25 +4,31 @@ arXiv 2603.03010 trains nine of these; the raw logit of `AutoModelForSequenceCla
 one label is the score, with the head and pooling that each family has.
 """
 
+import copy
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from tokenizers import Tokenizer, processors
 from torch import Tensor, nn
 
 from redistil.errors import BadSettings, BadSource
-from redistil.learning.batches import PairTemplate
 from redistil.learning.speed import shortcuts
 from redistil.learning.students.checkpoints import load_pair, reach, usable
+from redistil.learning.students.logit import exact_logit
+from redistil.learning.students.pairs import PAIR_FORMS, pair_template
 from redistil.storage.ragged import Tokens
 
 LENGTHS = ("query_length", "passage_length", "pair_length")
+
+
+def lengths_in(settings: Mapping[str, Any]) -> dict[str, int]:
+    """Return the lengths alone of a recipe, or of other settings that have them."""
+    return {key: settings[key] for key in LENGTHS}
 
 
 class Cat(nn.Module):
@@ -58,7 +64,7 @@ class Cat(nn.Module):
         network, tokenizer = load_pair(
             AutoModelForSequenceClassification, backbone, new_head=True, num_labels=1
         )
-        return cls(shortcuts.taken(network), PAIR_FORMS[pair_form](tokenizer), lengths)
+        return cls(_ready(network), PAIR_FORMS[pair_form](tokenizer), lengths)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -66,10 +72,9 @@ class Cat(nn.Module):
         from transformers import AutoModelForSequenceClassification
 
         with usable(folder):
-            found = json.loads((folder / "lengths.json").read_text())
-            lengths = {key: found[key] for key in LENGTHS}
+            lengths = lengths_in(json.loads((folder / "lengths.json").read_text()))
         network, tokenizer = load_pair(AutoModelForSequenceClassification, folder)
-        return cls(shortcuts.taken(network), tokenizer, lengths)
+        return cls(_ready(network), tokenizer, lengths)
 
     @classmethod
     def adopt(cls, checkpoint: Path, lengths: dict[str, int], pair_form: str) -> Self:
@@ -86,11 +91,18 @@ class Cat(nn.Module):
                 f"{checkpoint}: its head gives {labels} numbers for a pair, and the score of a "
                 "re-ranker is one raw logit: choose a checkpoint with one label"
             )
-        return cls(shortcuts.taken(network), PAIR_FORMS[pair_form](tokenizer), lengths)
+        return cls(_ready(network), PAIR_FORMS[pair_form](tokenizer), lengths)
 
     def for_scoring(self, precision: str) -> Self:
-        """Return a snapshot that only scores, faster, with weights in `precision`."""
-        network = shortcuts.for_scoring(self.network, precision)
+        """Return a snapshot that only scores, faster, with weights in `precision`.
+
+        bfloat16: weights, activations and products in it. To cast weights once is faster than
+        autocast, which casts at every use.
+        """
+        network = self.network
+        if precision == "bfloat16":
+            network = copy.deepcopy(network).to(torch.bfloat16)
+        network = shortcuts.for_scoring(network, precision)
         return type(self)(network, self.tokenizer, self.lengths).eval()
 
     def save(self, folder: Path) -> None:
@@ -116,8 +128,9 @@ class Cat(nn.Module):
         self, queries: Sequence[Tokens], passages: Sequence[Tokens]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return how many tokens of each query and passage are read."""
-        q, p = (np.fromiter(map(len, side), np.int64, len(side)) for side in (queries, passages))
-        return self.template.kept(q, p, *(self.lengths[key] for key in LENGTHS))
+        query_sizes = np.fromiter(map(len, queries), np.int64, len(queries))
+        passage_sizes = np.fromiter(map(len, passages), np.int64, len(passages))
+        return self.template.kept(query_sizes, passage_sizes, **self.lengths)
 
     def lengths_of(self, queries: Sequence[Tokens], passages: Sequence[Tokens]) -> list[int]:
         """Return how many tokens each pair has, special ones included."""
@@ -132,87 +145,20 @@ class Cat(nn.Module):
 
     def inputs(self, queries: Sequence[Tokens], passages: Sequence[Tokens]) -> dict[str, Tensor]:
         """Return what the network reads for N pairs: ids, mask and, where it has them, types."""
-        kept = self._kept(queries, passages)
-        cut = (
-            [tokens[:size] for tokens, size in zip(side, sizes.tolist(), strict=True)]
-            for side, sizes in zip((queries, passages), kept, strict=True)
-        )
-        ids, mask, types = self.template.join(*cut)
-        inputs = {"input_ids": ids, "attention_mask": mask}
-        if types is not None:
-            inputs["token_type_ids"] = types
+        query_sizes, passage_sizes = self._kept(queries, passages)
+        pairs = self.template.join(_cut(queries, query_sizes), _cut(passages, passage_sizes))
+        inputs = {"input_ids": pairs.ids, "attention_mask": pairs.mask}
+        if pairs.types is not None:
+            inputs["token_type_ids"] = pairs.types
         device = next(self.parameters()).device
         return {key: torch.from_numpy(value).to(device) for key, value in inputs.items()}
 
 
-def pair_template(tokenizer: Any) -> PairTemplate:
-    """Return how `tokenizer` joins a pair, found by letting it join one.
-
-    Two short texts are encoded as a native pair; what stands around them is the template.
-    """
-    if tokenizer.pad_token_id is None:
-        raise BadSource("the tokenizer has no padding token: it is not one of an encoder")
-    (first, query), (second, passage) = _two_texts(tokenizer)
-    encoded = tokenizer(first, second)
-    ids, types = encoded["input_ids"], encoded.get("token_type_ids")
-    q = _find(query, ids, 0)
-    between = q + len(query)
-    p = _find(passage, ids, between)
-    after = p + len(passage)
-    kinds = None
-    if types is not None:
-        kinds = tuple(types[:q]), types[q], tuple(types[between:p]), types[p], tuple(types[after:])
-    return PairTemplate(
-        tuple(ids[:q]), tuple(ids[between:p]), tuple(ids[after:]), kinds, tokenizer.pad_token_id
-    )
+def _ready(network: Any) -> Any:
+    """Return a network whose logit is exact, made faster where `speed` knows its family."""
+    exact_logit(network)
+    return shortcuts.taken(network)
 
 
-def _two_texts(tokenizer: Any) -> list[tuple[str, list[int]]]:
-    """Return two texts, with their ids, that `tokenizer` knows."""
-    special, found = set(tokenizer.all_special_ids), []
-    for text in "abcdefghijklmnopqrstuvwxyz0123456789":
-        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-        if ids and special.isdisjoint(ids):
-            found.append((text, ids))
-        if len(found) == 2:
-            return found
-    raise BadSource("the tokenizer has no two letters of its own: is this its vocabulary?")
-
-
-def _find(part: list[int], ids: list[int], start: int) -> int:
-    """Return where `part` begins in `ids`, from `start` on; BadSource if it is not there."""
-    for place in range(start, len(ids) - len(part) + 1):
-        if ids[place : place + len(part)] == part:
-            return place
-    raise BadSource("the tokenizer encodes a text otherwise in a pair than alone")
-
-
-def joined(tokenizer: Any) -> Any:
-    """Return a tokenizer that joins a pair as [CLS] q [SEP] p [SEP], whatever its family does.
-
-    So the later code of arXiv:2603.03010 (preset `morand-rerun`) joins ids for every backbone. Of
-    the nine only RoBERTa has another form. What is returned is of no family: reading it back,
-    transformers would give a `RobertaTokenizer` its own form again.
-    """
-    from transformers import PreTrainedTokenizerFast
-
-    cls, sep = tokenizer.cls_token, tokenizer.sep_token
-    own, wanted = pair_template(tokenizer), ([tokenizer.cls_token_id], [tokenizer.sep_token_id])
-    if [*map(list, (own.before, own.between, own.after))] == [*wanted, wanted[1]]:
-        return tokenizer
-    second = 0 if own.types is None else own.types[3]
-    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-    backend.post_processor = processors.TemplateProcessing(
-        single=[f"{cls}:0", "$A:0", f"{sep}:0"],
-        pair=[f"{cls}:0", "$A:0", f"{sep}:0", f"$B:{second}", f"{sep}:{second}"],
-        special_tokens=[(cls, tokenizer.cls_token_id), (sep, tokenizer.sep_token_id)],
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend,
-        model_max_length=tokenizer.model_max_length,
-        model_input_names=tokenizer.model_input_names,
-        **tokenizer.special_tokens_map,
-    )
-
-
-PAIR_FORMS = {"native": lambda tokenizer: tokenizer, "joined": joined}
+def _cut(texts: Sequence[Tokens], sizes: npt.NDArray[np.int64]) -> list[Tokens]:
+    return [tokens[:size] for tokens, size in zip(texts, sizes.tolist(), strict=True)]

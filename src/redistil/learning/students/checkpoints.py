@@ -5,6 +5,7 @@ Tokenizers are what `AutoTokenizer` makes of a folder. For some families it does
 pipeline back, so that token files, students and whoever loads a student later read the same ids.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -99,29 +100,35 @@ def load_network(auto: Any, folder: Path, new_head: bool = False, **more: Any) -
             output_loading_info=True,
             **more,
         )
-    encoder = network.base_model_prefix + "."
-    missing = sorted(
-        name
-        for name in report["missing_keys"]
-        if not new_head or (name.startswith(encoder) and ".pooler." not in name)
-    )
-    if missing:
-        whole = not any(name.startswith(encoder) for name in missing)
-        head = ": the encoder is there, but no trained head" if whole else ""
-        raise BadSource(
-            f"{folder} is not a usable checkpoint: {len(missing)} weights of a "
-            f"{type(network).__name__} are not in it (first: {missing[0]}){head}"
-        )
-    if new_head and all(name.startswith(encoder) for name in report["missing_keys"]):
-        raise BadSource(
-            f"{folder} is a trained re-ranker, with its head: use it as a teacher (`checkpoint`), "
-            "or train a student from an encoder"
-        )
+    _check_weights(network, report["missing_keys"], folder, new_head)
     for weight in network.parameters():
         # in memory of its own: the last digit of a product depends on where in a file its factors
         # lie, and equal weights are to give equal scores
         weight.data = weight.data.clone()
     return network
+
+
+def _check_weights(network: Any, missing: Collection[str], folder: Path, new_head: bool) -> None:
+    """Refuse a network with missing weights, or one with a head where that is to be new."""
+    of_encoder: list[str] = []
+    of_head: list[str] = []
+    for name in sorted(missing):
+        part = of_encoder if name.startswith(network.base_model_prefix + ".") else of_head
+        part.append(name)
+    needed = sorted([*of_encoder, *of_head])
+    if new_head:
+        needed = [name for name in of_encoder if ".pooler." not in name]
+    if needed:
+        head = "" if of_encoder else ": the encoder is there, but no trained head"
+        raise BadSource(
+            f"{folder} is not a usable checkpoint: {len(needed)} weights of a "
+            f"{type(network).__name__} are not in it (first: {needed[0]}){head}"
+        )
+    if new_head and not of_head:
+        raise BadSource(
+            f"{folder} is a trained re-ranker, with its head: use it as a teacher (`checkpoint`), "
+            "or train a student from an encoder"
+        )
 
 
 class usable:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,32 +34,47 @@ def fetch(source: Mapping[str, Any], out: Path, made: Made) -> None:
             f"{source.get('hub') or folder} has no *.safetensors weights (pickled ones are never "
             "loaded): convert them, or choose a revision that has them"
         )
-    # a repository is what its commit says; a folder is what lies in it
-    which: dict[str, Any] = {"sha256": {path.name: sha256(path) for path in files}}
-    if "hub" in source:
-        which = {"commit": folder.name}
-    version = Made("checkpoint", str(source.get("hub") or folder), which)
     with scratch(out) as partial:
-        for path in set(files) - set(weights):
-            if path.name != SIDECAR:
-                shutil.copyfile(path, partial / path.name)
+        _copy(set(files) - set(weights), partial)
         if source.get("lower_case"):
             _force_lower_case(partial)
         try:
             _settle_tokenizer(partial)
         except BadSource as error:  # the user knows the folder by another name
             raise BadSource(str(error).replace(str(partial), str(folder))) from None
-        for path in weights:
-            shutil.copyfile(path, partial / path.name)
-        out.mkdir(exist_ok=True)
-        # of another checkpoint nothing stays, its record least of all: one file of weights would
-        # be loaded in place of several
-        for path in (out / SIDECAR, *checkpoint_files(out)):
-            path.unlink(missing_ok=True)
-        for path in sorted(partial.iterdir()):
-            path.replace(out / path.name)
+        _copy(weights, partial)
+        _replace(out, partial)
+    version = _version(source, folder, files)
     with aside(out / SIDECAR) as record:
         record.write_text(made.reading(version).dumps() + "\n", encoding="utf-8")
+
+
+def _version(source: Mapping[str, Any], folder: Path, files: Iterable[Path]) -> Made:
+    """Return the record of a source: the commit of a repository, the bytes of a local folder."""
+    if "hub" in source:
+        return Made("checkpoint", str(source["hub"]), {"commit": folder.name})
+    digests = {}
+    for path in files:
+        digests[path.name] = sha256(path)
+    return Made("checkpoint", str(folder), {"sha256": digests})
+
+
+def _copy(files: Iterable[Path], out: Path) -> None:
+    for path in files:
+        if path.name != SIDECAR:
+            shutil.copyfile(path, out / path.name)
+
+
+def _replace(out: Path, partial: Path) -> None:
+    """Move the files of `partial` to `out`, where nothing of another checkpoint stays.
+
+    Its record least of all. One old file of weights would be loaded in place of several new ones.
+    """
+    out.mkdir(exist_ok=True)
+    for path in (out / SIDECAR, *checkpoint_files(out)):
+        path.unlink(missing_ok=True)
+    for path in sorted(partial.iterdir()):
+        path.replace(out / path.name)
 
 
 def _settle_tokenizer(folder: Path) -> None:
@@ -99,10 +114,10 @@ def _snapshot(source: Mapping[str, Any], out: Path) -> Path:
 
 
 def _force_lower_case(folder: Path) -> None:
-    """Say `do_lower_case` in both places where tokenizers of BERT's kind look for it."""
+    """Set `do_lower_case` in both places where tokenizers of BERT's kind look for it."""
     config = folder / "tokenizer_config.json"
-    said = json.loads(config.read_text()) if config.exists() else {}
-    config.write_text(json.dumps(said | {"do_lower_case": True}, indent=2) + "\n")
+    settings = json.loads(config.read_text()) if config.exists() else {}
+    config.write_text(json.dumps(settings | {"do_lower_case": True}, indent=2) + "\n")
     tokenizer = folder / "tokenizer.json"
     if tokenizer.exists():
         fast = json.loads(tokenizer.read_text())

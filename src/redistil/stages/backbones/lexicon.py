@@ -1,4 +1,4 @@
-"""BM25 over token ids: which passages look alike, and what each query token is worth.
+"""BM25 over token ids: which passages are lexically near, and how much each token adds.
 
 The warm-up's private teacher. Robertson and Zaragoza 2009, with Lucene's idf; passages are cut to
 what the encoder will see of them.
@@ -30,28 +30,26 @@ class Lexicon:
     @classmethod
     def of(cls, passages: Sequence[Tokens], vocabulary: int, k1: float, b: float) -> "Lexicon":
         """Return the lexicon of a collection."""
-        found = np.zeros(vocabulary)
+        frequency = np.zeros(vocabulary)  # of a token: passages that have it
         for tokens in passages:
-            found[np.unique(tokens)] += 1
-        idf = np.log(1 + (len(passages) - found + 0.5) / (found + 0.5))
-        return cls(idf.astype(np.float32), float(np.mean([len(t) for t in passages])), k1, b)
+            frequency[np.unique(tokens)] += 1
+        idf = np.log(1 + (len(passages) - frequency + 0.5) / (frequency + 0.5))
+        mean_length = float(np.mean(_lengths(passages)))
+        return cls(idf.astype(np.float32), mean_length, k1, b)
 
     def neighbours(
         self, queries: Sequence[Tokens], passages: Sequence[Tokens], depth: int
     ) -> list[npt.NDArray[np.int64]]:
         """Return the rows of the `depth` best passages of each query that share a word."""
         terms = _counts(passages, len(self.idf)).tocoo()
-        lengths = np.array([len(tokens) for tokens in passages])
+        lengths = _lengths(passages)
         weights = self.idf[terms.col] * self._saturated(terms.data, lengths[terms.row])
-        index = sparse.csr_matrix(
-            (weights.astype(np.float32), (terms.row, terms.col)), shape=terms.shape
-        )
-        asked = _counts(queries, len(self.idf))
-        best = sp_matmul_topn(asked, index.T.tocsr(), top_n=depth, sort=True)
-        return [
-            best.indices[start:end].astype(np.int64)
-            for start, end in zip(best.indptr[:-1], best.indptr[1:], strict=True)
-        ]
+        cells = weights.astype(np.float32), (terms.row, terms.col)
+        index = sparse.csr_matrix(cells, shape=terms.shape)
+        counts = _counts(queries, len(self.idf))
+        best = sp_matmul_topn(counts, index.T.tocsr(), top_n=depth, sort=True)
+        rows = best.indices.astype(np.int64)
+        return np.split(rows, best.indptr[1:-1])
 
     def worth(self, ids: Tensor, counts: Tensor, lengths: Tensor) -> Tensor:
         """Return what each token [N, L] adds to BM25, occurring `counts` times on the other side.
@@ -68,7 +66,11 @@ class Lexicon:
 
 def _counts(texts: Sequence[Tokens], vocabulary: int) -> sparse.csr_matrix:
     """Return how often each text [rows] has each token [columns]."""
-    rows = np.repeat(np.arange(len(texts)), [len(t) for t in texts])
+    rows = np.repeat(np.arange(len(texts)), _lengths(texts))
     columns = np.concatenate([np.zeros(0, np.int32), *texts])
     ones = np.ones(len(rows), np.float32)
     return sparse.csr_matrix((ones, (rows, columns)), shape=(len(texts), vocabulary))
+
+
+def _lengths(texts: Sequence[Tokens]) -> npt.NDArray[np.int64]:
+    return np.fromiter(map(len, texts), np.int64, len(texts))

@@ -24,7 +24,7 @@ from redistil.stages.backbones.vocabularies import LONGEST
 
 def network(family: str, tokenizer: Any, layers: int, width: int, heads: int) -> nn.Module:
     """Return an initialised network with the head that its warm-up needs."""
-    common = {
+    shape = {
         "vocab_size": len(tokenizer),
         "hidden_size": width,
         "num_hidden_layers": layers,
@@ -34,19 +34,14 @@ def network(family: str, tokenizer: Any, layers: int, width: int, heads: int) ->
         "num_labels": 1,
     }
     if family == "modernbert":
-        ids = {
-            f"{kind}_token_id": getattr(tokenizer, f"{kind}_token_id") for kind in ("cls", "sep")
-        }
-        ids |= {"bos_token_id": ids["cls_token_id"], "eos_token_id": ids["sep_token_id"]}
-        config = ModernBertConfig(
-            **common, **ids, intermediate_size=width, global_attn_every_n_layers=1
-        )
-        modern: nn.Module = ModernBertForSequenceClassification(config)
-        _mimic_modernbert(modern, width)
-        return modern
+        return _modernbert(shape, tokenizer)
     # no dropout: it would cost the fused attention, and nothing here trains long enough to need it
-    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    config = BertConfig(**common, **still, intermediate_size=2 * width)
+    config = BertConfig(
+        **shape,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        intermediate_size=2 * width,
+    )
     if family == "splade":
         splade: nn.Module = BertForMaskedLM(config)
         _mimic_bert(splade, width)
@@ -55,6 +50,21 @@ def network(family: str, tokenizer: Any, layers: int, width: int, heads: int) ->
     bert: nn.Module = BertForSequenceClassification(config)
     _mimic_bert(bert, width)
     return bert
+
+
+def _modernbert(shape: dict[str, Any], tokenizer: Any) -> nn.Module:
+    config = ModernBertConfig(
+        **shape,
+        cls_token_id=tokenizer.cls_token_id,
+        sep_token_id=tokenizer.sep_token_id,
+        bos_token_id=tokenizer.cls_token_id,
+        eos_token_id=tokenizer.sep_token_id,
+        intermediate_size=shape["hidden_size"],
+        global_attn_every_n_layers=1,
+    )
+    model: nn.Module = ModernBertForSequenceClassification(config)
+    _mimic_modernbert(model, shape["hidden_size"])
+    return model
 
 
 def _near_identity(weight: Tensor, scale: float) -> None:

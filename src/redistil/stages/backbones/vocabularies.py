@@ -1,7 +1,7 @@
 """Tokenizers trained on a corpus, each of the kind that its family uses."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tokenizers import (
@@ -16,7 +16,7 @@ from tokenizers import (
 from transformers import PreTrainedTokenizerFast
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-PRIVATE = 0xF0000  # where Unicode has room for letters of one's own
+PRIVATE = 0xF0000  # the first of the code points that Unicode leaves for private use
 LONGEST = 512  # tokens; what the position embeddings of a built encoder reach
 
 
@@ -34,11 +34,13 @@ def vocabulary(family: str, texts: Iterable[str], size: int) -> Any:
         pair=f"[CLS] $A [SEP] $B{second} [SEP]{second}",
         special_tokens=[("[CLS]", cls), ("[SEP]", sep)],
     )
-    inputs = ["input_ids", "attention_mask"]
+    inputs = ["input_ids", "token_type_ids", "attention_mask"]
+    if modern:
+        inputs.remove("token_type_ids")
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         model_max_length=LONGEST,
-        model_input_names=inputs if modern else ["input_ids", "token_type_ids", "attention_mask"],
+        model_input_names=inputs,
         **{f"{token.strip('[]').lower()}_token": token for token in SPECIAL},
     )
 
@@ -54,33 +56,38 @@ def _word_pieces(texts: Iterable[str], size: int) -> Tokenizer:
     splitter = pre_tokenizers.BertPreTokenizer()
     words: Counter[str] = Counter()
     for text in texts:
-        words.update(word for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
-    letters = sorted({letter for word in words for letter in word})
-    inside = {letter: chr(PRIVATE + i) for i, letter in enumerate(letters)}
-    outside = {private: letter for letter, private in inside.items()}
-
-    learner = Tokenizer(models.BPE())
-    learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    marked = (
-        f"{word[0]}{''.join(inside[letter] for letter in word[1:])} " * count
-        for word, count in sorted(words.items())
-    )
-    learner.train_from_iterator(
-        marked,
-        trainers.BpeTrainer(
-            vocab_size=size, special_tokens=list(SPECIAL), show_progress=False, min_frequency=2
-        ),
-    )
-    pieces = {}
-    for token, place in learner.get_vocab().items():
-        plain = "".join(outside.get(letter, letter) for letter in token)
-        pieces[f"##{plain}" if token[0] in outside else plain] = place
-
+        for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)):
+            words[word] += 1
+    pieces = _learn_pieces(words, size)
     tokenizer = Tokenizer(models.WordPiece(pieces, unk_token="[UNK]"))
     tokenizer.normalizer = normalizer
     tokenizer.pre_tokenizer = splitter
     tokenizer.decoder = decoders.WordPiece()
     return tokenizer
+
+
+def _learn_pieces(words: Mapping[str, int], size: int) -> dict[str, int]:
+    """Return the pieces of counted words, numbered, those inside a word as "##x"."""
+    letters = sorted(set("".join(words)))
+    inside = {ord(letter): chr(PRIVATE + i) for i, letter in enumerate(letters)}
+    outside = {ord(private): chr(letter) for letter, private in inside.items()}
+    learner = Tokenizer(models.BPE())
+    learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, special_tokens=list(SPECIAL), show_progress=False, min_frequency=2
+    )
+    learner.train_from_iterator(_marked(words, inside), trainer)
+    pieces = {}
+    for token, number in learner.get_vocab().items():
+        plain = token.translate(outside)
+        pieces[f"##{plain}" if ord(token[0]) in outside else plain] = number
+    return pieces
+
+
+def _marked(words: Mapping[str, int], inside: Mapping[int, str]) -> Iterator[str]:
+    """Yield each word as often as it occurs, its later letters as those inside a word."""
+    for word, count in sorted(words.items()):
+        yield f"{word[0]}{word[1:].translate(inside)} " * count
 
 
 def _byte_pairs(texts: Iterable[str], size: int) -> Tokenizer:

@@ -13,7 +13,7 @@ from redistil.learning.examples import Batch, Examples
 from redistil.learning.history import Checkpoint, Point
 from redistil.learning.objectives import OBJECTIVES
 from redistil.learning.optimise import Schedule, Validation, Watch, optimise
-from redistil.learning.scoring import Room, learn, score_shared
+from redistil.learning.scoring import Memory, learn, score_shared
 from redistil.learning.students.cat import LENGTHS
 from redistil.machine.costs import account
 from redistil.machine.hardware import commit
@@ -107,7 +107,7 @@ def _learner(
 ) -> Any:
     """Return what learns from the batch of a step."""
     objective, (queries, passages) = OBJECTIVES[recipe["objective"]], tokens
-    room, options = Room(**recipe["room"]), recipe["options"]
+    memory, options = Memory(**recipe["room"]), recipe["options"]
 
     def step_of(step: int) -> Tensor:
         batch = _batch(recipe, examples, step)
@@ -120,7 +120,7 @@ def _learner(
 
         pairs = [queries[r] for r in batch.queries], [passages[r] for r in batch.passages]
         stream = recipe["seed"], step
-        return learn(student, pairs, loss_of, room, recipe["precision"], stream, processes)
+        return learn(student, pairs, loss_of, memory, recipe["precision"], stream, processes)
 
     return step_of
 
