@@ -10,13 +10,13 @@ from redistil.errors import BadTable
 from redistil.stages.candidates.cut import first
 from redistil.stages.candidates.judged import Judged
 from redistil.storage.lineage import Made
-from redistil.storage.pieces import in_pieces
+from redistil.storage.pieces import in_pieces, in_row_groups
 from redistil.storage.sql import Database, database
 from redistil.storage.tables import RUN
 from redistil.storage.trec import pairs
 
 ROWS = 1 << 20  # rows ranked and written at a time, whole queries of them
-THREADS = 2
+THREADS = 2  # that sort
 
 
 def import_run(
@@ -27,10 +27,14 @@ def import_run(
     A (query, passage) that occurs twice is refused, and a run that finds nothing, as by `Judged`.
     """
     judged = Judged(qrels, least_success)
-    with RUN.writer(out, made) as write, database(out, THREADS) as run:
-        for pieces in _by_query(source, run):
-            ranked = first(pieces, len(pieces), drop_identical)
-            write(judged.passing(RUN.check(ranked, str(source))))
+    with (
+        database(out, THREADS) as run,
+        RUN.writer(out, made) as write,
+        in_row_groups(RUN, write) as append,
+    ):
+        for piece in _by_query(source, run):
+            ranked = first(piece, len(piece), drop_identical)
+            append(judged.passing(RUN.check(ranked, str(source))))
         judged.conclude(str(source))
 
 
