@@ -41,7 +41,11 @@ class Form:
 
 
 def _types(names: tuple[str, ...]) -> Mapping[str, pa.DataType]:
-    return {name: pa.float32() if name.endswith("score") else pa.string() for name in names}
+    types = dict.fromkeys(names, pa.string())
+    for name in names:
+        if name.endswith("score"):
+            types[name] = pa.float32()
+    return types
 
 
 def _scored_triples(path: Path) -> Batches:
@@ -59,18 +63,20 @@ def _parquet(path: Path, names: Mapping[str, pa.DataType]) -> Batches:
     """Yield these columns of a Parquet file, whatever the publisher calls an id."""
     try:
         file = pq.ParquetFile(path)
-        have = file.schema_arrow.names
+        present = file.schema_arrow.names
         chosen = {}
         for name in names:
-            found = [other for other in (name, *ALSO.get(name, ())) if other in have]
-            if len(found) != 1:
+            candidates = {name, *ALSO.get(name, ())}.intersection(present)
+            if len(candidates) != 1:
                 raise BadTable(
-                    f"{path}: wanted the columns {' '.join(names)}, got {' '.join(have)}"
+                    f"{path}: wanted the columns {' '.join(names)}, got {' '.join(present)}"
                 )
-            chosen[name] = found[0]
+            chosen[name] = candidates.pop()
         for batch in file.iter_batches(PIECE, columns=list(chosen.values())):
-            columns = [pc.cast(batch[chosen[name]], kind) for name, kind in names.items()]
-            yield pa.record_batch(columns, names=list(names))
+            columns = {}
+            for name, kind in names.items():
+                columns[name] = pc.cast(batch[chosen[name]], kind)
+            yield pa.record_batch(columns)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise BadTable(f"{path} is not the Parquet file that was expected ({reason})") from None
@@ -136,17 +142,22 @@ def _settled(positives: Any, negatives: Any, margins: Any) -> Any:
     """Return the scores [2, N] of one query's triples, from its first positive outwards."""
     known: dict[int, float] = {}
     scores = np.zeros((2, len(margins)), np.float32)
-    waiting = list(zip(range(len(margins)), positives.tolist(), negatives.tolist(), strict=True))
+    waiting = list(zip(positives.tolist(), negatives.tolist(), range(len(margins)), strict=True))
     while waiting:
-        linked = [each for each in waiting if known.keys() & each[1:]] or waiting[:1]
-        for triple, positive, negative in linked:
+        linked: list[tuple[int, int, int]] = []
+        others: list[tuple[int, int, int]] = []
+        for each in waiting:
+            is_linked = each[0] in known or each[1] in known
+            (linked if is_linked else others).append(each)
+        if not linked:
+            linked, others = waiting[:1], waiting[1:]
+        for positive, negative, triple in linked:
             margin = margins[triple]
             if positive not in known:
                 known[positive] = known.get(negative, -margin) + margin
             known.setdefault(negative, known[positive] - margin)
             scores[:, triple] = known[positive], known[positive] - margin
-        done = {triple for triple, _, _ in linked}
-        waiting = [each for each in waiting if each[0] not in done]
+        waiting = others
     return scores
 
 
