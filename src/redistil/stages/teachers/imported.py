@@ -1,10 +1,11 @@
 """Published teacher files as tables: forty million rows in bounded memory.
 
-Rows are read in pieces, their ids turned into codes, and sorted by a database on disk.
+Ids become codes as the rows are read, and DuckDB sorts the rows; numpy forms triples and lists.
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,8 @@ from redistil.storage.tables import (
 
 PIECE = 1 << 21  # rows whose ids are looked up together: a look-up of text reads all known ids
 SORTED = 1 << 18  # sorted rows held at a time, and what their last query has beyond
+
+PASSAGE_IDS = ("doc_id", "positive_id", "negative_id")
 
 
 @dataclass
@@ -70,7 +73,7 @@ class Sifted:
 
 @dataclass(frozen=True)
 class Known:
-    """The ids that a file may name; rows of the queries in `held_out` are left out."""
+    """The ids that a file may name, and which queries to hold out."""
 
     queries: Identifiers
     passages: Identifiers
@@ -86,20 +89,16 @@ class Known:
 
     def codes(self, rows: pa.Table) -> pa.Table:
         """Return rows with the codes of their ids; that of an unknown id is -1."""
-        columns: dict[str, pa.ChunkedArray] = {}
-        passages: list[str] = []
-        for name in rows.column_names:
-            columns[name] = rows[name]
-            if name == "query_id":
-                columns[name] = pa.array(self.queries.codes(rows[name]))
-            elif name.endswith("_id"):
-                passages.append(name)
+        passages = [name for name in PASSAGE_IDS if name in rows.column_names]
         # all columns at once: a look-up of text goes through all known ids
         chunks = [chunk for name in passages for chunk in rows[name].chunks]
-        codes = self.passages.codes(pa.chunked_array(chunks))
-        for name, part in zip(passages, np.split(codes, len(passages)), strict=True):
-            columns[name] = pa.array(part)
-        return pa.table(columns)
+        together = self.passages.codes(pa.chunked_array(chunks))
+        columns = {"query_id": self.queries.codes(rows["query_id"])}
+        columns.update(zip(passages, np.split(together, len(passages)), strict=True))
+        for name, codes in columns.items():
+            place = rows.column_names.index(name)
+            rows = rows.set_column(place, name, pa.array(codes))
+        return rows
 
     def spelled(self, rows: pa.Table) -> pa.Table:
         """Return rows with ids for codes."""
@@ -215,10 +214,10 @@ def _write(
     sifted: Sifted,
 ) -> str:
     """Write scores and triples or lists, and count; name the pair whose scores differ most."""
-    of_triples = form.columns == ordered.TRIPLE
-    table = TRIPLES if of_triples else LISTS
-    order = ordered.BY_TRIPLE if of_triples else ordered.BEST_FIRST
-    counts = {table.name: 0, TEACHER_SCORES.name: 0}
+    table, order = LISTS, ordered.BEST_FIRST
+    if form.columns == ordered.TRIPLE:
+        table, order = TRIPLES, ordered.BY_TRIPLE
+    sifted.written = {table.name: 0, TEACHER_SCORES.name: 0}
     distinct, worst = 0, ""
     with (
         TEACHER_SCORES.writer(out[0], made) as write_scores,
@@ -227,27 +226,38 @@ def _write(
         in_row_groups(table, write_rows) as add_rows,
     ):
         for piece in in_pieces(rows.rows(f"FROM rows ORDER BY {order}"), SORTED):
-            if of_triples:
-                codes, pairs = ordered.triples(form.solved(piece))
-                learnt = known.spelled(codes)
-                distinct += len(learnt)
-            else:
-                codes, pairs = ordered.lists(piece)
-                learnt = _lists(known.spelled(codes))
-                distinct += len(pairs.score)
-            scores = _scores(known, pairs)
-            add_rows(learnt)
+            formed = _formed(piece, form, known)
+            scores = _scores(known, formed.pairs)
+            add_rows(formed.rows)
             add_scores(scores)
-            counts[table.name] += len(learnt)
-            counts[TEACHER_SCORES.name] += len(scores)
-            sifted.differing += int((pairs.apart > 0).sum())
-            if pairs.apart.max() > sifted.apart:
-                sifted.apart = float(pairs.apart.max())
-                row = scores.slice(int(pairs.apart.argmax()), 1).to_pylist()[0]
+            distinct += formed.distinct
+            sifted.written[table.name] += len(formed.rows)
+            sifted.written[TEACHER_SCORES.name] += len(scores)
+            apart = formed.pairs.apart
+            sifted.differing += int((apart > 0).sum())
+            if apart.max() > sifted.apart:
+                sifted.apart = float(apart.max())
+                row = scores.slice(int(apart.argmax()), 1).to_pylist()[0]
                 worst = f"query {row['query_id']!r}, passage {row['doc_id']!r}"
     sifted.repeated = sifted.kept - distinct
-    sifted.written = counts
     return worst
+
+
+class _Formed(NamedTuple):
+    """Triples or lists, the pairs in them, and the number of sorted rows that repeat no other."""
+
+    rows: pa.Table
+    pairs: ordered.Pairs
+    distinct: int
+
+
+def _formed(piece: pa.Table, form: Form, known: Known) -> _Formed:
+    if form.columns == ordered.TRIPLE:
+        codes, pairs = ordered.triples(form.solved(piece))
+        return _Formed(known.spelled(codes), pairs, len(codes))
+    lists = _lists(known.spelled(piece))
+    pairs = ordered.pairs(piece)
+    return _Formed(lists, pairs, len(pairs.score))
 
 
 def _scores(known: Known, pairs: ordered.Pairs) -> pa.Table:

@@ -16,7 +16,7 @@ Flags = npt.NDArray[np.bool_]
 TRIPLE = ("query_id", "positive_id", "negative_id", "positive_score", "negative_score")
 PAIR = ("query_id", "doc_id", "score")
 
-# how the rows that `triples` and `lists` take are sorted
+# how rows are sorted that become triples, and those that become lists
 BY_TRIPLE = "query_id, positive_id, negative_id"
 BEST_FIRST = "query_id, score DESC, doc_id DESC"  # the canonical order of a run
 
@@ -48,11 +48,11 @@ def triples(rows: pa.Table) -> tuple[pa.Table, Pairs]:
     return distinct, _pairs(_merged(of_positives, of_negatives))
 
 
-def lists(rows: pa.Table) -> tuple[pa.Table, Pairs]:
-    """Return ranked pairs as they are, and the distinct pairs, of rows in the order BEST_FIRST."""
+def pairs(rows: pa.Table) -> Pairs:
+    """Return the distinct pairs of scored pairs, in whatever order."""
     keys = _keys(rows, "doc_id")
     order = np.argsort(keys, kind="stable")
-    return rows, _pairs(_distinct(keys[order], _scores(rows, "score")[order]))
+    return _pairs(_distinct(keys[order], _scores(rows, "score")[order]))
 
 
 class _Scored(NamedTuple):
@@ -91,9 +91,9 @@ def _merged(left: _Scored, right: _Scored) -> _Scored:
     return _distinct(key[order], score[order], apart[order])
 
 
-def _pairs(pairs: _Scored) -> Pairs:
-    passages = pairs.key & ((1 << BITS) - 1)
-    return Pairs(pairs.key >> BITS, passages, pairs.score, pairs.apart)
+def _pairs(scored: _Scored) -> Pairs:
+    passages = scored.key & ((1 << BITS) - 1)
+    return Pairs(scored.key >> BITS, passages, scored.score, scored.apart)
 
 
 def _keys(rows: pa.Table, name: str) -> Ints:
