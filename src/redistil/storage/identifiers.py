@@ -1,6 +1,6 @@
 """The known ids of a collection as small integers, and back: what tens of millions of rows need.
 
-Pure: arrays in, arrays out.
+Pure: arrays in, arrays out. A join by text in DuckDB takes more than twice the time of an import.
 """
 
 from functools import cached_property
@@ -132,15 +132,8 @@ def _new(placed: pa.Array) -> npt.NDArray[np.bool_]:
 
 
 def _by_digits(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return distinct ascending numbers in the order of their decimal spelling: 1, 10, 2.
-
-    Those with the most digits, nearly all, are in that order already; the others go in between.
-    """
-    most = len(str(numbers[-1]))
-    few = int(np.searchsorted(numbers, 10 ** (most - 1)))
-    if most == 1 or not few:
-        return numbers
-    short, long = _by_digits(numbers[:few]), numbers[few:]
-    digits = np.searchsorted(POWERS, short, side="right") + 1
-    # where one begins with the other, as 1 and 100, the shorter one stands first
-    return np.insert(long, np.searchsorted(long, short * 10 ** (most - digits)), short)
+    """Return distinct ascending numbers in the order of their decimal spelling: 1, 10, 2."""
+    digits = np.searchsorted(POWERS, numbers, side="right") + 1
+    padded = numbers * 10 ** (len(POWERS) + 1 - digits)
+    # 1, 10 and 100 are equal when padded: a stable sort keeps the shorter one first
+    return numbers[np.argsort(padded, kind="stable")]

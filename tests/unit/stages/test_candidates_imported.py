@@ -9,7 +9,7 @@ import pytest
 from redistil.errors import BadSource, BadTable
 from redistil.seeds import generator
 from redistil.stages.candidates import imported
-from redistil.storage import trec
+from redistil.storage import sql, trec
 from redistil.storage.tables import RUN
 from tests.made.first_stages import MADE, judge
 
@@ -86,6 +86,7 @@ def test_a_run_is_sorted_however_its_queries_lie(tmp_path, monkeypatch):
     """In pieces far smaller than the run, with queries in pieces of their own, gzipped."""
     monkeypatch.setattr(imported, "ROWS", 7)
     monkeypatch.setattr(trec, "BLOCK", 100)
+    monkeypatch.setattr(sql, "BATCH", 5)
     rng = generator(2, "run")
     rows = [(f"q{q}", f"d{d}", float(rng.integers(5))) for q in range(20) for d in range(9)]
     lines = [f"{q} Q0 {d} 1 {score} tag" for q, d, score in rows]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from redistil.cli import cli
 from redistil.errors import BadTable
 from redistil.stages.teachers import forms, imported
+from redistil.storage import sql
 from redistil.storage.identifiers import Identifiers
 from redistil.storage.tables import LISTS, PASSAGES, QUERIES, TEACHER_SCORES, TRIPLES
 from tests.made import tiny
@@ -104,7 +105,7 @@ triple = st.tuples(few, few, few)
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(triple, min_size=1, max_size=40), st.integers(1, 9), st.booleans(), st.booleans())
-def test_buckets_and_reading_ids_as_numbers_change_no_byte(
+def test_pieces_and_reading_ids_as_numbers_change_no_byte(
     tmp_path_factory, drawn, count, numeric, packed
 ):
     """Against the whole in memory, sorted and written at once."""
@@ -118,7 +119,9 @@ def test_buckets_and_reading_ids_as_numbers_change_no_byte(
     assert ids.queries.numeric == numeric
     text = "".join(lines).encode()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(imported, "BUCKET", max(len(text) // count, 1))
+        patch.setattr(imported, "PIECE", count)
+        patch.setattr(imported, "SORTED", count)
+        patch.setattr(sql, "BATCH", count)
         content = gzip.compress(text) if packed else text
         scores, pairs, sifted = import_file(tmp_path, content, "scored-triples", ids)
     wanted = {
@@ -264,12 +267,14 @@ def test_lists_of_ids_score_by_their_place_from_the_end(tmp_path):
 
 @settings(max_examples=25, deadline=None)
 @given(st.sets(st.tuples(few, few), min_size=1), st.integers(1, 9))
-def test_lists_from_buckets_have_the_bytes_of_lists_written_at_once(tmp_path_factory, drawn, count):
+def test_lists_from_pieces_have_the_same_bytes(tmp_path_factory, drawn, count):
     tmp_path = tmp_path_factory.mktemp("lists")
     rows = [(str(q), str(d), float((q * 5 + d) % 4)) for q, d in sorted(drawn)]
     text = "".join(f"{q} Q0 {d} 1 {s} t\n" for q, d, s in rows)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(imported, "BUCKET", max(len(text) // count, 1))
+        patch.setattr(imported, "PIECE", count)
+        patch.setattr(imported, "SORTED", count)
+        patch.setattr(sql, "BATCH", count)
         ids = known(map(str, range(6)), map(str, range(6)))
         scores, pairs, _ = import_file(tmp_path, text, "trec", ids)
     by_query = {

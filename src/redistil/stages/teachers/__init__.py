@@ -5,7 +5,7 @@ Computed by a trained cross-encoder, averaged into an ensemble, or imported from
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +18,7 @@ from redistil.storage.tables import TEACHER_SCORES
 
 SHARD = 1 << 16  # pairs scored and written together, and lost at most when a job is killed
 KEY = ["query_id", "doc_id"]
+IN_ORDER = [("query_id", "ascending"), ("doc_id", "ascending")]
 NOTHING = pa.table(dict.fromkeys(KEY, pa.array([], pa.string())))
 
 
@@ -32,8 +33,7 @@ def score(
 ) -> None:
     """Write the raw logit of each distinct pair of `over` (triples or lists) under `model`.
 
-    Goes through the queries in shards, dealt out to the processes; what a killed job had finished
-    is not scored again.
+    Deals shards of queries out to the processes. A job that was killed goes on where it stopped.
     """
     from redistil.learning.scoring import score_pairs
     from redistil.learning.students import load
@@ -43,11 +43,12 @@ def score(
     check_precision(precision, processes.device)
     queries, passages = map(Ragged, tokens)
     student = load(model).to(processes.device)
-    found = (with_rows(some, [(queries, passages)]) for some in distinct_pairs(over))
+    placed = (with_rows(pairs, [(queries, passages)]) for pairs in distinct_pairs(over))
     shards, count = Shards(TEACHER_SCORES, out, made), 0
-    for number, pairs in enumerate(in_pieces(found, SHARD)):
+    for number, pairs in enumerate(in_pieces(placed, SHARD)):
         count += 1
-        if number % processes.count == processes.rank and not shards.has(number):
+        is_ours = number % processes.count == processes.rank
+        if is_ours and not shards.has(number):
             (rows,) = rows_of(pairs, 1)
             scores = score_pairs(student, queries, passages, rows, precision)
             scored = pairs.select(KEY).append_column("score", pa.array(scores))
@@ -60,18 +61,30 @@ def score(
 def distinct_pairs(files: Sequence[Path]) -> Iterator[pa.Table]:
     """Yield every (query_id, doc_id) that some triples or lists name, once and in order.
 
-    The files are merged by query: a piece of each is all that is held.
+    Merges the files by query: one piece of each is held.
     """
-    sources = [pairs_by_query(path) for path in files]
-    waiting = [(source, next(source, NOTHING)) for source in sources]
-    while waiting := [(source, rows) for source, rows in waiting if len(rows)]:
-        # a piece never parts a query: up to this one, no file has more to come
-        last = min(rows["query_id"][-1].as_py() for _, rows in waiting)
-        cuts = [pc.sum(pc.less_equal(rows["query_id"], last)).as_py() for _, rows in waiting]
-        parts = [(*part, cut) for part, cut in zip(waiting, cuts, strict=True)]
-        found = pa.concat_tables(rows.slice(0, cut) for _, rows, cut in parts)
-        yield found.group_by(KEY).aggregate([]).sort_by([(name, "ascending") for name in KEY])
-        waiting = [
-            (source, rows.slice(cut) if cut < len(rows) else next(source, NOTHING))
-            for source, rows, cut in parts
-        ]
+    waiting = []
+    for path in files:
+        waiting.append(_Waiting(NOTHING, pairs_by_query(path)).filled())
+    while waiting := [each for each in waiting if len(each.rows)]:
+        # a piece never parts a query: no file has more rows of the queries up to this one
+        last = min(each.rows["query_id"][-1].as_py() for each in waiting)
+        taken, left = [], []
+        for each in waiting:
+            cut = pc.sum(pc.less_equal(each.rows["query_id"], last)).as_py()
+            taken.append(each.rows.slice(0, cut))
+            left.append(each._replace(rows=each.rows.slice(cut)).filled())
+        distinct = pa.concat_tables(taken).group_by(KEY).aggregate([])
+        yield distinct.sort_by(IN_ORDER)
+        waiting = left
+
+
+class _Waiting(NamedTuple):
+    """Rows of a file that nobody took yet, and the pieces that follow."""
+
+    rows: pa.Table
+    pieces: Iterator[pa.Table]
+
+    def filled(self) -> "_Waiting":
+        """Return the same with the next piece, if no row is left."""
+        return self if len(self.rows) else self._replace(rows=next(self.pieces, NOTHING))

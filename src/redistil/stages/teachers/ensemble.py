@@ -18,61 +18,66 @@ from redistil.storage.stretches import stretches
 from redistil.storage.tables import TEACHER_SCORES, aside
 
 Floats = npt.NDArray[np.float32]
+Ranks = npt.NDArray[np.int64]
 
 PIECE = 1 << 16  # rows of each member held at a time, and what its longest query has beyond
 COMPARED = 1 << 24  # signs of margins held at a time, for each member
 
 ENSEMBLE = "ensemble"
+KEY = ["query_id", "doc_id"]
 
 
 def average(members: Sequence[Path], out: Path, agreement: Path, made: Made) -> list[str]:
     """Write the plain mean of raw logits, the ensemble of arXiv 2010.02666, and who agrees.
 
-    `agreement` is JSON: each member's mean and spread, and for each two of them, and each with the
-    ensemble, the rank correlation and the share of inverted margins. Members stream. Returns the
-    same in sentences. Raises UserError when the members did not score the same pairs: a missing
+    agreement: JSON with each member's mean and spread. It also has, for each two members and each
+    with the ensemble, the rank correlation and the share of inverted margins. Members stream.
+    Returns the same in sentences. Raises UserError when members scored different pairs: a missing
     one would silently change the mean.
     """
-    found = Agreement([*(path.stem for path in members), ENSEMBLE])
+    names = [path.stem for path in members]
+    agreed = Agreement([*names, ENSEMBLE])
     with aside(out) as first, aside(agreement) as second:
         with (
             TEACHER_SCORES.writer(first, made) as write,
             in_row_groups(TEACHER_SCORES, write) as append,
         ):
             for rows in in_pieces(_together(members), PIECE):
-                scores = np.stack([rows[f"{i}"].to_numpy() for i in range(len(members))])
+                keys, columns = rows.select(KEY), rows.drop_columns(KEY).columns
+                scores = np.stack([column.to_numpy() for column in columns])
                 mean = scores.mean(axis=0, dtype=np.float64).astype(np.float32)
-                found.add(rows["query_id"], np.vstack([scores, mean[None]]))
-                append(rows.select([0, 1]).append_column("score", pa.array(mean)))
-        if not found.pairs:
+                agreed.add(keys["query_id"], np.vstack([scores, mean[None]]))
+                append(keys.append_column("score", pa.array(mean)))
+        if not agreed.pairs:
             raise BadTable(f"{members[0]} has no score: score something with every member")
-        second.write_text(json.dumps(found.record(), indent=2) + "\n", encoding="utf-8")
-    return found.said()
+        second.write_text(json.dumps(agreed.record(), indent=2) + "\n", encoding="utf-8")
+    return agreed.said()
 
 
 def _together(members: Sequence[Path]) -> Iterator[pa.Table]:
     """Yield query_id, doc_id and the score of each member, in pieces."""
     nothing = TEACHER_SCORES.schema.empty_table()
-    read = ((pa.table(batch) for batch in TEACHER_SCORES.batches(path)) for path in members)
-    for parts in zip_longest(*(exactly(rows, PIECE) for rows in read), fillvalue=nothing):
-        keys = parts[0].select([0, 1])
-        for path, part in zip(members, parts, strict=True):
-            if not part.select([0, 1]).equals(keys):
+    sources = [exactly(map(pa.table, TEACHER_SCORES.batches(path)), PIECE) for path in members]
+    for parts in zip_longest(*sources, fillvalue=nothing):
+        keys = parts[0].select(KEY)
+        rows = keys
+        for number, (path, part) in enumerate(zip(members, parts, strict=True)):
+            if not part.select(KEY).equals(keys):
                 raise UserError(
                     f"{path} and {members[0]} scored different pairs: score the same triples or "
                     "lists with every member"
                 )
-        columns = {str(i): part["score"] for i, part in enumerate(parts)}
-        yield pa.table({"query_id": keys["query_id"], "doc_id": keys["doc_id"], **columns})
+            rows = rows.append_column(str(number), part["score"])
+        yield rows
 
 
 @dataclass
 class Agreement:
     """How several teachers agree, query by query: sums over what was added.
 
-    The rank correlation is Spearman's (ties share a rank), the mean over queries in which both
-    vary. A margin is the difference of two passages of a query; it is inverted where two teachers
-    give it opposite signs, of those to which both give one.
+    The rank correlation is Spearman's (ties share a rank): the mean over queries in which both
+    vary. A margin is the difference of two passages' scores. Of the margins to which both teachers
+    give a sign, those with opposite signs are inverted.
     """
 
     names: list[str]
@@ -88,9 +93,11 @@ class Agreement:
         codes = query_id.combine_chunks().dictionary_encode().indices.to_numpy()
         starts, sizes = stretches(codes)
         wide = scores.astype(np.float64)
-        self.pairs, self.queries = self.pairs + len(codes), self.queries + len(starts)
-        self.total, self.squares = self.total + wide.sum(1), self.squares + (wide**2).sum(1)
-        for size in sorted(set(sizes.tolist()) - {1}):
+        self.pairs += len(codes)
+        self.queries += len(starts)
+        self.total = self.total + wide.sum(1)
+        self.squares = self.squares + (wide**2).sum(1)
+        for size in np.unique(sizes[sizes > 1]).tolist():
             of_size = starts[sizes == size]
             together = max(COMPARED // size**2, 1)
             for start in range(0, len(of_size), together):
@@ -98,50 +105,64 @@ class Agreement:
                 self._compare(scores[:, places])
 
     def _compare(self, scores: Floats) -> None:
-        """scores: [teachers, queries, passages]."""
-        signs = [np.sign(s[:, :, None] - s[:, None, :]).astype(np.int8) for s in scores]
-        ranks = [sign.sum(2, dtype=np.int64) for sign in signs]  # centred: 2 rank - n - 1
+        """Add queries with equally many passages; scores: [teachers, queries, passages]."""
+        signs, ranks = [], []
+        for of_teacher in scores:
+            margins = of_teacher[:, :, None] - of_teacher[:, None, :]
+            sign = np.sign(margins).astype(np.int8)
+            signs.append(sign)
+            ranks.append(sign.sum(2, dtype=np.int64))  # centred: 2 rank - n - 1
         for a, b in combinations(range(len(signs)), 2):
-            both = signs[a] * signs[b]
-            ordered, agreed = int(np.count_nonzero(both)) // 2, int(both.sum(dtype=np.int64)) // 2
-            counts = self.margins.setdefault((a, b), [0, 0])
-            counts[0] += (ordered - agreed) // 2
-            counts[1] += ordered
-            norm = np.sqrt((ranks[a] ** 2).sum(1) * (ranks[b] ** 2).sum(1))
-            rho = (ranks[a] * ranks[b]).sum(1)[norm > 0] / norm[norm > 0]
-            sums = self.correlations.setdefault((a, b), [0.0, 0])
-            sums[0] += float(rho.sum())
-            sums[1] += len(rho)
+            self._count_margins((a, b), signs[a] * signs[b])
+            self._correlate((a, b), ranks[a], ranks[b])
+
+    def _count_margins(self, teachers: tuple[int, int], both: npt.NDArray[np.int8]) -> None:
+        """both: 1 where two teachers order two passages alike, -1 where not, 0 where one ties."""
+        ordered = int(np.count_nonzero(both)) // 2
+        agreed = int(both.sum(dtype=np.int64)) // 2
+        counts = self.margins.setdefault(teachers, [0, 0])
+        counts[0] += (ordered - agreed) // 2
+        counts[1] += ordered
+
+    def _correlate(self, teachers: tuple[int, int], left: Ranks, right: Ranks) -> None:
+        norm = np.sqrt((left**2).sum(1) * (right**2).sum(1))
+        rho = (left * right).sum(1)[norm > 0] / norm[norm > 0]
+        sums = self.correlations.setdefault(teachers, [0.0, 0])
+        sums[0] += float(rho.sum())
+        sums[1] += len(rho)
 
     def record(self) -> dict[str, Any]:
         """Return plain values; what cannot be said (a teacher that never varies) is None."""
-        mean = self.total / self.pairs
-        spread = np.sqrt(np.maximum(self.squares / self.pairs - mean**2, 0))
+        means = self.total / self.pairs
+        spreads = np.sqrt(np.maximum(self.squares / self.pairs - means**2, 0))
+        scores = []
+        for name, mean, spread in zip(self.names, means, spreads, strict=True):
+            scores.append({"teacher": name, "mean": float(mean), "spread": float(spread)})
+        agreement = []
+        for a, b in combinations(range(len(self.names)), 2):
+            correlation, queries = self.correlations.get((a, b), (0, 0))
+            inverted, margins = self.margins.get((a, b), (0, 0))
+            agreement.append(
+                {
+                    "between": [self.names[a], self.names[b]],
+                    "rank_correlation": _share(correlation, queries),
+                    "inverted_margins": _share(inverted, margins),
+                    "margins": margins,
+                }
+            )
         return {
             "queries": self.queries,
             "pairs": self.pairs,
-            "scores": [
-                {"teacher": name, "mean": float(m), "spread": float(s)}
-                for name, m, s in zip(self.names, mean, spread, strict=True)
-            ],
-            "agreement": [
-                {
-                    "between": [self.names[a], self.names[b]],
-                    "rank_correlation": _share(*self.correlations.get((a, b), (0, 0))),
-                    "inverted_margins": _share(*self.margins.get((a, b), (0, 0))),
-                    "margins": self.margins.get((a, b), (0, 0))[1],
-                }
-                for a, b in combinations(range(len(self.names)), 2)
-            ],
+            "scores": scores,
+            "agreement": agreement,
         }
 
     def said(self) -> list[str]:
         """Return the record in sentences."""
         record = self.record()
-        lines = [
-            f"{of['teacher']}: mean {of['mean']:.3f}, spread {of['spread']:.3f}"
-            for of in record["scores"]
-        ]
+        lines = []
+        for each in record["scores"]:
+            lines.append(f"{each['teacher']}: mean {each['mean']:.3f}, spread {each['spread']:.3f}")
         for each in record["agreement"]:
             left, right = each["between"]
             lines.append(

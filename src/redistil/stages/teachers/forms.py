@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from redistil.errors import BadTable
 from redistil.stages.teachers.ordered import PAIR, TRIPLE
+from redistil.storage.stretches import stretches
 from redistil.storage.trec import ALSO, RUN_COLUMNS, column_batches, delimiter
 
 PIECE = 1 << 17  # rows of a Parquet file read at a time
@@ -23,7 +24,7 @@ PIECE = 1 << 17  # rows of a Parquet file read at a time
 Batches = Iterator[pa.RecordBatch]
 
 
-def _as_they_are(rows: Any) -> Any:
+def _as_they_are(rows: pa.Table) -> pa.Table:
     return rows
 
 
@@ -31,37 +32,20 @@ def _as_they_are(rows: Any) -> Any:
 class Form:
     """A layout: how it is read, and what a row of it is.
 
-    kind: TRIPLE or PAIR. solved: what makes scores of pairs from a file that has only margins.
+    columns: TRIPLE or PAIR. solved: makes scores of margins, in a file that has only these.
     """
 
     read: Callable[[Path], Batches]
-    kind: np.dtype[Any]
-    solved: Callable[[Any], Any] = _as_they_are
-
-    @property
-    def scores(self) -> list[str]:
-        return [name for name in self.kind.names or () if name.endswith("score")]
-
-    @property
-    def docs(self) -> list[str]:
-        ids = [name for name in self.kind.names or () if name.endswith("_id")]
-        return [name for name in ids if name != "query_id"]
-
-
-def gathered(batches: Batches, rows: int) -> Iterator[pa.Table]:
-    """Yield batches together, in tables of at least so many rows; the last may have fewer."""
-    waiting: list[pa.RecordBatch] = []
-    for batch in batches:
-        waiting.append(batch)
-        if sum(map(len, waiting)) >= rows:
-            yield pa.Table.from_batches(waiting)
-            waiting = []
-    if waiting:
-        yield pa.Table.from_batches(waiting)
+    columns: tuple[str, ...]
+    solved: Callable[[pa.Table], pa.Table] = _as_they_are
 
 
 def _types(names: tuple[str, ...]) -> Mapping[str, pa.DataType]:
-    return {name: pa.float32() if name.endswith("score") else pa.string() for name in names}
+    types = dict.fromkeys(names, pa.string())
+    for name in names:
+        if name.endswith("score"):
+            types[name] = pa.float32()
+    return types
 
 
 def _scored_triples(path: Path) -> Batches:
@@ -79,18 +63,20 @@ def _parquet(path: Path, names: Mapping[str, pa.DataType]) -> Batches:
     """Yield these columns of a Parquet file, whatever the publisher calls an id."""
     try:
         file = pq.ParquetFile(path)
-        have = file.schema_arrow.names
+        present = file.schema_arrow.names
         chosen = {}
         for name in names:
-            found = [other for other in (name, *ALSO.get(name, ())) if other in have]
-            if len(found) != 1:
+            candidates = {name, *ALSO.get(name, ())}.intersection(present)
+            if len(candidates) != 1:
                 raise BadTable(
-                    f"{path}: wanted the columns {' '.join(names)}, got {' '.join(have)}"
+                    f"{path}: wanted the columns {' '.join(names)}, got {' '.join(present)}"
                 )
-            chosen[name] = found[0]
+            chosen[name] = candidates.pop()
         for batch in file.iter_batches(PIECE, columns=list(chosen.values())):
-            columns = [pc.cast(batch[chosen[name]], kind) for name, kind in names.items()]
-            yield pa.record_batch(columns, names=list(names))
+            columns = {}
+            for name, kind in names.items():
+                columns[name] = pc.cast(batch[chosen[name]], kind)
+            yield pa.record_batch(columns)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise BadTable(f"{path} is not the Parquet file that was expected ({reason})") from None
@@ -130,37 +116,49 @@ def _margins(path: Path) -> Batches:
         )
 
 
-def potentials(rows: Any) -> Any:
-    """Return triples whose scores have the margins given as positive_score (and 0).
+def potentials(rows: pa.Table) -> pa.Table:
+    """Return triples of whole queries, sorted, whose scores have the margins in positive_score.
 
     A margin fixes scores up to a constant for each query (and for each set of passages that
     triples connect): the first positive has 0. Losses of margins see no difference.
     """
-    rows = rows.copy()
-    margins = rows["positive_score"].astype(np.float64)
-    rows["positive_score"], rows["negative_score"] = 0.0, -margins
-    order = np.lexsort((rows["negative_id"], rows["positive_id"], rows["query_id"]))
-    query = rows["query_id"][order]
-    for part in np.split(order, np.flatnonzero(np.diff(query)) + 1):
-        if len(part) and (rows["positive_id"][part] != rows["positive_id"][part[0]]).any():
-            _settle(rows, part, margins)
+    rows = rows.sort_by([(name, "ascending") for name in TRIPLE[:4]])
+    margins = rows["positive_score"].to_numpy().astype(np.float64)
+    positives = rows["positive_id"].to_numpy()
+    scores = np.stack([np.zeros(len(rows)), -margins]).astype(np.float32)
+    starts, sizes = stretches(rows["query_id"].to_numpy())
+    several = positives != np.repeat(positives[starts], sizes)
+    for query in np.flatnonzero(np.logical_or.reduceat(several, starts)):
+        part = slice(starts[query], starts[query] + sizes[query])
+        negatives = rows["negative_id"][part].to_numpy()
+        scores[:, part] = _settled(positives[part], negatives, margins[part])
+    rows = rows.select(TRIPLE[:3])
+    for name, column in zip(TRIPLE[3:], scores, strict=True):
+        rows = rows.append_column(name, pa.array(column))
     return rows
 
 
-def _settle(rows: Any, part: Any, margins: Any) -> None:
-    """Give the triples of one query scores, from its first positive outwards."""
+def _settled(positives: Any, negatives: Any, margins: Any) -> Any:
+    """Return the scores [2, N] of one query's triples, from its first positive outwards."""
     known: dict[int, float] = {}
-    waiting = [(t, int(rows["positive_id"][t]), int(rows["negative_id"][t])) for t in part]
+    scores = np.zeros((2, len(margins)), np.float32)
+    waiting = list(zip(positives.tolist(), negatives.tolist(), range(len(margins)), strict=True))
     while waiting:
-        linked = [each for each in waiting if known.keys() & each[1:]] or waiting[:1]
-        for triple, positive, negative in linked:
+        linked: list[tuple[int, int, int]] = []
+        others: list[tuple[int, int, int]] = []
+        for each in waiting:
+            is_linked = each[0] in known or each[1] in known
+            (linked if is_linked else others).append(each)
+        if not linked:
+            linked, others = waiting[:1], waiting[1:]
+        for positive, negative, triple in linked:
+            margin = margins[triple]
             if positive not in known:
-                known[positive] = known.get(negative, -margins[triple]) + margins[triple]
-            known.setdefault(negative, known[positive] - margins[triple])
-            rows["positive_score"][triple] = known[positive]
-            rows["negative_score"][triple] = known[positive] - margins[triple]
-        done = {triple for triple, _, _ in linked}
-        waiting = [each for each in waiting if each[0] not in done]
+                known[positive] = known.get(negative, -margin) + margin
+            known.setdefault(negative, known[positive] - margin)
+            scores[:, triple] = known[positive], known[positive] - margin
+        waiting = others
+    return scores
 
 
 FORMS = {

@@ -1,14 +1,11 @@
-"""Published teacher files as tables, streamed: forty million rows in bounded memory.
+"""Published teacher files as tables: forty million rows in bounded memory.
 
-Rows are read in pieces, their ids turned into codes, put aside in buckets of queries, and each
-bucket is sorted by itself. What comes out is what sorting the whole would give.
+Ids become codes as the rows are read, and DuckDB sorts the rows; numpy forms triples and lists.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,24 +14,25 @@ from tqdm import tqdm
 
 from redistil.errors import BadTable
 from redistil.stages.teachers import ordered
-from redistil.stages.teachers.forms import FORMS, Form, gathered
+from redistil.stages.teachers.forms import FORMS, Form
 from redistil.storage.identifiers import Identifiers
 from redistil.storage.lineage import Made
-from redistil.storage.pieces import in_row_groups
-from redistil.storage.spill import Buckets, buckets
+from redistil.storage.pieces import exactly, in_pieces, in_row_groups
+from redistil.storage.sql import Database, database
+from redistil.storage.stretches import stretches
 from redistil.storage.tables import (
     LISTS,
     PASSAGES,
     QUERIES,
     TEACHER_SCORES,
     TRIPLES,
-    Table,
     aside,
 )
 
-BUCKET = 20 << 20  # bytes of a file whose rows are sorted together: some 500,000 rows
-MOST = 512  # buckets, each an open file
-GATHERED = 2_000_000  # rows looked up together where ids are text: a look-up reads all known ids
+PIECE = 1 << 21  # rows whose ids are looked up together: a look-up of text reads all known ids
+SORTED = 1 << 18  # sorted rows held at a time, and what their last query has beyond
+
+PASSAGE_IDS = ("doc_id", "positive_id", "negative_id")
 
 
 @dataclass
@@ -49,6 +47,11 @@ class Sifted:
     differing: int = 0
     apart: float = 0.0
     written: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def kept(self) -> int:
+        """The rows that are neither unknown nor held out."""
+        return self.rows - self.unknown - self.held_out
 
     def said(self) -> list[str]:
         """Return what a reader of the log should know, a line each."""
@@ -70,16 +73,11 @@ class Sifted:
 
 @dataclass(frozen=True)
 class Known:
-    """The ids that a file may name; those of queries in `held_out` are left out."""
+    """The ids that a file may name, and which queries to hold out."""
 
     queries: Identifiers
     passages: Identifiers
     held_out: npt.NDArray[np.bool_]
-
-    @property
-    def bits(self) -> int:
-        """Those that hold a passage's code."""
-        return max(len(self.passages).bit_length(), 1)
 
     @staticmethod
     def of(queries: Path, passages: Path, held_out: set[str]) -> "Known":
@@ -88,6 +86,27 @@ class Known:
         dropped = np.zeros(len(query_ids), bool)
         dropped[query_ids.codes(pa.array(sorted(held_out), pa.string()))] = True
         return Known(query_ids, doc_ids, dropped)
+
+    def codes(self, rows: pa.Table) -> pa.Table:
+        """Return rows with the codes of their ids; that of an unknown id is -1."""
+        passages = [name for name in PASSAGE_IDS if name in rows.column_names]
+        # all columns at once: a look-up of text goes through all known ids
+        chunks = [chunk for name in passages for chunk in rows[name].chunks]
+        together = self.passages.codes(pa.chunked_array(chunks))
+        columns = {"query_id": self.queries.codes(rows["query_id"])}
+        columns.update(zip(passages, np.split(together, len(passages)), strict=True))
+        for name, codes in columns.items():
+            place = rows.column_names.index(name)
+            rows = rows.set_column(place, name, pa.array(codes))
+        return rows
+
+    def spelled(self, rows: pa.Table) -> pa.Table:
+        """Return rows with ids for codes."""
+        for place, name in enumerate(rows.column_names):
+            if name.endswith("_id"):
+                ids = self.queries if name == "query_id" else self.passages
+                rows = rows.set_column(place, name, ids.ids(rows[name].to_numpy()))
+        return rows
 
 
 def import_scores(
@@ -104,67 +123,61 @@ def import_scores(
 ) -> Sifted:
     """Write the teacher scores of a published file, and the triples or lists that it scores.
 
-    form: a key of FORMS. unknown: the share of rows that may name an id which no collection here
-    has; they are left out. tolerance: by how much two scores of one pair may differ (logits);
-    their mean is kept. Both files appear, or neither. Raises BadTable when more is wrong.
+    form: a key of FORMS. unknown: the share of rows that may name an unknown id; they are left out.
+    tolerance: by how much two scores of one pair may differ (logits); their mean is kept. Both
+    files appear, or neither. Raises BadTable when more is wrong.
     """
     layout = FORMS[form]
-    count = int(np.clip(source.stat().st_size // BUCKET, 1, MOST))
-    with buckets(scores, layout.kind, count) as aside_rows:
-        sifted = _put_aside(source, layout, known, aside_rows)
+    with database(scores, threads) as rows:
+        sifted = _read(source, layout, known, rows)
         _refuse(source, sifted, unknown)
-        table, work = (TRIPLES, _triples) if layout.kind == ordered.TRIPLE else (LISTS, _lists)
-        parts = aside_rows.each(partial(work, known, layout), threads)
         with aside(scores) as first, aside(pairs) as second:
-            _write((first, second), table, made, parts, sifted, source, tolerance)
+            worst = _write(rows, layout, known, (first, second), made, sifted)
+            _refuse_pairs(source, sifted, worst, tolerance)
     return sifted
 
 
-def _put_aside(source: Path, form: Form, known: Known, into: Buckets) -> Sifted:
-    """Read the file into the buckets."""
+def _read(source: Path, form: Form, known: Known, into: Database) -> Sifted:
+    """Put the codes and scores of a file's usable rows into the table `rows`."""
     sifted = Sifted()
-    numeric = known.queries.numeric and known.passages.numeric
-    batches = gathered(form.read(source), 1 if numeric else GATHERED)
+    batches = (pa.table(batch).select(form.columns) for batch in form.read(source))
     with tqdm(unit="row", unit_scale=True, desc="rows read", mininterval=2) as bar:
-        for batch in batches:
-            rows = np.empty(len(batch), form.kind)
-            for name in form.scores:
-                rows[name] = batch[name].to_numpy()
-            rows["query_id"] = known.queries.codes(batch["query_id"])
-            # passages of all columns at once: a look-up by text goes through all known ids
-            chunks = [chunk for name in form.docs for chunk in batch[name].chunks]
-            found = known.passages.codes(pa.chunked_array(chunks))
-            for name, codes in zip(form.docs, np.split(found, len(form.docs)), strict=True):
-                rows[name] = codes
-            _add(rows, batch, known, into, sifted)
-            bar.update(len(rows))
+        for piece in exactly(batches, PIECE):
+            rows = known.codes(piece)
+            usable = _usable(rows, piece, known, sifted)
+            into.add("rows", rows if usable.all() else rows.filter(pa.array(usable)))
+            bar.update(len(piece))
     return sifted
 
 
-def _add(rows: Any, batch: pa.Table, known: Known, into: Buckets, sifted: Sifted) -> None:
-    names = rows.dtype.names
-    finite = np.logical_and.reduce([np.isfinite(rows[n]) for n in names if n.endswith("score")])
+def _usable(rows: pa.Table, piece: pa.Table, known: Known, sifted: Sifted) -> npt.NDArray[np.bool_]:
+    """Return which rows to keep, and count the others; a score that is not finite is refused."""
+    finite = np.ones(len(rows), bool)
+    is_known = np.ones(len(rows), bool)
+    for name in rows.column_names:
+        values = rows[name].to_numpy()
+        if name.endswith("score"):
+            finite &= np.isfinite(values)
+        else:
+            is_known &= values >= 0
     if not finite.all():
-        raise BadTable(
-            f"row {sifted.rows + int(np.argmin(finite)) + 1} has a score that is missing or not "
-            "finite"
-        )
-    is_known = np.logical_and.reduce([rows[n] >= 0 for n in names if n.endswith("_id")])
-    if not is_known.all():
-        if not sifted.first:
-            sifted.first = _named(batch, int(np.argmin(is_known)), rows)
-        sifted.unknown += int((~is_known).sum())
+        row = sifted.rows + int(np.argmin(finite)) + 1
+        raise BadTable(f"row {row} has a score that is missing or not finite")
+    if not is_known.all() and not sifted.first:
+        sifted.first = _unknown_id(rows, piece, int(np.argmin(is_known)))
+    held_out = is_known & known.held_out[rows["query_id"].to_numpy()]
     sifted.rows += len(rows)
-    held_out = is_known & known.held_out[rows["query_id"]]
+    sifted.unknown += int((~is_known).sum())
     sifted.held_out += int(held_out.sum())
-    if not is_known.all() or held_out.any():
-        rows = rows.compress(is_known & ~held_out)
-    into.add(rows, rows["query_id"].astype(np.int64) * into.count // len(known.queries))
+    usable: npt.NDArray[np.bool_] = is_known & ~held_out
+    return usable
 
 
-def _named(batch: pa.Table, row: int, rows: Any) -> str:
-    name = next(n for n in rows.dtype.names if n.endswith("_id") and rows[n][row] < 0)
-    return f"{name} {str(batch[name][row].as_py())!r}"
+def _unknown_id(rows: pa.Table, piece: pa.Table, row: int) -> str:
+    for name in rows.column_names:
+        if name.endswith("_id") and rows[name][row].as_py() < 0:
+            return f"{name} {str(piece[name][row].as_py())!r}"
+    raise AssertionError("every id of the row is known")
 
 
 def _refuse(source: Path, sifted: Sifted, unknown: float) -> None:
@@ -174,86 +187,91 @@ def _refuse(source: Path, sifted: Sifted, unknown: float) -> None:
             f"{sifted.first}), more than the share of {unknown} that may: is it a file of this "
             "collection?"
         )
-    if sifted.rows == sifted.unknown + sifted.held_out:
+    if not sifted.kept:
         raise BadTable(f"{source}: no row to learn from: is it the right file?")
 
 
-def _triples(known: Known, form: Form, rows: Any) -> tuple[pa.Table, Any, int]:
-    found, pairs = ordered.triples(form.solved(rows), known.bits)
-    table = pa.table(
-        [
-            known.queries.ids(found.query),
-            known.passages.ids(found.positive),
-            known.passages.ids(found.negative),
-        ],
-        schema=TRIPLES.schema,
-    )
-    return table, (_scores(known, pairs), pairs), found.repeated
-
-
-def _lists(known: Known, form: Form, rows: Any) -> tuple[pa.Table, Any, int]:
-    found, pairs, repeated = ordered.lists(rows, known.bits)
-    offsets = pa.array(np.concatenate([[0], found.ends]).astype(np.int32))
-    element = {name: LISTS.schema.field(name).type for name in ("doc_ids", "relevances")}
-    grades = pa.array(np.zeros(len(found.doc), np.int32))
-    table = pa.table(
-        [
-            known.queries.ids(found.query),
-            pa.ListArray.from_arrays(
-                offsets, known.passages.ids(found.doc), type=element["doc_ids"]
-            ),
-            pa.ListArray.from_arrays(offsets, grades, type=element["relevances"]),
-        ],
-        schema=LISTS.schema,
-    )
-    return table, (_scores(known, pairs), pairs), repeated
-
-
-def _scores(known: Known, pairs: ordered.Pairs) -> pa.Table:
-    return pa.table(
-        [
-            known.queries.ids(pairs.query),
-            known.passages.ids(pairs.doc),
-            pa.array(pairs.score),
-        ],
-        schema=TEACHER_SCORES.schema,
-    )
+def _lists(ranked: pa.Table) -> pa.Table:
+    """Return ranked pairs, whole queries of them, as a list for each query."""
+    query_ids = ranked["query_id"].combine_chunks().dictionary_encode()
+    starts, _ = stretches(query_ids.indices.to_numpy())
+    offsets = pa.array(np.append(starts, len(ranked)).astype(np.int32))
+    grades = pa.array(np.zeros(len(ranked), np.int32))
+    flat = {"doc_ids": ranked["doc_id"].combine_chunks(), "relevances": grades}
+    columns = {"query_id": query_ids.dictionary}
+    for name, values in flat.items():
+        kind = LISTS.schema.field(name).type
+        columns[name] = pa.ListArray.from_arrays(offsets, values, type=kind)
+    return pa.table(columns, schema=LISTS.schema)
 
 
 def _write(
+    rows: Database,
+    form: Form,
+    known: Known,
     out: tuple[Path, Path],
-    table: Table,
     made: Made,
-    parts: Iterator[tuple[pa.Table, Any, int]],
     sifted: Sifted,
-    source: Path,
-    tolerance: float,
-) -> None:
-    written = {table.name: 0, TEACHER_SCORES.name: 0}
-    worst = ""
+) -> str:
+    """Write scores and triples or lists, and count; name the pair whose scores differ most."""
+    table, order = LISTS, ordered.BEST_FIRST
+    if form.columns == ordered.TRIPLE:
+        table, order = TRIPLES, ordered.BY_TRIPLE
+    sifted.written = {table.name: 0, TEACHER_SCORES.name: 0}
+    distinct, worst = 0, ""
     with (
         TEACHER_SCORES.writer(out[0], made) as write_scores,
         table.writer(out[1], made) as write_rows,
         in_row_groups(TEACHER_SCORES, write_scores) as add_scores,
         in_row_groups(table, write_rows) as add_rows,
     ):
-        for rows, (scores, pairs), repeated in parts:
-            add_rows(rows)
+        for piece in in_pieces(rows.rows(f"FROM rows ORDER BY {order}"), SORTED):
+            formed = _formed(piece, form, known)
+            scores = _scores(known, formed.pairs)
+            add_rows(formed.rows)
             add_scores(scores)
-            written[table.name] += len(rows)
-            written[TEACHER_SCORES.name] += len(scores)
-            sifted.repeated += repeated
-            sifted.differing += int((pairs.apart > 0).sum())
-            if len(pairs.apart) and pairs.apart.max() > sifted.apart:
-                sifted.apart = float(pairs.apart.max())
-                row = scores.slice(int(pairs.apart.argmax()), 1).to_pylist()[0]
+            distinct += formed.distinct
+            sifted.written[table.name] += len(formed.rows)
+            sifted.written[TEACHER_SCORES.name] += len(scores)
+            apart = formed.pairs.apart
+            sifted.differing += int((apart > 0).sum())
+            if apart.max() > sifted.apart:
+                sifted.apart = float(apart.max())
+                row = scores.slice(int(apart.argmax()), 1).to_pylist()[0]
                 worst = f"query {row['query_id']!r}, passage {row['doc_id']!r}"
-        _refuse_pairs(source, table, sifted, worst, tolerance)
-    sifted.written = written
+    sifted.repeated = sifted.kept - distinct
+    return worst
 
 
-def _refuse_pairs(source: Path, table: Table, sifted: Sifted, worst: str, tolerance: float) -> None:
-    if table is LISTS and sifted.repeated:
+class _Formed(NamedTuple):
+    """Triples or lists, the pairs in them, and the number of sorted rows that repeat no other."""
+
+    rows: pa.Table
+    pairs: ordered.Pairs
+    distinct: int
+
+
+def _formed(piece: pa.Table, form: Form, known: Known) -> _Formed:
+    if form.columns == ordered.TRIPLE:
+        codes, pairs = ordered.triples(form.solved(piece))
+        return _Formed(known.spelled(codes), pairs, len(codes))
+    lists = _lists(known.spelled(piece))
+    pairs = ordered.pairs(piece)
+    return _Formed(lists, pairs, len(pairs.score))
+
+
+def _scores(known: Known, pairs: ordered.Pairs) -> pa.Table:
+    return TEACHER_SCORES.rows(
+        {
+            "query_id": known.queries.ids(pairs.query),
+            "doc_id": known.passages.ids(pairs.passage),
+            "score": pairs.score,
+        }
+    )
+
+
+def _refuse_pairs(source: Path, sifted: Sifted, worst: str, tolerance: float) -> None:
+    if LISTS.name in sifted.written and sifted.repeated:
         raise BadTable(
             f"{source}: {sifted.repeated} of {sifted.rows} rows repeat a (query_id, doc_id)"
         )

@@ -1,4 +1,4 @@
-"""What a language model is asked that ranks passages, and what its answer means.
+"""The request to a language model that ranks passages, and the meaning of its answer.
 
 Pure: texts in, texts and places out. Prompt, answer and sliding window are RankZephyr's
 (arXiv 2312.02724), as castorini/rank_llm has them.
@@ -6,7 +6,7 @@ Pure: texts in, texts and places out. Prompt, answer and sliding window are Rank
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 SYSTEM = (
     "You are RankLLM, an intelligent assistant that can rank passages based on their relevancy to "
@@ -27,18 +27,18 @@ WELL_FORMED = re.compile(r"\[\d+\]( > \[\d+\])*")
 
 
 def request(query: str, passages: Sequence[str], words: int) -> str:
-    """Return what the user asks: the passages, numbered from 1, cut to so many words each.
+    """Return the user's message: the passages, numbered from 1, cut to so many words each.
 
     Numbers in brackets, which would pass for identifiers, are put in parentheses.
     """
     query = _without_identifiers(query.strip())
     count = len(passages)
-    lines = [
-        f"[{number}] {_without_identifiers(' '.join(passage.split()[:words]))}"
-        for number, passage in enumerate(passages, 1)
-    ]
-    before = BEFORE.format(count=count, query=query)
-    return "\n".join([before, *lines, AFTER.format(count=count, query=query)])
+    lines = [BEFORE.format(count=count, query=query)]
+    for number, passage in enumerate(passages, 1):
+        text = " ".join(passage.split()[:words])
+        lines.append(f"[{number}] {_without_identifiers(text)}")
+    lines.append(AFTER.format(count=count, query=query))
+    return "\n".join(lines)
 
 
 def _without_identifiers(text: str) -> str:
@@ -61,11 +61,14 @@ class Answers:
     incomplete: int = 0  # passages left out: put behind, in the order they had
 
     def add(self, other: "Answers") -> None:
-        for each in fields(self):
-            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+        self.answers += other.answers
+        self.malformed += other.malformed
+        self.repeated += other.repeated
+        self.unknown += other.unknown
+        self.incomplete += other.incomplete
 
     def said(self) -> Iterator[str]:
-        """Yield what to tell of repairs, if there were any."""
+        """Yield one sentence about repairs, if there were any."""
         if self.malformed or self.repeated or self.unknown or self.incomplete:
             yield (
                 f"{self.answers} answers, repaired: {self.malformed} malformed, {self.repeated} "
@@ -77,8 +80,8 @@ class Answers:
 def permutation(text: str, count: int, seen: Answers) -> list[int]:
     """Return the places (from 0) of `count` passages in the order of an answer, repaired.
 
-    Whatever is not a number is passed over; a repeated or unknown number is left out; passages
-    that are not named follow in the order they had. `seen` counts.
+    Only numbers count; repeated and unknown ones are left out. Passages that the answer does not
+    name follow in the order they had. `seen` counts the repairs.
     """
     named = [int(number) - 1 for number in re.findall(r"\d+", text)]
     known = [place for place in named if 0 <= place < count]
@@ -88,7 +91,7 @@ def permutation(text: str, count: int, seen: Answers) -> list[int]:
     seen.unknown += len(known) < len(named)
     seen.repeated += len(first) < len(known)
     seen.incomplete += len(first) < count
-    return first + [place for place in range(count) if place not in first]
+    return list(dict.fromkeys([*first, *range(count)]))
 
 
 def windows(count: int, window: int, stride: int) -> Iterator[tuple[int, int]]:

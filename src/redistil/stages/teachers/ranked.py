@@ -2,9 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -58,20 +58,24 @@ class Model:
         if context > longest:
             raise BadSettings(f"context: {folder} reads at most {longest} tokens, not {context}")
 
-    def __call__(self, asked: list[tuple[str, list[str]]]) -> list[str]:
+    def __call__(self, requests: list[tuple[str, list[str]]]) -> list[str]:
         """Return the greedy answer to each (query, passages); all are generated together."""
-        room = max(len(self._ids(answer(len(passages)))) for _, passages in asked) + 1
-        prompts = [self.prompt(query, passages, room) for query, passages in asked]
+        answers = [self._ids(answer(len(passages))) for _, passages in requests]
+        longest = max(map(len, answers)) + 1
+        prompts = [self.prompt(query, passages, longest) for query, passages in requests]
         width = max(map(len, prompts))
         pad = self.tokenizer.pad_token_id
         pad = self.tokenizer.eos_token_id if pad is None else pad
-        ids = torch.tensor([[pad or 0] * (width - len(p)) + p for p in prompts])
-        mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
+        ids = torch.full((len(prompts), width), pad or 0)
+        mask = torch.zeros_like(ids)
+        for row, prompt in enumerate(prompts):
+            ids[row, width - len(prompt) :] = torch.tensor(prompt)
+            mask[row, width - len(prompt) :] = 1
         with torch.inference_mode():
             out = self.network.generate(
                 input_ids=ids.to(self.device),
                 attention_mask=mask.to(self.device),
-                max_new_tokens=room,
+                max_new_tokens=longest,
                 do_sample=False,
                 num_beams=1,
                 temperature=None,
@@ -81,13 +85,13 @@ class Model:
             )
         return [self.tokenizer.decode(row, skip_special_tokens=True) for row in out[:, width:]]
 
-    def prompt(self, query: str, passages: list[str], room: int) -> list[int]:
-        """Return token ids that leave `room` in the context: passages are cut until they do."""
+    def prompt(self, query: str, passages: list[str], answer_tokens: int) -> list[int]:
+        """Return token ids; passages are cut until the context holds them and the answer."""
         words = self.words
         while True:
             ids = self._ids(self._chat(request(query, passages, words)))
             ids = ids if ids[:1] == self.start else self.start + ids
-            over = len(ids) + room - self.context
+            over = len(ids) + answer_tokens - self.context
             if over <= 0:
                 return ids
             if words == 0:
@@ -104,9 +108,9 @@ class Model:
     def _chat(self, user: str) -> str:
         if self.tokenizer.chat_template is None:
             return TEMPLATE.format(system=SYSTEM, user=user)
-        said = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": user}]
+        messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": user}]
         text: str = self.tokenizer.apply_chat_template(
-            said, tokenize=False, add_generation_prompt=True
+            messages, tokenize=False, add_generation_prompt=True
         )
         return text
 
@@ -128,54 +132,60 @@ def rank(
 ) -> Answers:
     """Write scores, lists (best first) and a count of repaired answers; return the latter.
 
-    Candidates 1 to `depth` of at most so many queries (chosen by a hash of their id) go through
-    windows from the last to the first, `together` queries at a time. A passage scores the number
-    of passages from it to the end of its list. What a killed job had finished is not asked again.
+    Candidates 1 to `depth` of each query go through windows, from the last to the first. At most
+    so many queries are ranked (chosen by a hash of their id), `together` at a time. A passage
+    scores the number of passages from it to the end of its list. A job that was killed goes on
+    where it stopped.
     """
     scores, lists, counts = out
     tasks = _tasks(candidates, queries, passages, depth, at_most, leave_out)
     shards, number, seen = Shards(LISTS, lists, made), 0, Answers()
     with tqdm(total=len(tasks), unit="query", mininterval=2) as bar:
         remaining = iter(tasks.items())
-        while some := list(islice(remaining, together)):
-            said = shards.path(number).with_suffix(".json")
+        while some := dict(islice(remaining, together)):
+            record = shards.path(number).with_suffix(".json")
             if not shards.has(number):
-                found = _slide(model, [task for _, task in some], window, stride)
-                with aside(said) as partial:
-                    partial.write_text(json.dumps(asdict(found)), encoding="utf-8")
+                answers = _slide(model, list(some.values()), window, stride)
+                with aside(record) as partial:
+                    partial.write_text(json.dumps(asdict(answers)), encoding="utf-8")
                 LISTS.write(_lists(some), shards.path(number), made)
-            seen.add(Answers(**json.loads(said.read_text(encoding="utf-8"))))
+            seen.add(Answers(**json.loads(record.read_text(encoding="utf-8"))))
             bar.update(len(some))
             number += 1
     with aside(scores) as first, aside(lists) as second, aside(counts) as third:
-        with (
-            TEACHER_SCORES.writer(first, made) as write_scores,
-            LISTS.writer(second, made) as write_lists,
-            in_row_groups(TEACHER_SCORES, write_scores) as add_scores,
-            in_row_groups(LISTS, write_lists) as add_lists,
-        ):
-            for shard in range(number):
-                rows = LISTS.read(shards.path(shard))
-                add_lists(rows)
-                add_scores(_scores(rows))
+        _join(shards, number, first, second, made)
         third.write_text(json.dumps(asdict(seen), indent=2) + "\n", encoding="utf-8")
     shutil.rmtree(shards.folder, ignore_errors=True)
     return seen
 
 
+def _join(shards: Shards, count: int, scores: Path, lists: Path, made: Made) -> None:
+    with (
+        TEACHER_SCORES.writer(scores, made) as write_scores,
+        LISTS.writer(lists, made) as write_lists,
+        in_row_groups(TEACHER_SCORES, write_scores) as add_scores,
+        in_row_groups(LISTS, write_lists) as add_lists,
+    ):
+        for number in range(count):
+            rows = LISTS.read(shards.path(number))
+            add_lists(rows)
+            add_scores(_scores(rows))
+
+
 def _slide(model: Asking, tasks: Sequence[Task], window: int, stride: int) -> Answers:
-    """Rank the passages of each task in place; windows at one step are asked for together."""
+    """Rank the passages of each task in place; the model gets all windows of a step together."""
     seen = Answers()
-    steps: list[Iterator[tuple[int, int]]] = [
-        windows(len(task.doc_ids), window, stride) for task in tasks
-    ]
+    steps = [windows(len(task.doc_ids), window, stride) for task in tasks]
     while True:
-        due = [(task, next(places, None)) for task, places in zip(tasks, steps, strict=True)]
-        asked = [(task, place) for task, place in due if place is not None]
-        if not asked:
+        due, requests = [], []
+        for task, places in zip(tasks, steps, strict=True):
+            place = next(places, None)
+            if place is not None:
+                due.append((task, *place))
+                requests.append((task.query, task.passages(*place)))
+        if not due:
             return seen
-        said = model([(task.query, task.passages(*place)) for task, place in asked])
-        for (task, (start, end)), text in zip(asked, said, strict=True):
+        for (task, start, end), text in zip(due, model(requests), strict=True):
             task.settle(start, end, permutation(text, end - start, seen))
 
 
@@ -188,43 +198,55 @@ def _tasks(
     leave_out: Collection[str],
 ) -> dict[str, Task]:
     """Return the queries to be ranked, in their order; only the texts that they need are held."""
-    asked = texts(queries, QUERIES)
-    chosen = set(sorted(asked.keys() - set(leave_out), key=fraction)[:at_most])
-    pools = {q: docs[:depth] for q, docs in by_query(candidates) if q in chosen}
+    query_texts = texts(queries, QUERIES)
+    chosen = set(sorted(query_texts.keys() - set(leave_out), key=fraction)[:at_most])
+    pools: dict[str, list[str]] = {}
+    for query_id, doc_ids in by_query(candidates):
+        if query_id in chosen:
+            pools[query_id] = doc_ids[:depth]
     if not pools:
         raise BadTable(
             f"{candidates} has no candidates for the queries of {queries}: are both of one dataset?"
         )
-    needed = pa.array(sorted({doc_id for docs in pools.values() for doc_id in docs}), pa.string())
-    found: dict[str, str] = {}
-    for batch in PASSAGES.batches(passages):
-        rows = batch.filter(pc.is_in(batch["doc_id"], needed))
-        found.update(zip(rows["doc_id"].to_pylist(), rows["text"].to_pylist(), strict=True))
-    if len(found) < len(needed):
-        first = next(doc_id for doc_id in needed.to_pylist() if doc_id not in found)
+    needed = set(chain.from_iterable(pools.values()))
+    passage_texts = _passages(passages, needed)
+    missing = needed - passage_texts.keys()
+    if missing:
         raise BadTable(
-            f"{len(needed) - len(found)} candidates of {candidates} are not in {passages} (first: "
-            f"{first!r}): are both of one corpus?"
+            f"{len(missing)} candidates of {candidates} are not in {passages} (first: "
+            f"{min(missing)!r}): are both of one corpus?"
         )
-    return {query_id: Task(asked[query_id], docs, found) for query_id, docs in pools.items()}
+    tasks = {}
+    for query_id, doc_ids in pools.items():
+        tasks[query_id] = Task(query_texts[query_id], doc_ids, passage_texts)
+    return tasks
 
 
-def _lists(ranked: Sequence[tuple[str, Task]]) -> pa.Table:
-    return LISTS.rows(
-        {
-            "query_id": [query_id for query_id, _ in ranked],
-            "doc_ids": [task.doc_ids for _, task in ranked],
-            "relevances": [[0] * len(task.doc_ids) for _, task in ranked],
-        }
-    )
+def _passages(path: Path, doc_ids: Collection[str]) -> dict[str, str]:
+    """Return the texts of these passages; those that are not there are left out."""
+    needed = pa.array(sorted(doc_ids), pa.string())
+    texts_by_id: dict[str, str] = {}
+    for batch in PASSAGES.batches(path):
+        rows = batch.filter(pc.is_in(batch["doc_id"], needed))
+        texts_by_id.update(zip(rows["doc_id"].to_pylist(), rows["text"].to_pylist(), strict=True))
+    return texts_by_id
+
+
+def _lists(ranked: Mapping[str, Task]) -> pa.Table:
+    doc_ids = [task.doc_ids for task in ranked.values()]
+    grades = [[0] * len(each) for each in doc_ids]
+    return LISTS.rows({"query_id": list(ranked), "doc_ids": doc_ids, "relevances": grades})
 
 
 def _scores(lists: pa.Table) -> pa.Table:
-    sizes = pc.list_value_length(lists["doc_ids"]).to_pylist()
-    return TEACHER_SCORES.rows(
+    scores: list[float] = []
+    for size in pc.list_value_length(lists["doc_ids"]).to_pylist():
+        scores.extend(range(size, 0, -1))
+    rows = TEACHER_SCORES.rows(
         {
             "query_id": lists["query_id"].take(pc.list_parent_indices(lists["doc_ids"])),
             "doc_id": pc.list_flatten(lists["doc_ids"]),
-            "score": [float(size - place) for size in sizes for place in range(size)],
+            "score": scores,
         }
-    ).sort_by([(column, "ascending") for column in ("query_id", "doc_id")])
+    )
+    return rows.sort_by([("query_id", "ascending"), ("doc_id", "ascending")])
