@@ -1,4 +1,4 @@
-"""What the tables are made of: the lines of the leaderboard, and the values behind them.
+"""The lines of the leaderboard, and the values per query behind them.
 
 An *entry* is a line of the leaderboard: the seeds of one student and loss, or one baseline.
 """
@@ -15,8 +15,6 @@ from redistil.stages.report.numbers.statistics import Floats
 from redistil.storage.tables import MEASURES
 from redistil.study import artefacts as studies
 from redistil.study.artefacts import System
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -83,23 +81,17 @@ def read(
         for dataset in study["grid"]["datasets"] if datasets is None else datasets:
             here = rows.filter(pc.equal(rows["dataset"], dataset))
             for measure in studies.measures_of(study, dataset):
-                found = here.filter(pc.equal(here["measure"], measure)).sort_by("query_id")
-                ids = found["query_id"].combine_chunks()
+                of_measure = here.filter(pc.equal(here["measure"], measure)).sort_by("query_id")
+                ids = of_measure["query_id"].combine_chunks()
                 if not ids.equals(asked_ids.setdefault(dataset, ids)) or not len(ids):
                     raise Stale(
                         f"{path}: {measure} on {dataset} has {len(ids)} queries, not the same as "
                         f"another system's: measure both again (`snakemake -R evaluate`)"
                     )
-                values = found["value"].to_numpy().astype(np.float64)
+                values = of_measure["value"].to_numpy().astype(np.float64)
                 means[name, dataset, measure] = float(values.mean())
                 if measure == headline:
                     per_query[name, dataset] = values
                 queries[dataset] = len(values)
     query_ids = {dataset: ids.to_pylist() for dataset, ids in asked_ids.items()}
     return Values(per_query, means, queries, query_ids)
-
-
-def best(leaderboard: Sequence[Row], group: str) -> Row:
-    """Return the line of the student that is best in a group of data sets."""
-    students = (row for row in leaderboard if row["kind"] == "student")
-    return max(students, key=lambda row: float(row[group]))
