@@ -113,7 +113,7 @@ def test_equivalence_is_claimed_over_seeds_and_after_holm(study: dict[str, Any],
     rows = [r for r in tests if (r.group, r.family) == ("Out of domain", "cells")]
     raw = []
     for row in rows:
-        seeds = np.stack([values.per_query[f"{row['system']}/{s}", "away"] for s in (1, 2)])
+        seeds = np.stack([values.per_query[f"{row.system}/{s}", "away"] for s in (1, 2)])
         of = statistics.uncertainty([[seeds - values.per_query["splade", "away"]]])
         raw.append(statistics.equivalence(row.difference, of, 0.25))
         assert row.p_seeds == pytest.approx(of.p(row.difference))
@@ -135,7 +135,7 @@ def test_a_loss_is_tested_over_all_its_students_and_seeds(tables: Tables, values
     assert row.p == pytest.approx(statistics.paired_t([differences]).p)
     assert (row.students, row.seeds) == (2, 2)
     assert row.verdict == "worse"
-    best = only(tables.leaderboard, system=f"{row['best_student']}/hinge")
+    best = only(tables.leaderboard, system=f"{row.best_student}/hinge")
     assert best.value("Out of domain") == row.best_value
     assert row.best_value >= row.value
     assert row.best_p_holm == best.groups["Out of domain"].p_holm

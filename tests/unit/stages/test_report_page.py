@@ -286,6 +286,6 @@ def test_the_page_of_the_papers_grid_stays_below_five_megabytes(tmp_path: Path):
     words = pages.captions(report_study.CAPTIONS)
     shown = illustrated(largest_study.draw(tmp_path, study, tables, rng))
     assert [Path(found.file).stem for found in shown] == figures.names()
-    departures = (report_study.CAPTIONS.parents[2] / "docs/departures.md").read_text()
+    departures = (report_study.CAPTIONS.parents[1] / "docs/departures.md").read_text()
     text = pages.render(study, tables, shown, words, departures, compared, places)
     assert len(text.encode()) < 5_000_000

@@ -67,7 +67,6 @@ def test_what_has_a_counterpart_is_set_beside_it(study: dict[str, Any]):
         ("microsoft/deberta-v3-base (v2), InfoNCE", "trec2020"),
     }
     row = rows["bert-base-uncased, InfoNCE", "trec2019"]
-    assert list(row) == published.HEADER
     assert row.theirs == pytest.approx(0.759, abs=5e-4)  # of the protocol's table
     assert row.ours == pytest.approx(0.7)
     assert row.difference == pytest.approx(row.ours - row.theirs)
@@ -186,7 +185,7 @@ def test_a_file_of_other_columns_is_refused(tmp_path: Path):
 
 
 def test_every_name_of_ours_that_is_mapped_exists():
-    catalogue = yaml.safe_load((RESOURCES.parents[2] / "params.yaml").read_text())
+    catalogue = yaml.safe_load((RESOURCES.parents[1] / "params.yaml").read_text())
     for study, names in yaml.safe_load(NAMES.read_text()).items():
         assert set(names["first_stages"]) <= set(catalogue["first_stages"]), study
         assert set(names["baselines"].values()) <= set(catalogue["first_stages"])
@@ -210,7 +209,7 @@ def test_every_published_name_that_is_mapped_is_published():
 
 def test_the_paper_study_has_a_counterpart_for_every_cell_of_the_papers_table():
     """Nine backbones (DeBERTa twice) x six losses x six columns, and the first stage."""
-    root = RESOURCES.parents[2]
+    root = RESOURCES.parents[1]
     study = yaml.safe_load((root / "params.yaml").read_text())
     study |= yaml.safe_load((root / "studies/morand2026.yaml").read_text())
     means = {

@@ -1,6 +1,6 @@
 """Histograms of the teachers' margins, positive less negative."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,18 +26,20 @@ def draw(given: Given) -> "Figure | str":
     Teachers of one source share a panel. The legend gives how often a teacher puts the positive
     first, and how often it and the first named teacher order the pair alike.
     """
-    labelled = []
+    by_source: dict[str, list[Margins]] = {}
     for taught in given.teachers:
         its = margins(taught.teacher, taught.scores, taught.file, taught.negatives)
         if its is not None:
-            labelled.append(its)
-    if not labelled:
-        return "no teacher's scores of labelled pairs given"
-    sources = dict.fromkeys(its.negatives for its in labelled)
+            by_source.setdefault(its.negatives, []).append(its)
+    return histograms(by_source) if by_source else "no teacher's scores of labelled pairs given"
+
+
+def histograms(by_source: Mapping[str, Sequence[Margins]]) -> "Figure":
+    """Return a panel for each set of negatives with the margins of its teachers."""
     with styled():
-        figure, axes_of = panels(len(sources), 4.6, 3.0, across=2)
-        for source, axes in zip(sources, axes_of, strict=True):
-            _panel(axes, source, [its for its in labelled if its.negatives == source])
+        figure, axes_of = panels(len(by_source), 4.6, 3.0, across=2)
+        for (source, teachers), axes in zip(by_source.items(), axes_of, strict=True):
+            _panel(axes, source, teachers)
     return figure
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from redistil.stages.report.figures.drawing.axes import first_stage_line, log_axis, two_keys
 from redistil.stages.report.figures.drawing.given import Given
 from redistil.stages.report.figures.drawing.style import (
@@ -16,6 +18,7 @@ from redistil.stages.report.figures.drawing.style import (
     styled,
 )
 from redistil.stages.report.numbers.rows import Line, Size
+from redistil.stages.report.numbers.statistics import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,6 +38,7 @@ def draw(given: Given) -> "Figure | str":
         return "fewer than two students of known size"
     study, leaderboard = given.study, given.tables.leaderboard
     grid, groups = study["grid"], list(study["groups"])
+    by_name = {line.system: line for line in leaderboard}
     families = _families(sizes)
     with styled():
         figure, axes_of = panels(len(groups), 3.4, 2.8, across=3)
@@ -43,8 +47,8 @@ def draw(given: Given) -> "Figure | str":
                 # a little apart, so that intervals do not hide each other
                 apart = (parameters[-1] / parameters[0]) ** (place / 150)
                 for mark, students in enumerate(families.values()):
-                    x = [sizes[student].parameters * apart for student in students]
-                    lines = _lines_of(leaderboard, students, loss)
+                    x = np.array([sizes[student].parameters for student in students]) * apart
+                    lines = [by_name[f"{student}/{loss}"] for student in students]
                     _join(axes, x, lines, group, place, mark)
             first_stage_line(axes, leaderboard, grid["first_stage"], group)
             log_axis(axes, parameters[0], parameters[-1])
@@ -64,13 +68,8 @@ def _families(sizes: Mapping[str, Size]) -> dict[str, list[str]]:
     return families
 
 
-def _lines_of(leaderboard: Sequence[Line], students: Sequence[str], loss: str) -> list[Line]:
-    lines = {line.system: line for line in leaderboard}
-    return [lines[f"{student}/{loss}"] for student in students]
-
-
 def _join(
-    axes: "Axes", x: Sequence[float], lines: Sequence[Line], group: str, colour: int, mark: int
+    axes: "Axes", x: Floats, lines: Sequence[Line], group: str, colour: int, mark: int
 ) -> None:
     values, reach = intervals(lines, group)
     axes.errorbar(

@@ -100,7 +100,7 @@ class Group:
         return generator(self.settings.seed, "report", *names, self.name)
 
     def _places(self, entry: Entry) -> list[int]:
-        return [self._place[name] for name in entry.systems]
+        return list(map(self._place.__getitem__, entry.systems))
 
     def per_seed(self, entry: Entry) -> Floats:
         """Return the group's value of each seed."""

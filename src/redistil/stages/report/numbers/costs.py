@@ -15,6 +15,7 @@ import numpy as np
 from redistil.stages.report.numbers.entries import entries
 from redistil.stages.report.numbers.rows import Line
 from redistil.stages.report.numbers.sheets import PrintedRow, Sheet, printed
+from redistil.stages.report.numbers.wording import number
 from redistil.storage import lineage
 from redistil.storage.tables import aside
 from redistil.study import artefacts as studies
@@ -92,10 +93,11 @@ def rows(
     models: records of the models; runs: a system, and the folder that holds its runs.
     """
     trained = {lineage.of(path).name: [path.parent / TRAINED] for path in models}
-    reranked = {}
+    reranked: dict[str, list[Path]] = {}
     for name, folder in runs:
-        files = [folder / RERANKED.format(dataset=name) for name in study["grid"]["datasets"]]
-        reranked[name] = files
+        reranked[name] = []
+        for dataset in study["grid"]["datasets"]:
+            reranked[name].append(folder / RERANKED.format(dataset=dataset))
     known = []
     for system in studies.systems(study):
         training = _together(trained.get(system.name, []))
@@ -133,12 +135,13 @@ def write(costs: Sequence[Cost], folder: Path) -> None:
             out = csv.writer(stream, lineterminator="\n")
             out.writerow(HEADER)
             for cost in costs:
-                numbers: list[Any] = []
-                for work in WORK:
-                    numbers += [amount(cost.of(work)) for amount in AMOUNTS.values()]
-                devices = [cost.of(work).device for work in WORK]
                 who = [cost.system, cost.kind, cost.student, cost.loss, cost.seed]
-                out.writerow([*who, *numbers, *devices])
+                numbers = [*_amounts(cost.training), *_amounts(cost.reranking)]
+                out.writerow([*who, *numbers, cost.training.device, cost.reranking.device])
+
+
+def _amounts(spent: Spent) -> list[float | None]:
+    return [amount(spent) for amount in AMOUNTS.values()]
 
 
 def read(folder: Path) -> list[Cost]:
@@ -150,13 +153,15 @@ def read(folder: Path) -> list[Cost]:
         for row in csv.DictReader(stream):
             who = (row["system"], row["kind"], row["student"] or None, row["loss"] or None)
             seed = int(row["seed"]) if row["seed"] else None
-            costs.append(Cost(*who, seed, *(_spent(row, work) for work in WORK)))
+            costs.append(Cost(*who, seed, _spent(row, "training"), _spent(row, "reranking")))
     return costs
 
 
 def _spent(row: Mapping[str, str], work: str) -> Spent:
-    texts = [row[f"{work}_{amount}"] for amount in AMOUNTS]
-    numbers = [float(text) if text else None for text in texts]
+    numbers = []
+    for amount in AMOUNTS:
+        text = row[f"{work}_{amount}"]
+        numbers.append(float(text) if text else None)
     device = row[f"{work}_device"] or None
     return replace(_of_amounts(numbers), device=device)
 
@@ -178,8 +183,11 @@ def over_seeds(study: Mapping[str, Any], costs: Sequence[Cost]) -> dict[str, Cos
 def _mean(seeds: Sequence[Spent]) -> Spent:
     means: list[float | None] = []
     for amount in AMOUNTS.values():
-        amounts = [amount(spent) for spent in seeds]
-        known = [value for value in amounts if value is not None]
+        known = []
+        for spent in seeds:
+            value = amount(spent)
+            if value is not None:
+                known.append(value)
         means.append(float(np.mean(known)) if known else None)
     return _of_amounts(means)
 
@@ -241,20 +249,29 @@ def sheet(study: Mapping[str, Any], leaderboard: Sequence[Line], costs: Sequence
     rows: list[PrintedRow | None] = []
     for line in leaderboard:
         if line.system in known:
-            words = [line.system, *(f"{line.value(group):.3f}" for group in groups)]
-            words += [in_words(lines.get(line.system)) for lines in columns.values()]
+            words = [line.system]
+            for group in groups:
+                words.append(number(line.value(group)))
+            for amount in columns.values():
+                words.append(in_words(amount.get(line.system)))
             rows.append(printed(words))
-    devices: dict[str, None] = {}
-    for work in WORK:
-        for cost in costs:
-            if device := cost.of(work).device:
-                devices[device] = None
     caption = (
         f"{study['measures'][0]} and what it cost in seconds, pairs of query and passage per second"
-        f" and joules, mean over seeds, on {' and '.join(devices)}. Train: with validations. "
+        f" and joules, mean over seeds, on {' and '.join(_devices(costs))}. Train: with validations. "
         f"Rank: all candidates of the study's data sets. {energy(costs)}"
     )
     return Sheet(caption, ["system", *groups, *columns], rows, words=1)
+
+
+def _devices(costs: Sequence[Cost]) -> list[str]:
+    """Return every device that worked, each once."""
+    devices: list[str] = []
+    for work in WORK:
+        for cost in costs:
+            device = cost.of(work).device
+            if device and device not in devices:
+                devices.append(device)
+    return devices
 
 
 def in_words(value: float | None) -> str:

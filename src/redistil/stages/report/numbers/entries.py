@@ -6,7 +6,7 @@ An *entry* is a line of the leaderboard: the seeds of one student and loss, or o
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from redistil.stages.report.numbers.statistics import Floats
 from redistil.storage.tables import MEASURES
 from redistil.study import artefacts as studies
 from redistil.study.artefacts import System
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -71,27 +74,33 @@ def read(
 
     datasets: which to read; None is all of the study.
     """
-    import pyarrow.compute as pc
-
     headline = study["measures"][0]
     per_query, means, queries = {}, {}, {}
-    asked_ids: dict[str, Any] = {}
+    query_ids: dict[str, pa.Array] = {}
     for name, path in files.items():
         rows = MEASURES.read(path)
         for dataset in study["grid"]["datasets"] if datasets is None else datasets:
-            here = rows.filter(pc.equal(rows["dataset"], dataset))
             for measure in studies.measures_of(study, dataset):
-                of_measure = here.filter(pc.equal(here["measure"], measure)).sort_by("query_id")
-                ids = of_measure["query_id"].combine_chunks()
-                if not ids.equals(asked_ids.setdefault(dataset, ids)) or not len(ids):
+                chosen = _ordered(rows, dataset, measure)
+                ids = chosen["query_id"].combine_chunks()
+                if not ids.equals(query_ids.setdefault(dataset, ids)) or not len(ids):
                     raise Stale(
                         f"{path}: {measure} on {dataset} has {len(ids)} queries, not the same as "
                         f"another system's: measure both again (`snakemake -R evaluate`)"
                     )
-                values = of_measure["value"].to_numpy().astype(np.float64)
+                values = chosen["value"].to_numpy().astype(np.float64)
                 means[name, dataset, measure] = float(values.mean())
                 if measure == headline:
                     per_query[name, dataset] = values
                 queries[dataset] = len(values)
-    query_ids = {dataset: ids.to_pylist() for dataset, ids in asked_ids.items()}
-    return Values(per_query, means, queries, query_ids)
+    ids_of = {dataset: ids.to_pylist() for dataset, ids in query_ids.items()}
+    return Values(per_query, means, queries, ids_of)
+
+
+def _ordered(rows: "pa.Table", dataset: str, measure: str) -> "pa.Table":
+    """Return the rows of one measure on one data set, in the order of their query_ids."""
+    import pyarrow.compute as pc
+
+    is_here = pc.equal(rows["dataset"], dataset)
+    here = rows.filter(is_here)
+    return here.filter(pc.equal(here["measure"], measure)).sort_by("query_id")

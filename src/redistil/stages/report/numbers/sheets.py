@@ -58,21 +58,20 @@ def sheets(
 
 def main(study: Mapping[str, Any], leaderboard: Sequence[Line]) -> Sheet:
     """Return students x losses over the columns that the study names, the baselines above."""
-    columns = columns_of(study)
-    grid, first = study["grid"], study["grid"]["first_stage"]
-    lines = {line.system: line for line in leaderboard}
+    columns, grid = columns_of(study), study["grid"]
+    first = grid["first_stage"]
     baselines = [line for line in leaderboard if line.kind != "student"]
     baselines.sort(key=lambda line: line.system != first)
     rows: list[PrintedRow | None] = []
     for line in baselines:
-        rows.append(printed([line.system, line.kind, *_numbers(line, columns)]))
-    taught = [lines[f"{s}/{loss}"] for s in grid["students"] for loss in grid["losses"]]
-    values = np.array([[line.value(column) for column in columns] for line in taught])
+        rows.append(printed([line.system, line.kind, *map(number, _values(line, columns))]))
+    students = _students(grid, leaderboard)
+    values = np.array([_values(line, columns) for line in students])
     shades, best = shading(values), values.max(axis=0)
-    for place, line in enumerate(taught):
+    for place, line in enumerate(students):
         if place % len(grid["losses"]) == 0:
             rows.append(None)
-        cells = [Printed(str(line.student)), Printed(str(line.loss))]
+        cells = printed([str(line.student), str(line.loss)])
         for value, top, shade in zip(values[place], best, shades[place], strict=True):
             cells.append(Printed(number(value), bool(value == top), float(shade)))
         rows.append(cells)
@@ -90,8 +89,18 @@ def printed(words: Sequence[str]) -> list[Printed]:
     return [Printed(word) for word in words]
 
 
-def _numbers(line: Line, columns: Sequence[str]) -> list[str]:
-    return [number(line.value(column)) for column in columns]
+def _values(line: Line, columns: Sequence[str]) -> list[float]:
+    return [line.value(column) for column in columns]
+
+
+def _students(grid: Mapping[str, Any], leaderboard: Sequence[Line]) -> list[Line]:
+    """Return the lines of the students, in the order of the grid."""
+    lines = {line.system: line for line in leaderboard}
+    students = []
+    for student in grid["students"]:
+        for loss in grid["losses"]:
+            students.append(lines[f"{student}/{loss}"])
+    return students
 
 
 def columns_of(study: Mapping[str, Any]) -> list[str]:

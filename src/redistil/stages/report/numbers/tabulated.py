@@ -2,10 +2,10 @@
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from redistil.stages.report.numbers import costs, typeset
 from redistil.stages.report.numbers.leaderboard import Tables
@@ -29,6 +29,7 @@ from redistil.storage.tables import aside
 JSON, CELLS = "tables.json", "cells.csv"
 HEADER = [column.name for column in fields(PublishedRow)]
 Columns = Mapping[str, Any]
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -67,29 +68,25 @@ def write(
 
     published, sizes, spent: as in `Tabulated`; sheets: what is to be pasted elsewhere.
     """
-    leaderboard = [_rounded(asdict(line)) for line in tables.leaderboard]
-    rows = {
-        "losses": [_rounded(asdict(row)) for row in tables.losses],
-        "tests": [_rounded(asdict(row)) for row in tables.tests],
-        "published": [_rounded(asdict(row)) for row in published],
+    rows: dict[str, Any] = {
+        "losses": _plain(tables.losses),
+        "tests": _plain(tables.tests),
+        "published": _plain(published),
     }
     files = rows | {
-        "leaderboard": [_rounded(flat(line)) for line in tables.leaderboard],
-        "cells": [_rounded(asdict(c) | asdict(sources[c.system])) for c in tables.cells],
+        "leaderboard": _plain([flat(line) for line in tables.leaderboard]),
+        "cells": _plain([asdict(c) | asdict(sources[c.system]) for c in tables.cells]),
         "lines": _lines(tables),
     }
+    more = {"leaderboard": _plain(tables.leaderboard), "sizes": sizes or {}, "sources": sources}
     with sealing(folder, [JSON, CELLS], made):
         for name, columns in files.items():
             header = list(columns[0]) if columns else HEADER if name == "published" else []
             _write_csv(columns, header, folder / name)
-        _write_json(_rounded(tables.metrics), folder / "metrics.json")
+        _write_json(_plain(tables.metrics), folder / "metrics.json")
         _write_sheets(sheets or {}, folder / "paste")
         costs.write(spent, folder)
-        known = {
-            "sizes": {student: asdict(size) for student, size in (sizes or {}).items()},
-            "sources": {system: asdict(source) for system, source in sources.items()},
-        }
-        _write_json({"leaderboard": leaderboard, **rows, **known}, folder / JSON)
+        _write_json(_plain(rows | more), folder / JSON)
 
 
 def _lines(tables: Tables) -> list[Columns]:
@@ -97,9 +94,9 @@ def _lines(tables: Tables) -> list[Columns]:
     lines = []
     for group in tables.metrics:
         for line in tables.leaderboard:
-            value = line.value(group)
-            lines.append(_rounded({"line": f"{group}: {line.system}", "value": value}))
-    return lines
+            lines.append({"line": f"{group}: {line.system}", "value": line.value(group)})
+    rounded: list[Columns] = _plain(lines)
+    return rounded
 
 
 def read(folder: Path) -> Tabulated:
@@ -107,12 +104,12 @@ def read(folder: Path) -> Tabulated:
     made, files = unsealed(folder, "tabulate", [JSON, CELLS])
     tables = dict(stated(json.loads(files[JSON].read_text(encoding="utf-8")), str(files[JSON])))
     return Tabulated(
-        leaderboard=[_line(row) for row in tables.pop("leaderboard")],
-        losses=[LossRow(**row) for row in tables.pop("losses")],
-        tests=[Test(**row) for row in tables.pop("tests")],
-        published=[PublishedRow(**row) for row in tables.pop("published")],
-        sizes={student: Size(**size) for student, size in tables.pop("sizes").items()},
-        sources={system: Source(**source) for system, source in tables.pop("sources").items()},
+        leaderboard=list(map(_line, tables.pop("leaderboard"))),
+        losses=_rows(LossRow, tables.pop("losses")),
+        tests=_rows(Test, tables.pop("tests")),
+        published=_rows(PublishedRow, tables.pop("published")),
+        sizes=_by_name(Size, tables.pop("sizes")),
+        sources=_by_name(Source, tables.pop("sources")),
         made=made,
         cells=_read_cells(files[CELLS]),
         more=tables,
@@ -121,9 +118,16 @@ def read(folder: Path) -> Tabulated:
 
 
 def _line(row: Mapping[str, Any]) -> Line:
-    groups = {group: GroupValue(**values) for group, values in row["groups"].items()}
-    sets = {dataset: SetValue(**values) for dataset, values in row["sets"].items()}
+    groups, sets = _by_name(GroupValue, row["groups"]), _by_name(SetValue, row["sets"])
     return Line(**{**row, "groups": groups, "sets": sets})
+
+
+def _rows(kind: Callable[..., Kind], rows: Sequence[Columns]) -> list[Kind]:
+    return [kind(**row) for row in rows]
+
+
+def _by_name(kind: Callable[..., Kind], rows: Mapping[str, Columns]) -> dict[str, Kind]:
+    return {name: kind(**row) for name, row in rows.items()}
 
 
 def _read_cells(path: Path) -> dict[tuple[str, str, str], float]:
@@ -134,10 +138,17 @@ def _read_cells(path: Path) -> dict[tuple[str, str, str], float]:
     return cells
 
 
-def _rounded(value: Any) -> Any:
-    """Return the value, however deep, with six significant digits: more would be noise."""
+def _plain(value: Any) -> Any:
+    """Return rows, mappings and lists of them as JSON has them, numbers with six digits.
+
+    More digits would be noise.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
     if isinstance(value, Mapping):
-        return {key: _rounded(inner) for key, inner in value.items()}
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
