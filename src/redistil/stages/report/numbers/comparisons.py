@@ -100,7 +100,7 @@ class Group:
         return generator(self.settings.seed, "report", *names, self.name)
 
     def _places(self, entry: Entry) -> list[int]:
-        return list(map(self._place.__getitem__, entry.systems))
+        return [self._place[name] for name in entry.systems]
 
     def per_seed(self, entry: Entry) -> Floats:
         """Return the group's value of each seed."""
@@ -173,9 +173,10 @@ class Group:
         """Return everything that is tested, family by family."""
         first = self.reference
         by_loss = self.by_loss()
-        leads = {entry.name: self.leads(entry) for entry in self.students}
+        leads: dict[str, Strata] = {}
         cells, losses, pairs, loss_pairs = [], [], [], []
         for entry in self.students:
+            leads[entry.name] = self.leads(entry)
             cells.append(Comparison("cells", entry.name, first, [leads[entry.name]]))
         for loss, members in by_loss.items():
             losses.append(Comparison("losses", loss, first, [leads[e.name] for e in members]))

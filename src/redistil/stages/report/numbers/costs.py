@@ -255,9 +255,10 @@ def sheet(study: Mapping[str, Any], leaderboard: Sequence[Line], costs: Sequence
             for amount in columns.values():
                 words.append(in_words(amount.get(line.system)))
             rows.append(printed(words))
+    devices = " and ".join(_devices(costs))
     caption = (
         f"{study['measures'][0]} and what it cost in seconds, pairs of query and passage per second"
-        f" and joules, mean over seeds, on {' and '.join(_devices(costs))}. Train: with validations. "
+        f" and joules, mean over seeds, on {devices}. Train: with validations. "
         f"Rank: all candidates of the study's data sets. {energy(costs)}"
     )
     return Sheet(caption, ["system", *groups, *columns], rows, words=1)

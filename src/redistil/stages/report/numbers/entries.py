@@ -74,14 +74,17 @@ def read(
 
     datasets: which to read; None is all of the study.
     """
+    import pyarrow.compute as pc
+
     headline = study["measures"][0]
     per_query, means, queries = {}, {}, {}
     query_ids: dict[str, pa.Array] = {}
     for name, path in files.items():
         rows = MEASURES.read(path)
         for dataset in study["grid"]["datasets"] if datasets is None else datasets:
+            here = rows.filter(pc.equal(rows["dataset"], dataset))
             for measure in studies.measures_of(study, dataset):
-                chosen = _ordered(rows, dataset, measure)
+                chosen = here.filter(pc.equal(here["measure"], measure)).sort_by("query_id")
                 ids = chosen["query_id"].combine_chunks()
                 if not ids.equals(query_ids.setdefault(dataset, ids)) or not len(ids):
                     raise Stale(
@@ -95,12 +98,3 @@ def read(
                 queries[dataset] = len(values)
     ids_of = {dataset: ids.to_pylist() for dataset, ids in query_ids.items()}
     return Values(per_query, means, queries, ids_of)
-
-
-def _ordered(rows: "pa.Table", dataset: str, measure: str) -> "pa.Table":
-    """Return the rows of one measure on one data set, in the order of their query_ids."""
-    import pyarrow.compute as pc
-
-    is_here = pc.equal(rows["dataset"], dataset)
-    here = rows.filter(is_here)
-    return here.filter(pc.equal(here["measure"], measure)).sort_by("query_id")
