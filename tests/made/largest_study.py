@@ -12,11 +12,21 @@ import numpy as np
 import pyarrow as pa
 import yaml
 
-from redistil.stages.report import figures
-from redistil.stages.report.figures import drawing
+from redistil.stages.report.figures.drawing import plotting
+from redistil.stages.report.figures.drawing.given import Given, Taught
 from redistil.stages.report.numbers import costs, leaderboard, pairs, published, tabulated
-from redistil.stages.report.numbers.entries import Values, best, entries
-from redistil.stages.report.numbers.sealed import sealing
+from redistil.stages.report.numbers.entries import Values, entries
+from redistil.stages.report.numbers.rows import (
+    GroupValue,
+    Line,
+    LossRow,
+    PublishedRow,
+    SetValue,
+    Size,
+    Source,
+    Test,
+    best,
+)
 from redistil.storage import lineage
 from redistil.storage.lineage import Made
 from redistil.storage.tables import (
@@ -50,29 +60,19 @@ def config() -> dict[str, Any]:
     return found
 
 
-def _board(study: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
+def _board(study: dict[str, Any], rng: np.random.Generator) -> list[Line]:
     """Return a leaderboard whose intervals hold their values."""
-    columns = [
-        f"{group}{key}"
-        for group in study["groups"]
-        for key in ("", " spread", " low", " high", " difference", " difference_low",
-                    " difference_high", " p", " p_holm")
-    ]  # fmt: skip
-    columns += [f"{d}{key}" for d in study["grid"]["datasets"] for key in ("", " spread")]
-    ends = [(f"{group}{end}", step) for group in study["groups"] for end, step in ENDS.items()]
-    board = [
-        {"system": line.name, "kind": line.kind, "student": line.student, "loss": line.loss}
-        | {"seeds": len(line.systems)}
-        | {column: float(rng.random()) for column in columns}
-        | {f"{group} verdict": "not distinguishable" for group in study["groups"]}
-        for line in leaderboard.entries(studies.systems(study))
-    ]
-    for row in board:
-        row |= {column: row[column.rsplit(" ", 1)[0]] + step for column, step in ends}
+    board = []
+    for entry in leaderboard.entries(studies.systems(study)):
+        groups = {}
+        for group in study["groups"]:
+            value, *others = (float(number) for number in rng.random(10))
+            numbers = [value, *others[:2], value - 0.02, value + 0.03, *others[2:]]
+            groups[group] = GroupValue(*numbers, verdict="not distinguishable")
+        sets = {d: SetValue(*map(float, rng.random(2))) for d in study["grid"]["datasets"]}
+        who = (entry.name, entry.kind, entry.student, entry.loss, len(entry.systems))
+        board.append(Line(*who, groups, sets))
     return board
-
-
-ENDS = {" low": -0.02, " high": 0.03}
 
 
 def _chain(study: dict[str, Any]) -> Made:
@@ -145,23 +145,18 @@ def write(folder: Path, study: dict[str, Any], rng: np.random.Generator) -> list
 def tables(study: dict[str, Any], rng: np.random.Generator) -> tabulated.Tabulated:
     """Return tables of random numbers and long names, with the records of all behind them."""
     losses = [
-        {"group": group, "loss": loss, "best_student": "deberta-v3-base"}
-        | dict.fromkeys(("verdict", "best_verdict"), "not distinguishable")
-        | dict.fromkeys(("value", "difference", "difference_low", "difference_high"), -0.1)
-        | {"effect": -0.4}
-        | dict.fromkeys(("p_holm", "best_value", "best_difference", "best_p_holm"), 0.1)
+        LossRow(
+            group, loss, 9, 3, -0.1, None, *[-0.1] * 5, *[0.1] * 4, "not distinguishable",
+            "not shown", "deberta-v3-base", 0.1, 0.1, 0.1, "not distinguishable",
+        )
         for group in study["groups"]
         for loss in study["grid"]["losses"]
-    ]
+    ]  # fmt: skip
     chain = _chain(study)
     keys = {m.name: key for key, m in chain.ancestors.items() if m.command == "evaluate"}
     systems = [system.name for system in studies.systems(study)]
     sources = {
-        name: {
-            "file": f"results/morand2026/measures/{name}.parquet",
-            "fingerprint": keys[name],
-        }
-        for name in systems
+        name: Source(f"results/morand2026/measures/{name}.parquet", keys[name]) for name in systems
     }
     cells = {
         (name, dataset, measure): float(rng.random())
@@ -170,7 +165,7 @@ def tables(study: dict[str, Any], rng: np.random.Generator) -> tabulated.Tabulat
         for measure in studies.measures_of(study, dataset)
     }
     sizes = {
-        student: {"parameters": int(1e7 * 1.5**place), "family": "ettin" if place < 4 else student}
+        student: Size(int(1e7 * 1.5**place), "ettin" if place < 4 else student)
         for place, student in enumerate(study["grid"]["students"])
     }
     return tabulated.Tabulated(
@@ -187,20 +182,25 @@ def tables(study: dict[str, Any], rng: np.random.Generator) -> tabulated.Tabulat
     )
 
 
-def _tests(study: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
-    students = study["grid"]["students"]
-    return [
-        {"group": group, "family": "pairs" if student else "loss pairs", "verdict": "better"}
-        | {"system": f"{student}/{a}" if student else a, "equivalence": "not shown"}
-        | {"against": f"{student}/{b}" if student else b, "difference": float(rng.normal())}
-        | {"effect": float(rng.normal()), "p_holm": float(rng.random())}
-        for group in study["groups"]
-        for a, b in combinations(study["grid"]["losses"], 2)
-        for student in (None, *students)
-    ]
+def _tests(study: dict[str, Any], rng: np.random.Generator) -> list[Test]:
+    tests = []
+    for group in study["groups"]:
+        for one, other in combinations(study["grid"]["losses"], 2):
+            names = [(f"{s}/{one}", f"{s}/{other}") for s in study["grid"]["students"]]
+            tests.append(_test(group, "loss pairs", one, other, rng))
+            tests += [_test(group, "pairs", left, right, rng) for left, right in names]
+    return tests
 
 
-def _published(study: dict[str, Any], cells: dict[Any, float]) -> list[dict[str, Any]]:
+def _test(group: str, family: str, one: str, other: str, rng: np.random.Generator) -> Test:
+    difference, effect = map(float, rng.normal(size=2))
+    chances = [float(number) for number in rng.random(6)]
+    return Test(
+        group, family, one, other, 9, difference, effect, *chances, "better", 0.5, "not shown"
+    )
+
+
+def _published(study: dict[str, Any], cells: dict[Any, float]) -> list[PublishedRow]:
     """Return every published value of the paper beside the invented one."""
     theirs = published.read(RESOURCES / "published.csv", RESOURCES / "published.yaml")
     lines = entries(studies.systems(study))
@@ -209,14 +209,15 @@ def _published(study: dict[str, Any], cells: dict[Any, float]) -> list[dict[str,
     return rows
 
 
-def _spent(study: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
+def _spent(study: dict[str, Any], rng: np.random.Generator) -> list[costs.Cost]:
     """Return costs of which everything is known."""
-    numbers = [f"{work}_{amount}" for work in costs.WORK for amount in costs.AMOUNTS]
+
+    def spent() -> costs.Spent:
+        amounts = [float(10 ** rng.uniform(2, 5)) for _ in costs.AMOUNTS]
+        return costs.Spent(*amounts, device="NVIDIA A100-SXM4-80GB")
+
     return [
-        {"system": cell.name, "kind": "student", "student": cell.student, "loss": cell.loss}
-        | {"seed": cell.seed}
-        | {key: float(10 ** rng.uniform(2, 5)) for key in numbers}
-        | {f"{work}_device": "NVIDIA A100-SXM4-80GB" for work in costs.WORK}
+        costs.Cost(cell.name, "student", cell.student, cell.loss, cell.seed, spent(), spent())
         for cell in studies.grid_cells(study)
     ]
 
@@ -228,20 +229,16 @@ def draw(
     folder: Path, study: dict[str, Any], found: tabulated.Tabulated, rng: np.random.Generator
 ) -> Path:
     """Draw every figure from files of the study's size; return the sealed folder."""
-    given = drawing.Given(
+    given = Given(
+        study,
+        found,
         _curves(folder, study, rng),
         _measures(folder, study, found, rng),
         _depths(folder, study, rng),
         _teachers(folder, rng),
     )
-    drawn = drawing.drawn(study, found, given)
-    assert not [name for name, figure in drawn.items() if isinstance(figure, str)]
-    out = folder / "figures"
-    names = [f"{name}.{kind}" for name in drawn for kind in ("svg", "png")]
-    with sealing(out, names, Made("plot", "morand2026")):
-        for name, figure in drawn.items():
-            figures.save(figure, out / name)
-    return out
+    plotting.plot(given, folder / "figures", Made("plot", "morand2026"))
+    return folder / "figures"
 
 
 def _curves(folder: Path, study: dict[str, Any], rng: np.random.Generator) -> tuple[Path, ...]:
@@ -262,7 +259,7 @@ def _measures(
     """Write the values of those that are compared query by query, for all 44,000 queries."""
     lines = {line.name: line for line in entries(studies.systems(study))}
     shown = {study["grid"]["first_stage"]}
-    shown |= {best(found.leaderboard, group)["system"] for group in study["groups"]}
+    shown |= {best(found.leaderboard, group).system for group in study["groups"]}
     rows = [
         (f"q{number}", dataset, measure)
         for dataset in study["grid"]["datasets"]
@@ -291,11 +288,11 @@ def _depths(folder: Path, study: dict[str, Any], rng: np.random.Generator) -> tu
     return (folder / "depths.parquet",)
 
 
-def _teachers(folder: Path, rng: np.random.Generator) -> tuple[tuple[str, Path, str, Path], ...]:
+def _teachers(folder: Path, rng: np.random.Generator) -> tuple[Taught, ...]:
     ids = [f"q{number}" for number in range(2000)]
     triples = {"query_id": ids, "positive_id": ["a"] * 2000, "negative_id": ["b"] * 2000}
     TRIPLES.write(TRIPLES.rows(triples), folder / "triples.parquet", Made("import-scores", "t2"))
     pairs = {"query_id": ids * 2, "doc_id": ["a"] * 2000 + ["b"] * 2000}
     rows = TEACHER_SCORES.rows(pairs | {"score": rng.normal(size=4000).astype(np.float32)})
     TEACHER_SCORES.write(rows, folder / "scores.parquet", Made("import-scores", "t2"))
-    return (("t2", folder / "scores.parquet", "t2", folder / "triples.parquet"),)
+    return (Taught("t2", folder / "scores.parquet", "t2", folder / "triples.parquet"),)

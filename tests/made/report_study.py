@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from click.testing import CliRunner, Result
 from redistil.cli import cli
 from redistil.seeds import generator
 from redistil.stages.report.numbers.entries import Values
+from redistil.stages.report.numbers.rows import GroupValue, Line, Source
 from redistil.storage import lineage, tables
 from redistil.storage.lineage import Made
 from redistil.storage.tables import CURVE, MEASURES, PASSAGES, QRELS, RUN, ranked
@@ -264,6 +266,11 @@ def write_texts(
     return found
 
 
+def sources(study: Mapping[str, Any]) -> dict[str, Source]:
+    """Return a source for every system, of no file."""
+    return {system.name: Source("", "") for system in studies.systems(study)}
+
+
 # --- the commands ---------------------------------------------------------------------------
 
 
@@ -344,7 +351,15 @@ def build(folder: Path) -> tuple[Path, dict[str, Any]]:
     return folder, options
 
 
-def only(rows: list[dict[str, Any]], **wanted: Any) -> dict[str, Any]:
-    found = [row for row in rows if wanted.items() <= row.items()]
+def board_line(system: str, kind: str = "student", **values: float) -> Line:
+    """Return a line of the leaderboard that has these values on groups and nothing else."""
+    nothing = dict.fromkeys(field.name for field in fields(GroupValue))
+    groups = {group: GroupValue(**{**nothing, "value": v}) for group, v in values.items()}
+    return Line(system, kind, None, None, 1, groups, {})
+
+
+def only(rows: list[Any], **wanted: Any) -> Any:
+    """Return the one row, of any kind, that has these values."""
+    found = [row for row in rows if wanted.items() <= vars(row).items()]
     assert len(found) == 1, found
     return found[0]

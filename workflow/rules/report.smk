@@ -1,19 +1,11 @@
+import os
+
+from redistil.stages.report import figures
+
 report: "../report/workflow.rst"
 
 
-# what `plot` draws; each has its caption in workflow/report
-FIGURES = [
-    "bars",
-    "table",
-    "pairs",
-    "sizes",
-    "scatter",
-    "depths",
-    "cost",
-    "reranking",
-    "curves",
-    "margins",
-]
+FIGURES = figures.names()
 CAPTIONS = sorted(
     f"workflow/report/{path.name}"
     for path in Path(workflow.basedir, "workflow/report").glob("*.rst")
@@ -96,13 +88,15 @@ rule plot:
         [
             report(
                 f"{RESULTS}/report/figures/{figure}.svg",
-                caption=f"../report/{figure}.rst",
+                # the figure's own, written beside it
+                caption=os.path.abspath(f"{RESULTS}/report/figures/{figure}.rst"),
                 category="Figures",
                 labels={"figure": figure},
             )
             for figure in FIGURES
         ],
         expand(f"{RESULTS}/report/figures/{{figure}}.png", figure=FIGURES),
+        expand(f"{RESULTS}/report/figures/{{figure}}.rst", figure=FIGURES),
         made=f"{RESULTS}/report/figures/made.json",
     log:
         f"logs/{config['study']}/report/plot.log",

@@ -85,19 +85,17 @@ def tabulate(
     tests.csv, cells.csv, published.csv, costs.csv, lines.csv, metrics.json, tables.json and
     made.json, and tables to paste (Markdown, LaTeX) in the folder paste.
     """
-    from redistil.stages.report.numbers import costs, leaderboard, provenance, tabulated, typeset
+    from redistil.stages.report.numbers import costs, leaderboard, provenance, sheets, tabulated
     from redistil.stages.report.numbers import models as taught
     from redistil.stages.report.numbers import published as elsewhere
+    from redistil.stages.report.numbers.rows import Source as From
     from redistil.study import artefacts as studies
 
     asked = studies.read(study)
     records = {path: lineage.of(path) for path in measures}
     provenance.check(asked, list(records.values()), [lineage.of(path) for path in models])
     files = {record.name: path for path, record in records.items()}
-    sources = {
-        record.name: {"file": str(path), "fingerprint": record.fingerprint}
-        for path, record in records.items()
-    }
+    sources = {record.name: From(str(path), record.fingerprint) for path, record in records.items()}
     values = leaderboard.read(asked, files)
     how = leaderboard.Settings(alpha, resamples, seed, margin)
     tables = leaderboard.tabulate(asked, values, how)
@@ -105,9 +103,9 @@ def tabulate(
     theirs = elsewhere.read(published, names)
     beside = elsewhere.beside(theirs, asked, lines, values, reproduced_within, leaderboard.LEVEL)
     spent = costs.rows(asked, models, reranked)
-    sheets = typeset.sheets(asked, tables.leaderboard, tables.losses, tables.tests, beside)
+    printed = sheets.sheets(asked, tables.leaderboard, tables.losses, tables.tests, beside)
     if spent:
-        sheets["costs"] = costs.sheet(asked, tables.leaderboard, spent)
+        printed["costs"] = costs.sheet(asked, tables.leaderboard, spent)
     tabulated.write(
         tables,
         sources,
@@ -115,7 +113,7 @@ def tabulate(
         made,
         published=beside,
         sizes=taught.sizes(asked, models),
-        sheets=sheets,
+        sheets=printed,
         spent=spent,
     )
     click.echo(f"leaderboard: {out / 'leaderboard.csv'}", err=True)
@@ -147,24 +145,17 @@ def plot(
 ) -> None:
     """Draw the figures of a STUDY from its TABLES; OUT is their folder.
 
-    Writes each figure as SVG and PNG, and made.json, which names those that show something: one
-    whose data were not given only says so.
+    Writes each figure as SVG and PNG, its caption as .rst, and made.json, which names those that
+    show something: one whose data were not given only says so.
     """
-    from tqdm import tqdm
-
-    from redistil.stages.report import figures
-    from redistil.stages.report.figures import drawing
-    from redistil.stages.report.numbers import sealed, tabulated
+    from redistil.stages.report.figures.drawing import plotting
+    from redistil.stages.report.figures.drawing.given import Given, Taught
+    from redistil.stages.report.numbers import tabulated
     from redistil.study import artefacts as studies
 
-    given = drawing.Given(curves, measures, depths, teacher)
-    drawn = drawing.drawn(studies.read(study), tabulated.read(tables), given)
-    shown = [name for name, figure in drawn.items() if not isinstance(figure, str)]
-    files = [f"{name}.{kind}" for name in shown for kind in ("svg", "png")]
-    with sealed.sealing(out, files, made):
-        for name, figure in tqdm(drawn.items(), unit="figure"):
-            said = figures.note(figure) if isinstance(figure, str) else figure
-            figures.save(said, out / name)
+    taught = tuple(Taught(*files) for files in teacher)
+    known = (studies.read(study), tabulated.read(tables))
+    plotting.plot(Given(*known, curves, measures, depths, taught), out, made)
 
 
 @click.command()
@@ -232,7 +223,8 @@ def contrast(
     asked = studies.read(study)
     values = leaderboard.read(asked, _named(measures), [dataset])
     shown = contrasts.shown(asked, runs, dataset)
-    texts, sizes = (query_texts, passages, qrels), (queries, depth, characters)
+    texts = contrasts.TextFiles(query_texts, passages, qrels)
+    sizes = contrasts.Sizes(queries, depth, characters)
     CONTRASTS.write(contrasts.contrast(asked, dataset, values, shown, texts, sizes), out, made)
 
 
@@ -264,25 +256,26 @@ def page(
     """Write one self-contained HTML page about a STUDY to OUT.
 
     TABLES and FIGURES are the folders that `tabulate` and `plot` wrote; CAPTIONS holds a text
-    NAME.rst for each figure; DEPARTURES is Markdown.
+    NAME.rst for tables; DEPARTURES is Markdown.
     """
     from redistil.stages.report.numbers import tabulated
+    from redistil.stages.report.page import illustrations, payload
     from redistil.stages.report.page import page as pages
-    from redistil.stages.report.page import payload
+    from redistil.stages.report.page.places import Places
     from redistil.storage.tables import aside
     from redistil.study import artefacts as studies
 
     asked, words = studies.read(study), pages.captions(captions)
-    found = tabulated.read(tables)
+    numbers = tabulated.read(tables)
     places = {"study": study, "tables": tables, "figures": figures, "pairs": pairs}
     text = pages.render(
         asked,
-        found,
-        pages.illustrations(figures, words),
+        numbers,
+        illustrations.illustrations(figures),
         words,
         departures.read_text(encoding="utf-8"),
-        payload.comparison(asked, pairs, contrasts, found.made.settings["alpha"]),
-        pages.Places.around(out, models, **places),
+        payload.comparison(asked, pairs, contrasts, numbers.made.settings["alpha"]),
+        Places.around(out, models, **places),
     )
     with aside(out) as partial:
         partial.write_text(text, encoding="utf-8")

@@ -12,6 +12,7 @@ import pytest
 from redistil.stages.report.numbers import statistics
 from redistil.stages.report.page import page as pages
 from redistil.stages.report.page import payload
+from redistil.stages.report.page.places import Places
 from redistil.storage.tables import CONTRASTS, PAIRS
 from tests.made import largest_study, report_study
 
@@ -372,7 +373,7 @@ def test_the_tables_of_the_papers_grid_fit_a_screen(browser: Any, tmp_path: Path
     paths = largest_study.write(tmp_path, study, rng)
     compared = payload.comparison(study, paths[0], [], 0.05)
     files = {name: tmp_path / name for name in ("study", "tables", "figures", "pairs")}
-    places = pages.Places.around(tmp_path / "index.html", [], **files)
+    places = Places.around(tmp_path / "index.html", [], **files)
     tables = largest_study.tables(study, rng)
     text = pages.render(study, tables, [], {}, "None.", compared, places)
     (tmp_path / "index.html").write_text(text, encoding="utf-8")

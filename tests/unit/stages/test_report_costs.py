@@ -1,6 +1,7 @@
 """What work cost, gathered from beside models and runs and put beside effectiveness."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from redistil.stages.report.numbers import costs
 from tests.made import report_study
+from tests.made.report_study import board_line
 
 CELL = "small-bert/hinge/1"
 
@@ -37,8 +39,12 @@ def tell_all(folder: Path, seconds: float, pairs: int, **more: Any) -> None:
 
 
 def row_of(rows: list[dict[str, Any]], system: str) -> dict[str, Any]:
-    (row,) = [row for row in rows if row["system"] == system]
+    (row,) = [row for row in rows if row.system == system]
     return row
+
+
+def with_energy(row: costs.Cost, **joules: float) -> costs.Cost:
+    return replace(row, reranking=replace(row.reranking, **joules))
 
 
 def test_a_systems_runs_are_summed_and_its_training_is_told_apart(told: Any, tmp_path: Path):
@@ -50,15 +56,15 @@ def test_a_systems_runs_are_summed_and_its_training_is_told_apart(told: Any, tmp
     tell(tmp_path / "models" / CELL / "cost.json", 60.0, 1200, gpu_joules=7.5)
     tell_all(dict(runs)["both"], 6.0, 60)
     rows = costs.rows(study, models, runs)
-    assert [row["system"] for row in rows] == ["both", CELL]
+    assert [row.system for row in rows] == ["both", CELL]
     row = row_of(rows, CELL)
-    assert (row["reranking_seconds"], row["reranking_pairs_per_second"]) == (5.0, 100.0)
-    assert (row["reranking_processor_joules"], row["reranking_gpu_joules"]) == (15.0, None)
-    assert (row["training_seconds"], row["training_pairs_per_second"]) == (60.0, 20.0)
-    assert (row["training_processor_joules"], row["training_gpu_joules"]) == (None, 7.5)
-    assert (row["student"], row["loss"], row["seed"]) == ("small-bert", "hinge", 1)
+    assert (row.reranking.seconds, row.reranking.pairs_per_second) == (5.0, 100.0)
+    assert (row.reranking.processor_joules, row.reranking.gpu_joules) == (15.0, None)
+    assert (row.training.seconds, row.training.pairs_per_second) == (60.0, 20.0)
+    assert (row.training.processor_joules, row.training.gpu_joules) == (None, 7.5)
+    assert (row.student, row.loss, row.seed) == ("small-bert", "hinge", 1)
     both = row_of(rows, "both")
-    assert both["training_seconds"] is None and both["reranking_device"] == "an abacus"
+    assert both.training.seconds is None and both.reranking.device == "an abacus"
 
 
 def test_runs_on_other_data_sets_do_not_count_and_some_are_not_all(told: Any):
@@ -66,7 +72,7 @@ def test_runs_on_other_data_sets_do_not_count_and_some_are_not_all(told: Any):
     folder = dict(runs)[CELL]
     tell_all(folder, 6.0, 300)
     tell(folder / "left.cost.json", 100.0, 100)  # of a data set that left the grid
-    assert row_of(costs.rows(study, models, runs), CELL)["reranking_seconds"] == 6.0
+    assert row_of(costs.rows(study, models, runs), CELL).reranking.seconds == 6.0
     (folder / "hard.cost.json").unlink()
     assert costs.rows(study, models, runs) == []
 
@@ -77,7 +83,7 @@ def test_joules_that_one_run_does_not_tell_are_not_those_of_all(told: Any):
     tell_all(folder, 6.0, 300, processor_joules=10.0)
     tell(folder / "hard.cost.json", 3.0, 400)
     row = row_of(costs.rows(study, models, runs), CELL)
-    assert row["reranking_processor_joules"] is None and row["reranking_seconds"] == 7.0
+    assert row.reranking.processor_joules is None and row.reranking.seconds == 7.0
 
 
 def test_what_is_written_is_read(told: Any, tmp_path: Path):
@@ -87,7 +93,7 @@ def test_what_is_written_is_read(told: Any, tmp_path: Path):
     rows = costs.rows(study, models, runs)
     costs.write(rows, tmp_path)
     (found,) = costs.read(tmp_path)
-    assert found == rows[0] | {"seed": "1"}
+    assert found == rows[0]
     costs.write([], tmp_path)
     assert costs.read(tmp_path) == []
 
@@ -98,11 +104,9 @@ def test_a_line_has_the_mean_of_its_seeds_and_the_table_what_is_known(told: Any)
         tell_all(dict(runs)[f"small-bert/hinge/{seed}"], seconds, 1200)
     rows = costs.rows(study, models, runs)
     mean = costs.over_seeds(study, rows)["small-bert/hinge"]
-    assert (mean["reranking_seconds"], mean["reranking_pairs_per_second"]) == (4.0, 400.0)
-    board = [
-        {"system": name, "In domain": 0.51239, "Out of domain": 0.4}
-        for name in ("small-bert/hinge", "random")
-    ]
+    assert (mean.reranking.seconds, mean.reranking.pairs_per_second) == (4.0, 400.0)
+    values = {"In domain": 0.51239, "Out of domain": 0.4}
+    board = [board_line(name, **values) for name in ("small-bert/hinge", "random")]
     sheet = costs.sheet(study, board, rows)
     heads = ["rank s", "rank pairs/s"]
     assert list(sheet.header) == ["system", "In domain", "Out of domain", *heads]
@@ -111,18 +115,16 @@ def test_a_line_has_the_mean_of_its_seeds_and_the_table_what_is_known(told: Any)
     ]
     assert "an abacus" in sheet.caption
     assert "Energy: not readable on this machine." in sheet.caption
-    for row in rows:
-        row["reranking_processor_joules"] = 12345.6
+    rows = [with_energy(row, processor_joules=12345.6) for row in rows]
     sheet = costs.sheet(study, board, rows)
     assert sheet.header[-1] == "rank J" and sheet.rows[0] and sheet.rows[0][-1].text == "12,346"
-    for row in rows:
-        row["reranking_gpu_joules"] = 100.0
-    joules = costs.drawn(study, rows, "reranking")["joules"]
+    rows = [with_energy(row, gpu_joules=100.0) for row in rows]
+    joules = costs.amounts(study, rows, "reranking")["joules"]
     assert joules == {"small-bert/hinge": pytest.approx(12445.6)}
     assert "processors and GPUs" in costs.energy(rows)
     assert "not readable" not in sheet.caption and "machine's processors mean" in sheet.caption
 
 
 def test_amounts_are_read_at_a_glance():
-    said = [costs.amount(value) for value in (None, 0.01234, 5.0, 99.94, 123456.7)]
+    said = [costs.in_words(value) for value in (None, 0.01234, 5.0, 99.94, 123456.7)]
     assert said == ["–", "0.0123", "5", "99.9", "123,457"]

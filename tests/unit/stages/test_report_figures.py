@@ -1,7 +1,12 @@
 """What the figures show, read back from the drawing; and that there is always a file."""
 
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import fromstring
@@ -14,27 +19,27 @@ from click.testing import CliRunner, Result
 from matplotlib.container import BarContainer, ErrorbarContainer
 from safetensors.torch import save_file
 
+import redistil
 from redistil.cli import cli
 from redistil.errors import BadSettings, BadTable
 from redistil.machine.costs import account
 from redistil.machine.energy import Spent
 from redistil.machine.processes import Processes
 from redistil.stages.report import figures
-from redistil.stages.report.figures import drawing, teaching
-from redistil.stages.report.figures.drawing import Given
+from redistil.stages.report.figures import bars, cost, curves, depths, pairs, reranking, scatter
+from redistil.stages.report.figures import sizes as by_size
+from redistil.stages.report.figures.drawing import style
+from redistil.stages.report.figures.drawing.given import Given
 from redistil.stages.report.numbers import costs, leaderboard, models, tabulated
 from redistil.stages.report.numbers.entries import Values
 from redistil.stages.report.numbers.leaderboard import Settings, Tables
+from redistil.stages.report.numbers.rows import Line, Size
+from redistil.stages.report.numbers.tabulated import Tabulated
 from redistil.storage import lineage
 from redistil.storage.tables import DEPTHS, QRELS, RUN, ranked
 from redistil.study import artefacts as studies
 from tests.made import report_study
 from tests.made.report_study import only
-
-ALL = [
-    "bars", "cost", "curves", "depths", "margins", "pairs", "reranking", "scatter", "sizes",
-    "table",
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -52,25 +57,36 @@ def tables(study: dict[str, Any], values: Values) -> Tables:
     return leaderboard.tabulate(study, values, Settings(0.05, 200, 1, 0.005))
 
 
-def line(tables: Tables, system: str) -> dict[str, Any]:
-    (found,) = [row for row in tables.leaderboard if row["system"] == system]
+@pytest.fixture(scope="module")
+def given(study: dict[str, Any], tables: Tables) -> Given:
+    made = lineage.make("tabulate", "small", {}, "", [])
+    rows = (tables.leaderboard, tables.losses, tables.tests)
+    return Given(study, Tabulated(*rows, [], {}, {}, made, {}))
+
+
+def with_tables(given: Given, **changed: Any) -> Given:
+    return replace(given, tables=replace(given.tables, **changed))
+
+
+def line(tables: Tables, system: str) -> Line:
+    found: Line = only(tables.leaderboard, system=system)
     return found
 
 
 # --- bars and curves --------------------------------------------------------------------------
 
 
-def test_bars_and_intervals_stand_where_the_table_says(study: dict[str, Any], tables: Tables):
-    figure = figures.bars(tables.leaderboard, study)
-    bars = {
-        drawn.get_label(): [patch.get_height() for patch in drawn]
-        for drawn in figure.axes[0].containers
-        if isinstance(drawn, BarContainer)
+def test_bars_stand_where_the_table_says(given: Given, tables: Tables):
+    figure = bars.draw(given)
+    drawn = {
+        some.get_label(): [patch.get_height() for patch in some]
+        for some in figure.axes[0].containers
+        if isinstance(some, BarContainer)
     }
-    assert set(bars) == {"hinge", "infonce"}
-    for loss, found in bars.items():
+    assert set(drawn) == {"hinge", "infonce"}
+    for loss, found in drawn.items():
         wanted = [
-            only(tables.leaderboard, system=f"{student}/{loss}")["In domain"]
+            line(tables, f"{student}/{loss}").value("In domain")
             for student in ("small-bert", "small-electra")
         ]
         assert found == pytest.approx(wanted)
@@ -79,38 +95,42 @@ def test_bars_and_intervals_stand_where_the_table_says(study: dict[str, Any], ta
 
 
 def test_a_curve_is_thinned_to_means_of_neighbours():
-    assert teaching._thinned(np.arange(6.0), most=3).tolist() == [0.5, 2.5, 4.5]
-    assert len(teaching._thinned(np.arange(450.0))) <= 100
-    assert teaching._thinned(np.arange(5.0)).tolist() == [0, 1, 2, 3, 4]
+    assert curves._thinned(np.arange(6.0), most=3).tolist() == [0.5, 2.5, 4.5]
+    assert len(curves._thinned(np.arange(450.0))) <= 100
+    assert curves._thinned(np.arange(5.0)).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_a_curve_of_no_cell_is_refused(study: dict[str, Any]):
-    points = (np.arange(3.0), np.arange(3.0))
+    points = curves.Curve(np.arange(3.0), np.arange(3.0))
     with pytest.raises(BadSettings, match="no cell 'small-bert/hinge/9': did you mean"):
-        figures.curves({"small-bert/hinge/9": points}, study)
+        curves.curves({"small-bert/hinge/9": points}, study)
 
 
 # --- losses against each other ----------------------------------------------------------------
 
 
-def test_the_matrix_counts_students_and_mirrors_itself(study: dict[str, Any], tables: Tables):
+def test_the_matrix_counts_students_and_mirrors_itself(
+    study: dict[str, Any], tables: Tables, given: Given
+):
     """hinge was invented to be far below infonce, for both students."""
-    figure = figures.matrix(tables.tests, study)
+    figure = pairs.draw(given)
     axes = figure.axes[0]
     lead = axes.images[0].get_array()
     assert np.isnan(lead.filled(np.nan).diagonal()).all()
     together = [line(tables, f"{s}/{x}") for s in study["grid"]["students"] for x in ("hinge",)]
     best = [line(tables, f"{s}/infonce") for s in study["grid"]["students"]]
-    wanted = np.mean([a["In domain"] - b["In domain"] for a, b in zip(together, best, strict=True)])
+    wanted = np.mean(
+        [a.value("In domain") - b.value("In domain") for a, b in zip(together, best, strict=True)]
+    )
     assert lead[0, 1] == -lead[1, 0] == pytest.approx(100 * wanted)
     words = {text.get_position(): text.get_text() for text in axes.texts}
     assert words == {(1, 0): "0/0/2", (0, 1): "2/0/0"}
     assert not axes.patches  # no frame: they are not equivalent
 
 
-def test_a_frame_marks_losses_shown_to_be_equivalent(study: dict[str, Any], tables: Tables):
-    alike = [row | {"equivalence": "equivalent", "difference": 0.0} for row in tables.tests]
-    assert len(figures.matrix(alike, study).axes[0].patches) == 2
+def test_a_frame_marks_equivalent_losses(given: Given, tables: Tables):
+    alike = [replace(test, equivalence="equivalent", difference=0.0) for test in tables.tests]
+    assert len(pairs.draw(with_tables(given, tests=alike)).axes[0].patches) == 2
 
 
 # --- two models query by query -----------------------------------------------------------------
@@ -118,7 +138,9 @@ def test_a_frame_marks_losses_shown_to_be_equivalent(study: dict[str, Any], tabl
 
 def test_the_scatter_counts_who_wins_and_draws_what_coincides_larger():
     x, y = np.array([0.5, 0.5, 0.5, 0.1, 0.9]), np.array([0.5, 0.5, 0.5, 0.2, 0.8])
-    figure = figures.scatter({"All": [(x[:2], y[:2]), (x[2:], y[2:])]}, {"All": ("a", "b")}, "AP")
+    figure = scatter.scatter(
+        {"All": scatter.Panel("a", "b", [(x[:2], y[:2]), (x[2:], y[2:])])}, "AP"
+    )
     axes = figure.axes[0]
     assert axes.get_title(loc="left") == "All\n1 better, 1 worse, 3 equal"
     small, large = axes.collections
@@ -131,7 +153,7 @@ def test_of_many_places_the_scatter_shades_how_many_there_are():
     rng = np.random.default_rng(1)
     x, y = rng.random(5000), rng.random(5000)
     x[:7], y[:7] = 0.3, 0.9
-    figure = figures.scatter({"All": [(x, y)]}, {"All": ("a", "b")}, "AP")
+    figure = scatter.scatter({"All": scatter.Panel("a", "b", [(x, y)])}, "AP")
     (axes,) = figure.axes
     (image,) = axes.images
     assert not axes.collections
@@ -144,8 +166,10 @@ def test_of_many_places_the_scatter_shades_how_many_there_are():
 
 
 def test_an_svg_is_slim_and_reads_the_same(tmp_path: Path):
-    figure = figures.scatter({"<b>": [(np.zeros(1), np.ones(1))]}, {"<b>": ("0.12345", "b")}, "AP")
-    figures.save(figure, tmp_path / "a")
+    figure = scatter.scatter(
+        {"<b>": scatter.Panel("0.12345", "b", [(np.zeros(1), np.ones(1))])}, "AP"
+    )
+    style.save(figure, tmp_path / "a")
     text = (tmp_path / "a.svg").read_text()
     assert "0.12345, AP" in text, "words are not places"
     assert "\n " not in text and "rotate(-0" not in text and text.count("font-family") == 1
@@ -156,38 +180,39 @@ def test_an_svg_is_slim_and_reads_the_same(tmp_path: Path):
 # --- what effectiveness costs ------------------------------------------------------------------
 
 
-def test_sizes_are_joined_within_a_family_and_stand_at_their_parameters(
-    study: dict[str, Any], tables: Tables
-):
+def test_sizes_are_joined_within_a_family(given: Given, tables: Tables):
     of = {
-        "small-bert": {"parameters": 10_000_000, "family": "bert"},
-        "small-electra": {"parameters": 100_000_000, "family": "bert"},
+        "small-bert": Size(10_000_000, "bert"),
+        "small-electra": Size(100_000_000, "bert"),
     }
-    axes = figures.sizes(tables.leaderboard, study, of).axes[0]
+    axes = by_size.draw(with_tables(given, sizes=of)).axes[0]
     drawn = [found for found in axes.containers if isinstance(found, ErrorbarContainer)]
     assert len(drawn) == 2  # one for each loss
     x, y = drawn[1].lines[0].get_data()
     assert y == pytest.approx(
-        [line(tables, f"{s}/infonce")["In domain"] for s in ("small-bert", "small-electra")]
+        [line(tables, f"{s}/infonce").value("In domain") for s in ("small-bert", "small-electra")]
     )
     assert x == pytest.approx([1e7, 1e8], rel=0.05)
     assert [text.get_text() for text in axes.get_xticklabels()] == ["10M", "20M", "50M", "100M"]
-    apart = of | {"small-electra": {"parameters": 100_000_000, "family": "electra"}}
-    assert len(figures.sizes(tables.leaderboard, study, apart).axes[0].containers) == 4
+    apart = of | {"small-electra": Size(100_000_000, "electra")}
+    assert len(by_size.draw(with_tables(given, sizes=apart)).axes[0].containers) == 4
 
 
 def test_a_depth_is_the_mean_over_seeds_and_data_sets_of_the_best_student(
-    study: dict[str, Any], tables: Tables
+    study: dict[str, Any], tables: Tables, given: Given, tmp_path: Path
 ):
     rows = [
-        {"system": cell.name, "dataset": dataset, "depth": depth, "value": depth + number}
+        (cell.name, dataset, depth, float(depth + number))
         for cell in studies.grid_cells(study)
         for number, dataset in enumerate(study["grid"]["datasets"])
         for depth in (0, 5)
     ]
-    axes = figures.depths(rows, tables.leaderboard, study).axes
-    best = max(tables.leaderboard, key=lambda row: (row["kind"] == "student", row["In domain"]))
-    assert axes[0].get_title(loc="left") == f"In domain: {best['student']}"
+    columns = dict(zip(DEPTHS.schema.names, zip(*rows, strict=True), strict=True))
+    path = tmp_path / "depths.parquet"
+    DEPTHS.write(DEPTHS.rows(columns), path, lineage.make("sweep", "all", {}, "", []))
+    axes = depths.draw(replace(given, depths=(path,))).axes
+    best = max(tables.leaderboard, key=lambda row: (row.kind == "student", row.value("In domain")))
+    assert axes[0].get_title(loc="left") == f"In domain: {best.student}"
     assert list(axes[0].lines[0].get_ydata()) == [0.5, 5.5]
     assert list(axes[1].lines[0].get_ydata()) == [2, 7]
 
@@ -198,15 +223,20 @@ def test_every_cost_that_is_drawn_is_one_that_a_training_writes(tmp_path: Path):
     assert set(costs.AMOUNTS) <= set(json.loads(path.read_text()))
 
 
-def test_a_cost_is_drawn_where_it_is_known(study: dict[str, Any], tables: Tables):
-    nothing = dict.fromkeys(costs.HEADER)
+def a_cost(system: str, kind: str = "student", **of: costs.Spent) -> costs.Cost:
+    return costs.Cost(system, kind, None, None, None, **of)
+
+
+def test_a_cost_is_drawn_where_it_is_known(given: Given, tables: Tables):
     spent = [
-        nothing
-        | {"system": f"small-bert/hinge/{seed}", "training_pairs_per_second": 5.0}
-        | {"training_seconds": seconds, "reranking_processor_joules": 70.0 * seed}
+        a_cost(
+            f"small-bert/hinge/{seed}",
+            training=costs.Spent(seconds=seconds, pairs_per_second=5.0),
+            reranking=costs.Spent(processor_joules=70.0 * seed),
+        )
         for seed, seconds in ((1, 10.0), (2, 30.0))
     ]
-    figure = figures.cost(tables.leaderboard, study, spent, "training")
+    figure = cost.draw(with_tables(given, spent=spent))
     axes = figure.axes
     assert figure.get_supxlabel() == "Energy: not readable on this machine."
     assert [panel.get_xlabel() for panel in axes[:2]] == [
@@ -214,32 +244,22 @@ def test_a_cost_is_drawn_where_it_is_known(study: dict[str, Any], tables: Tables
     ]  # fmt: skip
     (dot,) = axes[0].collections
     assert list(dot.get_offsets()[0]) == pytest.approx(
-        [20, line(tables, "small-bert/hinge")["In domain"]]
+        [20, line(tables, "small-bert/hinge").value("In domain")]
     )
-    figure = figures.cost(tables.leaderboard, study, spent, "reranking")
+    figure = reranking.draw(with_tables(given, spent=spent))
     assert "the machine's processors meanwhile" in figure.get_supxlabel(), "of this work alone"
     (panel, _) = figure.axes
     assert panel.get_xlabel() == "re-ranking (joules)"
     assert panel.collections[0].get_offsets()[0][0] == pytest.approx(105)
 
 
-def test_what_a_teacher_cost_moves_no_axis_and_alone_is_no_figure(
-    study: dict[str, Any], tables: Tables, tmp_path: Path
-):
-    nothing = dict.fromkeys(costs.HEADER)
-    teacher = nothing | {"system": "both", "kind": "teacher", "reranking_seconds": 9000.0}
-    student = teacher | {"system": "small-bert/hinge/1", "kind": "student"}
-    given = Given((), (), (), ())
-
-    def reranking(*spent: dict[str, Any]) -> Any:
-        made = lineage.make("tabulate", "small", {}, "", [])
-        sources = {s.name: {"file": "", "fingerprint": ""} for s in studies.systems(study)}
-        tabulated.write(tables, sources, tmp_path, made, spent=list(spent))
-        return drawing.drawn(study, tabulated.read(tmp_path), given)["reranking"]
-
-    figure = reranking(teacher, student | {"reranking_seconds": 10.0})
+def test_the_cost_of_a_teacher_is_not_drawn(given: Given):
+    teacher = a_cost("both", "teacher", reranking=costs.Spent(seconds=9000.0))
+    student = a_cost("small-bert/hinge/1", reranking=costs.Spent(seconds=10.0))
+    figure = reranking.draw(with_tables(given, spent=[teacher, student]))
     assert figure.axes[0].get_xscale() == "linear", "one point spans no powers of ten"
-    assert reranking(teacher) == "no cost.json beside all runs of a student"
+    alone = reranking.draw(with_tables(given, spent=[teacher]))
+    assert alone == "no cost.json beside all runs of a student"
 
 
 def test_parameters_are_counted_in_the_weights(tmp_path: Path):
@@ -280,7 +300,7 @@ def test_a_sweep_is_a_row_for_each_run_and_depth(tmp_path: Path):
 
 
 def files_of(*names: str) -> list[str]:
-    return [f"{name}.{kind}" for name in sorted(names) for kind in ("png", "svg")]
+    return [f"{name}.{kind}" for name in sorted(names) for kind in ("png", "rst", "svg")]
 
 
 def test_every_figure_has_its_files_and_only_those_with_data_are_sealed(
@@ -288,13 +308,13 @@ def test_every_figure_has_its_files_and_only_those_with_data_are_sealed(
 ):
     options = report_study.write(tmp_path, study)
     made = lineage.make("tabulate", "small", {}, "", [])
-    sources = {s.name: {"file": "", "fingerprint": ""} for s in studies.systems(study)}
+    sources = report_study.sources(study)
     tabulated.write(tables, sources, tmp_path / "tables", made)
     assert (tmp_path / "tables/costs.csv").read_text() == ",".join(costs.HEADER) + "\n"
     words = [tmp_path / "study.yaml", tmp_path / "tables", tmp_path / "figures"]
     invoke("plot", *words)
     assert sorted(p.name for p in (tmp_path / "figures").iterdir()) == sorted(
-        [*files_of(*ALL), "made.json"]
+        [*files_of(*figures.names()), "made.json"]
     )
     sealed = lineage.of(tmp_path / "figures").settings["sha256"]
     assert sorted(sealed) == files_of("bars", "pairs", "table")
@@ -303,8 +323,8 @@ def test_every_figure_has_its_files_and_only_those_with_data_are_sealed(
         (Path(record).parent / "cost.json").write_text('{"seconds": 3.0, "pairs": 9}')
     spent = costs.rows(study, [Path(record) for record in options["models"]], [])
     tabulated.write(tables, sources, tmp_path / "tables", made, spent=spent)
-    given = [w for path in options["measures"] for w in ("--measures", path)]
-    invoke("plot", *words, *given)
+    measures = [w for path in options["measures"] for w in ("--measures", path)]
+    invoke("plot", *words, *measures)
     sealed = lineage.of(tmp_path / "figures").settings["sha256"]
     assert sorted(sealed) == files_of("bars", "cost", "pairs", "scatter", "table")
     assert "small-bert/infonce, nDCG@10" in (tmp_path / "figures/scatter.svg").read_text() or (
@@ -312,6 +332,44 @@ def test_every_figure_has_its_files_and_only_those_with_data_are_sealed(
     )
 
 
-def test_every_figure_has_a_caption_for_the_report():
-    captions = Path(__file__).parents[3] / "workflow/report"
-    assert {path.stem for path in captions.glob("*.rst")} >= set(ALL)
+def test_a_figure_is_added_as_one_file(tmp_path: Path):
+    """In a copy of the package: it is listed for the Snakefile, drawn, and counts as code."""
+    root = tmp_path / "redistil"
+    shutil.copytree(Path(redistil.__file__).parent, root)
+    given = "from redistil.stages.report import figures; print(*figures.names())"
+    code = "from redistil.cli.commands import code_of; print(code_of('plot', {}))"
+    before = python(tmp_path, given).split(), python(tmp_path, code)
+    words = ["from redistil.stages.report.figures.drawing.style import note", "CAPTION = 'Of all.'"]
+    words += ["def draw(given):", "    return note(given.study['title'])", ""]
+    (root / "stages/report/figures/axolotl.py").write_text("\n".join(words))
+    after = python(tmp_path, given).split(), python(tmp_path, code)
+    assert after[0] == ["axolotl", *before[0]] and after[1] != before[1]
+    study = report_study.config()
+    options = report_study.write(tmp_path, study)
+    report_study.ended_well(report_study.tabulate(tmp_path, options))
+    paths = [options["study"][0], str(tmp_path / "tables"), str(tmp_path / "figures")]
+    python(tmp_path, "from redistil.cli import main; main()", "plot", *paths)
+    assert "A small study" in (tmp_path / "figures/axolotl.svg").read_text()
+    assert (tmp_path / "figures/axolotl.rst").read_text() == "Of all.\n"
+    assert "axolotl.svg" in lineage.of(tmp_path / "figures").settings["sha256"]
+
+
+def python(path: Path, code: str, *words: str) -> str:
+    """Return what Python prints that imports the package from `path`."""
+    environment = os.environ | {"PYTHONPATH": str(path)}
+    line = [sys.executable, "-c", code, *words]
+    done = subprocess.run(line, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_listing_the_figures_imports_no_heavy_library():
+    code = "import sys; from redistil.stages.report import figures; figures.names(); "
+    code += "print({'matplotlib', 'torch', 'pandas', 'pyarrow'} & set(sys.modules))"
+    assert python(Path(redistil.__file__).parents[1], code) == "set()\n"
+
+
+def test_every_figure_has_a_caption():
+    for name in figures.names():
+        caption = figures.module_of(name).CAPTION
+        assert caption.endswith(".") and "\n" not in caption, name

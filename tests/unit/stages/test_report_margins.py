@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from redistil.errors import BadTable
-from redistil.stages.report import figures
+from redistil.stages.report.figures.margins import histograms
 from redistil.stages.report.numbers import margins
 from redistil.stages.report.numbers.margins import Margins
 from redistil.storage import lineage
@@ -59,7 +59,7 @@ def test_of_many_queries_the_same_are_looked_at(tmp_path: Path, monkeypatch: pyt
 def test_agreement_and_order_stand_in_the_legend():
     one = Margins("wide", "triples", np.array([1.0, 2.0, -1.0, 3.0]))
     other = Margins("deep", "triples", np.array([1.0, -2.0, -1.0, 4.0]))
-    axes = figures.margins([one, other]).axes[0]
+    axes = histograms({"triples": [one, other]}).axes[0]
     words = [text.get_text() for text in axes.get_legend().get_texts()]
     assert words[0] == "wide: positive first on 75%"
     assert words[1] == "deep: positive first on 50%, as wide on 75%"

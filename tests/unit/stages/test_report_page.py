@@ -6,7 +6,7 @@ What it does in a browser is in test_report_browser.py.
 import base64
 import json
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,13 @@ import numpy as np
 import pytest
 
 from redistil.errors import Stale
+from redistil.stages.report import figures
 from redistil.stages.report.numbers import costs, tabulated, wording
+from redistil.stages.report.numbers.rows import PublishedRow
+from redistil.stages.report.page import illustrations, payload
 from redistil.stages.report.page import page as pages
-from redistil.stages.report.page import payload
+from redistil.stages.report.page.illustrations import illustrations as illustrated
+from redistil.stages.report.page.places import Places
 from redistil.storage import lineage
 from redistil.storage.tables import PAIRS
 from redistil.study import artefacts as studies
@@ -82,14 +86,14 @@ def test_the_page_says_for_every_loss_whether_it_beats_the_first_stage(built: An
         value, difference = wording.number(row["value"]), wording.signed(row["difference"])
         assert f"{row['loss']}{value} {difference}" in text
         assert f"{wording.p_value(row['p_holm'])} {row['verdict']}" in text
-    best = max((r["In domain"], r["student"]) for r in tables["leaderboard"] if r["student"])
+    taught = [row for row in tables["leaderboard"] if row["student"]]
+    best = max((row["groups"]["In domain"]["value"], row["student"]) for row in taught)
     assert f"the best student is {best[1]} taught with infonce {best[0]:.3f} better" in text
 
 
 def test_every_figure_has_its_caption_and_its_file(seen: Seen):
     for name in ("bars", "curves"):
-        caption = (report_study.CAPTIONS / f"{name}.rst").read_text().strip()
-        assert caption in seen.text
+        assert figures.module_of(name).CAPTION in seen.text
         assert f"./figures/{name}.svg" in {attrs["href"] for attrs in seen.all("a")}
     assert all(attrs["alt"] for attrs in seen.all("img"))
 
@@ -216,11 +220,13 @@ def costly(folder: Path, options: dict[str, Any], out: Path) -> str:
     study = studies.read(Path(options["study"][0]))
     study |= {"left_out": [{"dataset": "away", "groups": []}]}
     found = tabulated.read(folder / "tables")
-    row = {"cite": "a value of theirs", "ours": 0.5}
-    spent = dict.fromkeys(costs.HEADER) | {"system": "small-bert/infonce/1", "kind": "student"}
-    spent |= {"training_seconds": 1234.5, "training_device": "<b>an abacus</b>"}
+    nothing = dict.fromkeys(column.name for column in fields(PublishedRow))
+    row = PublishedRow(**{**nothing, "cite": "a value of theirs", "ours": 0.5})
+    training = costs.Spent(seconds=1234.5, device="<b>an abacus</b>")
+    who = ("small-bert/infonce/1", "student", "small-bert", "infonce", 1)
+    spent = costs.Cost(*who, training)
     found = replace(found, published=[row] * 3, spent=[spent])
-    places = pages.Places.around(out, [], tables=folder / "tables", study=Path("s"), figures=out)
+    places = Places.around(out, [], tables=folder / "tables", study=Path("s"), figures=out)
     text = pages.render(study, found, [], {}, "None.", payload.Comparison([]), places)
     assert Seen(text).unclosed == []
     return text
@@ -242,14 +248,14 @@ def test_what_it_cost_stands_on_the_page(built: Any, tmp_path: Path):
 def test_a_figure_too_large_to_draw_is_shown_as_its_picture(
     built: tuple[Path, Any], monkeypatch: pytest.MonkeyPatch
 ):
-    figures = built[0] / "figures"
-    kinds = {found["name"][-4:] for found in pages.illustrations(figures, {})}
+    folder = built[0] / "figures"
+    kinds = {found.file[-4:] for found in illustrated(folder)}
     assert kinds == {".svg"}
-    monkeypatch.setattr(pages, "_LARGE", (figures / "bars.svg").stat().st_size - 1)
-    shown = {found["name"]: found for found in pages.illustrations(figures, {})}
+    monkeypatch.setattr(illustrations, "_LARGE", (folder / "bars.svg").stat().st_size - 1)
+    shown = {found.file: found for found in illustrated(folder)}
     assert "bars.png" in shown and "bars.svg" not in shown
-    picture = base64.b64encode((figures / "bars.png").read_bytes()).decode()
-    assert shown["bars.png"]["source"] == f"data:image/png;base64,{picture}"
+    picture = base64.b64encode((folder / "bars.png").read_bytes()).decode()
+    assert shown["bars.png"].source == f"data:image/png;base64,{picture}"
 
 
 def test_pairs_of_other_measures_are_refused(built: Any, tmp_path: Path):
@@ -276,10 +282,10 @@ def test_the_page_of_the_papers_grid_stays_below_five_megabytes(tmp_path: Path):
     tables = largest_study.tables(study, rng)
     assert len(tables.made.ancestors) > 22 * 163
     files = {name: tmp_path / name for name in ("study", "tables", "figures", "pairs")}
-    places = pages.Places.around(tmp_path / "index.html", [], **files)
+    places = Places.around(tmp_path / "index.html", [], **files)
     words = pages.captions(report_study.CAPTIONS)
-    shown = pages.illustrations(largest_study.draw(tmp_path, study, tables, rng), words)
-    assert len(shown) == 10
-    departures = (report_study.CAPTIONS.parents[2] / "docs/departures.md").read_text()
+    shown = illustrated(largest_study.draw(tmp_path, study, tables, rng))
+    assert [Path(found.file).stem for found in shown] == figures.names()
+    departures = (report_study.CAPTIONS.parents[1] / "docs/departures.md").read_text()
     text = pages.render(study, tables, shown, words, departures, compared, places)
     assert len(text.encode()) < 5_000_000

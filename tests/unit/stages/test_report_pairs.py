@@ -30,18 +30,17 @@ def test_a_pair_is_tested_as_the_leaderboard_tests_it(tested: list[dict[str, Any
     """The first stage comes before the students, so the signs are turned."""
     study = report_study.config()
     tables = leaderboard.tabulate(study, values_of(study), Settings(0.05, 2000, 1, 0.005))
-    lines = [row for row in tables.tests if row["family"] == "cells"]
+    lines = [row for row in tables.tests if row.family == "cells"]
     assert lines
     for line in lines:
         (pair,) = [
             row
             for row in tested
-            if (row["scope"], row["system"], row["against"])
-            == (line["group"], "splade", line["system"])
+            if (row["scope"], row["system"], row["against"]) == (line.group, "splade", line.system)
         ]
-        assert pair["difference"] == pytest.approx(-line["difference"])
-        assert pair["p"] == pytest.approx(line["p"])
-        assert pair["p_randomisation"] == pytest.approx(line["p_randomisation"], abs=0.02)
+        assert pair["difference"] == pytest.approx(-line.difference)
+        assert pair["p"] == pytest.approx(line.p)
+        assert pair["p_randomisation"] == pytest.approx(line.p_randomisation, abs=0.02)
         assert pair["p_holm"] >= pair["p"]
 
 
@@ -63,10 +62,10 @@ def test_the_interval_is_that_of_the_paired_t_test(tested: list[dict[str, Any]])
 
 def test_a_single_query_leaves_everything_possible():
     """As `statistics.interval` says; 0 would pass for certainty."""
-    found = pairs._pair([np.array([0.1, 0.2, 0.3]), np.array([0.4])])
-    assert (found["low"], found["high"], found["p"]) == (-1.0, 1.0, 1.0)
-    same = pairs._pair([np.zeros(3)])
-    assert (same["low"], same["high"]) == (0.0, 0.0)
+    found = pairs._between([np.array([0.1, 0.2, 0.3]), np.array([0.4])])
+    assert (found.low, found.high, found.p) == (-1.0, 1.0, 1.0)
+    same = pairs._between([np.zeros(3)])
+    assert (same.low, same.high) == (0.0, 0.0)
 
 
 def test_signing_systems_is_signing_their_differences():

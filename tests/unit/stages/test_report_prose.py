@@ -1,32 +1,38 @@
-"""Markdown as blocks, as far as the page needs it."""
+"""Markdown as HTML that can do nothing to the page."""
 
 from redistil.stages.report.page import prose
 
 
-def test_markdown_becomes_blocks():
-    text = "# A *title*\nline one\nline two\n\n- first\n  goes on\n- second\n"
-    text += "\n|a|b|\n|-|:-:|\n|1|`x`|\n"
-    heading, paragraph, items, table = prose.blocks(text)
-    assert (heading.kind, heading.items) == ("heading", [[("text", "A "), ("em", "title")]])
-    assert paragraph.items == [[("text", "line one line two")]]
-    assert items.items == [[("text", "first goes on")], [("text", "second")]]
-    assert table.rows == [[[("text", "a")], [("text", "b")]], [[("text", "1")], [("code", "x")]]]
-    assert prose.blocks("") == []
+def html(text: str) -> str:
+    return " ".join(str(prose.html(text, "A text")).split())
 
 
-def test_code_strong_and_links_in_a_line():
-    assert prose.spans("see **this** and `that`") == [
-        ("text", "see "), ("strong", "this"), ("text", " and "), ("code", "that"),
-    ]  # fmt: skip
-    assert prose.spans("*guessed*: 2 * 3*4*5 is `a*b*`") == [
-        ("em", "guessed"), ("text", ": 2 * 3*4*5 is "), ("code", "a*b*"),
-    ]  # fmt: skip
-    assert prose.spans("[a paper](https://arxiv.org/x) [here](docs/x.md)") == [
-        ("text", "a paper (https://arxiv.org/x) here")
-    ]
+def test_markdown_becomes_html():
+    text = "# Title\n\n## A *part*\nline one\nline two\n\n- first\n  goes on\n- `second`\n"
+    assert html(text) == (
+        "<h3>A <em>part</em></h3> <p>line one line two</p> "
+        "<ul> <li>first goes on</li> <li><code>second</code></li> </ul>"
+    )
+    assert html("") == ""
 
 
-def test_headings_side_by_side_stay_apart():
-    assert [block.kind for block in prose.blocks("# One\n## Two\ntext")] == [
-        "heading", "heading", "paragraph",
-    ]  # fmt: skip
+def test_a_table_is_named_and_scrolls():
+    text = html("|a|b|\n|-|-:|\n|1|**x**|\n")
+    assert text.startswith(
+        '<div class="scroll" role="region" tabindex="0" aria-label="A text, table 1">'
+    )
+    assert '<th scope="col">b</th>' in text and '<td class="long"><strong>x</strong></td>' in text
+    assert "style=" not in text and text.endswith("</table></div>")
+
+
+def test_a_link_becomes_its_words_and_address():
+    text = html("[a *paper*](https://arxiv.org/x) and [here](docs/x.md)")
+    assert text == "<p>a <em>paper</em> (https://arxiv.org/x) and here</p>"
+
+
+def test_html_in_a_text_stays_text():
+    hostile = "<script>a</script> ![x](javascript:a) [y](javascript:b) <img src=x onerror=a> `<b>`"
+    text = html(f"{hostile}\n\n<div onclick=a>\n\n|<i>|\n|-|\n|<u>|\n")
+    for tag in ("<script", "<img", "<div onclick", "<b>", "<i>", "<u>", "<a"):
+        assert tag not in text
+    assert "&lt;script&gt;" in text and "&lt;i&gt;" in text

@@ -57,7 +57,7 @@ def beside(study: dict[str, Any], value: float = 0.7, spread: float = 0.001) -> 
 
 
 def test_what_has_a_counterpart_is_set_beside_it(study: dict[str, Any]):
-    rows = {(row["published_as"], row["column"]): row for row in beside(study)}
+    rows = {(row.published_as, row.column): row for row in beside(study)}
     assert set(rows) == {
         ("bert-base-uncased, InfoNCE", "trec2019"),
         ("bert-base-uncased, InfoNCE", "trec2020"),
@@ -67,34 +67,33 @@ def test_what_has_a_counterpart_is_set_beside_it(study: dict[str, Any]):
         ("microsoft/deberta-v3-base (v2), InfoNCE", "trec2020"),
     }
     row = rows["bert-base-uncased, InfoNCE", "trec2019"]
-    assert list(row) == published.HEADER
-    assert row["theirs"] == pytest.approx(0.759, abs=5e-4)  # of the protocol's table
-    assert row["ours"] == pytest.approx(0.7)
-    assert row["difference"] == pytest.approx(row["ours"] - row["theirs"])
-    assert row["system"] == "bert-base/infonce" and row["source"].startswith("notebook: ")
-    assert (row["seeds"], row["spread"]) == (3, pytest.approx(0.001))
+    assert row.theirs == pytest.approx(0.759, abs=5e-4)  # of the protocol's table
+    assert row.ours == pytest.approx(0.7)
+    assert row.difference == pytest.approx(row.ours - row.theirs)
+    assert row.system == "bert-base/infonce" and row.source.startswith("notebook: ")
+    assert (row.seeds, row.spread) == (3, pytest.approx(0.001))
 
 
 def test_the_superseded_run_is_marked_and_not_judged(study: dict[str, Any]):
-    words = {row["published_as"]: row["verdict"] for row in beside(study)}
+    words = {row.published_as: row.verdict for row in beside(study)}
     assert words["microsoft/deberta-v3-base (v1), InfoNCE"] == SUPERSEDED
     assert words["microsoft/deberta-v3-base (v2), InfoNCE"] == DIFFERENT
-    marked = {row["published_as"]: row["superseded_by"] for row in beside(study)}
+    marked = {row.published_as: row.superseded_by for row in beside(study)}
     assert marked["microsoft/deberta-v3-base (v1), InfoNCE"] == "microsoft/deberta-v3-base (v2)"
 
 
 def test_an_aggregate_needs_all_its_data_sets_and_is_taken_per_seed(study: dict[str, Any]):
     study["grid"]["datasets"].append("dev-small")
     (row,) = [
-        row for row in beside(study) if row["column"] == "In Domain" and row["measure"] == "nDCG@10"
+        row for row in beside(study) if row.column == "In Domain" and row.measure == "nDCG@10"
     ] or [None]
-    assert row is None or row["ours"] == pytest.approx(0.7)
-    assert "BEIR13" not in {row["column"] for row in beside(study)}
+    assert row is None or row.ours == pytest.approx(0.7)
+    assert "BEIR13" not in {row.column for row in beside(study)}
 
 
 def test_the_rerun_on_its_own_first_stage_is_set_beside_what_it_reproduces(study: dict[str, Any]):
     study["grid"] |= {"first_stage": "splade-v3-distilbert-200", "students": ["deberta-v3-base"]}
-    words = {row["published_as"]: row["verdict"] for row in beside(study)}
+    words = {row.published_as: row.verdict for row in beside(study)}
     assert words == {
         "microsoft/deberta-v3-base (v1), InfoNCE": SUPERSEDED,
         "microsoft/deberta-v3-base (v2), InfoNCE": DIFFERENT,
@@ -186,7 +185,7 @@ def test_a_file_of_other_columns_is_refused(tmp_path: Path):
 
 
 def test_every_name_of_ours_that_is_mapped_exists():
-    catalogue = yaml.safe_load((RESOURCES.parents[2] / "params.yaml").read_text())
+    catalogue = yaml.safe_load((RESOURCES.parents[1] / "params.yaml").read_text())
     for study, names in yaml.safe_load(NAMES.read_text()).items():
         assert set(names["first_stages"]) <= set(catalogue["first_stages"]), study
         assert set(names["baselines"].values()) <= set(catalogue["first_stages"])
@@ -210,7 +209,7 @@ def test_every_published_name_that_is_mapped_is_published():
 
 def test_the_paper_study_has_a_counterpart_for_every_cell_of_the_papers_table():
     """Nine backbones (DeBERTa twice) x six losses x six columns, and the first stage."""
-    root = RESOURCES.parents[2]
+    root = RESOURCES.parents[1]
     study = yaml.safe_load((root / "params.yaml").read_text())
     study |= yaml.safe_load((root / "studies/morand2026.yaml").read_text())
     means = {
@@ -223,6 +222,6 @@ def test_the_paper_study_has_a_counterpart_for_every_cell_of_the_papers_table():
     lines, values = entries(systems(study)), Values({}, means, {})
     rows = published.beside(theirs, study, lines, values, 0.01, 0.95)
     table = {"msmarco_dev", "trec2019", "trec2020", "BEIR13", "Lotte-S", "robust04"}
-    main = [r for r in rows if r["loss"] and r["column"] in table and r["measure"] == "nDCG@10"]
-    assert len({(r["published_as"], r["column"]) for r in main}) == 10 * 6 * 6
-    assert {r["column"] for r in rows if r["loss"] is None} >= {"msmarco_dev"}
+    main = [r for r in rows if r.loss and r.column in table and r.measure == "nDCG@10"]
+    assert len({(r.published_as, r.column) for r in main}) == 10 * 6 * 6
+    assert {r.column for r in rows if r.loss is None} >= {"msmarco_dev"}

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from redistil.stages.report.numbers import costs, leaderboard, typeset
+from redistil.stages.report.numbers import costs, leaderboard, sheets, typeset
 from redistil.stages.report.numbers.leaderboard import Settings, Tables
-from redistil.stages.report.numbers.typeset import Cell, Sheet
+from redistil.stages.report.numbers.sheets import Printed, Sheet
 from tests.made import largest_study, report_study
 
 ODD = [
@@ -33,7 +33,7 @@ def tables(study: dict[str, Any]) -> Tables:
 
 @pytest.fixture(scope="module")
 def sheet(study: dict[str, Any], tables: Tables) -> Sheet:
-    return typeset.main(study, tables.leaderboard)
+    return sheets.main(study, tables.leaderboard)
 
 
 def test_the_main_table_has_every_student_and_loss_under_the_baselines(sheet: Sheet):
@@ -52,26 +52,26 @@ def test_the_best_student_of_a_column_is_bold_and_shaded_most(sheet: Sheet, tabl
     rows = [row for row in sheet.rows if row is not None]
     for place, column in ((2, "test"), (3, "Out of domain")):
         cells = [row[place] for row in rows[4:]]
-        best = max(float(r[column]) for r in tables.leaderboard if r["kind"] == "student")
+        best = max(r.value(column) for r in tables.leaderboard if r.kind == "student")
         assert [cell.text for cell in cells if cell.bold] == [f"{best:.3f}"]
         assert max(abs(cell.shade) for cell in cells) == 1
         assert not any(row[place].bold or row[place].shade for row in rows[:4])
 
 
 def test_shading_is_by_distance_from_the_median():
-    shades = typeset.shading(np.array([[1.0, 5.0], [2.0, 5.0], [6.0, 5.0]]))
+    shades = sheets.shading(np.array([[1.0, 5.0], [2.0, 5.0], [6.0, 5.0]]))
     assert shades.tolist() == [[-0.25, 0], [0, 0], [1, 0]]
 
 
 def test_without_columns_of_its_own_a_study_shows_its_groups(study: dict[str, Any]):
-    assert typeset.columns_of({**study, "table": None}) == ["In domain", "Out of domain"]
+    assert sheets.columns_of({**study, "table": None}) == ["In domain", "Out of domain"]
 
 
 def test_every_sheet_is_written_in_both_forms(study: dict[str, Any], tables: Tables):
     parts = (tables.leaderboard, tables.losses, tables.tests)
-    sheets = typeset.sheets(study, *parts, [])
-    assert list(sheets) == ["main", "losses", "pairs"]  # nothing published: no sheet
-    for name, sheet in sheets.items():
+    every = sheets.sheets(study, *parts, [])
+    assert list(every) == ["main", "losses", "pairs"]  # nothing published: no sheet
+    for name, sheet in every.items():
         columns = len(sheet.header)
         markdown = typeset.markdown(sheet).split("\n\n", 1)[1].strip().splitlines()
         assert {line.count("|") for line in markdown} == {columns + 1}
@@ -84,31 +84,38 @@ def test_every_sheet_is_written_in_both_forms(study: dict[str, Any], tables: Tab
 
 
 def test_markdown_marks_the_best():
-    sheet = Sheet("Caption.", ["a", "b"], [[Cell("x_y"), Cell("0.5", bold=True)], None], words=1)
+    sheet = Sheet(
+        "Caption.", ["a", "b"], [[Printed("x_y"), Printed("0.5", bold=True)], None], words=1
+    )
     assert typeset.markdown(sheet) == (
-        "Caption.\n\n| a    | b       |\n| ---- | ------: |\n| x\\_y | **0.5** |\n"
+        "Caption.\n\n| a    |       b |\n|:-----|--------:|\n| x\\_y | **0.5** |\n"
     )
 
 
 def test_latex_shades_and_names_a_student_once():
-    rows = [[Cell("s"), Cell("1", bold=True, shade=1.0)], [Cell("s"), Cell("2", shade=-0.5)]]
+    rows = [
+        [Printed("s"), Printed("1", bold=True, shade=1.0)],
+        [Printed("s"), Printed("2", shade=-0.5)],
+    ]
     latex = typeset.latex(Sheet("C", ["a", "b"], rows, words=1), "x")
     assert "s & \\cellcolor{above!45}\\textbf{1} \\\\\n & \\cellcolor{below!22}2 \\\\" in latex
 
 
 @pytest.mark.parametrize("name", ["<script>", "[a](http://b)", "a|b", "*x*", "`x`"])
 def test_a_name_is_no_markup(name: str):
-    marked = typeset.markdown(Sheet("C", ["a"], [[Cell(name)]], words=1)).splitlines()[-1]
+    marked = typeset.markdown(Sheet("C", ["a"], [[Printed(name)]], words=1)).splitlines()[-1]
     assert "\\" in marked and marked.replace("\\", "").strip("| ") == name
 
 
 def test_a_name_is_no_command():
-    latex = typeset.latex(Sheet("C", ["a"], [[Cell(r"\input{x} 50% & $y_1$ #~^")]], words=1), "x")
+    latex = typeset.latex(
+        Sheet("C", ["a"], [[Printed(r"\input{x} 50% & $y_1$ #~^")]], words=1), "x"
+    )
     assert r"\textbackslash{}input\{x\} 50\% \& \$y\_1\$ \#\textasciitilde{}" in latex
 
 
 def test_a_name_at_the_start_of_a_row_is_no_option_of_the_row_before():
-    rows = [[Cell("[1em]"), Cell("1")], [Cell("*"), Cell("2")]]
+    rows = [[Printed("[1em]"), Printed("1")], [Printed("*"), Printed("2")]]
     lines = typeset.latex(Sheet("C", ["a", "b"], rows, words=1), "x").splitlines()
     assert [line for line in lines if line.startswith("{")] == [r"{[}1em] & 1 \\", r"{*} & 2 \\"]
 
@@ -120,7 +127,7 @@ def test_letters_that_latex_lacks_are_named():
 
 
 def test_a_long_table_goes_over_pages():
-    rows = [[Cell(f"s{n}"), Cell(str(n))] for n in range(typeset.LONGEST + 1)]
+    rows = [[Printed(f"s{n}"), Printed(str(n))] for n in range(typeset.LONGEST + 1)]
     for count, kind in ((typeset.LONGEST, "tabular"), (typeset.LONGEST + 1, "longtable")):
         latex = typeset.latex(Sheet("C", ["a", "b"], rows[:count], words=1), "x")
         assert rf"\begin{{{kind}}}{{lr}}" in latex and latex.count("{") == latex.count("}")
@@ -159,12 +166,12 @@ def test_every_table_of_a_study_with_hostile_names_compiles(tmp_path: Path):
 
 @compiles
 def test_whatever_a_name_is_latex_prints_it(tmp_path: Path):
-    rows: list[Any] = [[Cell(name), Cell(name, True, 0.5), Cell("1")] for name in ODD]
+    rows: list[Any] = [[Printed(name), Printed(name, True, 0.5), Printed("1")] for name in ODD]
     both = [row for pair in zip(rows, [None] * len(rows), strict=True) for row in pair]
     odd = Sheet(" ".join(ODD), ODD[:3], both, words=2)
     letters = [chr(n) for n in range(32, 0x250) if typeset._spelled(chr(n)) == chr(n)]
     assert {"A", "é", "č"} <= set(letters)
-    plain = Sheet("Letters", ["a"], [[Cell(letter)] for letter in letters], words=1)
+    plain = Sheet("Letters", ["a"], [[Printed(letter)] for letter in letters], words=1)
     compiled(tmp_path, typeset.latex(odd, "odd"), typeset.latex(plain, "plain"))
 
 
@@ -173,9 +180,9 @@ def test_the_tables_of_the_papers_grid_fit_their_page(tmp_path: Path):
     study = largest_study.config()
     found = largest_study.tables(study, np.random.default_rng(1))
     parts = (found.leaderboard, found.losses, found.tests, found.published)
-    sheets = typeset.sheets(study, *parts) | {
+    every = sheets.sheets(study, *parts) | {
         "costs": costs.sheet(study, found.leaderboard, found.spent)
     }
-    said = compiled(tmp_path, *(typeset.latex(sheet, name) for name, sheet in sheets.items()))
+    said = compiled(tmp_path, *(typeset.latex(sheet, name) for name, sheet in every.items()))
     assert "too large" not in said  # a float that is higher than its page
     assert not re.findall(r"Overfull \\hbox \((\d{2,})", said)

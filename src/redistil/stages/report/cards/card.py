@@ -37,7 +37,7 @@ def text(
     environment.filters |= {"number": number, "signed": signed, "p": p_value, "words": words}
     environment.filters["joules"] = joules
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    rows = {row["system"]: row for row in tabulated.leaderboard}
+    lines = {line.system: line for line in tabulated.leaderboard}
     recipe, backbone = made.settings, study["students"][cell.student]["backbone"]
     return template.render(
         front=front_matter(study, tabulated, cell, licence),
@@ -51,8 +51,8 @@ def text(
         datasets=study["grid"]["datasets"],
         groups=list(study["groups"]),
         values=tabulated.cells,
-        line=rows[f"{cell.student}/{cell.loss}"],
-        first=rows[study["grid"]["first_stage"]],
+        line=lines[f"{cell.student}/{cell.loss}"],
+        first=lines[study["grid"]["first_stage"]],
         depth=study["reranking"]["depth"],
         usable=recipe["architecture"] in _USABLE,
         fingerprint=made.fingerprint,
@@ -93,15 +93,11 @@ def _results(
     study: Mapping[str, Any], tabulated: Tabulated, cell: Cell
 ) -> Iterator[dict[str, Any]]:
     for dataset in study["grid"]["datasets"]:
-        metrics = [
-            {
-                "type": measure.lower(),
-                "name": measure,
-                "value": tabulated.cells[cell.name, dataset, measure],
-            }
-            for measure in study["measures"]
-            if (cell.name, dataset, measure) in tabulated.cells
-        ]
+        metrics = []
+        for measure in study["measures"]:
+            value = tabulated.cells.get((cell.name, dataset, measure))
+            if value is not None:
+                metrics.append({"type": measure.lower(), "name": measure, "value": value})
         yield {
             "task": {"type": "text-ranking", "name": "Re-ranking"},
             "dataset": {"type": dataset, "name": dataset},

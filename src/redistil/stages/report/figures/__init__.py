@@ -1,12 +1,38 @@
-"""The figures of a study, as SVG and PNG."""
+"""The figures of a study: one file each, with its caption and its drawing.
 
-from redistil.stages.report.figures.comparing import matrix, scatter
-from redistil.stages.report.figures.grouped import bars, shaded
-from redistil.stages.report.figures.spending import cost, depths, sizes
-from redistil.stages.report.figures.style import note, save
-from redistil.stages.report.figures.teaching import curves, margins, points
+The name of a file is the name of its figure. It has `CAPTION`, the text under the figure, and
+`draw`, which returns the figure, or a sentence that says why there is none.
+"""
 
-__all__ = [
-    "bars", "cost", "curves", "depths", "margins", "matrix", "note", "points", "save", "scatter",
-    "shaded", "sizes",
-]  # fmt: skip
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Protocol, cast
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from redistil.stages.report.figures.drawing.given import Given
+
+
+class Drawing(Protocol):
+    """The module of a figure."""
+
+    CAPTION: str
+
+    @staticmethod
+    def draw(given: "Given") -> "Figure | str":
+        """Return the figure, or why there is nothing to show."""
+
+
+def names() -> list[str]:
+    """Return the names of all figures, in the order of the alphabet, without importing them."""
+    found = []
+    for module in iter_modules(__path__):
+        if not module.ispkg:
+            found.append(module.name)
+    return sorted(found)
+
+
+def module_of(name: str) -> Drawing:
+    """Return the module of a figure."""
+    return cast(Drawing, import_module(f"{__name__}.{name}"))

@@ -7,17 +7,17 @@ there should be one among them that each does much better.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from redistil.errors import Stale
-from redistil.stages.report.numbers.leaderboard import Values, entries
+from redistil.stages.report.numbers.entries import Values, entries
 from redistil.stages.report.numbers.statistics import Floats
 from redistil.storage import lineage
-from redistil.storage.tables import CONTRASTS, PASSAGES, QRELS, QUERIES, RUN
+from redistil.storage.tables import CONTRASTS, PASSAGES, QRELS, QUERIES, RUN, Table
 from redistil.study import artefacts as studies
 
 _AT_ONCE = 1 << 22  # numbers in a block of leads: 32 MiB
@@ -49,9 +49,11 @@ def choose(values: Floats, count: int) -> list[int]:
 def _gains(values: Floats, led: Floats) -> Floats:
     """Return for each query how much it adds to the leads that the chosen queries show."""
     width = max(1, _AT_ONCE // len(led))
-    starts = range(0, values.shape[1], width)
-    blocks = [_leads(values[:, start : start + width]) - led[:, None] for start in starts]
-    return np.concatenate([np.maximum(block, 0).sum(axis=0) for block in blocks])
+    gains = []
+    for start in range(0, values.shape[1], width):
+        more = _leads(values[:, start : start + width]) - led[:, None]
+        gains.append(np.maximum(more, 0).sum(axis=0))
+    return np.concatenate(gains)
 
 
 def _leads(values: Floats) -> Floats:
@@ -66,13 +68,39 @@ def shown(study: Mapping[str, Any], paths: Sequence[Path], dataset: str) -> dict
     Of a student that is the run of its first seed. Raises Stale when one is missing.
     """
     runs = {lineage.of(path).name: path for path in paths}
-    found = {}
+    first_runs = {}
     for entry in entries(studies.systems(study)):
         name = f"{entry.systems[0]}/{dataset}"
         if name not in runs:
             raise Stale(f"no run of {name}: make it (rule `rerank`) and name it with --runs")
-        found[entry.name] = runs[name]
-    return found
+        first_runs[entry.name] = runs[name]
+    return first_runs
+
+
+class TextFiles(NamedTuple):
+    """The files of a data set that texts and grades are read from."""
+
+    queries: Path
+    passages: Path
+    qrels: Path
+
+
+class Sizes(NamedTuple):
+    """How much is shown: queries, passages of each ranking, characters of a text."""
+
+    queries: int
+    depth: int
+    characters: int
+
+
+class Ranked(NamedTuple):
+    """A passage in a ranking."""
+
+    rank: int
+    doc_id: str
+
+
+Ranking = Mapping[str, Sequence[Ranked]]  # of each query
 
 
 def contrast(
@@ -80,49 +108,52 @@ def contrast(
     dataset: str,
     values: Values,
     runs: Mapping[str, Path],
-    texts: tuple[Path, Path, Path],
-    sizes: tuple[int, int, int],
+    files: TextFiles,
+    sizes: Sizes,
 ) -> pa.Table:
     """Return rows of CONTRASTS: the chosen queries, each system's value and first passages.
 
-    texts: the files of queries, passages and qrels of `dataset`; sizes: how many queries, how many
-    passages of each ranking, how many characters of a text.
+    files: of `dataset`; runs: by the name of a line of the leaderboard.
     """
-    count, depth, characters = sizes
     lines = entries(studies.systems(study))
     means = np.stack([values.mean(line, dataset) for line in lines])
-    picked = choose(means, count)
-    query_ids = [values.query_ids[dataset][place] for place in picked]
-    ranked = {line.name: _first(runs[line.name], query_ids, depth) for line in lines}
-    found = _texts(texts, query_ids, ranked.values(), characters)
-    rows = [
-        {
-            "query_id": query_id,
-            "choice": choice + 1,
-            "query": found.queries[query_id],
-            "system": line.name,
-            "value": float(means[place, picked[choice]]),
-            "rank": rank,
-            "doc_id": doc_id,
-            "judged": (query_id, doc_id) in found.grades,
-            "relevance": found.grades.get((query_id, doc_id), 0),
-            "passage": found.passages[doc_id],
-        }
-        for choice, query_id in enumerate(query_ids)
-        for place, line in enumerate(lines)
-        for rank, doc_id in ranked[line.name].get(query_id, [])
-    ]
-    return CONTRASTS.rows({name: [row[name] for row in rows] for name in CONTRASTS.schema.names})
+    chosen = choose(means, sizes.queries)
+    query_ids = [values.query_ids[dataset][place] for place in chosen]
+    rankings = {line.name: _first(runs[line.name], query_ids, sizes.depth) for line in lines}
+    texts = _texts(files, query_ids, rankings.values(), sizes.characters)
+    rows = []
+    for choice, (query_id, column) in enumerate(zip(query_ids, chosen, strict=True), start=1):
+        for place, (system, ranking) in enumerate(rankings.items()):
+            for rank, doc_id in ranking.get(query_id, []):
+                row = {
+                    "query_id": query_id,
+                    "choice": choice,
+                    "query": texts.queries[query_id],
+                    "system": system,
+                    "value": float(means[place, column]),
+                    "rank": rank,
+                    "doc_id": doc_id,
+                    "judged": (query_id, doc_id) in texts.grades,
+                    "relevance": texts.grades.get((query_id, doc_id), 0),
+                    "passage": texts.passages[doc_id],
+                }
+                rows.append(row)
+    return CONTRASTS.rows(columns_of(rows, CONTRASTS.schema.names))
 
 
-def _first(path: Path, query_ids: Sequence[str], depth: int) -> dict[str, list[tuple[int, str]]]:
-    """Return (rank, doc_id) of the first passages of each query, best first."""
+def columns_of(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, Any]:
+    """Return rows as columns."""
+    return {name: [row[name] for row in rows] for name in names}
+
+
+def _first(path: Path, query_ids: Sequence[str], depth: int) -> Ranking:
+    """Return the first passages of each query, best first."""
     rows = RUN.some(path, "query_id", query_ids)
     rows = rows.filter(pc.less_equal(rows["rank"], depth)).sort_by("rank")
-    found: dict[str, list[tuple[int, str]]] = {}
+    ranking: dict[str, list[Ranked]] = {}
     for row in rows.select(["query_id", "rank", "doc_id"]).to_pylist():
-        found.setdefault(row["query_id"], []).append((row["rank"], row["doc_id"]))
-    return found
+        ranking.setdefault(row["query_id"], []).append(Ranked(row["rank"], row["doc_id"]))
+    return ranking
 
 
 @dataclass(frozen=True)
@@ -135,39 +166,37 @@ class _Texts:
 
 
 def _texts(
-    files: tuple[Path, Path, Path],
-    query_ids: Sequence[str],
-    rankings: Iterable[Mapping[str, Sequence[tuple[int, str]]]],
-    characters: int,
+    files: TextFiles, query_ids: Sequence[str], rankings: Iterable[Ranking], characters: int
 ) -> _Texts:
-    queries, passages, qrels = files
-    wanted = {doc for ranking in rankings for ranked in ranking.values() for _, doc in ranked}
-    judged = QRELS.some(qrels, "query_id", query_ids).to_pylist()
-    found = {
-        name: {
-            row[key]: _cut(row["text"], characters)
-            for row in table.some(path, key, ids).to_pylist()
-        }
-        for name, table, path, key, ids in (
-            ("queries", QUERIES, queries, "query_id", query_ids),
-            ("passages", PASSAGES, passages, "doc_id", sorted(wanted)),
-        )
-    }
-    missing = wanted - found["passages"].keys()
+    wanted = set[str]()
+    for ranking in rankings:
+        for ranked in ranking.values():
+            wanted.update(doc_id for _, doc_id in ranked)
+    passages = _read(PASSAGES, files.passages, "doc_id", sorted(wanted), characters)
+    missing = wanted - passages.keys()
     if missing:
         raise Stale(
-            f"{passages} lacks {len(missing)} passages that were ranked (first: {min(missing)}): "
-            "export it again (`snakemake -R export_passages`)"
+            f"{files.passages} lacks {len(missing)} passages that were ranked (first: "
+            f"{min(missing)}): export it again (`snakemake -R export_passages`)"
         )
-    grades = {(row["query_id"], row["doc_id"]): row["relevance"] for row in judged}
-    return _Texts(found["queries"], found["passages"], grades)
+    queries = _read(QUERIES, files.queries, "query_id", query_ids, characters)
+    grades = {}
+    for row in QRELS.some(files.qrels, "query_id", query_ids).to_pylist():
+        grades[row["query_id"], row["doc_id"]] = row["relevance"]
+    return _Texts(queries, passages, grades)
+
+
+def _read(
+    table: Table, path: Path, key: str, ids: Sequence[str], characters: int
+) -> dict[str, str]:
+    """Return the texts of some ids, cut short."""
+    rows = table.some(path, key, ids).to_pylist()
+    return {row[key]: _cut(row["text"], characters) for row in rows}
 
 
 def _cut(text: str, characters: int) -> str:
     """Return the text on one line, its end left out where it is longer than `characters`."""
     line = " ".join(text.split())
-    return (
-        line
-        if len(line) <= characters
-        else line[: characters - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
-    )
+    if len(line) <= characters:
+        return line
+    return line[: characters - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"

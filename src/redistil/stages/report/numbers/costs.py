@@ -1,18 +1,21 @@
-"""What training and re-ranking cost, from what is told beside models and runs.
+"""The costs of training and re-ranking, from what is told beside models and runs.
 
 Times differ from run to run, so none of this is in a record: it is shown, and decides nothing.
 """
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from redistil.stages.report.numbers.entries import Row, entries
-from redistil.stages.report.numbers.typeset import Cell, Sheet
+from redistil.stages.report.numbers.entries import entries
+from redistil.stages.report.numbers.rows import Line
+from redistil.stages.report.numbers.sheets import PrintedRow, Sheet, printed
+from redistil.stages.report.numbers.wording import number
 from redistil.storage import lineage
 from redistil.storage.tables import aside
 from redistil.study import artefacts as studies
@@ -20,147 +23,259 @@ from redistil.study import artefacts as studies
 TRAINED, RERANKED = "cost.json", "{dataset}.cost.json"  # beside a model and each of its runs
 FILE = "costs.csv"
 WORK = ("training", "reranking")
-UNITS = {"seconds": "seconds", "pairs_per_second": "pairs per second"}
-ENERGIES = {"processor_joules": "processors", "gpu_joules": "GPUs"}  # key: of what
-AMOUNTS = (*UNITS, *ENERGIES)  # what may be known of each work
-_SHORT = {"seconds": "s", "pairs per second": "pairs/s", "joules": "J"}
+_SHORT = {"training": "train", "reranking": "rank"}
+
+
+@dataclass(frozen=True)
+class Spent:
+    """The cost of a work as far as it is known; None is what is not."""
+
+    seconds: float | None = None
+    pairs_per_second: float | None = None
+    processor_joules: float | None = None
+    gpu_joules: float | None = None
+    device: str | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is known."""
+        return self != Spent()
+
+    @property
+    def joules(self) -> float | None:
+        """The energy of those parts of the machine that told theirs; None where none did."""
+        return ((self.processor_joules or 0) + (self.gpu_joules or 0)) or None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The costs of a system, or of a line of the leaderboard as means over its seeds."""
+
+    system: str
+    kind: str
+    student: str | None
+    loss: str | None
+    seed: int | None
+    training: Spent = Spent()
+    reranking: Spent = Spent()
+
+    def of(self, work: str) -> Spent:
+        """Return the cost of a work, training or reranking."""
+        return self.training if work == "training" else self.reranking
+
+
+Amount = Callable[[Spent], float | None]
+AMOUNTS: dict[str, Amount] = {
+    "seconds": lambda spent: spent.seconds,
+    "pairs_per_second": lambda spent: spent.pairs_per_second,
+    "processor_joules": lambda spent: spent.processor_joules,
+    "gpu_joules": lambda spent: spent.gpu_joules,
+}  # of a column of the file
+UNITS: dict[str, Amount] = {
+    "seconds": lambda spent: spent.seconds,
+    "pairs per second": lambda spent: spent.pairs_per_second,
+    "joules": lambda spent: spent.joules,
+}  # of an axis
+_UNITS_SHORT = {"seconds": "s", "pairs per second": "pairs/s", "joules": "J"}
 _WHO = ("system", "kind", "student", "loss", "seed")
-_NUMBERS = tuple(f"{work}_{amount}" for work in WORK for amount in AMOUNTS)
-HEADER = [*_WHO, *_NUMBERS, *(f"{work}_device" for work in WORK)]
+HEADER = [
+    *_WHO,
+    *(f"{work}_{amount}" for work in WORK for amount in AMOUNTS),
+    *(f"{work}_device" for work in WORK),
+]
 
 
 def rows(
     study: Mapping[str, Any], models: Iterable[Path], runs: Iterable[tuple[str, Path]]
-) -> list[Row]:
-    """Return a row for each system of which something is known; None is what is not.
+) -> list[Cost]:
+    """Return a row for each system of which something is known.
 
     models: records of the models; runs: a system, and the folder that holds its runs.
     """
     trained = {lineage.of(path).name: [path.parent / TRAINED] for path in models}
-    datasets = study["grid"]["datasets"]
-    reranked = {
-        name: [folder / RERANKED.format(dataset=d) for d in datasets] for name, folder in runs
-    }
-    found = []
+    reranked: dict[str, list[Path]] = {}
+    for name, folder in runs:
+        reranked[name] = []
+        for dataset in study["grid"]["datasets"]:
+            reranked[name].append(folder / RERANKED.format(dataset=dataset))
+    known = []
     for system in studies.systems(study):
-        works = zip(WORK, (trained, reranked), strict=True)
-        known = {work: _together(files.get(system.name, [])) for work, files in works}
-        if any(known.values()):
+        training = _together(trained.get(system.name, []))
+        reranking = _together(reranked.get(system.name, []))
+        if training.known or reranking.known:
             who = (system.name, system.kind, system.student, system.loss, system.seed)
-            keys = [(work, key) for work in WORK for key in (*AMOUNTS, "device")]
-            row = {f"{work}_{key}": known[work].get(key) for work, key in keys}
-            found.append(dict(zip(_WHO, who, strict=True)) | row)
-    return found
+            known.append(Cost(*who, training, reranking))
+    return known
 
 
-def _together(files: Sequence[Path]) -> dict[str, Any]:
+def _together(files: Sequence[Path]) -> Spent:
     """Return the sum of what several works cost; nothing unless all of them tell it."""
     if not files or not all(file.exists() for file in files):
-        return {}
+        return Spent()
     told = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-    sums: dict[str, Any] = {}
-    for key in ("seconds", "pairs", "processor_joules", "gpu_joules"):
-        amounts = [one.get(key) for one in told]
-        sums[key] = None if None in amounts else sum(amounts)
-    if sums["seconds"] and sums["pairs"]:
-        sums["pairs_per_second"] = round(sums["pairs"] / sums["seconds"], 1)
-    return sums | {"device": " and ".join(dict.fromkeys(str(one.get("device")) for one in told))}
+    seconds, pairs = _sum(told, "seconds"), _sum(told, "pairs")
+    return Spent(
+        seconds,
+        round(pairs / seconds, 1) if seconds and pairs else None,
+        _sum(told, "processor_joules"),
+        _sum(told, "gpu_joules"),
+        " and ".join(dict.fromkeys(str(one.get("device")) for one in told)),
+    )
 
 
-def write(found: Sequence[Row], folder: Path) -> None:
+def _sum(told: Sequence[Mapping[str, Any]], key: str) -> Any:
+    amounts = [one.get(key) for one in told]
+    return None if None in amounts else sum(amount for amount in amounts if amount is not None)
+
+
+def write(costs: Sequence[Cost], folder: Path) -> None:
     """Write the rows as CSV."""
     with aside(folder / FILE) as partial:
         with partial.open("w", newline="", encoding="utf-8") as stream:
-            out = csv.DictWriter(stream, HEADER, lineterminator="\n")
-            out.writeheader()
-            out.writerows(found)
+            out = csv.writer(stream, lineterminator="\n")
+            out.writerow(HEADER)
+            for cost in costs:
+                who = [cost.system, cost.kind, cost.student, cost.loss, cost.seed]
+                numbers = [*_amounts(cost.training), *_amounts(cost.reranking)]
+                out.writerow([*who, *numbers, cost.training.device, cost.reranking.device])
 
 
-def read(folder: Path) -> list[Row]:
+def _amounts(spent: Spent) -> list[float | None]:
+    return [amount(spent) for amount in AMOUNTS.values()]
+
+
+def read(folder: Path) -> list[Cost]:
     """Return what `write` wrote; nothing where there is no such file."""
     if not (folder / FILE).exists():
         return []
+    costs = []
     with (folder / FILE).open(newline="", encoding="utf-8") as stream:
-        return [
-            {key: float(v) if v and key in _NUMBERS else v or None for key, v in row.items()}
-            for row in csv.DictReader(stream)
-        ]
+        for row in csv.DictReader(stream):
+            who = (row["system"], row["kind"], row["student"] or None, row["loss"] or None)
+            seed = int(row["seed"]) if row["seed"] else None
+            costs.append(Cost(*who, seed, _spent(row, "training"), _spent(row, "reranking")))
+    return costs
 
 
-def over_seeds(study: Mapping[str, Any], found: Sequence[Row]) -> dict[str, Row]:
+def _spent(row: Mapping[str, str], work: str) -> Spent:
+    numbers = []
+    for amount in AMOUNTS:
+        text = row[f"{work}_{amount}"]
+        numbers.append(float(text) if text else None)
+    device = row[f"{work}_device"] or None
+    return replace(_of_amounts(numbers), device=device)
+
+
+def over_seeds(study: Mapping[str, Any], costs: Sequence[Cost]) -> dict[str, Cost]:
     """Return the mean of every number over a line's seeds, by line of the leaderboard."""
-    by_system = {row["system"]: row for row in found}
-    means: dict[str, Row] = {}
+    by_system = {cost.system: cost for cost in costs}
+    means = {}
     for line in entries(studies.systems(study)):
         seeds = [by_system[name] for name in line.systems if name in by_system]
-        known = {key: [s[key] for s in seeds if s[key] is not None] for key in _NUMBERS}
         if seeds:
-            means[line.name] = {k: float(np.mean(v)) if v else None for k, v in known.items()}
+            training = _mean([cost.training for cost in seeds])
+            reranking = _mean([cost.reranking for cost in seeds])
+            of_line = replace(seeds[0], system=line.name, seed=None)
+            means[line.name] = replace(of_line, training=training, reranking=reranking)
     return means
 
 
-def drawn(study: Mapping[str, Any], found: Sequence[Row], work: str) -> dict[str, dict[str, float]]:
+def _mean(seeds: Sequence[Spent]) -> Spent:
+    means: list[float | None] = []
+    for amount in AMOUNTS.values():
+        known = []
+        for spent in seeds:
+            value = amount(spent)
+            if value is not None:
+                known.append(value)
+        means.append(float(np.mean(known)) if known else None)
+    return _of_amounts(means)
+
+
+def _of_amounts(numbers: Sequence[float | None]) -> Spent:
+    """Return a cost of numbers in the order of `AMOUNTS`."""
+    seconds, pairs_per_second, processor_joules, gpu_joules = numbers
+    return Spent(seconds, pairs_per_second, processor_joules, gpu_joules)
+
+
+def amounts(
+    study: Mapping[str, Any], costs: Sequence[Cost], work: str
+) -> dict[str, dict[str, float]]:
     """Return what is known of a work: by unit, the amount of each line of the leaderboard.
 
-    Energy is the sum over those parts of the machine that told theirs.
+    Energy is that of all parts of the machine which told theirs for some system.
     """
-    means = over_seeds(study, found)
-    units = {unit: [key] for key, unit in UNITS.items()} | {"joules": _told(found, (work,))}
-    amounts = {
-        unit: {
-            line: sum(mean[f"{work}_{key}"] for key in keys)
-            for line, mean in means.items()
-            if keys and all(mean[f"{work}_{key}"] for key in keys)
-        }
-        for unit, keys in units.items()
-    }
-    return {unit: lines for unit, lines in amounts.items() if lines}
+    means = over_seeds(study, costs)
+    parts = _parts_told(costs, (work,))
+    known: dict[str, dict[str, float]] = {}
+    for unit, amount in UNITS.items():
+        for line, mean in means.items():
+            spent = mean.of(work)
+            complete = unit != "joules" or all(AMOUNTS[part](spent) for part in parts)
+            value = amount(spent)
+            if value and complete:
+                known.setdefault(unit, {})[line] = value
+    return known
 
 
-def _told(found: Sequence[Row], works: Sequence[str]) -> list[str]:
+_ENERGIES = {"processor_joules": "processors", "gpu_joules": "GPUs"}  # of which part
+
+
+def _parts_told(costs: Sequence[Cost], works: Sequence[str]) -> list[str]:
     """Return which energies of these works are known of some system."""
-    return [key for key in ENERGIES if any(row[f"{work}_{key}"] for row in found for work in works)]
+    spent = [cost.of(work) for cost in costs for work in works]
+    return [part for part in _ENERGIES if any(AMOUNTS[part](one) for one in spent)]
 
 
-def energy(found: Sequence[Row], works: Sequence[str] = WORK) -> str:
+def energy(costs: Sequence[Cost], works: Sequence[str] = WORK) -> str:
     """Return in words what the joules of these works are of, or that there are none."""
-    parts = " and ".join(ENERGIES[key] for key in _told(found, works))
+    parts = " and ".join(_ENERGIES[part] for part in _parts_told(costs, works))
     if not parts:
         return "Energy: not readable on this machine."
     return f"Energy is that of the machine's {parts} meanwhile, whatever else they worked at."
 
 
-def sheet(study: Mapping[str, Any], leaderboard: Sequence[Row], found: Sequence[Row]) -> Sheet:
+def sheet(study: Mapping[str, Any], leaderboard: Sequence[Line], costs: Sequence[Cost]) -> Sheet:
     """Return effectiveness and cost side by side, a row for each line of the leaderboard.
 
     Of the groups of data sets the first two, so that the table fits a page.
     """
-    systems = {row["system"] for row in leaderboard} & over_seeds(study, found).keys()
+    known = over_seeds(study, costs)
     groups = list(study["groups"])[:2]
-    columns = {
-        f"{short} {_SHORT[unit]}": lines
-        for work, short in zip(WORK, ("train", "rank"), strict=True)
-        for unit, lines in drawn(study, found, work).items()
-    }
-    devices = dict.fromkeys(row[f"{w}_device"] for w in WORK for row in found if row[f"{w}_device"])
-    rows: list[Sequence[Cell] | None] = [
-        [
-            Cell(row["system"]),
-            *(Cell(f"{row[group]:.3f}") for group in groups),
-            *(Cell(amount(lines.get(row["system"]))) for lines in columns.values()),
-        ]
-        for row in leaderboard
-        if row["system"] in systems
-    ]
+    columns = {}
+    for work in WORK:
+        for unit, lines in amounts(study, costs, work).items():
+            columns[f"{_SHORT[work]} {_UNITS_SHORT[unit]}"] = lines
+    rows: list[PrintedRow | None] = []
+    for line in leaderboard:
+        if line.system in known:
+            words = [line.system]
+            for group in groups:
+                words.append(number(line.value(group)))
+            for amount in columns.values():
+                words.append(in_words(amount.get(line.system)))
+            rows.append(printed(words))
+    devices = " and ".join(_devices(costs))
     caption = (
         f"{study['measures'][0]} and what it cost in seconds, pairs of query and passage per second"
-        f" and joules, mean over seeds, on {' and '.join(devices)}. Train: with validations. "
-        f"Rank: all candidates of the study's data sets. {energy(found)}"
+        f" and joules, mean over seeds, on {devices}. Train: with validations. "
+        f"Rank: all candidates of the study's data sets. {energy(costs)}"
     )
     return Sheet(caption, ["system", *groups, *columns], rows, words=1)
 
 
-def amount(value: float | None) -> str:
+def _devices(costs: Sequence[Cost]) -> list[str]:
+    """Return every device that worked, each once."""
+    devices: list[str] = []
+    for work in WORK:
+        for cost in costs:
+            device = cost.of(work).device
+            if device and device not in devices:
+                devices.append(device)
+    return devices
+
+
+def in_words(value: float | None) -> str:
     """Return an amount as it is read: three digits, or whole with thousands apart."""
     if value is None:
         return "–"

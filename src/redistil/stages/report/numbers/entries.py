@@ -1,4 +1,4 @@
-"""What the tables are made of: the lines of the leaderboard, and the values behind them.
+"""The lines of the leaderboard, and the values per query behind them.
 
 An *entry* is a line of the leaderboard: the seeds of one student and loss, or one baseline.
 """
@@ -6,7 +6,7 @@ An *entry* is a line of the leaderboard: the seeds of one student and loss, or o
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from redistil.storage.tables import MEASURES
 from redistil.study import artefacts as studies
 from redistil.study.artefacts import System
 
-Row = dict[str, Any]
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -77,29 +78,23 @@ def read(
 
     headline = study["measures"][0]
     per_query, means, queries = {}, {}, {}
-    asked_ids: dict[str, Any] = {}
+    query_ids: dict[str, pa.Array] = {}
     for name, path in files.items():
         rows = MEASURES.read(path)
         for dataset in study["grid"]["datasets"] if datasets is None else datasets:
             here = rows.filter(pc.equal(rows["dataset"], dataset))
             for measure in studies.measures_of(study, dataset):
-                found = here.filter(pc.equal(here["measure"], measure)).sort_by("query_id")
-                ids = found["query_id"].combine_chunks()
-                if not ids.equals(asked_ids.setdefault(dataset, ids)) or not len(ids):
+                chosen = here.filter(pc.equal(here["measure"], measure)).sort_by("query_id")
+                ids = chosen["query_id"].combine_chunks()
+                if not ids.equals(query_ids.setdefault(dataset, ids)) or not len(ids):
                     raise Stale(
                         f"{path}: {measure} on {dataset} has {len(ids)} queries, not the same as "
                         f"another system's: measure both again (`snakemake -R evaluate`)"
                     )
-                values = found["value"].to_numpy().astype(np.float64)
+                values = chosen["value"].to_numpy().astype(np.float64)
                 means[name, dataset, measure] = float(values.mean())
                 if measure == headline:
                     per_query[name, dataset] = values
                 queries[dataset] = len(values)
-    query_ids = {dataset: ids.to_pylist() for dataset, ids in asked_ids.items()}
-    return Values(per_query, means, queries, query_ids)
-
-
-def best(leaderboard: Sequence[Row], group: str) -> Row:
-    """Return the line of the student that is best in a group of data sets."""
-    students = (row for row in leaderboard if row["kind"] == "student")
-    return max(students, key=lambda row: float(row[group]))
+    ids_of = {dataset: ids.to_pylist() for dataset, ids in query_ids.items()}
+    return Values(per_query, means, queries, ids_of)

@@ -10,41 +10,46 @@ from typing import Any
 import numpy as np
 
 from redistil.stages.report.numbers import statistics
-from redistil.stages.report.numbers.comparisons import LEVEL, Group, Settings, test_of
-from redistil.stages.report.numbers.entries import Entry, Row, Values, entries, read
+from redistil.stages.report.numbers.comparisons import LEVEL, Group, Settings
+from redistil.stages.report.numbers.entries import Entry, Values, entries, read
+from redistil.stages.report.numbers.rows import Cell, GroupValue, Line, LossRow, SetValue, Test
 from redistil.study import artefacts as studies
 from redistil.study.artefacts import System
 
-__all__ = ["LEVEL", "Entry", "Row", "Settings", "Tables", "Values", "entries", "read", "tabulate"]
+__all__ = ["LEVEL", "Entry", "Settings", "Tables", "Values", "entries", "read", "tabulate"]
+
+Metrics = dict[str, dict[str, float]]  # by group, the value of what `dvc metrics` names
 
 
 @dataclass(frozen=True)
 class Tables:
     """The tables as rows, and the few numbers that `dvc metrics` shows."""
 
-    leaderboard: list[Row]
-    losses: list[Row]
-    tests: list[Row]
-    cells: list[Row]
-    metrics: Row
+    leaderboard: list[Line]
+    losses: list[LossRow]
+    tests: list[Test]
+    cells: list[Cell]
+    metrics: Metrics
 
 
 def tabulate(study: Mapping[str, Any], values: Values, settings: Settings) -> Tables:
     """Return every table of the study."""
     systems = studies.systems(study)
     lines = entries(systems)
-    groups = [
-        Group(name, datasets, lines, study["grid"]["first_stage"], values, settings)
-        for name, datasets in study["groups"].items()
-    ]
-    tests = [row for group in groups for row in group.tests()]
+    groups = []
+    for name, datasets in study["groups"].items():
+        first = study["grid"]["first_stage"]
+        groups.append(Group(name, datasets, lines, first, values, settings))
+    tests: dict[str, list[Test]] = {group.name: group.tests() for group in groups}
     leaderboard = [_line(entry, study, groups, values, tests) for entry in lines]
-    losses = [row for group in groups for row in group.losses(tests)]
-    leaderboard.sort(key=lambda row: -row[groups[0].name])
+    leaderboard.sort(key=lambda line: -line.value(groups[0].name))
+    losses: list[LossRow] = []
+    for group in groups:
+        losses += group.losses(tests[group.name])
     return Tables(
         leaderboard,
         losses,
-        tests,
+        sum(tests.values(), []),
         _cells(systems, study, values),
         _metrics(groups, lines, losses),
     )
@@ -55,59 +60,43 @@ def _line(
     study: Mapping[str, Any],
     groups: Sequence[Group],
     values: Values,
-    tests: Sequence[Row],
-) -> Row:
-    row: Row = {
-        "system": entry.name,
-        "kind": entry.kind,
-        "student": entry.student,
-        "loss": entry.loss,
-        "seeds": len(entry.systems),
-    }
+    tests: Mapping[str, Sequence[Test]],
+) -> Line:
+    on_groups: dict[str, GroupValue] = {}
     for group in groups:
-        found = group.value(entry)
-        test = test_of(tests, group.name, "cells", entry.name)
-        row[group.name] = found["value"]
-        for key in ("spread", "spread_of_sets", "low", "high"):
-            row[f"{group.name} {key}"] = found[key]
-        for key in ("difference", "difference_low", "difference_high"):
-            row[f"{group.name} {key}"] = None if entry.name == group.reference else found[key]
-        for key in ("effect", "p", "p_holm", "p_seeds", "verdict"):
-            row[f"{group.name} {key}"] = test.get(key)
+        on_groups[group.name] = group.value(entry, tests[group.name])
+    on_sets: dict[str, SetValue] = {}
     for dataset in study["grid"]["datasets"]:
         per_seed = np.array([values.per_query[s, dataset].mean() for s in entry.systems])
-        row[dataset] = float(per_seed.mean())
-        row[f"{dataset} spread"] = statistics.spread(per_seed)
-    return row
+        on_sets[dataset] = SetValue(float(per_seed.mean()), statistics.spread(per_seed))
+    seeds = len(entry.systems)
+    return Line(entry.name, entry.kind, entry.student, entry.loss, seeds, on_groups, on_sets)
 
 
-def _cells(systems: Sequence[System], study: Mapping[str, Any], values: Values) -> list[Row]:
-    return [
-        {
-            "system": system.name,
-            "kind": system.kind,
-            "student": system.student,
-            "loss": system.loss,
-            "seed": system.seed,
-            "dataset": dataset,
-            "measure": measure,
-            "value": values.means[system.name, dataset, measure],
-            "queries": values.queries[dataset],
-        }
-        for system in systems
-        for dataset in study["grid"]["datasets"]
-        for measure in studies.measures_of(study, dataset)
-    ]
+def _cells(systems: Sequence[System], study: Mapping[str, Any], values: Values) -> list[Cell]:
+    cells = []
+    for system in systems:
+        who = (system.name, system.kind, system.student, system.loss, system.seed)
+        for dataset in study["grid"]["datasets"]:
+            queries = values.queries[dataset]
+            for measure in studies.measures_of(study, dataset):
+                mean = values.means[system.name, dataset, measure]
+                cells.append(Cell(*who, dataset, measure, mean, queries))
+    return cells
 
 
-def _metrics(groups: Sequence[Group], lines: Sequence[Entry], losses: Sequence[Row]) -> Row:
+def _metrics(groups: Sequence[Group], lines: Sequence[Entry], losses: Sequence[LossRow]) -> Metrics:
     """Return the headline in few numbers: best student, baselines and the mean of each loss."""
-    metrics: Row = {}
+    metrics: Metrics = {}
     for group in groups:
         means = {entry: float(group.per_seed(entry).mean()) for entry in lines}
-        students = [means[entry] for entry in group.students]
-        found = {"best student": max(students)} if students else {}
-        found |= {e.name: mean for e, mean in means.items() if e.kind != "student"}
-        found |= {row["loss"]: row["value"] for row in losses if row["group"] == group.name}
-        metrics[group.name] = found
+        told = metrics[group.name] = {}
+        if group.students:
+            told["best student"] = max(means[entry] for entry in group.students)
+        for entry, mean in means.items():
+            if entry.kind != "student":
+                told[entry.name] = mean
+        for row in losses:
+            if row.group == group.name:
+                told[row.loss] = row.value
     return metrics

@@ -1,9 +1,8 @@
-"""What teachers say of training pairs: by how much they put the positive above the negative."""
+"""By how much teachers put the positive of a training pair above its negative."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +15,13 @@ from redistil.storage.tables import LISTS, TEACHER_SCORES, TRIPLES, Table
 
 QUERIES = 2000  # whose pairs are looked at: enough for a share of pairs to within one per cent
 
-Pair = tuple[str, str, str]  # query, positive, negative
+
+class Pair(NamedTuple):
+    """A query with two passages, of which the first is labelled as positive."""
+
+    query: str
+    positive: str
+    negative: str
 
 
 @dataclass(frozen=True)
@@ -47,13 +52,16 @@ def margins(teacher: str, scores: Path, negatives: Path, name: str) -> Margins |
     pairs = _pairs(negatives)
     if not pairs:
         return None
-    queries = pa.array(sorted({query for query, _, _ in pairs}))
+    queries = pa.array(sorted({pair.query for pair in pairs}))
     score: dict[tuple[str, str], float] = {}
     for batch in TEACHER_SCORES.batches(scores):
         rows = batch.filter(pc.is_in(batch["query_id"], queries)).to_pydict()
-        score |= zip(zip(rows["query_id"], rows["doc_id"], strict=True), rows["score"], strict=True)
+        keys = zip(rows["query_id"], rows["doc_id"], strict=True)
+        score |= zip(keys, rows["score"], strict=True)
+    values = []
     try:
-        values = [score[q, positive] - score[q, negative] for q, positive, negative in pairs]
+        for query, positive, negative in pairs:
+            values.append(score[query, positive] - score[query, negative])
     except KeyError as missing:
         raise BadTable(f"{scores} has no score for {missing} of {negatives}") from None
     return Margins(teacher, name, np.array(values))
@@ -64,30 +72,31 @@ def _pairs(negatives: Path) -> list[Pair]:
     try:
         TRIPLES.expect(negatives)
     except BadTable:
-        return [
-            (row["query_id"], positive, negative)
-            for row in _sampled(LISTS, negatives)
-            for positive in _judged(row, True)
-            for negative in _judged(row, False)
-        ]
-    return [
-        (row["query_id"], row["positive_id"], row["negative_id"])
-        for row in _sampled(TRIPLES, negatives)
-    ]
+        return _pairs_of_lists(negatives)
+    triples = _sampled(TRIPLES, negatives)
+    return [Pair(row["query_id"], row["positive_id"], row["negative_id"]) for row in triples]
 
 
-def _judged(row: Mapping[str, Any], positive: bool) -> list[str]:
-    both = zip(row["doc_ids"], row["relevances"], strict=True)
-    return [doc for doc, grade in both if (grade > 0) == positive]
+def _pairs_of_lists(negatives: Path) -> list[Pair]:
+    pairs = []
+    for row in _sampled(LISTS, negatives):
+        positives: list[str] = []
+        others: list[str] = []
+        for doc, grade in zip(row["doc_ids"], row["relevances"], strict=True):
+            (positives if grade > 0 else others).append(doc)
+        for positive in positives:
+            for negative in others:
+                pairs.append(Pair(row["query_id"], positive, negative))
+    return pairs
 
 
 def _sampled(table: Table, path: Path) -> list[dict[str, Any]]:
+    """Return the rows of at most `QUERIES` queries, which depend on the query_ids alone."""
     ids: set[str] = set()
     for batch in table.batches(path, ["query_id"]):
         ids.update(pc.unique(batch["query_id"]).to_pylist())
     sample = pa.array(sorted(ids, key=fraction)[:QUERIES], pa.string())
-    return [
-        row
-        for batch in table.batches(path)
-        for row in batch.filter(pc.is_in(batch["query_id"], sample)).to_pylist()
-    ]
+    rows: list[dict[str, Any]] = []
+    for batch in table.batches(path):
+        rows += batch.filter(pc.is_in(batch["query_id"], sample)).to_pylist()
+    return rows

@@ -1,45 +1,42 @@
 """What the report reads beside the trained models: how large they are."""
 
 import json
-import struct
 from collections.abc import Iterable, Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from redistil.errors import BadTable
+from redistil.stages.report.numbers.rows import Size
 from redistil.storage import lineage
 from redistil.study import artefacts as studies
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
-def sizes(study: Mapping[str, Any], records: Iterable[Path]) -> dict[str, dict[str, Any]]:
-    """Return the `parameters` and the `family` of each student, from the model beside a record.
+def sizes(study: Mapping[str, Any], records: Iterable[Path]) -> dict[str, Size]:
+    """Return the size of each student, from the model beside a record.
 
-    The family is what transformers calls the network: bert, electra, modernbert. A student whose
-    weights are not there, only their record, is left out.
+    A student whose weights are not there, only their record, is left out.
     """
     students = {cell.name: cell.student for cell in studies.grid_cells(study)}
-    found: dict[str, dict[str, Any]] = {}
+    known: dict[str, Size] = {}
     for record in records:
         weights = record.parent / WEIGHTS
         student = students.get(lineage.of(record).name)
-        if student is not None and student not in found and weights.exists():
+        if student is not None and student not in known and weights.exists():
             config = json.loads((record.parent / CONFIG).read_text(encoding="utf-8"))
-            found[student] = {
-                "parameters": count(weights),
-                "family": config.get("model_type", student),
-            }
-    return found
+            known[student] = Size(count(weights), config.get("model_type", student))
+    return known
 
 
 def count(weights: Path) -> int:
     """Return how many numbers a safetensors file holds, from its header."""
+    from safetensors import SafetensorError, safe_open
+
     try:
-        with weights.open("rb") as stream:
-            (length,) = struct.unpack("<Q", stream.read(8))
-            header = json.loads(stream.read(min(length, weights.stat().st_size)))
-        return sum(prod(t["shape"]) for name, t in header.items() if name != "__metadata__")
-    except (OSError, ValueError, KeyError, struct.error) as error:
+        with safe_open(weights, framework="numpy") as tensors:
+            shapes = [tensors.get_slice(name).get_shape() for name in tensors.keys()]  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
         raise BadTable(f"{weights} is not a readable safetensors file ({error})") from None
+    return sum(map(prod, shapes))

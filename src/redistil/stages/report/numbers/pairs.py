@@ -6,6 +6,7 @@ seeds. Nothing here is declared beforehand: a reader who looks for a pair reads 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
@@ -14,12 +15,24 @@ import pyarrow as pa
 
 from redistil.seeds import generator
 from redistil.stages.report.numbers import statistics
-from redistil.stages.report.numbers.leaderboard import LEVEL, Values, entries
+from redistil.stages.report.numbers.comparisons import LEVEL
+from redistil.stages.report.numbers.entries import Values, entries
 from redistil.stages.report.numbers.statistics import Floats
 from redistil.storage.tables import PAIRS
 from redistil.study import artefacts as studies
 
-Row = dict[str, Any]
+
+@dataclass(frozen=True)
+class Between:
+    """Two systems on one scope: the t-test, its interval, and how many queries each side wins."""
+
+    queries: int
+    difference: float
+    low: float
+    high: float
+    p: float
+    wins: int
+    losses: int
 
 
 def scopes(study: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -34,17 +47,13 @@ def compare(study: Mapping[str, Any], values: Values, rounds: int, seed: int) ->
     """
     lines = entries(studies.systems(study))
     names = [line.name for line in lines]
-    rows = [
-        row
-        for scope, datasets in scopes(study).items()
-        for row in _scope(
-            scope,
-            names,
-            [np.stack([values.mean(line, dataset) for line in lines]) for dataset in datasets],
-            rounds,
-            generator(seed, "report", "pairs", scope),
-        )
-    ]
+    rows = []
+    for scope, datasets in scopes(study).items():
+        strata = []
+        for dataset in datasets:
+            strata.append(np.stack([values.mean(line, dataset) for line in lines]))
+        rng = generator(seed, "report", "pairs", scope)
+        rows += _scope(scope, names, strata, rounds, rng)
     return PAIRS.rows({name: [row[name] for row in rows] for name in PAIRS.schema.names})
 
 
@@ -54,47 +63,40 @@ def _scope(
     strata: list[Floats],
     rounds: int,
     rng: np.random.Generator,
-) -> list[Row]:
+) -> list[dict[str, Any]]:
     """Return the rows of one scope; each stratum is [systems, queries] of a data set."""
-    pairs = list(combinations(range(len(names)), 2))
-    signed = randomised(strata, pairs, rounds, rng)
-    rows = [_pair([stratum[a] - stratum[b] for stratum in strata]) for a, b in pairs]
-    corrected = statistics.holm([row["p"] for row in rows])
-    return [
-        {
-            "scope": scope,
-            "system": names[a],
-            "against": names[b],
-            **row,
-            "p_randomisation": float(p_signed),
-            "p_holm": p_holm,
-        }
-        for (a, b), row, p_signed, p_holm in zip(pairs, rows, signed, corrected, strict=True)
-    ]
+    places = list(combinations(range(len(names)), 2))
+    signed = randomised(strata, places, rounds, rng)
+    tested = []
+    for one, other in places:
+        tested.append(_between([stratum[one] - stratum[other] for stratum in strata]))
+    corrected = statistics.holm([between.p for between in tested])
+    rows = []
+    for (one, other), between, p, p_holm in zip(places, tested, signed, corrected, strict=True):
+        who = {"scope": scope, "system": names[one], "against": names[other]}
+        rows.append(who | asdict(between) | {"p_randomisation": float(p), "p_holm": p_holm})
+    return rows
 
 
-def _pair(differences: list[Floats]) -> Row:
-    """Return the t-test of a pair, its interval, and how many queries each side wins.
+def _between(differences: list[Floats]) -> Between:
+    """Return the test of two systems from their differences on each data set.
 
     A data set of one query says nothing of others: the interval is then all that is possible.
     """
     from scipy import stats
 
     test = statistics.paired_t(differences)
+    sizes = [len(values) for values in differences]
     low, high = -1.0, 1.0
-    if min(len(d) for d in differences) > 1:
-        error = np.sqrt(sum(d.var(ddof=1) / len(d) for d in differences)) / len(differences)
+    if min(sizes) > 1:
+        variance = sum(values.var(ddof=1) / len(values) for values in differences)
+        error = np.sqrt(variance) / len(differences)
         reach = stats.t.ppf((1 + LEVEL) / 2, test.degrees) if test.degrees else 0.0
-        low, high = (test.difference + float(side * reach * error) for side in (-1, 1))
-    return {
-        "queries": sum(len(d) for d in differences),
-        "difference": test.difference,
-        "low": low,
-        "high": high,
-        "p": test.p,
-        "wins": int(sum((d > 0).sum() for d in differences)),
-        "losses": int(sum((d < 0).sum() for d in differences)),
-    }
+        low = test.difference - float(reach * error)
+        high = test.difference + float(reach * error)
+    together = np.concatenate(differences)
+    wins, losses = int((together > 0).sum()), int((together < 0).sum())
+    return Between(sum(sizes), test.difference, low, high, test.p, wins, losses)
 
 
 def randomised(

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from redistil.errors import BadTable
-from redistil.stages.report.numbers.entries import Entry, Row, Values
+from redistil.stages.report.numbers.entries import Entry, Values
+from redistil.stages.report.numbers.rows import PublishedRow
 from redistil.stages.report.numbers.statistics import Floats, spread
 from redistil.storage import settings
 
@@ -30,13 +31,6 @@ DIFFERENT = "different"  # the difference is larger, and the interval leaves out
 UNSETTLED = "unsettled"  # the difference is larger, and chance (the seeds) has not been ruled out
 SUPERSEDED = "superseded"  # its authors have replaced this value: not judged
 VERDICTS = (REPRODUCED, CLOSE, DIFFERENT, UNSETTLED, SUPERSEDED)
-
-
-HEADER = [
-    "paper", "cite", "system", "student", "loss", "column", "measure", "ours", "theirs",
-    "difference", "low", "high", "verdict", "seeds", "spread", "their_spread", "published_as",
-    "superseded_by", "remark", "source", "note",
-]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,17 +72,17 @@ def beside(
     values: Values,
     within: float,
     level: float,
-) -> list[Row]:
+) -> list[PublishedRow]:
     """Return a row for each published value that has a counterpart in this study."""
-    found = []
+    rows = []
     for row in published.rows:
         names = published.names.get(row["study"])
         if names and study["grid"]["first_stage"] in names["first_stages"]:
             entry = _counterpart(row, names, lines)
             ours = _ours(entry, row, names, values) if entry else None
             if entry is not None and ours is not None:
-                found.append(_row(row, names, entry, ours, within, level))
-    return found
+                rows.append(_row(row, names, entry, ours, within, level))
+    return rows
 
 
 def _counterpart(
@@ -111,10 +105,15 @@ def _ours(
     """Return each seed's mean over the column's datasets, or None if one was not measured."""
     measure = names["measures"].get(row["metric"])
     datasets = names["columns"].get(row["dataset"], [])
-    keys = [[(name, dataset, measure) for dataset in datasets] for name in entry.systems]
-    if not datasets or not all(key in values.means for seed in keys for key in seed):
+    if not datasets:
         return None
-    return np.array([np.mean([values.means[key] for key in seed]) for seed in keys])
+    seeds = []
+    for name in entry.systems:
+        means = [values.means.get((name, dataset, measure)) for dataset in datasets]
+        if None in means:
+            return None
+        seeds.append(np.mean(np.array(means, dtype=float)))
+    return np.array(seeds)
 
 
 def _row(
@@ -124,34 +123,34 @@ def _row(
     ours: Floats,
     within: float,
     level: float,
-) -> Row:
+) -> PublishedRow:
     superseded = names["superseded"].get(row["student"])
     theirs, std = float(row["value"]), float(row["std"]) if row["std"] else None
     low, high = interval(ours, theirs, std, names["seeds"], level)
     difference = float(ours.mean()) - theirs
-    return {
-        "paper": row["study"],
-        "cite": names["cite"],
-        "system": entry.name,
-        "student": entry.student,
-        "loss": entry.loss,
-        "column": row["dataset"],
-        "measure": names["measures"][row["metric"]],
-        "ours": float(ours.mean()),
-        "theirs": theirs,
-        "difference": difference,
-        "low": low,
-        "high": high,
-        "verdict": SUPERSEDED if superseded else verdict(difference, low, high, within),
-        "seeds": len(ours),
-        "spread": spread(ours),
-        "their_spread": std,
-        "published_as": f"{row['student']}, {row['loss_or_teacher']}",
-        "superseded_by": superseded,
-        "remark": names["remarks"].get(row["dataset"]),
-        "source": row["source"],
-        "note": row["note"],
-    }
+    return PublishedRow(
+        paper=row["study"],
+        cite=names["cite"],
+        system=entry.name,
+        student=entry.student,
+        loss=entry.loss,
+        column=row["dataset"],
+        measure=names["measures"][row["metric"]],
+        ours=float(ours.mean()),
+        theirs=theirs,
+        difference=difference,
+        low=low,
+        high=high,
+        verdict=SUPERSEDED if superseded else verdict(difference, low, high, within),
+        seeds=len(ours),
+        spread=spread(ours),
+        their_spread=std,
+        published_as=f"{row['student']}, {row['loss_or_teacher']}",
+        superseded_by=superseded,
+        remark=names["remarks"].get(row["dataset"]),
+        source=row["source"],
+        note=row["note"],
+    )
 
 
 def interval(

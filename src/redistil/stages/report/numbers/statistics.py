@@ -26,6 +26,15 @@ def group_mean(strata: Strata) -> Floats:
     return means
 
 
+def over_members(members: Sequence[Strata]) -> list[Floats]:
+    """Return, for each data set, each query's mean over members and seeds."""
+    means = []
+    for of_members in zip(*members, strict=True):
+        over_seeds = [values.mean(axis=0) for values in of_members]
+        means.append(np.mean(over_seeds, axis=0))
+    return means
+
+
 def spread(per_seed: Floats) -> float | None:
     """Return the standard deviation over seeds (n - 1), or None for a single seed.
 
@@ -74,9 +83,12 @@ class Uncertainty:
         """Return half the width of the central interval that holds the truth with `level`."""
         from scipy import special
 
-        parts = [part for part in (self.queries, self.seeds) if part.variance > 0]
-        t = [special.stdtrit(part.degrees, (1 + level) / 2) for part in parts]
-        return float(np.sqrt(sum(q**2 * p.variance for q, p in zip(t, parts, strict=True))))
+        squared = 0.0
+        for part in (self.queries, self.seeds):
+            if part.variance > 0:
+                t = special.stdtrit(part.degrees, (1 + level) / 2)
+                squared += t**2 * part.variance
+        return float(np.sqrt(squared))
 
     def p(self, difference: float) -> float:
         """Return the two-sided p that the true difference is 0: what level just reaches it."""
@@ -107,9 +119,8 @@ def uncertainty(members: Sequence[Strata]) -> Uncertainty:
     single query says nothing at all, and the part of the queries is infinite. Degrees of freedom of
     several data sets or members are Satterthwaite's.
     """
-    sets = zip(*members, strict=True)
-    queries = _of_queries([np.mean([v.mean(axis=0) for v in one], axis=0) for one in sets])
-    if any(part.degrees == 0 for part in queries):
+    queries = _of_queries(over_members(members))
+    if 0 in [part.degrees for part in queries]:
         return Uncertainty(Part(np.inf, 1.0), Part(0.0, 1.0))
     between, noise = [], 0.0
     for strata in members:
@@ -134,10 +145,11 @@ def _together(parts: Sequence[Part]) -> Part:
 
 def _of_queries(strata: Strata) -> list[Part]:
     """Return what the queries of each data set [queries] add to the variance of the group mean."""
-    return [
-        Part(float(v.var(ddof=1)) / v.size / len(strata) ** 2 if v.size > 1 else 0.0, v.size - 1)
-        for v in strata
-    ]
+    parts = []
+    for values in strata:
+        of_set = float(values.var(ddof=1)) / values.size if values.size > 1 else 0.0
+        parts.append(Part(of_set / len(strata) ** 2, values.size - 1))
+    return parts
 
 
 def _noise(strata: Strata) -> float:
@@ -207,10 +219,8 @@ def equivalence(difference: float, of: Uncertainty, margin: float) -> float:
     The hypothesis is that the true difference is `margin` or more, in either direction; p is the
     larger of the two tests' (Schuirmann 1987).
     """
-    room = margin - abs(difference)
-    if room <= 0:
-        return 1.0 - of.p(room) / 2
-    return of.p(room) / 2
+    left = margin - abs(difference)
+    return of.p(left) / 2 if left > 0 else 1.0 - of.p(left) / 2
 
 
 def paired_randomisation(strata: Strata, rounds: int, rng: np.random.Generator) -> Floats:

@@ -2,106 +2,157 @@
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from redistil.stages.report.numbers import costs, typeset
-from redistil.stages.report.numbers.leaderboard import Row, Tables
-from redistil.stages.report.numbers.published import HEADER
+from redistil.stages.report.numbers.leaderboard import Tables
+from redistil.stages.report.numbers.rows import (
+    GroupValue,
+    Line,
+    LossRow,
+    PublishedRow,
+    SetValue,
+    Size,
+    Source,
+    Test,
+    flat,
+)
 from redistil.stages.report.numbers.sealed import sealing, unsealed
+from redistil.stages.report.numbers.sheets import Sheet
 from redistil.storage.lineage import Made
 from redistil.storage.settings import stated
 from redistil.storage.tables import aside
 
 JSON, CELLS = "tables.json", "cells.csv"
-_KNOWN = ("leaderboard", "losses", "tests", "published", "sizes", "sources")
+HEADER = [column.name for column in fields(PublishedRow)]
+Columns = Mapping[str, Any]
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
 class Tabulated:
     """What the figures and the page read: rows as `leaderboard` made them, and their record.
 
-    published: ours beside published values.
-    sizes: `parameters` and `family` of each student, where they are known.
-    sources: by system, the measures file its numbers come from and that file's fingerprint.
-    cells: by (system, dataset, measure), the mean over queries. more: further tables by name.
-    spent: what each system cost (`redistil.stages.report.numbers.costs`).
+    published: ours beside published values. sizes: by student, where they are known.
+    sources: by system. cells: by (system, dataset, measure), the mean over queries.
+    spent: what each system cost. more: further tables by name, of a version that has them.
     """
 
-    leaderboard: list[Row]
-    losses: list[Row]
-    tests: list[Row]
-    published: list[Row]
-    sizes: dict[str, dict[str, Any]]
-    sources: dict[str, dict[str, str]]
+    leaderboard: list[Line]
+    losses: list[LossRow]
+    tests: list[Test]
+    published: list[PublishedRow]
+    sizes: dict[str, Size]
+    sources: dict[str, Source]
     made: Made
     cells: dict[tuple[str, str, str], float]
-    more: dict[str, list[Row]]
-    spent: list[Row] = field(default_factory=list)
+    more: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    spent: list[costs.Cost] = field(default_factory=list)
 
 
 def write(
     tables: Tables,
-    sources: Mapping[str, Mapping[str, str]],
+    sources: Mapping[str, Source],
     folder: Path,
     made: Made,
     *,
-    published: Sequence[Row] = (),
-    sizes: Mapping[str, Mapping[str, Any]] | None = None,
-    sheets: Mapping[str, typeset.Sheet] | None = None,
-    spent: Sequence[Row] = (),
+    published: Sequence[PublishedRow] = (),
+    sizes: Mapping[str, Size] | None = None,
+    sheets: Mapping[str, Sheet] | None = None,
+    spent: Sequence[costs.Cost] = (),
 ) -> None:
     """Write the folder; its record is removed first and written last.
 
     published, sizes, spent: as in `Tabulated`; sheets: what is to be pasted elsewhere.
     """
-    rows_of = {name: getattr(tables, name) for name in ("leaderboard", "losses", "tests", "cells")}
-    rows_of["published"] = published
-    rounded = {name: [_rounded(row) for row in rows] for name, rows in rows_of.items()}
-    rounded["cells"] = [{**row, **sources[row["system"]]} for row in rounded["cells"]]
-    rounded["lines"] = [
-        {"line": f"{group}: {row['system']}", "value": row[group]}
-        for group in tables.metrics
-        for row in rounded["leaderboard"]
-    ]
-    metrics = {group: _rounded(row) for group, row in tables.metrics.items()}
-    headers = {"published": HEADER}
+    rows: dict[str, Any] = {
+        "losses": _plain(tables.losses),
+        "tests": _plain(tables.tests),
+        "published": _plain(published),
+    }
+    files = rows | {
+        "leaderboard": _plain([flat(line) for line in tables.leaderboard]),
+        "cells": _plain([asdict(c) | asdict(sources[c.system]) for c in tables.cells]),
+        "lines": _lines(tables),
+    }
+    more = {"leaderboard": _plain(tables.leaderboard), "sizes": sizes or {}, "sources": sources}
     with sealing(folder, [JSON, CELLS], made):
-        for name, rows in rounded.items():
-            _write_csv(rows, headers.get(name, list(rows[0]) if rows else []), folder / name)
-        _write_json(metrics, folder / "metrics.json")
+        for name, columns in files.items():
+            header = list(columns[0]) if columns else HEADER if name == "published" else []
+            _write_csv(columns, header, folder / name)
+        _write_json(_plain(tables.metrics), folder / "metrics.json")
         _write_sheets(sheets or {}, folder / "paste")
         costs.write(spent, folder)
-        kept = {name: rows for name, rows in rounded.items() if name not in {"cells", "lines"}}
-        _write_json(kept | {"sizes": sizes or {}, "sources": sources}, folder / JSON)
+        _write_json(_plain(rows | more), folder / JSON)
+
+
+def _lines(tables: Tables) -> list[Columns]:
+    """Return the leaderboard in the form that `dvc plots diff` compares."""
+    lines = []
+    for group in tables.metrics:
+        for line in tables.leaderboard:
+            lines.append({"line": f"{group}: {line.system}", "value": line.value(group)})
+    rounded: list[Columns] = _plain(lines)
+    return rounded
 
 
 def read(folder: Path) -> Tabulated:
     """Return the tables in a folder; Stale if they are not those that its record names."""
     made, files = unsealed(folder, "tabulate", [JSON, CELLS])
-    with files[CELLS].open(newline="", encoding="utf-8") as stream:
-        cells = {
-            (row["system"], row["dataset"], row["measure"]): float(row["value"])
-            for row in csv.DictReader(stream)
-        }
-    tables = stated(json.loads(files[JSON].read_text(encoding="utf-8")), str(files[JSON]))
-    known = {name: tables[name] for name in _KNOWN}
-    others = {name: rows for name, rows in tables.items() if name not in _KNOWN}
-    more = {name: rows for name, rows in others.items() if isinstance(rows, list)}
-    return Tabulated(**known, made=made, cells=cells, more=more, spent=costs.read(folder))
+    tables = dict(stated(json.loads(files[JSON].read_text(encoding="utf-8")), str(files[JSON])))
+    return Tabulated(
+        leaderboard=list(map(_line, tables.pop("leaderboard"))),
+        losses=_rows(LossRow, tables.pop("losses")),
+        tests=_rows(Test, tables.pop("tests")),
+        published=_rows(PublishedRow, tables.pop("published")),
+        sizes=_by_name(Size, tables.pop("sizes")),
+        sources=_by_name(Source, tables.pop("sources")),
+        made=made,
+        cells=_read_cells(files[CELLS]),
+        more=tables,
+        spent=costs.read(folder),
+    )
 
 
-def _rounded(row: Row) -> Row:
-    """Return the row with six significant digits: more would be noise."""
-    return {
-        key: float(f"{value:.6g}") if isinstance(value, float) else value
-        for key, value in row.items()
-    }
+def _line(row: Mapping[str, Any]) -> Line:
+    groups, sets = _by_name(GroupValue, row["groups"]), _by_name(SetValue, row["sets"])
+    return Line(**{**row, "groups": groups, "sets": sets})
 
 
-def _write_csv(rows: Sequence[Row], header: Sequence[str], path: Path) -> None:
+def _rows(kind: Callable[..., Kind], rows: Sequence[Columns]) -> list[Kind]:
+    return [kind(**row) for row in rows]
+
+
+def _by_name(kind: Callable[..., Kind], rows: Mapping[str, Columns]) -> dict[str, Kind]:
+    return {name: kind(**row) for name, row in rows.items()}
+
+
+def _read_cells(path: Path) -> dict[tuple[str, str, str], float]:
+    cells = {}
+    with path.open(newline="", encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            cells[row["system"], row["dataset"], row["measure"]] = float(row["value"])
+    return cells
+
+
+def _plain(value: Any) -> Any:
+    """Return rows, mappings and lists of them as JSON has them, numbers with six digits.
+
+    More digits would be noise.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def _write_csv(rows: Sequence[Columns], header: Sequence[str], path: Path) -> None:
     with aside(path.with_suffix(".csv")) as partial:
         with partial.open("w", newline="", encoding="utf-8") as stream:
             out = csv.DictWriter(stream, header, lineterminator="\n")
@@ -109,12 +160,13 @@ def _write_csv(rows: Sequence[Row], header: Sequence[str], path: Path) -> None:
             out.writerows(rows)
 
 
-def _write_sheets(sheets: Mapping[str, typeset.Sheet], folder: Path) -> None:
+def _write_sheets(sheets: Mapping[str, Sheet], folder: Path) -> None:
     """Write every sheet in both forms, and remove those of an earlier study."""
     for old in folder.glob("*"):
         old.unlink()
     for name, sheet in sheets.items():
-        for form, text in (("md", typeset.markdown(sheet)), ("tex", typeset.latex(sheet, name))):
+        forms = {"md": typeset.markdown(sheet), "tex": typeset.latex(sheet, name)}
+        for form, text in forms.items():
             with aside(folder / f"{name}.{form}") as partial:
                 partial.write_text(text, encoding="utf-8")
 

@@ -13,6 +13,11 @@ def signed(value: float | None, places: int = 3) -> str:
     return "–" if value is None else f"{value:+.{places}f}".replace("-", "\N{MINUS SIGN}")
 
 
+def interval(low: float | None, high: float | None) -> str:
+    """Return an interval of differences; a dash where there is none."""
+    return "–" if low is None or high is None else f"[{signed(low)}, {signed(high)}]"
+
+
 def p_value(p: float | None) -> str:
     """Return a p value as papers print it."""
     if p is None:

@@ -1,4 +1,4 @@
-"""The leaderboard as a table of cells: a line for each student and loss, and one for each seed."""
+"""The leaderboard as a table of cells: a row for each student and loss, and one for each seed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from redistil.stages.report.numbers.leaderboard import Row
+from redistil.stages.report.numbers.rows import GroupValue, Line
 from redistil.stages.report.numbers.tabulated import Tabulated
-from redistil.stages.report.numbers.wording import number, p_value, signed
+from redistil.stages.report.numbers.wording import interval, number, p_value, signed
 from redistil.study import artefacts as studies
 
 
@@ -34,7 +34,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Line:
+class BoardRow:
     """seed: of a single training; None where the line is a mean over seeds or has none."""
 
     name: str
@@ -51,75 +51,63 @@ class Board:
     """columns: what follows the name, student, loss and seed; filters: the words to choose from."""
 
     columns: list[Column]
-    lines: list[Line]
+    rows: list[BoardRow]
     filters: Mapping[str, list[str]]
 
 
 def board(study: Mapping[str, Any], tabulated: Tabulated) -> Board:
-    """Return the leaderboard, the lines over seeds first; single seeds have values only."""
+    """Return the leaderboard, the rows over seeds first; single seeds have values only."""
     groups, datasets = study["groups"], study["grid"]["datasets"]
     measure = study["measures"][0]
-    columns = [
-        column
-        for group in groups
-        for column in (
-            Column(group, measure),
-            Column(group, "difference"),
-            Column(group, "p"),
-            Column(group, "verdict", "text"),
-        )
-    ] + [Column(dataset, dataset) for dataset in datasets]
-    lines = [_over_seeds(row, groups, datasets) for row in tabulated.leaderboard]
-    lines += [
-        _of_one_seed(system, groups, datasets, measure, tabulated.cells)
-        for system in studies.systems(study)
-        if system.kind == "student"
-    ]
+    columns = []
+    for group in groups:
+        columns += [Column(group, title) for title in (measure, "difference", "p")]
+        columns.append(Column(group, "verdict", "text"))
+    columns += [Column(dataset, dataset) for dataset in datasets]
+    rows = [_over_seeds(line) for line in tabulated.leaderboard]
+    for system in studies.systems(study):
+        if system.kind == "student":
+            values = {d: tabulated.cells[system.name, d, measure] for d in datasets}
+            rows.append(_of_one_seed(system, groups, values))
     filters = {
-        "kind": _distinct(line.kind for line in lines),
+        "kind": sorted({row.kind for row in rows}),
         "student": list(study["grid"]["students"]),
         "loss": list(study["grid"]["losses"]),
     }
-    return Board(columns, lines, filters)
+    return Board(columns, rows, filters)
 
 
-def _distinct(words: Any) -> list[str]:
-    return sorted(set(words))
+def _over_seeds(line: Line) -> BoardRow:
+    cells = []
+    for values in line.groups.values():
+        cells += _group(values)
+    for on_set in line.sets.values():
+        cells.append(Cell(number(on_set.value), on_set.value))
+    return BoardRow(line.system, line.kind, line.student, line.loss, None, line.seeds, cells)
 
 
-def _over_seeds(row: Row, groups: Mapping[str, Any], datasets: Sequence[str]) -> Line:
-    cells = [cell for group in groups for cell in _group(row, group)]
-    cells += [Cell(number(row[dataset]), row[dataset]) for dataset in datasets]
-    return Line(row["system"], row["kind"], row["student"], row["loss"], None, row["seeds"], cells)
-
-
-def _group(row: Row, group: str) -> list[Cell]:
-    spread, difference = row[f"{group} spread"], row[f"{group} difference"]
-    low, high = row[f"{group} difference_low"], row[f"{group} difference_high"]
-    p, verdict = row[f"{group} p_holm"], row[f"{group} verdict"]
+def _group(values: GroupValue) -> list[Cell]:
+    spread = "" if values.spread is None else f"± {number(values.spread)}"
+    low, high = values.difference_low, values.difference_high
+    verdict = values.verdict
     return [
-        Cell(number(row[group]), row[group], "" if spread is None else f"± {number(spread)}"),
+        Cell(number(values.value), values.value, spread),
         Cell(
-            signed(difference),
-            difference,
-            "" if difference is None else f"[{signed(low)}, {signed(high)}]",
+            signed(values.difference), values.difference, "" if low is None else interval(low, high)
         ),
-        Cell(p_value(p), p),
+        Cell(p_value(values.p_holm), values.p_holm),
         Cell(verdict or "–", word=(verdict or "none").replace(" ", "-")),
     ]
 
 
 def _of_one_seed(
-    system: studies.System,
-    groups: Mapping[str, Sequence[str]],
-    datasets: Sequence[str],
-    measure: str,
-    means: Mapping[tuple[str, str, str], float],
-) -> Line:
-    values = {dataset: means[system.name, dataset, measure] for dataset in datasets}
+    system: studies.System, groups: Mapping[str, Sequence[str]], values: Mapping[str, float]
+) -> BoardRow:
+    """Return the row of one training; values: by data set."""
     cells = []
-    for members in groups.values():
-        mean = float(np.mean([values[dataset] for dataset in members]))
+    for datasets in groups.values():
+        mean = float(np.mean([values[dataset] for dataset in datasets]))
         cells += [Cell(number(mean), mean), Cell("–"), Cell("–"), Cell("–", word="none")]
     cells += [Cell(number(value), value) for value in values.values()]
-    return Line(system.name, system.kind, system.student, system.loss, system.seed, 1, cells)
+    who = (system.name, system.kind, system.student, system.loss, system.seed)
+    return BoardRow(*who, 1, cells)

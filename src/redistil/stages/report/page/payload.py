@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from redistil.stages.report.numbers import statistics
-from redistil.stages.report.numbers.leaderboard import entries
+from redistil.stages.report.numbers.entries import entries
 from redistil.storage import lineage
 from redistil.storage.tables import CONTRASTS, PAIRS
 from redistil.study import artefacts as studies
@@ -48,24 +48,23 @@ def comparison(
     alpha: of the verdicts, which fall here, before any p is rounded.
     """
     lines = [line.name for line in entries(studies.systems(study))]
-    found = [
-        contrast
-        for path in contrasts
-        for contrast in _contrasts(CONTRASTS.read(path), lines, lineage.of(path).name)
-    ]
-    kept = bounded(found, MOST)
+    chosen: list[dict[str, Any]] = []
+    for path in contrasts:
+        chosen += _contrasts(CONTRASTS.read(path), lines, lineage.of(path).name)
+    kept = bounded(chosen, MOST)
     tested = {} if pairs is None else _pairs(PAIRS.read(pairs).to_pylist(), alpha)
-    return Comparison(lines, tested, kept, len(found))
+    return Comparison(lines, tested, kept, len(chosen))
 
 
 def _pairs(rows: Sequence[Mapping[str, Any]], alpha: float) -> dict[str, Any]:
     scopes: dict[str, Any] = {}
     for row in rows:
         scope = scopes.setdefault(row["scope"], {"queries": row["queries"], "rows": []})
-        small = [round(row[name] * SCALE) for name in _MEASURED]
-        small += [_chance(row[name]) for name in _CHANCES]
+        measured = [round(row[name] * SCALE) for name in _MEASURED]
+        chances = [_chance(row[name]) for name in _CHANCES]
+        counted = [row[name] for name in _COUNTED]
         word = statistics.verdict(row["difference"], row["p_holm"], alpha)
-        scope["rows"].append(small + [row[name] for name in _COUNTED] + [_VERDICTS[word]])
+        scope["rows"].append([*measured, *chances, *counted, _VERDICTS[word]])
     return scopes
 
 
@@ -77,23 +76,13 @@ def _chance(p: float) -> int:
 def _contrasts(table: pa.Table, lines: Sequence[str], dataset: str) -> list[dict[str, Any]]:
     """Return each query with its passages; a ranking is a list of places among them."""
     places = {line: place for place, line in enumerate(lines)}
-    found: dict[int, dict[str, Any]] = {}
-    docs: dict[int, dict[str, int]] = {}
+    queries: dict[int, dict[str, Any]] = {}
+    passages: dict[int, dict[str, int]] = {}
     for row in table.to_pylist():
         choice = row["choice"]
-        query = found.setdefault(
-            choice,
-            {
-                "choice": choice,
-                "dataset": dataset,
-                "id": row["query_id"],
-                "query": row["query"],
-                "values": [0] * len(lines),
-                "docs": [],
-                "ranked": [[] for _ in lines],
-            },
-        )
-        known = docs.setdefault(choice, {})
+        if choice not in queries:
+            queries[choice] = _query(row, dataset, len(lines))
+        query, known = queries[choice], passages.setdefault(choice, {})
         if row["doc_id"] not in known:
             known[row["doc_id"]] = len(known)
             grade = row["relevance"] if row["judged"] else None
@@ -101,7 +90,19 @@ def _contrasts(table: pa.Table, lines: Sequence[str], dataset: str) -> list[dict
         place = places[row["system"]]
         query["values"][place] = round(row["value"] * SCALE)
         query["ranked"][place].append(known[row["doc_id"]])
-    return list(found.values())
+    return list(queries.values())
+
+
+def _query(row: Mapping[str, Any], dataset: str, lines: int) -> dict[str, Any]:
+    return {
+        "choice": row["choice"],
+        "dataset": dataset,
+        "id": row["query_id"],
+        "query": row["query"],
+        "values": [0] * lines,
+        "docs": [],
+        "ranked": [[] for _ in range(lines)],
+    }
 
 
 def bounded(contrasts: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:

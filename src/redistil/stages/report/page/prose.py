@@ -1,80 +1,63 @@
-"""Markdown, as far as docs/departures.md needs it, as blocks that a template can escape."""
+"""Markdown as HTML that is safe to put into the page, by markdown-it."""
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import groupby
+from typing import TYPE_CHECKING
 
-Span = tuple[str, str]  # ("code" | "strong" | "em" | "text", what it says)
-_MARKS = {"`": "code", "**": "strong", "*": "em"}
+if TYPE_CHECKING:
+    from markdown_it.token import Token
+    from markupsafe import Markup
+
+_SCROLL = (
+    '<div class="scroll" role="region" tabindex="0" aria-label="{name}, table {number}"><table>'
+)
 
 
-@dataclass(frozen=True)
-class Block:
-    """A heading, paragraph, list or table.
+def html(text: str, name: str) -> "Markup":
+    """Return a Markdown text as HTML; HTML inside it is escaped, images and titles are dropped.
 
-    items: one list of spans for a heading or paragraph, several for a list;
-    rows: of a table, the header first.
+    The title of the text is left out, and other headings are of the third level. A link is its
+    words and, where it leads to the web, its address: the page links only to files beside it.
+    name: of the text, for the labels of its tables.
     """
+    from markdown_it import MarkdownIt
+    from markdown_it.renderer import RendererHTML
+    from markupsafe import Markup
 
-    kind: str
-    items: list[list[Span]] = field(default_factory=list)
-    rows: list[list[list[Span]]] = field(default_factory=list)
-
-
-def blocks(text: str) -> list[Block]:
-    """Return the blocks of a Markdown text; what is not understood is a paragraph as it stands."""
-    return [_block(kind, lines) for kind, lines in _stretches(text)]
-
-
-def _stretches(text: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield (kind, lines) for each stretch of lines that belong together."""
-    kind = ""
-    numbered: list[tuple[str, str]] = []
-    for line in text.splitlines():
-        # an indented line goes on with the item above it
-        kind = kind if kind == "list" and line.startswith("  ") and line.strip() else _kind(line)
-        numbered.append((kind if kind != "heading" else f"heading {len(numbered)}", line))
-    for key, group in groupby(numbered, key=lambda pair: pair[0]):
-        if key != "blank":
-            yield key.partition(" ")[0], [line for _, line in group]
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    tokens = _without_title(reader.parse(text))
+    tables = 0
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = "h3"
+        elif token.type in ("th_open", "td_open"):
+            token.attrs = {"scope": "col"} if token.tag == "th" else {"class": "long"}
+        elif token.type == "table_open":
+            tables += 1
+            token.type, token.content = "html_block", _SCROLL.format(name=name, number=tables)
+        elif token.type == "table_close":
+            token.type, token.content = "html_block", "</table></div>"
+        elif token.type == "inline":
+            token.children = _without_links(token.children or [])
+    return Markup(RendererHTML().render(tokens, reader.options, {}))
 
 
-def _kind(line: str) -> str:
-    if not line.strip():
-        return "blank"
-    if line.startswith("#"):
-        return "heading"
-    if line.lstrip().startswith("|"):
-        return "table"
-    return "list" if re.match(r"([-*]|\d+\.) ", line) else "paragraph"
+def _without_title(tokens: "list[Token]") -> "list[Token]":
+    """Leave out a heading of the first level: its start, its text and its end."""
+    is_titled = bool(tokens) and tokens[0].tag == "h1"
+    return tokens[3:] if is_titled else tokens
 
 
-def _block(kind: str, lines: list[str]) -> Block:
-    if kind == "table":
-        cells = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]
-        rows = [row for row in cells if not all(re.fullmatch(r":?-+:?", cell) for cell in row)]
-        return Block("table", rows=[[spans(cell) for cell in row] for row in rows])
-    if kind == "list":
-        items: list[str] = []
-        for line in lines:
-            if line.startswith("  "):
-                items[-1] += " " + line.strip()
-            else:
-                items.append(line.partition(" ")[2])
-        return Block("list", [spans(item) for item in items])
-    text = " ".join(line.strip() for line in lines)
-    return Block(kind, [spans(text.lstrip("# ") if kind == "heading" else text)])
+def _without_links(parts: "list[Token]") -> "list[Token]":
+    """Return the parts of a line with the address of a link behind its words."""
+    from markdown_it.token import Token
 
-
-def spans(text: str) -> list[Span]:
-    """Return a line as plain, `code`, **strong**, *em* parts; a link is its words and address."""
-    text = re.sub(r"\[([^\]]+)\]\((https?://[^)\s]+)\)", r"\1 (\2)", text)
-    text = re.sub(r"\[([^\]]+)\]\([^)\s]+\)", r"\1", text)
-    parts = re.split(r"(`[^`]+`|\*\*[^*]+\*\*|(?<!\w)\*\b[^*]+\b\*(?!\w))", text)
-    return [_marked(part) if i % 2 else ("text", part) for i, part in enumerate(parts) if part]
-
-
-def _marked(part: str) -> Span:
-    mark, kind = next(pair for pair in _MARKS.items() if part.startswith(pair[0]))
-    return kind, part[len(mark) : -len(mark)]
+    kept: list[Token] = []
+    address = ""
+    for part in parts:
+        if part.type == "link_open":
+            address = str(part.attrs["href"])
+        elif part.type == "link_close":
+            if address.startswith(("https://", "http://")):
+                kept.append(Token("text", "", 0, content=f" ({address})"))
+        else:
+            kept.append(part)
+    return kept

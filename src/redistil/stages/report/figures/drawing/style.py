@@ -1,17 +1,19 @@
-"""How every figure looks, and how it is written: equal data give equal bytes.
+"""The look of every figure, and how it is written: equal data give equal bytes.
 
 Colours are Okabe and Ito's, told apart by all common kinds of colour vision; hatches, dashes and
 marks tell the same things apart in grey print.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from redistil.stages.report.numbers.rows import Line
+from redistil.stages.report.numbers.statistics import Floats
 from redistil.storage.tables import aside
 
 if TYPE_CHECKING:
@@ -77,12 +79,19 @@ def pick(values: Sequence[Any], place: int) -> Any:
     return values[place % len(values)]
 
 
-def interval(rows: Sequence[Mapping[str, Any]], group: str) -> tuple[Any, list[Any]]:
-    """Return the values of a group, and how far their intervals reach below and above them."""
-    ends = ("", " low", " high")
-    value, low, high = (np.array([row[f"{group}{end}"] for row in rows]) for end in ends)
+class Intervals(NamedTuple):
+    """Values, and how far their intervals reach below and above them."""
+
+    values: Floats
+    reach: tuple[Floats, Floats]
+
+
+def intervals(lines: Sequence[Line], group: str) -> Intervals:
+    """Return the values of a group with their intervals."""
+    rows = [line.groups[group] for line in lines]
+    value, low, high = np.array([(row.value, row.low, row.high) for row in rows]).T
     # a percentile interval need not hold the mean
-    return value, [np.maximum(0, value - low), np.maximum(0, high - value)]
+    return Intervals(value, (np.maximum(0, value - low), np.maximum(0, high - value)))
 
 
 def one_legend(figure: "Figure", axes: Iterable["Axes"], **where: Any) -> None:

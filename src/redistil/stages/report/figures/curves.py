@@ -1,0 +1,88 @@
+"""Training loss by step."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from redistil.errors import BadSettings
+from redistil.stages.report.figures.drawing.given import Given
+from redistil.stages.report.figures.drawing.style import (
+    COLOURS,
+    DASHES,
+    one_legend,
+    panels,
+    pick,
+    styled,
+)
+from redistil.stages.report.numbers.statistics import Floats
+from redistil.storage import lineage
+from redistil.storage.tables import CURVE
+from redistil.study import artefacts as studies
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CAPTION = (
+    "Training loss by step, a panel for each loss, which has its own scale. Lines of one colour "
+    "are the seeds of one student."
+)
+
+
+class Curve(NamedTuple):
+    """The steps of a training and the loss at each."""
+
+    steps: Floats
+    losses: Floats
+
+
+def draw(given: Given) -> "Figure | str":
+    """Return the training curves of every cell that was given."""
+    if not given.curves:
+        return "no training curve given"
+    runs = {}
+    for path in given.curves:
+        table = CURVE.read(path)
+        runs[lineage.of(path).name] = Curve(table["step"].to_numpy(), table["loss"].to_numpy())
+    return curves(runs, given.study)
+
+
+def curves(runs: Mapping[str, Curve], study: Mapping[str, Any]) -> "Figure":
+    """Return the training curves, a panel for each loss: losses have scales of their own.
+
+    runs: by the name of the cell; the seeds of one student share a colour. Raises BadSettings for
+    a cell that the study does not have.
+    """
+    cells = {cell.name: cell for cell in studies.grid_cells(study)}
+    for name in runs:
+        if name not in cells:
+            nearest = studies.nearest(name, cells)
+            raise BadSettings(f"curves: the study has no cell {name!r}{nearest}")
+    students, losses = study["grid"]["students"], study["grid"]["losses"]
+    with styled():
+        figure, axes_of = panels(len(losses), 2.9, 2.2, across=3)
+        by_loss = dict(zip(losses, axes_of, strict=True))
+        for loss, axes in by_loss.items():
+            axes.set_title(loss)
+        for name, curve in runs.items():
+            place = students.index(cells[name].student)
+            by_loss[cells[name].loss].plot(
+                _thinned(curve.steps),
+                _thinned(curve.losses),
+                color=pick(COLOURS, place),
+                linestyle=pick(DASHES, place),
+                linewidth=1.0,
+                label=cells[name].student,
+            )
+        figure.supxlabel("step", fontsize=9)
+        figure.supylabel("training loss", fontsize=9)
+        one_legend(figure, axes_of, loc="outside upper center", ncols=4)
+    return figure
+
+
+def _thinned(values: Floats, most: int = 40) -> Floats:
+    """Return at most `most` means of neighbouring values: a curve needs no more ink."""
+    block = -(-len(values) // most)
+    whole = len(values) // block * block
+    means: Floats = np.asarray(values[:whole], dtype=float).reshape(-1, block).mean(axis=1)
+    return means

@@ -1,0 +1,1 @@
+"""What all figures share: their look, their axes, and what they are drawn from."""

@@ -1,0 +1,85 @@
+"""The headline by the students' parameters, after Fig. 2 of arXiv 2603.03010."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from redistil.stages.report.figures.drawing.axes import first_stage_line, log_axis, two_keys
+from redistil.stages.report.figures.drawing.given import Given
+from redistil.stages.report.figures.drawing.style import (
+    COLOURS,
+    DASHES,
+    MARKS,
+    intervals,
+    one_legend,
+    panels,
+    pick,
+    styled,
+)
+from redistil.stages.report.numbers.rows import Line, Size
+from redistil.stages.report.numbers.statistics import Floats
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CAPTION = (
+    "The headline measure by the students' parameters. Colour is the loss, mark the family of "
+    "networks; lines join the sizes of one family, bars are 95 % intervals over queries and seeds."
+)
+
+
+def draw(given: Given) -> "Figure | str":
+    """Return the headline by parameters (log axis), a panel for each group of data sets."""
+    sizes = given.tables.sizes
+    parameters = sorted(size.parameters for size in sizes.values())
+    if len(set(parameters)) < 2:
+        return "fewer than two students of known size"
+    study, leaderboard = given.study, given.tables.leaderboard
+    grid, groups = study["grid"], list(study["groups"])
+    by_name = {line.system: line for line in leaderboard}
+    families = _families(sizes)
+    with styled():
+        figure, axes_of = panels(len(groups), 3.4, 2.8, across=3)
+        for group, axes in zip(groups, axes_of, strict=True):
+            for place, loss in enumerate(grid["losses"]):
+                # a little apart, so that intervals do not hide each other
+                apart = (parameters[-1] / parameters[0]) ** (place / 150)
+                for mark, students in enumerate(families.values()):
+                    x = np.array([sizes[student].parameters for student in students]) * apart
+                    lines = [by_name[f"{student}/{loss}"] for student in students]
+                    _join(axes, x, lines, group, place, mark)
+            first_stage_line(axes, leaderboard, grid["first_stage"], group)
+            log_axis(axes, parameters[0], parameters[-1])
+            axes.set_title(group)
+            axes.set_ylabel(given.measure)
+        figure.supxlabel("parameters", fontsize=9)
+        two_keys(axes_of[0], grid["losses"], list(families), lines=True)
+        one_legend(figure, axes_of, loc="outside upper center", ncols=4)
+    return figure
+
+
+def _families(sizes: Mapping[str, Size]) -> dict[str, list[str]]:
+    """Return the students of each family, the smallest first."""
+    families: dict[str, list[str]] = {}
+    for student in sorted(sizes, key=lambda student: sizes[student].parameters):
+        families.setdefault(sizes[student].family, []).append(student)
+    return families
+
+
+def _join(
+    axes: "Axes", x: Floats, lines: Sequence[Line], group: str, colour: int, mark: int
+) -> None:
+    values, reach = intervals(lines, group)
+    axes.errorbar(
+        x,
+        values,
+        yerr=reach,
+        color=pick(COLOURS, colour),
+        linestyle=pick(DASHES, colour),
+        marker=pick(MARKS, mark),
+        markersize=4,
+        linewidth=1.2,
+        elinewidth=0.6,
+    )

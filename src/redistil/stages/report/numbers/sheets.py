@@ -1,0 +1,177 @@
+"""Tables as they are printed: which rows and columns each has, and its caption.
+
+The best of a column is bold. A cell is shaded by how far it lies above (blue) or below (orange) the
+median of its column, as in the notebooks of arXiv 2603.03010.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from redistil.stages.report.numbers.rows import Line, LossRow, PublishedRow, Test
+from redistil.stages.report.numbers.wording import interval, number, p_value, signed
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A cell as it is printed; shade: -1 (lowest) to 1 (highest), 0 for none."""
+
+    text: str
+    bold: bool = False
+    shade: float = 0.0
+
+
+PrintedRow = Sequence[Printed]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table as it is printed; the first `words` columns are words, the others numbers.
+
+    A line (None) parts what stands above it from what stands below.
+    """
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[PrintedRow | None]
+    words: int
+
+
+def sheets(
+    study: Mapping[str, Any],
+    leaderboard: Sequence[Line],
+    losses: Sequence[LossRow],
+    tests: Sequence[Test],
+    published: Sequence[PublishedRow],
+) -> dict[str, Sheet]:
+    """Return every sheet of the report by name; what has no rows has no sheet."""
+    every = {
+        "main": main(study, leaderboard),
+        "losses": _losses(study, losses),
+        "pairs": _pairs(study, tests),
+        "published": _published(published),
+    }
+    return {name: sheet for name, sheet in every.items() if sheet.rows}
+
+
+def main(study: Mapping[str, Any], leaderboard: Sequence[Line]) -> Sheet:
+    """Return students x losses over the columns that the study names, the baselines above."""
+    columns, grid = columns_of(study), study["grid"]
+    first = grid["first_stage"]
+    baselines = [line for line in leaderboard if line.kind != "student"]
+    baselines.sort(key=lambda line: line.system != first)
+    rows: list[PrintedRow | None] = []
+    for line in baselines:
+        rows.append(printed([line.system, line.kind, *map(number, _values(line, columns))]))
+    students = _students(grid, leaderboard)
+    values = np.array([_values(line, columns) for line in students])
+    shades, best = shading(values), values.max(axis=0)
+    for place, line in enumerate(students):
+        if place % len(grid["losses"]) == 0:
+            rows.append(None)
+        cells = printed([str(line.student), str(line.loss)])
+        for value, top, shade in zip(values[place], best, shades[place], strict=True):
+            cells.append(Printed(number(value), bool(value == top), float(shade)))
+        rows.append(cells)
+    seeds = len(grid["seeds"])
+    of = f"mean over {seeds} seeds" if seeds > 1 else "one seed"
+    caption = (
+        f"{study['measures'][0]}, {of}, re-ranking the top {study['reranking']['depth']} of "
+        f"{first}. Bold: best of the column."
+    )
+    return Sheet(caption, ["student", "loss", *columns], rows, words=2)
+
+
+def printed(words: Sequence[str]) -> list[Printed]:
+    """Return a row of plain cells."""
+    return [Printed(word) for word in words]
+
+
+def _values(line: Line, columns: Sequence[str]) -> list[float]:
+    return [line.value(column) for column in columns]
+
+
+def _students(grid: Mapping[str, Any], leaderboard: Sequence[Line]) -> list[Line]:
+    """Return the lines of the students, in the order of the grid."""
+    lines = {line.system: line for line in leaderboard}
+    students = []
+    for student in grid["students"]:
+        for loss in grid["losses"]:
+            students.append(lines[f"{student}/{loss}"])
+    return students
+
+
+def columns_of(study: Mapping[str, Any]) -> list[str]:
+    """Return the datasets and groups of the main table; the groups, where the study names none."""
+    named: list[str] = list(study.get("table") or study["groups"])
+    return named
+
+
+def shading(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return how far each value lies from its column's median, the farthest of a column at 1."""
+    away = values - np.median(values, axis=0)
+    farthest = np.abs(away).max(axis=0)
+    shades: np.ndarray[Any, Any] = away / np.where(farthest > 0, farthest, 1.0)
+    return shades
+
+
+def _losses(study: Mapping[str, Any], losses: Sequence[LossRow]) -> Sheet:
+    header = ["group", "loss", study["measures"][0], "difference", "interval", "d", "p", "verdict"]
+    rows = []
+    for row in losses:
+        words = [row.group, row.loss, number(row.value), signed(row.difference)]
+        words += [interval(row.difference_low, row.difference_high), signed(row.effect, 2)]
+        rows.append([*words, p_value(row.p_holm), row.verdict])
+    first = study["grid"]["first_stage"]
+    caption = (
+        f"Every loss over its students and seeds against {first}: difference with its 95 % "
+        "interval over queries and seeds, Cohen's d over queries, p of the paired t-test after "
+        "Holm's correction over the losses."
+    )
+    return Sheet(caption, header, _parted(rows), words=2)
+
+
+def _pairs(study: Mapping[str, Any], tests: Sequence[Test]) -> Sheet:
+    """Return every pair of losses: which is better, and whether they are shown equivalent."""
+    header = ["group", "loss", "against", "difference", "d", "p", "verdict", "equivalence"]
+    rows = []
+    for test in tests:
+        if test.family == "loss pairs":
+            words = [test.group, test.system, test.against, signed(test.difference)]
+            words += [signed(test.effect, 2), p_value(test.p_holm)]
+            rows.append([*words, test.verdict, test.equivalence])
+    margin = study["statistics"]["margin"]
+    caption = (
+        "Losses against each other over all students: p of the paired t-test after Holm's "
+        f"correction over the pairs; equivalent: within {margin:g} by two one-sided tests."
+    )
+    return Sheet(caption, header, _parted(rows), words=3)
+
+
+def _parted(rows: Sequence[Sequence[str]]) -> list[PrintedRow | None]:
+    """Return the rows with a line wherever the first word changes."""
+    lines: list[PrintedRow | None] = []
+    above = None
+    for words in rows:
+        if above is not None and words[0] != above:
+            lines.append(None)
+        lines.append(printed(words))
+        above = words[0]
+    return lines
+
+
+def _published(published: Sequence[PublishedRow]) -> Sheet:
+    header = ["system", "column", "measure", "ours", "theirs", "difference", "interval", "verdict"]
+    rows = []
+    for row in published:
+        system = row.system + (" (v1)" if row.superseded_by else "")
+        words = [system, row.column, row.measure, number(row.ours), number(row.theirs)]
+        words += [signed(row.difference), interval(row.low, row.high), row.verdict]
+        rows.append(printed(words))
+    caption = (
+        "Ours beside the published values: difference with its 95 % interval over seeds. What each "
+        "verdict means: docs/protocol.md."
+    )
+    return Sheet(caption, header, rows, words=3)
