@@ -2,6 +2,7 @@ import os
 
 from redistil.stages.report import figures
 
+
 report: "../report/workflow.rst"
 
 

@@ -31,7 +31,7 @@ def several(flag: str, type: Any, help: str, **more: Any) -> Callable[..., Any]:
 @click.argument("out", type=Out())
 @setting("--settings", Json(dict), "The merged configuration, as JSON.")
 def resolve(out: Path, settings: dict[str, Any]) -> None:
-    """Write the study as it was asked for, catalogues and grid, as the YAML file OUT."""
+    """Write the resolved study, catalogues and grid, as YAML."""
     write_settings(settings, out)
 
 
@@ -79,7 +79,9 @@ def tabulate(
     seed: int,
     made: lineage.Made,
 ) -> None:
-    """Compare everything in a STUDY with its first stage; OUT is the folder of the tables.
+    """Make the leaderboard, its tests and the other tables.
+
+    OUT is the folder of the tables.
 
     Refuses a number that is not the one the study asks for. Writes leaderboard.csv, losses.csv,
     tests.csv, cells.csv, published.csv, costs.csv, lines.csv, metrics.json, tables.json and
@@ -143,7 +145,9 @@ def plot(
     teacher: tuple[tuple[str, Path, str, Path], ...],
     made: lineage.Made,
 ) -> None:
-    """Draw the figures of a STUDY from its TABLES; OUT is their folder.
+    """Draw the figures.
+
+    They show the TABLES of a STUDY; OUT is their folder.
 
     Writes each figure as SVG and PNG, its caption as .rst, and made.json, which names those that
     show something: one whose data were not given only says so.
@@ -173,7 +177,10 @@ def compare(
     seed: int,
     made: lineage.Made,
 ) -> None:
-    """Test any two lines of a STUDY's leaderboard against each other; OUT is a table of pairs."""
+    """Test any two lines of the leaderboard.
+
+    OUT is a table of pairs.
+    """
     from redistil.stages.report.numbers import leaderboard, pairs
     from redistil.study import artefacts as studies
 
@@ -213,7 +220,7 @@ def contrast(
     characters: int,
     made: lineage.Made,
 ) -> None:
-    """Choose the queries of a data set on which systems differ most, and show what they rank first.
+    """Choose the queries on which systems differ most.
 
     Of a student's seeds, the values are the mean and the ranking is the first seed's.
     """
@@ -253,7 +260,7 @@ def page(
     contrasts: tuple[Path, ...],
     made: lineage.Made,
 ) -> None:
-    """Write one self-contained HTML page about a STUDY to OUT.
+    """Write the page of a study: one HTML file.
 
     TABLES and FIGURES are the folders that `tabulate` and `plot` wrote; CAPTIONS holds a text
     NAME.rst for tables; DEPARTURES is Markdown.
@@ -297,7 +304,7 @@ def publish(
     licence: str,
     made: lineage.Made,
 ) -> None:
-    """Write for each model of a STUDY a folder ready for a hub; OUT holds them. Uploads nothing.
+    """Prepare models for a hub; upload nothing.
 
     A folder holds weights, tokenizer, configuration, recipe, provenance and a model card with the
     results in TABLES. Of a student's seeds the best on its validation is published; a student
