@@ -98,6 +98,11 @@ def _qrels_file(corpus: Entry, dataset: Entry) -> Path:
     if not fitting or split is None and len(fitting) > 1:
         has = ", ".join(names) or "none"
         raise BadSource(f"{folder}: wanted {wanted}; it has {has}: name a `split`, or add the file")
+    if len(fitting) > 1:
+        raise BadSource(
+            f"{folder}: wanted one file of qrels for the split {split!r}, got "
+            f"{' and '.join(fitting)}: keep the one that is meant"
+        )
     return folder / fitting[0]
 
 
