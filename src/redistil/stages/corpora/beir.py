@@ -53,6 +53,11 @@ def queries(corpus: Entry, dataset: Entry) -> Queries:
     texts_file = _file(corpus, "queries.jsonl")
     texts = by_id(_texts(texts_file), str(texts_file))
     queries = {query_id: text for query_id, text in texts.items() if query_id in judged}
+    if judged and texts and not queries:
+        raise BadSource(
+            f"{qrels_file} judges none of the queries of {texts_file}: it has ids as "
+            f"{min(judged)!r}, the queries as {min(texts)!r}: check that both belong together"
+        )
     if len(queries) < len(texts):
         _log.warning(
             "%s judges %d of %d queries: the rest is left out", qrels_file, len(queries), len(texts)
