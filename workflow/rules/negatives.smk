@@ -4,6 +4,7 @@ rule mine:
         candidates=named("data/candidates/{first_stage}/{dataset}.parquet"),
         queries=named("data/corpora/queries/{dataset}.parquet"),
         qrels=named("data/corpora/qrels/{dataset}.parquet"),
+        passages=named("data/corpora/passages/{corpus}.parquet"),
         test=test_queries(same_corpus=True),
         elsewhere=test_queries(same_corpus=False),
     output:
@@ -18,7 +19,7 @@ rule mine:
         apart=kept_apart,
     shell:
         "redistil mine {input.candidates} {input.queries} {input.qrels} {output} {params.settings}"
-        " {params.apart} 2> {log}"
+        " --passages {input.passages} {params.apart} 2> {log}"
 
 
 rule export_docpairs:
