@@ -4,6 +4,7 @@ rule mine:
         candidates=named("data/candidates/{first_stage}/{dataset}.parquet"),
         queries=named("data/corpora/queries/{dataset}.parquet"),
         qrels=named("data/corpora/qrels/{dataset}.parquet"),
+        passages=named("data/corpora/passages/{corpus}.parquet"),
         test=named("data/corpora/queries/{dataset}.parquet", "tests"),
         elsewhere=named("data/corpora/queries/{dataset}.parquet", "tests elsewhere"),
     output:
@@ -17,7 +18,7 @@ rule mine:
         elsewhere=repeated("--test-elsewhere", "elsewhere"),
     shell:
         "redistil mine {input.candidates} {input.queries} {input.qrels} {output} {params.settings}"
-        " {params.test} {params.elsewhere} 2> {log}"
+        " --passages {input.passages} {params.test} {params.elsewhere} 2> {log}"
 
 
 rule export_docpairs:

@@ -6,7 +6,7 @@ import click
 
 from redistil.cli.options import In, Out, making, setting, test_queries, warn
 from redistil.storage.lineage import Made
-from redistil.storage.tables import QRELS, QUERIES, RUN
+from redistil.storage.tables import PASSAGES, QRELS, QUERIES, RUN
 
 
 @click.command()
@@ -25,6 +25,11 @@ from redistil.storage.tables import QRELS, QUERIES, RUN
 @setting("--per-query", click.IntRange(1), "Negatives drawn for each query.")
 @setting("--seed", int, "Seed of the streams that draw them.")
 @setting("--at-most", click.IntRange(1), "Queries used.", required=False)
+@click.option(
+    "--passages",
+    type=In(PASSAGES),
+    help="The corpus: a passage with the text of a relevant one is no negative.",
+)
 @test_queries
 @making
 def mine(
@@ -39,6 +44,7 @@ def mine(
     per_query: int,
     seed: int,
     at_most: int | None,
+    passages: Path | None,
     test: tuple[Path, ...],
     test_elsewhere: tuple[Path, ...],
     made: Made,
@@ -62,6 +68,7 @@ def mine(
         seed=seed,
         at_most=at_most,
         leave_out=shared.keys(),
+        passages=passages,
     )
     (used, *left_out) = (f"{count} {what}" for what, count in counts.items() if count)
     click.echo(used, err=True)

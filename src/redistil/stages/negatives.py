@@ -1,5 +1,6 @@
 """Hard negatives: unjudged candidates of the first stage, drawn for each training query."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from itertools import islice, product
 from pathlib import Path
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 
 from redistil.errors import BadTable
 from redistil.seeds import fraction, generator
+from redistil.storage.copies import Copies, find
 from redistil.storage.lineage import Made
 from redistil.storage.pieces import in_row_groups
 from redistil.storage.pools import by_query
@@ -43,6 +45,7 @@ def mine(
     seed: int,
     at_most: int | None = None,
     leave_out: Collection[str] = (),
+    passages: Path | None = None,
 ) -> dict[str, int]:
     """Write triples or lists; return counts of the queries that were used and that were not.
 
@@ -52,10 +55,15 @@ def mine(
     positives: of a grade of at least `relevant_from`: all "judged" ones, retrieved or not; those
     "retrieved" at `depth`, as arXiv 2603.03010 did when it was written; or the "first-retrieved",
     as its code does now. at_most: queries used, chosen by a hash of their id. leave_out: queries
-    not used. The candidates stream: those of one query are in memory at a time.
+    not used. passages: the corpus; a passage with a positive's text is no negative, and a
+    positive that the corpus lacks is none. The candidates stream, one query at a time.
     Raises BadTable when nothing is drawn.
     """
     grades = some(QRELS.read(qrels), at_most, leave_out)
+    copies = Copies()
+    if passages is not None:
+        copies = find(passages, _positives(grades, relevant_from))
+    counts: Counter[str] = Counter()
     draws = draw(
         by_query(candidates),
         grades,
@@ -64,6 +72,8 @@ def mine(
         depth=depth,
         per_query=per_query,
         seed=seed,
+        copies=copies,
+        counts=counts,
     )
     table, rows_of = (LISTS, _lists) if kind == "lists" else (TRIPLES, _triples)
     used = 0
@@ -79,7 +89,18 @@ def mine(
     return {
         "queries": used,
         "queries left out: no relevant passage, or no negative": len(grades) - used,
+        "candidates left out: the text of a relevant passage": counts["copies"],
+        "relevant passages left out: not in the corpus": len(copies.absent),
     }
+
+
+def _positives(grades: Grades, relevant_from: int) -> set[str]:
+    positives: set[str] = set()
+    for judged in grades.values():
+        for doc_id, grade in judged.items():
+            if grade >= relevant_from:
+                positives.add(doc_id)
+    return positives
 
 
 def some(qrels: pa.Table, at_most: int | None, leave_out: Collection[str] = ()) -> Grades:
@@ -104,18 +125,29 @@ def draw(
     depth: int,
     per_query: int,
     seed: int,
+    copies: Copies | None = None,
+    counts: Counter[str] | None = None,
 ) -> Iterator[Drawn]:
     """Yield the positives and negatives of every query with a positive and a candidate left.
 
     Queries in the order of the run, positives by doc_id, negatives in the order of the run.
+    counts: gets the number of "copies", candidates with the text of a positive.
     """
+    copies = copies or Copies()
     for query_id, doc_ids in run:
         judged = grades.get(query_id)
         if not judged:
             continue
         near = doc_ids[:depth]
         pool = [doc_id for doc_id in near if doc_id not in judged and doc_id != query_id]
+        every = [doc_id for doc_id, grade in judged.items() if grade >= relevant_from]
+        same = copies.of(every, pool)
+        if same:
+            pool = [doc_id for doc_id in pool if doc_id not in same]
+        if counts is not None:
+            counts["copies"] += len(same)
         relevant = _relevant(judged, near, positives, relevant_from)
+        relevant = [doc_id for doc_id in relevant if doc_id not in copies.absent]
         if relevant and pool:
             rng = generator(seed, "negatives", query_id)
             places = rng.choice(len(pool), size=min(per_query, len(pool)), replace=False)

@@ -31,12 +31,12 @@ def test_queries_without_text_are_kept_and_counted(folder, out, caplog):
 
 
 def test_dangling_judgements_are_left_out_aloud(folder, out, caplog):
-    rows = [*TEST, ("q1", "gone", 1), ("q9", "d1", 1), ("q9", "007", 1), ("q3", "gone", 1), TEST[0]]
+    rows = [*TEST, ("q9", "d1", 1), ("q9", "007", 1), TEST[0]]
     (folder / "qrels" / "test.tsv").write_text(tsv(rows))
     queries, judged = export(folder, out)
     assert set(queries) == {"q1", "q2"}
     assert sorted(judged) == sorted(TEST)
-    for count, what in ((2, "a query that"), (2, "a passage that"), (1, "repeat"), (1, "queries")):
+    for count, what in ((2, "a query that"), (1, "repeat")):
         assert any(f": {count} " in line and what in line for line in caplog.messages), what
 
 
@@ -46,9 +46,27 @@ def test_two_minds_about_one_pair_are_refused(folder, out):
         export(folder, out)
 
 
-def test_nothing_judged_is_refused(folder, out):
-    (folder / "qrels" / "test.tsv").write_text(tsv([("q1", "gone", 1)]))
-    with pytest.raises(BadSource, match="belong together"):
+def test_judgements_of_missing_passages_are_kept(folder, out, caplog):
+    """As trec_eval does: else a cut corpus raises every measure."""
+    rows = [*TEST, ("q1", "gone", 1), ("q3", "gone", 1)]
+    (folder / "qrels" / "test.tsv").write_text(tsv(rows))
+    queries, judged = export(folder, out, missing_at_most=0.4)
+    assert set(queries) == {"q1", "q2", "q3"}
+    assert sorted(judged) == sorted(rows)
+    assert "2 of 5 judgements name a passage that is not in the corpus" in caplog.text
+    with pytest.raises(BadSource, match=r"2 of 5 .*'gone'.*wanted 10% .*`missing_at_most`"):
+        export(folder, out)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, True, "all"])
+def test_a_wrong_share_of_missing_is_refused(folder, out, share):
+    with pytest.raises(BadSettings, match="`missing_at_most` must be a share"):
+        export(folder, out, missing_at_most=share)
+
+
+def test_qrels_of_other_queries_are_refused(folder, out):
+    (folder / "qrels" / "test.tsv").write_text(tsv([("Q9", "d1", 1)]))
+    with pytest.raises(BadSource, match="ids as 'Q9', the queries as 'q1'.* belong together"):
         export(folder, out)
     assert not list(out.parent.glob("*.parquet"))
 
@@ -98,6 +116,11 @@ def test_half_characters_do_not_stop_an_export(folder, out):
 def test_a_corpus_has_one_kind(corpus, out):
     with pytest.raises(BadSettings):
         redistil("export-passages", out, "--corpus", corpus)
+
+
+def test_queries_without_any_judgement_are_refused():
+    with pytest.raises(BadSource, match="none of 1 queries .* belong together"):
+        corpora.judgements(Queries({"q1": "a"}, [Judgement("q2", "d1", 0)]), "here")
 
 
 def test_judgements_of_queries_without_any_are_not_invented():

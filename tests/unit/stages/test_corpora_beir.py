@@ -58,6 +58,13 @@ def test_the_only_qrels_need_no_split(folder, out):
         export(folder, out, None)
 
 
+@pytest.mark.parametrize("second", ["qrels-test.tsv", "qrels/test.tsv.gz"])
+def test_two_qrels_of_one_split_are_refused(folder, out, second):
+    (folder / second).write_bytes(gzip.compress(tsv(TEST).encode()))
+    with pytest.raises(BadSource, match=r"split 'test', got qrels.*test.tsv.* and qrels"):
+        export(folder, out)
+
+
 def test_a_split_that_is_not_there_is_told_which_are(folder, out):
     with pytest.raises(BadSource, match="qrels/tset.tsv or qrels-tset.tsv.*it has qrels/test.tsv"):
         export(folder, out, "tset")

@@ -13,7 +13,7 @@ from redistil.errors import BadTable
 from redistil.stages import negatives
 from redistil.storage import pools, tables
 from redistil.storage.lineage import Made
-from redistil.storage.tables import LISTS, QRELS, QUERIES, RUN, TRIPLES, ranked
+from redistil.storage.tables import LISTS, PASSAGES, QRELS, QUERIES, RUN, TRIPLES, ranked
 
 MADE = Made("test", "test")
 
@@ -183,6 +183,22 @@ def test_pieces_of_any_size_give_the_same_bytes(tmp_path, monkeypatch, kind):
     assert mined(tmp_path, run_of(names), qrels, kind)[0].read_bytes() == whole
 
 
+def test_copies_of_a_positive_are_no_negatives(tmp_path):
+    """d2 has the text of the positive d0; d3 that of d9, which is judged and no positive."""
+    texts = {f"d{i}": f"text {i}" for i in range(20)} | {"d2": "text 0", "d3": "text 9"}
+    columns = {"doc_id": list(texts), "text": list(texts.values())}
+    passages = tmp_path / "passages.parquet"
+    PASSAGES.write(PASSAGES.rows(columns), passages, MADE)
+    qrels = qrels_of(("a", "d0", 1), ("a", "d9", 0), ("a", "gone", 1), ("b", "d1", 1))
+    how = {"per_query": 99, "passages": passages}
+    out, counts = mined(tmp_path, run_of("ab"), qrels, "lists", **how)
+    first, second = (row["doc_ids"] for row in LISTS.read(out).to_pylist())
+    assert first == ["d0"] + [f"d{i}" for i in range(1, 20) if i not in (2, 9)]
+    assert {"d0", "d2", "d3"} < set(second), "of another query they are negatives"
+    assert counts["candidates left out: the text of a relevant passage"] == 1
+    assert counts["relevant passages left out: not in the corpus"] == 1
+
+
 def test_queries_that_are_left_out_give_nothing_and_shift_nobody(tmp_path):
     qrels = qrels_of(*[(q, "d0", 1) for q in "abc"])
     every, _ = mined(tmp_path, run_of("abc"), qrels, "lists")
@@ -218,6 +234,9 @@ def test_the_command_counts_aloud(tmp_path, caplog):
     words = ["mine", *(str(tmp_path / f"{name}.parquet") for name in names)]
     words += "--kind lists --positives judged --relevant-from 1 --depth 20".split()
     words += "--per-query 2 --seed 1".split()
+    texts = {"doc_id": [f"d{i}" for i in range(20)], "text": [f"text {i}" for i in range(20)]}
+    PASSAGES.write(PASSAGES.rows(texts), tmp_path / "passages.parquet", MADE)
+    words += ["--passages", str(tmp_path / "passages.parquet")]
     result = CliRunner().invoke(cli, words, catch_exceptions=False)
     assert "2 queries\n" in result.stderr and "2 queries left out" in caplog.text
     assert LISTS.read(tmp_path / "out.parquet") == LISTS.read(tmp_path / "lists.parquet")

@@ -1,5 +1,6 @@
 """BM25 as a first stage."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -13,11 +14,14 @@ from tqdm import tqdm
 from redistil.errors import BadTable
 from redistil.stages.candidates.cut import first
 from redistil.stages.candidates.judged import Judged
+from redistil.stages.candidates.words import queries_in_words, tokenizer
 from redistil.storage.lineage import Made
 from redistil.storage.tables import PASSAGES, QUERIES, RUN
 
 TOGETHER = 256  # queries ranked and written at once
 PIECE = 1 << 12  # passages whose words are Python objects at a time
+
+_log = logging.getLogger(__name__)
 
 
 class Hits(NamedTuple):
@@ -47,18 +51,15 @@ def retrieve_bm25(
     when too few queries find a relevant passage.
     """
     import bm25s
-    import Stemmer
-    from bm25s.tokenization import Tokenizer
 
-    asked = QUERIES.read(queries)
-    options = {"stemmer": Stemmer.Stemmer(stemmer), "stopwords": "en"}
+    texts = QUERIES.read(queries)
+    divider = tokenizer(stemmer)
     index = bm25s.BM25(k1=k1, b=b, method="lucene", csc_backend="scipy")
-    index.index(Words(passages, Tokenizer(**options)), show_progress=False)
+    index.index(Words(passages, divider), show_progress=False)
     doc_ids = PASSAGES.read(passages, ["doc_id"])["doc_id"].combine_chunks()
-    query_ids = asked["query_id"].combine_chunks()
-    words = bm25s.tokenize(
-        asked["text"].to_pylist(), return_ids=False, show_progress=False, **options
-    )
+    query_ids = texts["query_id"].combine_chunks()
+    words = queries_in_words(divider, texts["text"].to_pylist())
+    _warn_without_words(query_ids, words)
     keep = depth + int(drop_identical)
     judged = Judged(qrels, least_success)
     with (
@@ -72,6 +73,18 @@ def retrieve_bm25(
             write(judged.passing(first(pairs, depth, drop_identical)))
             bar.update(len(hits))
         judged.conclude(made.name)
+
+
+def _warn_without_words(query_ids: pa.Array, words: Sequence[Sequence[str]]) -> None:
+    """Log the queries that have no word at all, or none but stop words."""
+    empty = [place for place, query in enumerate(words) if not query]
+    if empty:
+        _log.warning(
+            "BM25: %d of %d queries have no word but stop words (first: %r): no candidate for them",
+            len(empty),
+            len(words),
+            query_ids[empty[0]].as_py(),
+        )
 
 
 def _best(index: Any, query: list[str], keep: int) -> Hits:

@@ -20,6 +20,8 @@ from redistil.stages.corpora.entries import Entry, Judgement, Queries, Text, pro
 from redistil.storage.lineage import Made
 from redistil.storage.tables import PASSAGES, QRELS, QUERIES, aside
 
+MISSING = "missing_at_most"  # key of a dataset: a share of its judgements
+MISSING_AT_MOST = 0.1  # where the dataset declares none
 BATCH = 50_000  # passages held at a time; of MS MARCO's, some 20 MB
 
 _log = logging.getLogger(__name__)
@@ -74,6 +76,7 @@ def export_queries(corpus: Entry, dataset: Entry, queries: Path, qrels: Path, ma
     source = kind.queries(corpus, dataset)
     _refuse_count("queries", wanted_queries, len(source.queries), dataset)
     _refuse_count("qrels", wanted_qrels, len(source.qrels), dataset)
+    _refuse_missing(source, _declared_share(dataset), _called(dataset))
     judged, kept = judgements(source, _called(dataset))
     with aside(queries) as queries_partial, aside(qrels) as qrels_partial:
         QUERIES.write(_queries(source, judged), queries_partial, made)
@@ -82,18 +85,17 @@ def export_queries(corpus: Entry, dataset: Entry, queries: Path, qrels: Path, ma
 
 
 def judgements(source: Queries, called: str) -> tuple[list[str], list[Judgement]]:
-    """Return the ids of the judged queries, and each judgement of a query and passage that exist.
+    """Return the ids of the judged queries, and each judgement of a query that exists.
 
-    The log counts what is left out. Raises BadSource when a pair has two grades, or when nothing
-    is left. called: how messages call the dataset.
+    A judgement of a passage that the corpus lacks stays, as in trec_eval: no run can find it, but
+    measures count it. The log counts what is left out. Raises BadSource when a pair has two
+    grades, or when nothing is left. called: how messages call the dataset.
     """
     kept: dict[tuple[str, str], Judgement] = {}
     left_out: Counter[str] = Counter()
     for each in source.qrels:
         if each.query_id not in source.queries:
             left_out["judgements name a query that is not there"] += 1
-        elif each.doc_id in source.missing:
-            left_out["judgements name a passage that is not in the corpus"] += 1
         elif (each.query_id, each.doc_id) in kept:
             _refuse_two_grades(kept[each.query_id, each.doc_id], each, called)
             left_out["judgements repeat another"] += 1
@@ -113,6 +115,29 @@ def judgements(source: Queries, called: str) -> tuple[list[str], list[Judgement]
             "judgements: check that its queries, qrels and corpus belong together"
         )
     return judged, list(kept.values())
+
+
+def _declared_share(dataset: Entry) -> float:
+    """Return the largest share of judgements that may name a passage the corpus lacks."""
+    share = dataset.get(MISSING, MISSING_AT_MOST)
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
+        raise BadSettings(f"dataset: `{MISSING}` must be a share, from 0 to 1, got {share!r}")
+    return float(share)
+
+
+def _refuse_missing(source: Queries, at_most: float, called: str) -> None:
+    """Log the judgements of passages that the corpus lacks; BadSource if their share is larger."""
+    missing = [each.doc_id for each in source.qrels if each.doc_id in source.missing]
+    if not missing:
+        return
+    share = f"{len(missing)} of {len(source.qrels)} judgements name a passage that is not in the"
+    share = f"{called}: {share} corpus (first: {missing[0]!r})"
+    if len(missing) > at_most * len(source.qrels):
+        raise BadSource(
+            f"{share}, wanted {at_most:.0%} of them at most: check that the corpus is whole and "
+            f"belongs to these qrels, or declare the share as `{MISSING}` of the dataset"
+        )
+    _log.warning("%s: kept, as trec_eval does: measures count them as not found", share)
 
 
 def _refuse_two_grades(first: Judgement, second: Judgement, called: str) -> None:

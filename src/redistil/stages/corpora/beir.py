@@ -67,6 +67,11 @@ def queries(corpus: Entry, dataset: Entry) -> Queries:
     texts_file = _file(corpus, "queries.jsonl")
     texts = by_id(_texts(texts_file), str(texts_file))
     queries = {query_id: text for query_id, text in texts.items() if query_id in judged}
+    if judged and texts and not queries:
+        raise BadSource(
+            f"{qrels_file} judges none of the queries of {texts_file}: it has ids as "
+            f"{min(judged)!r}, the queries as {min(texts)!r}: check that both belong together"
+        )
     if len(queries) < len(texts):
         _log.warning(
             "%s judges %d of %d queries: the rest is left out", qrels_file, len(queries), len(texts)
@@ -112,6 +117,11 @@ def _qrels_file(corpus: Entry, dataset: Entry) -> Path:
     if not fitting or split is None and len(fitting) > 1:
         has = ", ".join(names) or "none"
         raise BadSource(f"{folder}: wanted {wanted}; it has {has}: name a `split`, or add the file")
+    if len(fitting) > 1:
+        raise BadSource(
+            f"{folder}: wanted one file of qrels for the split {split!r}, got "
+            f"{' and '.join(fitting)}: keep the one that is meant"
+        )
     return folder / fitting[0]
 
 

@@ -11,8 +11,8 @@ from redistil.errors import BadSettings, BadSource
 
 Entry = Mapping[str, Any]  # an entry of a catalogue in params.yaml
 
-# keys of a dataset's entry that other stages read
-ELSEWHERE = frozenset({"corpus", "relevant_from", "drop_identical"})
+# keys of a dataset's entry that no kind of corpus reads itself
+ELSEWHERE = frozenset({"corpus", "relevant_from", "drop_identical", "missing_at_most"})
 
 Item = TypeVar("Item")
 
