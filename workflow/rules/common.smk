@@ -7,33 +7,34 @@ import shutil
 import sys
 from pathlib import Path
 
-import yaml
 from redistil.cli.commands import code_of
 from redistil.study import artefacts as study
 from redistil.stages.corpora import beir
 from redistil.errors import UserError
-from redistil.study.overlays import leave_out, overlay, refuse_missing
+from redistil.study.overlays import laid_on, leave_out, overlay, refuse_missing
+from redistil.storage import settings as written
 from redistil.storage.placed import checkpoint_files, unrecorded
 from snakemake.exceptions import WorkflowError
-from snakemake.utils import update_config
 
 try:
-    schema = yaml.safe_load(
-        (Path(workflow.basedir) / "workflow/schemas/params.schema.yaml").read_text()
-    )
+    # Snakemake read these already; a key that one of them says twice is refused here
+    for file in [*workflow.configfiles, *workflow.config_settings.configfiles]:
+        written.mapping(Path(file))
     # the study lies on params.yaml, and what the command line says (--config, --configfile) on both
-    update_config(config, overlay(config["study"]))
-    update_config(config, workflow.config_settings.overwrite_config)
-    study.check(config, schema)
-    left_out = leave_out(config, "data/corpora/passages")
-    refuse_missing(config)
+    stated = laid_on(config, overlay(config["study"]))
+    stated = laid_on(stated, workflow.config_settings.overwrite_config)
+    STUDY, left_out = leave_out(study.resolve(stated), "data/corpora/passages")
+    refuse_missing(STUDY)
 except UserError as mistake:
     raise WorkflowError(str(mistake))
+
+config.clear()
+config.update(STUDY.stated())
 
 if workflow.is_main_process:
     print(*left_out, sep="\n", end="\n" * bool(left_out), file=sys.stderr)
 
-ASKED = study.asked(config)
+ASKED = study.settings_of(STUDY)
 GRID = config["grid"]
 RESULTS = f"results/{config['study']}"
 # jobs hold the accelerator in turn; where there is none, as many run as there are cores
@@ -98,7 +99,7 @@ def named(pattern):
     """
 
     def paths(wildcards):
-        words = {"study": config["study"], **study.words(config, **wildcards)}
+        words = {"study": config["study"], **study.words(STUDY, **wildcards)}
         missing = [
             word
             for word, value in words.items()
@@ -116,7 +117,7 @@ def vectors(wildcards):
         "data/candidates/{splade}/vectors/{corpus}/{shard}.parquet",
         splade=wildcards.splade,
         corpus=corpus,
-        shard=range(study.shards(config, wildcards.splade, corpus)),
+        shard=range(study.shards(STUDY, wildcards.splade, corpus)),
     )
 
 
@@ -135,7 +136,7 @@ def downloaded_run(suffix=""):
 
     def path(wildcards):
         stage, dataset = wildcards.imported, wildcards.dataset
-        file = study.imported_run(config, stage, dataset)
+        file = study.imported_run(STUDY, stage, dataset)
         if file is None:
             raise WorkflowError(
                 f"first_stages.{stage}.import: no run for {dataset}, which this study asks for: name its "
@@ -175,10 +176,11 @@ def test_queries(same_corpus, of="negatives"):
     """
 
     def paths(wildcards):
-        dataset = study.words(config, **{of: wildcards[0]})["dataset"]
+        dataset = study.words(STUDY, **{of: wildcards[0]})["dataset"]
+        apart = study.test_sets(STUDY, dataset)
         return expand(
             "data/corpora/queries/{dataset}.parquet",
-            dataset=study.test_sets(config, dataset)[same_corpus],
+            dataset=apart.same_corpus if same_corpus else apart.elsewhere,
         )
 
     return paths
@@ -192,7 +194,7 @@ def kept_apart(wildcards, input):
 
 def teacher_cell(name):
     """The cell that a trained teacher is; one that this study does not train is refused."""
-    cells = study.teacher_cells(config)
+    cells = study.teacher_cells(STUDY)
     if name not in cells:
         raise WorkflowError(
             f"teachers.{name}: the study {config['study']} neither tests it nor learns from it: choose "
@@ -219,7 +221,7 @@ def taught(wildcards):
 
 def members(wildcards):
     """Model, query tokens and passage tokens of every member of a teacher, for one dataset."""
-    for name in study.members(config, wildcards.teacher):
+    for name in study.members(STUDY, wildcards.teacher):
         folder, words = teacher_model(name)
         words |= {"dataset": wildcards.dataset}
         yield (
@@ -232,7 +234,7 @@ def members(wildcards):
 def predecessor(wildcards):
     """Record and weights of the model that a training starts from; nothing where it is the first."""
     cell = study.Cell(wildcards.student, wildcards.loss, int(wildcards.seed))
-    before = study.predecessor(config, cell)
+    before = study.predecessor(STUDY, cell)
     files = ("made.json", "model.safetensors") if before else ()
     return [f"{RESULTS}/models/{before.name}/{file}" for file in files]
 
@@ -269,7 +271,7 @@ def taught_by():
         source = config["sources"][config["losses"][loss]["reads"]]
         if source.get("teacher"):
             negatives = source["negatives"]
-            for name in [source["teacher"], *study.members(config, source["teacher"])]:
+            for name in [source["teacher"], *study.members(STUDY, source["teacher"])]:
                 scores, pairs = (
                     f"data/teachers/{name}.parquet",
                     f"data/negatives/{negatives}.parquet",
@@ -280,13 +282,13 @@ def taught_by():
 
 def swept(wildcards):
     """Every re-ranked run of a student, as (system, dataset)."""
-    cells = [c.name for c in study.grid_cells(config) if c.student == wildcards.student]
+    cells = [c.name for c in study.grid_cells(STUDY) if c.student == wildcards.student]
     return [(cell, dataset) for cell in cells for dataset in GRID["datasets"]]
 
 
 def reranked():
     """Every system that re-ranks by a model, and the folder of its runs."""
-    for system in study.systems(config):
+    for system in study.systems(STUDY):
         if system.kind in ("student", "teacher"):
             yield system.name, f"{RESULTS}/runs/{system.name}"
 
@@ -304,7 +306,7 @@ def warned():
     names |= {stage.get("encoder") for stage in stages}
     names |= {
         config["students"][cell.student]["backbone"]
-        for cell in study.trained_cells(config)
+        for cell in study.trained_cells(STUDY)
     }
     told = {}
     for path in sorted(Path("logs").rglob("*.log")):
@@ -322,7 +324,7 @@ def warned():
 
 def shown(wildcards):
     """The runs whose rankings the page shows: of each student and loss that of its first seed."""
-    for system in study.systems(config):
+    for system in study.systems(STUDY):
         if system.kind == "first stage":
             yield f"data/candidates/{system.name}/{wildcards.dataset}.parquet"
         elif system.kind != "student" or system.seed == GRID["seeds"][0]:

@@ -33,7 +33,7 @@ rule export_run:
     log:
         f"logs/{config['study']}/trec/{{system}}/{{dataset}}.log",
     wildcard_constraints:
-        system=one_of(s.name for s in study.systems(config) if s.kind != "first stage"),
+        system=one_of(s.name for s in study.systems(STUDY) if s.kind != "first stage"),
     params:
         code=code("export-run"),
     shell:
@@ -60,7 +60,7 @@ rule trec:
         expand(rules.export_qrels.output, dataset=GRID["datasets"]),
         expand(
             rules.export_run.output,
-            system=[s.name for s in study.systems(config) if s.kind != "first stage"],
+            system=[s.name for s in study.systems(STUDY) if s.kind != "first stage"],
             dataset=GRID["datasets"],
         ),
 

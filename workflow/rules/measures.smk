@@ -11,7 +11,7 @@ rule evaluate:
     log:
         f"logs/{config['study']}/measures/{{system}}.log",
     wildcard_constraints:
-        system=one_of(s.name for s in study.systems(config) if s.kind != "first stage"),
+        system=one_of(s.name for s in study.systems(STUDY) if s.kind != "first stage"),
     params:
         code=code("evaluate"),
         settings=settings("evaluate", "{system}"),
@@ -27,7 +27,7 @@ use rule evaluate as evaluate_first_stage with:
         ),
         qrels=expand("data/corpora/qrels/{dataset}.parquet", dataset=GRID["datasets"]),
     wildcard_constraints:
-        system=one_of(s.name for s in study.systems(config) if s.kind == "first stage"),
+        system=one_of(s.name for s in study.systems(STUDY) if s.kind == "first stage"),
 
 
 rule sweep:
@@ -59,5 +59,5 @@ rule measures:
     input:
         [
             f"{RESULTS}/measures/{system.name}.parquet"
-            for system in study.systems(config)
+            for system in study.systems(STUDY)
         ],

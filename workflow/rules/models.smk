@@ -31,7 +31,11 @@ rule train:
     resources:
         gpu=GPU,
     params:
-        code=lambda w: code("train", objective=config["losses"][w.loss]["objective"]),
+        code=lambda w: code(
+            "train",
+            objective=STUDY.losses[w.loss].objective,
+            architecture=STUDY.students[w.student].architecture,
+        ),
         teacher=lambda w, input: f"--teacher {input.teacher}" if input.teacher else "",
         predecessor=lambda w, input: " ".join(
             f"--predecessor {path}" for path in input.predecessor[:1]

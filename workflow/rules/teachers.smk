@@ -50,7 +50,7 @@ rule average:
     """An ensemble: the plain mean of its members' raw logits."""
     input:
         lambda w: expand(
-            "data/teachers/{member}.parquet", member=study.members(config, w.averaged)
+            "data/teachers/{member}.parquet", member=study.members(STUDY, w.averaged)
         ),
     output:
         scores="data/teachers/{averaged}.parquet",

@@ -118,7 +118,7 @@ def _data(study: Study) -> Iterator[Artefact]:
     for name, teacher in study.teachers.items():
         yield from _teacher(study, name, teacher)
     for name, export in study.exports.items():
-        yield ("export-training", name), {"library": export.library, "passages": export.passages}
+        yield ("export-training", name), {"library": export.library, "per_example": export.passages}
 
 
 def _backbone(study: Study, name: str) -> Iterator[Artefact]:

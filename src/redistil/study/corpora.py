@@ -44,7 +44,8 @@ class IrdsCorpus(Corpus, kind="irds"):
 
     irds: Annotated[Text, Field(description="an id of ir_datasets")]
     licensed: Annotated[
-        Annotated[str, matching(r"[A-Za-z0-9].*", "a path below IR_DATASETS_HOME")] | None,
+        Annotated[str, matching(r"[A-Za-z0-9].*", description="a path below IR_DATASETS_HOME")]
+        | None,
         Field(description="where the texts must lie, as nobody may hand them on"),
     ] = None
 
@@ -107,20 +108,22 @@ AnyDataset = Annotated[Dataset, by_key(DATASETS)]
 class Download(Entry):
     """A file that is fetched as it is, and refused if it is another."""
 
-    url: Annotated[str, matching(r"https?://.*", "an address that begins with https://")]
+    url: Annotated[
+        str, matching(r"https?://.*", description="an address that begins with https://")
+    ]
     bytes: Annotated[Count | None, Field(description="its size")] = None
 
 
 class Md5Download(Download, kind="md5"):
     """A file with a known MD5 sum."""
 
-    md5: Annotated[str, matching("[0-9a-f]{32}", "32 hexadecimal digits")]
+    md5: Annotated[str, matching("[0-9a-f]{32}", description="32 hexadecimal digits")]
 
 
 class Sha256Download(Download, kind="sha256"):
     """A file with a known SHA-256 sum."""
 
-    sha256: Annotated[str, matching("[0-9a-f]{64}", "64 hexadecimal digits")]
+    sha256: Annotated[str, matching("[0-9a-f]{64}", description="64 hexadecimal digits")]
 
 
 DOWNLOADS = kinds(Md5Download, Sha256Download)

@@ -77,22 +77,11 @@ class Entry(BaseModel):
             return value
         fields = {field.alias or name: field for name, field in cls.model_fields.items()}
         for key in sorted(value.keys() - fields.keys(), key=str):
-            raise mistake(cls._unknown(str(key), sorted(fields)), str(key))
+            raise mistake(f"{_unknown(cls, str(key), sorted(fields))}", str(key))
         for key in sorted(fields.keys() - value.keys()):
             if fields[key].is_required():
-                raise mistake(cls._missing(key))
+                raise mistake(f"{cls.called or 'a key is missing: it'} needs `{key}`")
         return value
-
-    @classmethod
-    def _unknown(cls, key: str, known: list[str]) -> str:
-        if cls.called is None:
-            return f"unknown key{nearest(key, known)} (one of: {', '.join(known)})"
-        takes = [one for one in known if one != cls.kind_key]
-        return f"{cls.called} takes {', '.join(takes) or 'no other key'}{nearest(key, takes)}"
-
-    @classmethod
-    def _missing(cls, key: str) -> str:
-        return f"{cls.called or 'a key is missing: it'} needs `{key}`"
 
     def __getitem__(self, key: str) -> Any:
         for name, field in type(self).model_fields.items():
@@ -132,6 +121,13 @@ class Entry(BaseModel):
     def changed(self, **values: Any) -> Self:
         """Return a copy with other values, which are not checked again."""
         return self.model_copy(update=values)
+
+
+def _unknown(kind: type[Entry], key: str, known: list[str]) -> str:
+    if kind.called is None:
+        return f"unknown key{nearest(key, known)} (one of: {', '.join(known)})"
+    takes = [one for one in known if one != kind.kind_key]
+    return f"{kind.called} takes {', '.join(takes) or 'no other key'}{nearest(key, takes)}"
 
 
 def plain(value: Any) -> Any:
@@ -177,13 +173,13 @@ Length = Annotated[Whole, Field(ge=4, le=8192)]  # tokens
 # --- words ----------------------------------------------------------------------------------------
 
 
-def matching(pattern: str, words: str) -> AfterValidator:
-    """Return a check that text has a pattern; words: what a message says was wanted."""
+def matching(pattern: str, description: str) -> AfterValidator:
+    """Return a check that text has a pattern; description: what a message says was wanted."""
     expression = re.compile(pattern)
 
     def check(value: str) -> str:
         if not expression.fullmatch(value):
-            raise mistake(f"wanted {words}, got {value!r}")
+            raise mistake(f"wanted {description}, got {value!r}")
         return value
 
     return AfterValidator(check)
@@ -195,14 +191,14 @@ Name = Annotated[
     _text,
     matching(
         r"[A-Za-z0-9][A-Za-z0-9._-]*",
-        "a name that a file may have (letters, digits, `.`, `_`, `-`; a letter or digit first)",
+        description="a name of letters, digits, `.`, `_` and `-`, a letter or digit first",
     ),
 ]
 Measure = Annotated[
     _text,
     matching(
         r"((nDCG|RR|AP)(@[1-9][0-9]*)?|(R|P|Success)@[1-9][0-9]*)",
-        "a measure as ir_measures writes it, such as nDCG@10, RR@10, AP, R@100, Success@5",
+        description="a measure such as nDCG@10, RR@10, AP, R@100 or Success@5",
     ),
 ]
 Precision = Literal["float32", "tf32", "bfloat16"]

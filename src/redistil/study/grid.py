@@ -136,7 +136,7 @@ def sweep_depths(depth: int) -> list[int]:
     return [0, *(tick for tick in ticks if tick < depth), depth]
 
 
-def words(study: Study, **known: Any) -> dict[str, Any]:
+def words(study: Study, /, **known: Any) -> dict[str, Any]:
     """Return `known` with every word that the catalogues derive from it.
 
     A student has a backbone; a loss reads negatives and perhaps a teacher's scores; negatives

@@ -58,7 +58,10 @@ class Validation(Entry):
     depth: Count
     every: Annotated[Count, Field(description="steps")]
     measure: Annotated[
-        str, matching(r"(nDCG|RR|AP)(@[1-9][0-9]*)?", "nDCG, RR or AP, with or without a depth")
+        str,
+        matching(
+            r"(nDCG|RR|AP)(@[1-9][0-9]*)?", description="nDCG, RR or AP, with or without a depth"
+        ),
     ]
     keep: Literal["best", "last"]
     patience: Annotated[

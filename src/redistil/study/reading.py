@@ -40,7 +40,7 @@ def read(kind: type[Kind], settings: Mapping[str, Any], where: str = "") -> Kind
         return kind.model_validate(settings)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise BadSettings(sentence(first, where)) from None
+        raise BadSettings(f"{sentence(first, where)}") from None
 
 
 def sentence(error: ErrorDetails, where: str = "") -> str:

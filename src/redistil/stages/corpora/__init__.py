@@ -44,7 +44,7 @@ def export_passages(corpus: Entry, out: Path, made: Made) -> None:
     the entry declares: a collection that is short loads without a word elsewhere.
     """
     kind = _kind(corpus)
-    declared = whole(corpus, "documents", "corpus")
+    declared = whole(corpus, "passages", "corpus")
     made = made.reading(*kind.sources(corpus))
     with PASSAGES.writer(out, made) as write:
         texts = progress(kind.passages(corpus), "passages", declared)
@@ -54,7 +54,7 @@ def export_passages(corpus: Entry, out: Path, made: Made) -> None:
             seen.extend(map(hash, ids))
             empty += bodies.count("")
             write(PASSAGES.rows({"doc_id": ids, "text": bodies}))
-        _refuse_count("documents", declared, len(seen), corpus)
+        _refuse_count("passages", declared, len(seen), corpus)
         _refuse_repeated(seen, kind, corpus)
     _log.info("%s: %d passages", _called(corpus), len(seen))
     if empty:

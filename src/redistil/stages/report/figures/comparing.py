@@ -8,6 +8,7 @@ import numpy as np
 from redistil.stages.report.figures.style import COLOURS, diverging, panels, styled
 from redistil.stages.report.numbers.entries import Row
 from redistil.stages.report.numbers.statistics import BETTER, EQUIVALENT, WORSE, Floats
+from redistil.study.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 MOST = 250  # places that are drawn as dots
 
 
-def matrix(tests: Sequence[Row], study: Mapping[str, Any]) -> "Figure":
+def matrix(tests: Sequence[Row], study: Study) -> "Figure":
     """Return losses against losses, a panel for each group of data sets.
 
     Colour: by how many points the loss of the row leads over that of the column, over all students

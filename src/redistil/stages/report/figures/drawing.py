@@ -1,9 +1,8 @@
 """Which figures a study has: what was given, turned into what each of them shows."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from redistil.stages.report import figures
 from redistil.stages.report.numbers import costs, entries, margins
@@ -11,11 +10,10 @@ from redistil.stages.report.numbers.tabulated import Tabulated
 from redistil.storage import lineage
 from redistil.storage.tables import CURVE, DEPTHS
 from redistil.study import artefacts as studies
+from redistil.study.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-Study = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

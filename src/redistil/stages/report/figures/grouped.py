@@ -1,6 +1,6 @@
 """The leaderboard as pictures: grouped bars, and the main table with its shading."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from redistil.stages.report.figures.style import (
 )
 from redistil.stages.report.numbers import typeset
 from redistil.stages.report.numbers.entries import Row
+from redistil.study.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _BASELINES = {"first stage": "--", "teacher": ":"}
 
 
-def bars(leaderboard: Sequence[Row], study: Mapping[str, Any]) -> "Figure":
+def bars(leaderboard: Sequence[Row], study: Study) -> "Figure":
     """Return grouped bars, loss x student with intervals, a panel for each group of data sets.
 
     After Fig. 1 of arXiv 2603.03010, with the first stages and the teachers as lines across.
@@ -88,7 +89,7 @@ def _lines(axes: "Axes", board: Sequence[Row], reference: str, group: str) -> No
             )
 
 
-def shaded(leaderboard: Sequence[Row], study: Mapping[str, Any]) -> "Figure":
+def shaded(leaderboard: Sequence[Row], study: Study) -> "Figure":
     """Return the main table: students x losses, the best of a column bold, baselines above.
 
     A cell is shaded by how far it lies above (blue) or below (orange) its column's median.

@@ -17,6 +17,7 @@ from redistil.stages.report.figures.style import (
 )
 from redistil.stages.report.numbers import costs
 from redistil.stages.report.numbers.entries import Row, best
+from redistil.study.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def sizes(
-    leaderboard: Sequence[Row], study: Mapping[str, Any], of: Mapping[str, Mapping[str, Any]]
+    leaderboard: Sequence[Row], study: Study, of: Mapping[str, Mapping[str, Any]]
 ) -> "Figure":
     """Return the headline by the students' parameters (log axis), a panel for each group.
 
@@ -117,7 +118,7 @@ def _counted(number: float) -> str:
     return f"{number:g}"
 
 
-def depths(rows: Sequence[Row], leaderboard: Sequence[Row], study: Mapping[str, Any]) -> "Figure":
+def depths(rows: Sequence[Row], leaderboard: Sequence[Row], study: Study) -> "Figure":
     """Return the headline when only the first n candidates are re-ranked, a line for each loss.
 
     rows: of the table `depths`. A panel for each group of data sets, of its best student: means
@@ -155,9 +156,7 @@ def depths(rows: Sequence[Row], leaderboard: Sequence[Row], study: Mapping[str, 
     return figure
 
 
-def cost(
-    leaderboard: Sequence[Row], study: Mapping[str, Any], spent: Sequence[Row], work: str
-) -> "Figure":
+def cost(leaderboard: Sequence[Row], study: Study, spent: Sequence[Row], work: str) -> "Figure":
     """Return the headline by what a work cost; colour is the loss, mark the student.
 
     spent: of students, as `costs` of the numbers has it; work: training or reranking. A row of

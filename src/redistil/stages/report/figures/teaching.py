@@ -1,7 +1,7 @@
 """Figures about training: its curves, and the margins of the teachers."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -11,12 +11,13 @@ from redistil.stages.report.figures.style import COLOURS, DASHES, one_legend, pa
 from redistil.stages.report.numbers.margins import Margins, agreement
 from redistil.stages.report.numbers.statistics import Floats
 from redistil.study import artefacts as studies
+from redistil.study.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def curves(runs: Mapping[str, tuple[Floats, Floats]], study: Mapping[str, Any]) -> "Figure":
+def curves(runs: Mapping[str, tuple[Floats, Floats]], study: Study) -> "Figure":
     """Return the training curves, a panel for each loss: losses have scales of their own.
 
     runs: (steps, losses) by the name of the cell; the seeds of one student share a colour.

@@ -7,7 +7,6 @@ there should be one among them that each does much better.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +18,7 @@ from redistil.stages.report.numbers.statistics import Floats
 from redistil.storage import lineage
 from redistil.storage.tables import CONTRASTS, PASSAGES, QRELS, QUERIES, RUN
 from redistil.study import artefacts as studies
+from redistil.study.study import Study
 
 _AT_ONCE = 1 << 22  # numbers in a block of leads: 32 MiB
 
@@ -60,7 +60,7 @@ def _leads(values: Floats) -> Floats:
     return leads.reshape(-1, values.shape[1])
 
 
-def shown(study: Mapping[str, Any], paths: Sequence[Path], dataset: str) -> dict[str, Path]:
+def shown(study: Study, paths: Sequence[Path], dataset: str) -> dict[str, Path]:
     """Return, for each line of the leaderboard, the run whose rankings are shown.
 
     Of a student that is the run of its first seed. Raises Stale when one is missing.
@@ -76,7 +76,7 @@ def shown(study: Mapping[str, Any], paths: Sequence[Path], dataset: str) -> dict
 
 
 def contrast(
-    study: Mapping[str, Any],
+    study: Study,
     dataset: str,
     values: Values,
     runs: Mapping[str, Path],

@@ -5,7 +5,7 @@ Times differ from run to run, so none of this is in a record: it is shown, and d
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from redistil.stages.report.numbers.typeset import Cell, Sheet
 from redistil.storage import lineage
 from redistil.storage.tables import aside
 from redistil.study import artefacts as studies
+from redistil.study.study import Study
 
 TRAINED, RERANKED = "cost.json", "{dataset}.cost.json"  # beside a model and each of its runs
 FILE = "costs.csv"
@@ -29,9 +30,7 @@ _NUMBERS = tuple(f"{work}_{amount}" for work in WORK for amount in AMOUNTS)
 HEADER = [*_WHO, *_NUMBERS, *(f"{work}_device" for work in WORK)]
 
 
-def rows(
-    study: Mapping[str, Any], models: Iterable[Path], runs: Iterable[tuple[str, Path]]
-) -> list[Row]:
+def rows(study: Study, models: Iterable[Path], runs: Iterable[tuple[str, Path]]) -> list[Row]:
     """Return a row for each system of which something is known; None is what is not.
 
     models: records of the models; runs: a system, and the folder that holds its runs.
@@ -87,7 +86,7 @@ def read(folder: Path) -> list[Row]:
         ]
 
 
-def over_seeds(study: Mapping[str, Any], found: Sequence[Row]) -> dict[str, Row]:
+def over_seeds(study: Study, found: Sequence[Row]) -> dict[str, Row]:
     """Return the mean of every number over a line's seeds, by line of the leaderboard."""
     by_system = {row["system"]: row for row in found}
     means: dict[str, Row] = {}
@@ -99,7 +98,7 @@ def over_seeds(study: Mapping[str, Any], found: Sequence[Row]) -> dict[str, Row]
     return means
 
 
-def drawn(study: Mapping[str, Any], found: Sequence[Row], work: str) -> dict[str, dict[str, float]]:
+def drawn(study: Study, found: Sequence[Row], work: str) -> dict[str, dict[str, float]]:
     """Return what is known of a work: by unit, the amount of each line of the leaderboard.
 
     Energy is the sum over those parts of the machine that told theirs.
@@ -130,7 +129,7 @@ def energy(found: Sequence[Row], works: Sequence[str] = WORK) -> str:
     return f"Energy is that of the machine's {parts} meanwhile, whatever else they worked at."
 
 
-def sheet(study: Mapping[str, Any], leaderboard: Sequence[Row], found: Sequence[Row]) -> Sheet:
+def sheet(study: Study, leaderboard: Sequence[Row], found: Sequence[Row]) -> Sheet:
     """Return effectiveness and cost side by side, a row for each line of the leaderboard.
 
     Of the groups of data sets the first two, so that the table fits a page.

@@ -3,9 +3,8 @@
 What is compared with what, and in which family, says `redistil.stages.report.numbers.comparisons`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from redistil.stages.report.numbers.comparisons import LEVEL, Group, Settings, t
 from redistil.stages.report.numbers.entries import Entry, Row, Values, entries, read
 from redistil.study import artefacts as studies
 from redistil.study.artefacts import System
+from redistil.study.study import Study
 
 __all__ = ["LEVEL", "Entry", "Row", "Settings", "Tables", "Values", "entries", "read", "tabulate"]
 
@@ -29,7 +29,7 @@ class Tables:
     metrics: Row
 
 
-def tabulate(study: Mapping[str, Any], values: Values, settings: Settings) -> Tables:
+def tabulate(study: Study, values: Values, settings: Settings) -> Tables:
     """Return every table of the study."""
     systems = studies.systems(study)
     lines = entries(systems)
@@ -52,7 +52,7 @@ def tabulate(study: Mapping[str, Any], values: Values, settings: Settings) -> Ta
 
 def _line(
     entry: Entry,
-    study: Mapping[str, Any],
+    study: Study,
     groups: Sequence[Group],
     values: Values,
     tests: Sequence[Row],
@@ -81,7 +81,7 @@ def _line(
     return row
 
 
-def _cells(systems: Sequence[System], study: Mapping[str, Any], values: Values) -> list[Row]:
+def _cells(systems: Sequence[System], study: Study, values: Values) -> list[Row]:
     return [
         {
             "system": system.name,

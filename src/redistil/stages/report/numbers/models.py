@@ -2,7 +2,7 @@
 
 import json
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,12 @@ from typing import Any
 from redistil.errors import BadTable
 from redistil.storage import lineage
 from redistil.study import artefacts as studies
+from redistil.study.study import Study
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
-def sizes(study: Mapping[str, Any], records: Iterable[Path]) -> dict[str, dict[str, Any]]:
+def sizes(study: Study, records: Iterable[Path]) -> dict[str, dict[str, Any]]:
     """Return the `parameters` and the `family` of each student, from the model beside a record.
 
     The family is what transformers calls the network: bert, electra, modernbert. A student whose

@@ -18,6 +18,7 @@ from redistil.errors import BadTable
 from redistil.stages.report.numbers.entries import Entry, Row, Values
 from redistil.stages.report.numbers.statistics import Floats, spread
 from redistil.storage import settings
+from redistil.study.study import Study
 
 COLUMNS = [
     "study", "student", "loss_or_teacher", "dataset", "metric", "value", "std", "source", "note",
@@ -73,7 +74,7 @@ def _is_number(text: str) -> bool:
 
 def beside(
     published: Published,
-    study: Mapping[str, Any],
+    study: Study,
     lines: Sequence[Entry],
     values: Values,
     within: float,

@@ -7,7 +7,7 @@ arXiv 2603.03010.
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from redistil.stages.report.numbers.entries import Row
 from redistil.stages.report.numbers.wording import number, p_value, signed
+from redistil.study.study import Study
 
 STRONGEST = 45  # per cent of the colour, so that black text stays readable
 LONGEST = 60  # rows that fit a page in the smallest letters; a longer table goes over pages
@@ -43,7 +44,7 @@ class Sheet:
 
 
 def sheets(
-    study: Mapping[str, Any],
+    study: Study,
     leaderboard: Sequence[Row],
     losses: Sequence[Row],
     tests: Sequence[Row],
@@ -59,7 +60,7 @@ def sheets(
     return {name: sheet for name, sheet in found.items() if sheet.rows}
 
 
-def main(study: Mapping[str, Any], leaderboard: Sequence[Row]) -> Sheet:
+def main(study: Study, leaderboard: Sequence[Row]) -> Sheet:
     """Return students x losses over the columns that the study names, the baselines above."""
     columns = columns_of(study)
     rows = {row["system"]: row for row in leaderboard}
@@ -95,7 +96,7 @@ def main(study: Mapping[str, Any], leaderboard: Sequence[Row]) -> Sheet:
     return Sheet(caption, ["student", "loss", *columns], lines, words=2)
 
 
-def columns_of(study: Mapping[str, Any]) -> list[str]:
+def columns_of(study: Study) -> list[str]:
     """Return the datasets and groups of the main table; the groups, where the study names none."""
     named: list[str] = list(study.get("table") or study["groups"])
     return named
@@ -109,7 +110,7 @@ def shading(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return shades
 
 
-def _losses(study: Mapping[str, Any], losses: Sequence[Row]) -> Sheet:
+def _losses(study: Study, losses: Sequence[Row]) -> Sheet:
     header = ["group", "loss", study["measures"][0], "difference", "interval", "d", "p", "verdict"]
     rows: list[Sequence[Cell] | None] = []
     for row in losses:
@@ -127,7 +128,7 @@ def _losses(study: Mapping[str, Any], losses: Sequence[Row]) -> Sheet:
     return Sheet(caption, header, rows, words=2)
 
 
-def _pairs(study: Mapping[str, Any], tests: Sequence[Row]) -> Sheet:
+def _pairs(study: Study, tests: Sequence[Row]) -> Sheet:
     """Return every pair of losses: which is better, and whether they are shown equivalent."""
     header = ["group", "loss", "against", "difference", "d", "p", "verdict", "equivalence"]
     rows: list[Sequence[Cell] | None] = []

@@ -10,6 +10,7 @@ from redistil.stages.report.numbers.leaderboard import Row
 from redistil.stages.report.numbers.tabulated import Tabulated
 from redistil.stages.report.numbers.wording import number, p_value, signed
 from redistil.study import artefacts as studies
+from redistil.study.study import Study
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Board:
     filters: Mapping[str, list[str]]
 
 
-def board(study: Mapping[str, Any], tabulated: Tabulated) -> Board:
+def board(study: Study, tabulated: Tabulated) -> Board:
     """Return the leaderboard, the lines over seeds first; single seeds have values only."""
     groups, datasets = study["groups"], study["grid"]["datasets"]
     measure = study["measures"][0]

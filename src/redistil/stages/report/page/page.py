@@ -21,6 +21,7 @@ from redistil.stages.report.page import board, payload, prose
 from redistil.stages.report.page.payload import SCALE, Comparison
 from redistil.storage import lineage
 from redistil.study import artefacts as studies
+from redistil.study.study import Study
 
 _HERE = Path(__file__).parent
 _LARGE = 400_000  # bytes of an SVG; above it the PNG is shown, which a browser draws faster
@@ -64,7 +65,7 @@ def _relative(path: Path, page: Path) -> str:
 
 
 def render(
-    study: Mapping[str, Any],
+    study: Study,
     tabulated: Tabulated,
     figures: Sequence[Mapping[str, str]],
     captions: Mapping[str, str],
@@ -117,7 +118,7 @@ def render(
     )
 
 
-def left_out(study: Mapping[str, Any]) -> list[str]:
+def left_out(study: Study) -> list[str]:
     """Return a sentence for each data set that the study would have, but for missing texts."""
     found = []
     for one in study.get("left_out", []):
@@ -193,7 +194,7 @@ def _commands(made: lineage.Made) -> list[tuple[str, int, int]]:
 
 
 def _data(
-    study: Mapping[str, Any], tabulated: Tabulated, comparison: Comparison, places: Places
+    study: Study, tabulated: Tabulated, comparison: Comparison, places: Places
 ) -> dict[str, Any]:
     """Return what the page's script reads: means and tests, queries with texts, and records."""
     rows = {row["system"]: row for row in tabulated.leaderboard}
