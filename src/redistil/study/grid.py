@@ -195,7 +195,9 @@ def test_sets(study: Study, dataset: str) -> KeptApart:
     """Return the test sets whose queries are left out of what is trained on a dataset."""
     corpus = study.datasets[dataset].corpus
     sets = KeptApart([], [])
-    for name in dict.fromkeys([*study.grid.datasets, *study.kept_apart]):
+    # those that could not be had too: training must not depend on what is in place
+    missing = [one.dataset for one in study.left_out or []]
+    for name in dict.fromkeys([*study.grid.datasets, *missing, *study.kept_apart]):
         if name == dataset:
             continue
         same = study.datasets[name].corpus == corpus
