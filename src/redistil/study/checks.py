@@ -9,7 +9,7 @@ from typing import Any
 
 from redistil.errors import BadSettings, nearest
 from redistil.study.candidates import BroughtNegatives, ImportedStage, MinedNegatives
-from redistil.study.fields import Entry, references
+from redistil.study.fields import NAME, Entry, references
 from redistil.study.grid import (
     Cell,
     default_groups,
@@ -36,6 +36,7 @@ def resolve(config: Mapping[str, Any]) -> Study:
     config: params.yaml with studies/<study>.yaml on top. Raises BadSettings.
     """
     study = read(Study, config)
+    _check_names(study)
     for path, name, catalogue in references(study):
         known = study[catalogue]
         if name not in known:
@@ -58,6 +59,22 @@ def resolve(config: Mapping[str, Any]) -> Study:
     _check_runs(study)
     _check_lengths(study)
     return study
+
+
+def _check_names(study: Study) -> None:
+    """Refuse names of entries that cannot be names of files."""
+    names = {"study": [study.study]}
+    for key in type(study).model_fields:
+        entries = study[key]
+        if isinstance(entries, Mapping) and key != "groups":
+            names[key] = list(entries)
+    for path, of_path in names.items():
+        for name in of_path:
+            if not NAME.fullmatch(name):
+                raise BadSettings(
+                    f"{path}: {name!r} is no name: wanted letters, digits, `.`, `_` and `-`, "
+                    "a letter or digit first"
+                )
 
 
 def _check_order(study: Study) -> None:

@@ -187,13 +187,8 @@ def matching(pattern: str, description: str) -> AfterValidator:
 
 _text = Annotated[str, _strict]
 Text = Annotated[str, _strict, Field(min_length=1)]
-Name = Annotated[
-    _text,
-    matching(
-        r"[A-Za-z0-9][A-Za-z0-9._-]*",
-        description="a name of letters, digits, `.`, `_` and `-`, a letter or digit first",
-    ),
-]
+Name = Text  # of an entry: the catalogue that has it decides whether it is one
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # becomes the name of a file or folder
 Measure = Annotated[
     _text,
     matching(

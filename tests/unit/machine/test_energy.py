@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from redistil.machine import costs, energy
-from redistil.machine.energy import Meter, Spent
 from redistil.machine import hardware as machine
+from redistil.machine.energy import Meter, Spent
 from redistil.machine.processes import Processes
 
 
