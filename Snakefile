@@ -35,7 +35,7 @@ include: "workflow/rules/exports.smk"
 
 
 onsuccess:
-    names = grid.names_behind(config)
+    names = grid.names_behind(STUDY)
     print(*logs.warnings(Path("logs"), config["study"], names), sep="\n")
     print("leaderboard:", rules.all.input[0])
     print("page:       ", rules.all.input[2])

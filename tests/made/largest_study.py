@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import yaml
 
 from redistil.stages.report.figures.drawing import plotting
 from redistil.stages.report.figures.drawing.given import Given, Taught
@@ -39,6 +38,7 @@ from redistil.storage.tables import (
     TRIPLES,
 )
 from redistil.study import artefacts as studies
+from tests.made.configs import resolved
 
 RESOURCES = Path(__file__).parents[2] / "workflow/resources"
 _LETTERS = np.random.default_rng(1).integers(97, 113, (20_000, 7), dtype=np.uint8)
@@ -46,14 +46,9 @@ _WORDS = np.array([bytes(row).decode() for row in _LETTERS])
 _CHANCES = np.cumsum(1 / np.arange(1, 20_001)) / np.sum(1 / np.arange(1, 20_001))  # Zipf's
 
 
-def config() -> dict[str, Any]:
+def config() -> Any:
     """Return the study of arXiv 2603.03010 as it is planned: 9 x 6 x 3 on 22 data sets."""
-    root = Path(__file__).parents[2]
-    study, over = (
-        yaml.safe_load((root / path).read_text())
-        for path in ("params.yaml", "studies/morand2026.yaml")
-    )
-    found: dict[str, Any] = study | over | {"study": "morand2026"}
+    found = resolved("morand2026")
     grid = found["grid"]
     assert (len(grid["students"]), len(grid["losses"]), len(grid["seeds"])) == (9, 6, 3)
     assert len(grid["datasets"]) == 22
@@ -77,7 +72,7 @@ def _board(study: dict[str, Any], rng: np.random.Generator) -> list[Line]:
 
 def _chain(study: dict[str, Any]) -> Made:
     """Return the record of the tables: thousands of runs behind them."""
-    asked, measured = studies.asked(study), []
+    asked, measured = studies.settings_of(study), []
     for system in studies.systems(study):
         runs = []
         for dataset in study["grid"]["datasets"]:

@@ -18,6 +18,7 @@ from redistil.storage import lineage, tables
 from redistil.storage.lineage import Made
 from redistil.storage.tables import CURVE, MEASURES, PASSAGES, QRELS, RUN, ranked
 from redistil.study import artefacts as studies
+from tests.made.configs import Draft
 
 HOSTILE = [
     "</script><script>window.pwned = 1</script>",
@@ -36,10 +37,11 @@ QUALITY = {"random": 0.1, "first stage": 0.40, "teacher": 0.55}  # means of the 
 CAPTIONS = Path(__file__).parents[2] / "workflow/report"
 RESOURCES = Path(__file__).parents[2] / "workflow/resources"
 STATISTICS = ["--margin", 0.005, "--reproduced-within", 0.01, "--resamples", 200, "--seed", 1]
+MARGINS = {"import": "margins.tsv", "format": "margins", "unknown": 0.0, "tolerance": 0.0}
 LOSSES = {"hinge": 0.30, "infonce": 0.50}
 
 
-def config(**changed: Any) -> dict[str, Any]:
+def config(**changed: Any) -> Any:
     """Return a resolved study: 2 students x 2 losses x 2 seeds, and every kind of baseline."""
     size = {
         "learning_rate": 1e-3,
@@ -47,14 +49,14 @@ def config(**changed: Any) -> dict[str, Any]:
         "warmup_steps": 1,
         "batch": {"triples": 2, "lists": 2},
     }
-    return {
+    settings = {
         "study": "small",
         "title": "A small study",
         "corpora": {"python": {"pydocs": ["python"]}},
         "datasets": {
             "test": {"corpus": "python", "part": "test", "relevant_from": 1},
-            "hard": {"corpus": "python", "part": "hard", "relevant_from": 1},
-            "away": {"corpus": "python", "part": "away", "relevant_from": 1},
+            "hard": {"corpus": "python", "part": "test", "relevant_from": 1},
+            "away": {"corpus": "python", "part": "test", "relevant_from": 1},
         },
         "downloads": {},
         "backbones": {"tiny": {"hub": "a/b", "revision": "main"}},
@@ -74,7 +76,7 @@ def config(**changed: Any) -> dict[str, Any]:
         },
         "least_success": 0.1,
         "negatives": {},
-        "teachers": {"both": {"average": []}},
+        "teachers": {"one": MARGINS, "other": MARGINS, "both": {"average": ["one", "other"]}},
         "grid": {
             "students": ["small-bert", "small-electra"],
             "losses": ["hinge", "infonce"],
@@ -88,8 +90,8 @@ def config(**changed: Any) -> dict[str, Any]:
         "exports": {},
         "measures": ["nDCG@10", "AP"],
         "sources": {
-            "triples": {"negatives": "triples", "documents": 2},
-            "lists": {"negatives": "lists", "documents": 8},
+            "triples": {"negatives": "triples", "passages": 2},
+            "lists": {"negatives": "lists", "passages": 8},
         },
         "training": {
             "query_length": 9,
@@ -98,8 +100,9 @@ def config(**changed: Any) -> dict[str, Any]:
             "pair_form": "native",
             "precision": "float32",
             "compile": False,
-            "room": {"at_once": 99, "held": 99},
-            "optimiser": {"epsilon": 1e-8},
+            "memory": {"at_once": 99, "held": 99},
+            "optimiser": {"schedule": "linear", "epsilon": 1e-8}
+            | {"weight_decay": 0.0, "clip_norm": None},
             "checkpoint_every": 5,
             "log_every": 1,
             "sizes": {"tiny": size},
@@ -115,7 +118,8 @@ def config(**changed: Any) -> dict[str, Any]:
         },
         "page": {"queries": 18, "depth": 3, "characters": 60},
         "publishing": {"licence": "other"},
-    } | changed
+    }
+    return Draft(settings | changed)
 
 
 Changed = Mapping[tuple[str, str], Mapping[str, Any]]  # settings made otherwise than asked
@@ -123,7 +127,7 @@ Changed = Mapping[tuple[str, str], Mapping[str, Any]]  # settings made otherwise
 
 def records(study: Mapping[str, Any], made_otherwise: Changed | None = None) -> dict[str, Made]:
     """Return the record of every artefact by "command name", chained as the rules chain them."""
-    asked = studies.asked(study) | dict(made_otherwise or {})
+    asked = studies.settings_of(study) | dict(made_otherwise or {})
     found: dict[str, Made] = {}
 
     def make(command: str, name: str, *inputs: str) -> str:

@@ -6,23 +6,28 @@ import shutil
 import sys
 from pathlib import Path
 
-import yaml
 
 from redistil.cli.commands import code_of
 from redistil.errors import UserError
 from redistil.stages.corpora import beir
 from redistil.storage import logs, placed
+from redistil.storage import settings as yaml
 from redistil.study import artefacts, grid, overlays, paths
 from snakemake.exceptions import WorkflowError
 
 try:
-    # the study lies on params.yaml, and what the command line says (--config, --configfile) on both
-    schema = yaml.safe_load(Path("workflow/schemas/params.schema.yaml").read_text())
-    left_out = overlays.lay(config, workflow.config_settings.overwrite_config, schema)
-    ASKED = artefacts.asked(config)
+    # Snakemake read these already; a key that one of them says twice is refused here
+    for file in [*workflow.configfiles, *workflow.config_settings.configfiles]:
+        yaml.mapping(Path(file))
+    STUDY, left_out = overlays.planned(
+        config, workflow.config_settings.overwrite_config
+    )
 except UserError as mistake:
     raise WorkflowError(str(mistake))
 
+config.clear()
+config.update(STUDY.stated())
+SETTINGS = artefacts.settings_of(STUDY)
 GRID = config["grid"]
 RESULTS = f"results/{config['study']}"
 # jobs hold the accelerator in turn; where there is none, as many run as there are cores
@@ -30,7 +35,7 @@ GPU = int(shutil.which("nvidia-smi") is not None)
 
 
 wildcard_constraints:
-    **paths.constraints(config),
+    **paths.constraints(STUDY),
 
 
 def named(pattern, over=None):
@@ -38,7 +43,7 @@ def named(pattern, over=None):
 
     def input(wildcards):
         try:
-            return paths.paths(config, pattern, over, wildcards)
+            return paths.paths(STUDY, pattern, over, wildcards)
         except UserError as mistake:
             raise WorkflowError(str(mistake))
 
@@ -47,12 +52,12 @@ def named(pattern, over=None):
 
 def every(pattern, over):
     """The same without the wildcards of a job: what a whole stage makes."""
-    return paths.paths(config, pattern, over, {})
+    return paths.paths(STUDY, pattern, over, {})
 
 
 def each(flags, over):
     """The flags once for each row that they stand for."""
-    return lambda wildcards: " ".join(paths.filled(config, flags, over, wildcards))
+    return lambda wildcards: " ".join(paths.filled(STUDY, flags, over, wildcards))
 
 
 def repeated(flag, files):
@@ -67,7 +72,9 @@ def settings(command, name):
 
     def flags(wildcards):
         called = name.format(**wildcards)
-        return f"--name {shlex.quote(called)} {artefacts.flags(ASKED[command, called])}"
+        return (
+            f"--name {shlex.quote(called)} {artefacts.flags(SETTINGS[command, called])}"
+        )
 
     return flags
 

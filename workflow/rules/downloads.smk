@@ -10,6 +10,6 @@ rule download:
         "logs/downloads/{file}.log",
     retries: 2
     params:
-        settings=lambda w: artefacts.flags(ASKED["download", w.file]),
+        settings=lambda w: artefacts.flags(SETTINGS["download", w.file]),
     shell:
         "redistil download {output.file} {output.checked} {params.settings} 2> {log}"

@@ -5,7 +5,9 @@ rule recipe:
     log:
         "logs/{study}/models/{student}/{loss}/{seed}/recipe.log",
     params:
-        settings=lambda w: json.dumps(ASKED["train", f"{w.student}/{w.loss}/{w.seed}"]),
+        settings=lambda w: json.dumps(
+            SETTINGS["train", f"{w.student}/{w.loss}/{w.seed}"]
+        ),
     shell:
         "redistil recipe {output} --settings {params.settings:q} 2> {log}"
 
@@ -44,7 +46,11 @@ rule train:
     resources:
         gpu=GPU,
     params:
-        code=lambda w: code("train", objective=config["losses"][w.loss]["objective"]),
+        code=lambda w: code(
+            "train",
+            objective=STUDY.losses[w.loss].objective,
+            architecture=STUDY.students[w.student].architecture,
+        ),
         teacher=repeated("--teacher", "teacher"),
         predecessor=repeated("--predecessor", "predecessor"),
         validate=each(

@@ -43,7 +43,7 @@ COMMANDS = {
 }
 
 # of a command: the registries of which it uses one entry, and the setting that names the entry
-CHOSEN = {"train": {"OBJECTIVES": "objective"}}
+CHOSEN = {"train": {"OBJECTIVES": "objective", "ARCHITECTURES": "architecture"}}
 
 
 def code_of(command: str, settings: Mapping[str, Any]) -> str:

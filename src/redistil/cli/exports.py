@@ -21,7 +21,7 @@ from redistil.storage.tables import PASSAGES, QRELS, QUERIES, RUN, TEACHER_SCORE
     "Library that is to read it.",
 )
 @setting(
-    "--documents",
+    "--per-example",
     click.IntRange(2),
     "Passages of each example; for sentence-transformers and pylate only.",
     required=False,
@@ -34,7 +34,7 @@ def export_training(
     out: Path,
     teacher: Path | None,
     library: str,
-    documents: int | None,
+    per_example: int | None,
     made: Made,
 ) -> None:
     """Export training data for another library.
@@ -44,8 +44,8 @@ def export_training(
     from redistil.stages import exports
 
     files = (negatives, queries, passages)
-    counts = exports.export_training(library, files, teacher, out, made, documents)
-    short = f"; {counts['left_out']} left out, shorter than {documents}" if documents else ""
+    counts = exports.export_training(library, files, teacher, out, made, per_example)
+    short = f"; {counts['left_out']} left out, shorter than {per_example}" if per_example else ""
     click.echo(f"{counts['examples']} examples{short}", err=True)
 
 

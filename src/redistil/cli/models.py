@@ -50,7 +50,7 @@ def recipe(out: Path, settings: dict[str, Any]) -> None:
     type=(str, In(RUN), In(QRELS), Source(), Source()),
     metavar="DATASET CANDIDATES QRELS QUERIES PASSAGES",
     multiple=True,
-    help="A data set that the recipe validates on, with token files; once for each.",
+    help="A dataset that the recipe validates on, with token files; once for each.",
 )
 @threads
 @device
@@ -92,11 +92,12 @@ def train(
     from redistil.machine.processes import Processes
     from redistil.stages import models
     from redistil.stages.models.reading import Dataset
+    from redistil.study.recipes import recipe as typed
 
     out.mkdir(parents=True, exist_ok=True)
     with Processes(device) as processes:
         models.train(
-            recipe,
+            typed(recipe),
             backbone,
             (queries, passages),
             negatives,

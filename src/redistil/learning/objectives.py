@@ -4,8 +4,8 @@ Shapes: B queries in a batch, D candidates per query (padded).
 Each objective takes
 
 - `scores` [B, D], the student's logits, of any float type; gradients flow back to them;
-- `targets` [B, D], constants: relevance grades (above 0 is positive) for the objectives in
-  `LABELLED`, raw teacher scores (higher is better) for those in `DISTILLED`;
+- `targets` [B, D], constants: relevance grades (above 0 is positive) or raw teacher scores (higher
+  is better), as `redistil.study.objectives` declares for each;
 - `mask` [B, D] bool, True where a candidate exists; what lies elsewhere, NaN included, is
   never looked at;
 
@@ -191,15 +191,6 @@ OBJECTIVES: dict[str, Objective] = {
     "pointwise-mse": pointwise_mse,
     "kl": kl,
 }
-
-LABELLED = frozenset({"bce", "hinge", "infonce"})
-"""Objectives whose targets are relevance grades."""
-
-DISTILLED = frozenset({"margin-mse", "adr-mse", "weighted-ranknet", "pointwise-mse", "kl"})
-"""Objectives whose targets are teacher scores. RankNet, in neither set, reads either."""
-
-ORDINAL = frozenset({"ranknet", "adr-mse"})
-"""Objectives that read the order of their targets only, so that a teacher may give ranks."""
 
 
 def _real(scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from redistil.storage.lineage import SIDECAR, Made
 from redistil.storage.pools import Pools, pools
 from redistil.storage.scratch import scratch
 from redistil.storage.tables import PASSAGES, QUERIES, Table, aside
-from redistil.study.checks import check_documents
+from redistil.study.checks import check_passages
 
 TOGETHER = 4096  # examples written at a time
 
@@ -56,7 +56,7 @@ class Export:
     queries: Path
     passages: Path
     scored: bool
-    documents: int | None  # passages of every example, where the library wants one number
+    per_example: int | None  # passages of every example, where the library wants one number
 
     def needs_scores(self, library: str) -> None:
         if not self.scored:
@@ -69,15 +69,15 @@ def export_training(
     teacher: Path | None,
     out: Path,
     made: Made,
-    documents: int | None,
+    per_example: int | None,
 ) -> dict[str, int]:
     """Write triples or lists into the folder `out` as `library` (a key of LIBRARIES) reads them.
 
-    files: triples or lists, queries, passages. documents: how many passages every example has where
-    the library wants one number, shorter ones left out; None for the others. Returns how many were
-    written and left out. The record comes last: a folder without it is not finished.
+    files: triples or lists, queries, passages. per_example: how many passages every example has
+    where the library wants one number, shorter ones left out; None for the others. Returns how many
+    were written and left out. The record comes last: a folder without it is not finished.
     """
-    check_documents("documents", library, documents)
+    check_passages("--per-example", library, per_example)
     negatives, queries, passages = files
     out.mkdir(parents=True, exist_ok=True)
     # of an earlier export, perhaps for another library, or killed
@@ -85,10 +85,10 @@ def export_training(
         old.unlink(missing_ok=True)
     with scratch(out) as texts:
         examples = _examples(negatives, queries, passages, teacher, texts)
-        asked = Export(examples, queries, passages, teacher is not None, documents)
+        asked = Export(examples, queries, passages, teacher is not None, per_example)
         counts = LIBRARIES[library](asked, out)
     if not counts["examples"]:
-        few = f" has {documents} passages: ask for fewer" if documents else ""
+        few = f" has {per_example} passages: ask for fewer" if per_example else ""
         raise BadTable(f"{negatives}: no example{few}")
     card = {
         "library": library,
@@ -113,7 +113,7 @@ def _sentence_transformers(asked: Export, out: Path) -> dict[str, int]:
     Every other column would be a model input. A pair of passages has `score` instead, the margin
     (sentence-transformers >= 4: MarginMSELoss and DistillKLDivLoss of its CrossEncoder).
     """
-    count = asked.documents or 0
+    count = asked.per_example or 0
     names = ["negative"] if count == 2 else [f"negative_{i}" for i in range(1, count)]
     schema = pa.schema([(name, pa.string()) for name in ("query", "positive", *names)])
     if asked.scored:
@@ -198,7 +198,7 @@ def _pylate(asked: Export, out: Path) -> dict[str, int]:
             "scores": pa.list_(pa.float32()),
         }
     )
-    count = asked.documents or 0
+    count = asked.per_example or 0
 
     def row(example: Example) -> list[Any] | None:
         if len(example.doc_ids) < count:

@@ -31,16 +31,64 @@ def stated(value: Any, where: str) -> Any:
 
 def read(path: Path, what: str) -> Stated:
     """Return a YAML file of settings; BadSettings if it holds none. what: such as "recipe"."""
-    import yaml
-
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        settings = _loaded(path)
+    except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise BadSettings(f"{path} is not a readable {what} ({reason}): make it again") from None
     if not isinstance(settings, dict):
         raise BadSettings(f"{path} is not a {what}: wanted a mapping of settings, as title: ...")
     return Stated(settings, str(path))
+
+
+# --- YAML as people write it ----------------------------------------------------------------------
+
+
+def mapping(path: Path) -> dict[str, Any]:
+    """Return the settings in a YAML file that a person wrote.
+
+    Raises BadSettings where it cannot be read, is no mapping, or says a key twice.
+    """
+    try:
+        settings = _loaded(path)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise BadSettings(f"{path} is not readable YAML: {reason}") from None
+    if not isinstance(settings, dict):
+        raise BadSettings(f"{path}: wanted a mapping of settings, as title: ...")
+    return settings
+
+
+def _loaded(path: Path) -> Any:
+    """Return the content of a YAML file; ValueError if it is none, BadSettings for a key twice."""
+    import yaml
+
+    text = path.read_text(encoding="utf-8-sig")
+    try:
+        _refuse_repeated(yaml.compose(text, Loader=yaml.SafeLoader), str(path), "")
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+
+
+def _refuse_repeated(node: Any, file: str, path: str) -> None:
+    """Refuse a key that one mapping has twice: YAML's readers take the last and say nothing."""
+    pairs = node.value if node is not None and node.id == "mapping" else []
+    lines: dict[str, int] = {}
+    for key, value in pairs:
+        line = key.start_mark.line + 1
+        below = f"{path}.{key.value}" if path else str(key.value)
+        if key.id == "scalar" and key.value != "<<":
+            if key.value in lines:
+                raise BadSettings(
+                    f"{file}: {below} is said twice, in line {lines[key.value]} and in line "
+                    f"{line}: keep one"
+                )
+            lines[key.value] = line
+            _refuse_repeated(value, file, below)
+    items = node.value if node is not None and node.id == "sequence" else []
+    for number, item in enumerate(items):
+        _refuse_repeated(item, file, f"{path}.{number}")
 
 
 # --- shapes, as Python writes types: dict[str, int] -----------------------------------------------

@@ -1,119 +1,87 @@
-"""What a study may not ask for: refused before any job starts.
+"""Contradictions of a study: refused before any job starts.
 
-Unknown keys and values out of range (workflow/schemas/params.schema.yaml), names that no catalogue
-has, and settings that contradict each other. A message names the path of the key, what was
-expected and the nearest valid name.
+Types, ranges and keys are refused by the classes of the settings, unknown names by `resolve`. A
+message names the path of the key, what was expected and the nearest valid name.
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from redistil.errors import BadSettings, nearest
+from redistil.study.candidates import BroughtNegatives, ImportedStage, MinedNegatives
+from redistil.study.fields import NAME, Entry, references
 from redistil.study.grid import (
     Cell,
-    Config,
+    default_groups,
     imported_run,
     members,
-    steps_of,
     teachers_behind,
     trained_cells,
+    training_sets,
 )
-from redistil.study.kinds import check_keys, check_kinds
-from redistil.study.references import references
+from redistil.study.objectives import LABELS, ORDER, SCORES
+from redistil.study.protocol import Size, Source
+from redistil.study.reading import read
+from redistil.study.study import Study
+from redistil.study.teachers import AveragedTeacher, TrainedTeacher
 
-# objectives that read labels, those that cannot do with them, and their options; a house test holds
-# these equal to redistil.learning.objectives, which would cost every plan an import of torch
-LABELLED = {"bce", "hinge", "infonce"}
-DISTILLED = {"margin-mse", "adr-mse", "weighted-ranknet", "pointwise-mse", "kl"}
-ORDINAL = {"ranknet", "adr-mse"}  # read the order of their targets only
-SCORED = DISTILLED - ORDINAL
-OPTIONS = {  # of each objective that has any: all of them must be given
-    "hinge": {"margin"},
-    "infonce": {"temperature"},
-    "adr-mse": {"temperature"},
-    "weighted-ranknet": {"weight"},
-    "kl": {"temperature"},
-}
-BESIDE_OPTIONS = {"objective", "reads", "after"}  # keys of a loss that its objective does not take
 COLUMNS = ("system", "kind", "student", "loss", "seeds")  # of a leaderboard, before its numbers
 
 ONE_NUMBER = {"sentence-transformers", "pylate"}  # want as many passages of every example
 
 
-def check(config: Config, schema: Config) -> None:
-    """Refuse, before any job starts, a configuration that asks for the impossible.
+def resolve(config: Mapping[str, Any]) -> Study:
+    """Return a study from its settings, with its groups; refuse what asks for the impossible.
 
-    Raises BadSettings naming the path of the key, what was expected and the nearest valid name.
+    config: params.yaml with studies/<study>.yaml on top. Raises BadSettings.
     """
-    _check_schema(config, schema)
-    check_kinds(config)
-    for path, name, catalogue in references(config):
-        if name not in config[catalogue]:
+    study = read(Study, config)
+    _check_names(study)
+    for path, name, catalogue in references(study):
+        known = study[catalogue]
+        if name not in known:
             raise BadSettings(
-                f"{path}: no {catalogue} entry {name!r}{nearest(name, config[catalogue])} "
+                f"{path}: no {catalogue} entry {name!r}{nearest(name, known)} "
                 f"(params.yaml or the study must define it under {catalogue})"
             )
-    _check_grid(config)
+    _check_order(study)
+    _check_teachers(study)
+    _check_systems(study)
+    for cell in trained_cells(study):
+        _check_cell(study, cell)
+    _check_training_sets(study)
+    if study.groups is None:
+        study = study.changed(groups=default_groups(study))
+    _check_columns(study)
+    for name, export in study.exports.items():
+        check_passages(f"exports.{name}.passages", export.library, export.passages)
+    _check_depths(study)
+    _check_runs(study)
+    _check_lengths(study)
+    return study
 
 
-def _check_schema(config: Config, schema: Config) -> None:
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
-    error = best_match(Draft202012Validator(schema).iter_errors(config))
-    if error is None:
-        return
-    path = ".".join(str(part) for part in error.absolute_path)
-    hint = nearest(error.instance, error.validator_value) if error.validator == "enum" else ""
-    if error.validator == "additionalProperties":
-        known = error.schema.get("properties", {})
-        for unknown in sorted(set(error.instance) - set(known), key=str):
-            where = f"{path}.{unknown}" if path else unknown
-            expected = ", ".join(sorted(known))
-            raise BadSettings(f"{where}: unknown key{nearest(unknown, known)} (one of: {expected})")
-    raise BadSettings(f"{path or 'configuration'}: {error.message}{hint}")
+def _check_names(study: Study) -> None:
+    """Refuse names of entries that cannot be names of files."""
+    names = {"study": [study.study]}
+    for key in type(study).model_fields:
+        entries = study[key]
+        if isinstance(entries, Mapping) and key != "groups":
+            names[key] = list(entries)
+    for path, of_path in names.items():
+        for name in of_path:
+            if not NAME.fullmatch(name):
+                raise BadSettings(
+                    f"{path}: {name!r} is no name: wanted letters, digits, `.`, `_` and `-`, "
+                    "a letter or digit first"
+                )
 
 
-def _check_grid(config: Config) -> None:
-    """Refuse what is well-formed and well-named, yet contradicts itself."""
-    _check_order(config)
-    for axis, values in config["grid"].items():
-        if isinstance(values, list) and len(set(values)) != len(values):
-            raise BadSettings(f"grid.{axis}: a value is listed twice in {values}")
-    for group, datasets in config["groups"].items():
-        for name in datasets:
-            if name not in config["grid"]["datasets"]:
-                close = nearest(name, config["grid"]["datasets"])
-                raise BadSettings(f"groups.{group}: {name!r} is not in grid.datasets{close}")
-    _check_systems(config)
-    _check_columns(config)
-    for name in config.get("table", []):
-        known = [*config["grid"]["datasets"], *config["groups"]]
-        if name not in known:
-            raise BadSettings(f"table: no dataset or group {name!r}{nearest(name, known)}")
-    for name, loss in config["losses"].items():
-        objective = loss["objective"]
-        options = OPTIONS.get(objective, set())
-        check_keys(f"losses.{name}", loss.keys() - BESIDE_OPTIONS, objective, options)
-    for name, entry in config["backbones"].items():
-        if "build" in entry:
-            _check_build(f"backbones.{name}.build", entry["build"])
-    _check_teachers(config)
-    for cell in trained_cells(config):
-        _check_cell(config, cell)
-    _check_apart(config)
-    for name, entry in config["exports"].items():
-        check_documents(f"exports.{name}.documents", entry["library"], entry.get("documents"))
-    _check_validation(config)
-    _check_depths(config)
-    _check_runs(config)
-    _check_lengths(config)
-
-
-def _check_order(config: Config) -> None:
+def _check_order(study: Study) -> None:
     """Refuse losses that come after each other in a circle: none could be the first."""
-    for name in config["losses"]:
+    for name in study.losses:
         chain = [name]
-        while after := config["losses"][chain[-1]].get("after"):
+        while after := study.losses[chain[-1]].after:
             if after in chain:
                 path = " after ".join([*chain, after])
                 raise BadSettings(
@@ -122,11 +90,12 @@ def _check_order(config: Config) -> None:
             chain.append(after)
 
 
-def _check_systems(config: Config) -> None:
+def _check_systems(study: Study) -> None:
     """Refuse two systems of one name: they would share their files and their line."""
-    grid, named = config["grid"], {"random": "the random order"}
-    lines = [("first_stage", grid["first_stage"])]
-    lines += [(axis, name) for axis in ("baselines", "teachers") for name in grid[axis]]
+    grid, named = study.grid, {"random": "the random order"}
+    lines = [("first_stage", grid.first_stage)]
+    lines += [("baselines", name) for name in grid.baselines]
+    lines += [("teachers", name) for name in grid.teachers]
     for axis, name in lines:
         if name in named:
             raise BadSettings(
@@ -136,122 +105,99 @@ def _check_systems(config: Config) -> None:
         named[name] = f"grid.{axis}"
 
 
-def _check_columns(config: Config) -> None:
-    """Refuse a name that would give two columns of the leaderboard one name."""
-    datasets = config["grid"]["datasets"]
-    for path, names in (("groups", list(config["groups"])), ("grid.datasets", datasets)):
+def _check_columns(study: Study) -> None:
+    """Refuse groups and columns that are not there, or that would share a name."""
+    groups, datasets = study.groups or {}, study.grid.datasets
+    for group, of_group in groups.items():
+        for name in of_group:
+            if name not in datasets:
+                close = nearest(name, datasets)
+                raise BadSettings(f"groups.{group}: {name!r} is not in grid.datasets{close}")
+    for path, names in (("groups", list(groups)), ("grid.datasets", datasets)):
         for name in names:
             if name in COLUMNS:
                 raise BadSettings(f"{path}: {name!r} is a column of the leaderboard: rename it")
-    for name in config["groups"]:
+    for name in groups:
         if name in datasets:
-            raise BadSettings(f"groups.{name}: a data set has this name too: rename the group")
+            raise BadSettings(f"groups.{name}: a dataset has this name too: rename the group")
+    known = [*datasets, *groups]
+    for name in study.table or []:
+        if name not in known:
+            raise BadSettings(f"table: no dataset or group {name!r}{nearest(name, known)}")
 
 
-def check_documents(path: str, library: str, documents: int | None) -> None:
+def check_passages(path: str, library: str, passages: int | None) -> None:
     """Refuse a number of passages that a library does not read, or none where it wants one."""
-    if library in ONE_NUMBER and documents is None:
+    if library in ONE_NUMBER and passages is None:
         raise BadSettings(f"{path}: {library} wants one number of passages: say how many")
-    if library not in ONE_NUMBER and documents is not None:
+    if library not in ONE_NUMBER and passages is not None:
         raise BadSettings(f"{path}: {library} takes all passages of an example: leave it out")
 
 
-def _check_build(path: str, build: Config) -> None:
-    wanted, given = "flops" if build["family"] == "splade" else "bm25", build["warmup"].keys()
-    who = f"the warm-up of {build['family']}"
-    check_keys(f"{path}.warmup", given & {"flops", "bm25"}, who, {wanted})
-    if build["width"] % build["heads"]:
-        raise BadSettings(
-            f"{path}.width: {build['width']} is no multiple of {build['heads']} heads"
-        )
-
-
-def _check_teachers(config: Config) -> None:
-    for name, entry in config["teachers"].items():
-        for member in entry.get("average", []):
-            if "average" in config["teachers"][member]:
-                raise BadSettings(f"teachers.{name}.average: {member!r} is itself an average")
-        _refuse_circle(config, name)
-    for name, entry in config["teachers"].items():
-        brings = "import" in entry or "llm" in entry
-        if brings and config["negatives"].get(name, {}).get("teacher") != name:
+def _check_teachers(study: Study) -> None:
+    for name, teacher in study.teachers.items():
+        if isinstance(teacher, AveragedTeacher):
+            for member in teacher.average:
+                if isinstance(study.teachers[member], AveragedTeacher):
+                    raise BadSettings(f"teachers.{name}.average: {member!r} is itself an average")
+        _refuse_circle(study, name)
+    for name, teacher in study.teachers.items():
+        own = study.negatives.get(name)
+        if teacher.brings and not (isinstance(own, BroughtNegatives) and own.teacher == name):
             raise BadSettings(
                 f"teachers.{name}: what it scores belongs to a dataset: say which, as "
                 f"negatives.{name}: {{teacher: {name}, dataset: ...}}"
             )
-        if entry.get("stride", 0) > entry.get("window", 0):
-            raise BadSettings(f"teachers.{name}.stride: more than its window skips passages")
-        taught = sorted({config["negatives"][n]["dataset"] for n in entry.get("over", [])})
+        taught = sorted({study.negatives[one].dataset for one in teacher.get("over", [])})
         if len(taught) > 1:
             raise BadSettings(
                 f"teachers.{name}.over: negatives of {' and '.join(taught)}: a teacher scores one "
-                "data set, give each its own"
+                "dataset, give each its own"
             )
-    for name, entry in config["negatives"].items():
-        if entry.get("teacher", name) != name:
+    for name, negatives in study.negatives.items():
+        if isinstance(negatives, BroughtNegatives) and negatives.teacher != name:
             raise BadSettings(
-                f"negatives.{name}.teacher: {entry['teacher']!r} brings negatives of its own name"
+                f"negatives.{name}.teacher: {negatives.teacher!r} brings negatives of its own name"
             )
-    for name in config["grid"]["teachers"]:
-        for leaf in members(config, name):
-            if not {"model", "checkpoint"} & config["teachers"][leaf].keys():
-                raise BadSettings(f"grid.teachers: {leaf!r} has no model here that could re-rank")
-    for kind, source in config["sources"].items():
-        teacher = source.get("teacher")
-        if teacher is None:
-            continue
-        for leaf in members(config, teacher):
-            entry = config["teachers"][leaf]
-            if "over" in entry and source["negatives"] not in entry["over"]:
-                raise BadSettings(
-                    f"sources.{kind}: teacher {leaf!r} scores {entry['over']}, not "
-                    f"{source['negatives']!r}: add it to teachers.{leaf}.over"
-                )
+    for name in study.grid.teachers:
+        for member in members(study, name):
+            if not study.teachers[member].re_ranks:
+                raise BadSettings(f"grid.teachers: {member!r} has no model here that could re-rank")
+    for kind, source in study.sources.items():
+        if source.teacher:
+            _check_source(study, kind, source.negatives, source.teacher)
 
 
-def _check_apart(config: Config) -> None:
-    """Refuse a grid that tests on queries that training, of teachers or warm-ups too, may see."""
-    reads = [config["losses"][cell.loss]["reads"] for cell in trained_cells(config)]
-    negatives = [config["negatives"][config["sources"][kind]["negatives"]] for kind in reads]
-    warmed_up = _built(config, [entry["first_stage"] for entry in negatives if "kind" in entry])
-    for training in dict.fromkeys(entry["dataset"] for entry in (*negatives, *warmed_up)):
-        for name in config["grid"]["datasets"]:
-            if name not in config["datasets"][training].get("apart_from", []):
-                raise BadSettings(
-                    f"datasets.{training}.apart_from: {name!r} is in grid.datasets, but its "
-                    f"queries may be in {training!r}: add it to the list"
-                )
+def _check_source(study: Study, kind: str, negatives: str, teacher: str) -> None:
+    for member in members(study, teacher):
+        over = study.teachers[member].get("over")
+        if over and negatives not in over:
+            raise BadSettings(
+                f"sources.{kind}: teacher {member!r} scores {over}, not "
+                f"{negatives!r}: add it to teachers.{member}.over"
+            )
 
 
-def _built(config: Config, mined: list[str]) -> Iterator[Config]:
-    """Yield how the backbones are built, of all models and of the first stages that count.
-
-    mined: the first stages that negatives are drawn from.
-    """
-    stages = [config["grid"]["first_stage"], *config["grid"]["baselines"], *mined]
-    backbones = [config["students"][cell.student]["backbone"] for cell in trained_cells(config)]
-    backbones += [config["first_stages"][name].get("encoder") for name in stages]
-    for name in dict.fromkeys(filter(None, backbones)):
-        if "build" in config["backbones"][name]:
-            yield config["backbones"][name]["build"]
-
-
-def _refuse_circle(config: Config, teacher: str, pupils: tuple[str, ...] = ()) -> None:
+def _refuse_circle(study: Study, teacher: str, pupils: tuple[str, ...] = ()) -> None:
     if teacher in pupils:
         path = " <- ".join([*pupils, teacher])
         raise BadSettings(f"teachers.{teacher}.model.loss: {teacher!r} learns from itself ({path})")
-    for leaf in members(config, teacher):
-        model = config["teachers"][leaf].get("model")
-        for above in teachers_behind(config, model["loss"]) if model else []:
-            _refuse_circle(config, above, (*pupils, teacher))
+    for name in members(study, teacher):
+        member = study.teachers[name]
+        if isinstance(member, TrainedTeacher):
+            for above in teachers_behind(study, member.model.loss):
+                _refuse_circle(study, above, (*pupils, teacher))
 
 
-def _check_validation(config: Config) -> None:
-    """Refuse a choice of weights on what the study is tested on, or on what it is trained on."""
-    validation = config["training"].get("validation")
-    trained = {config["negatives"][s["negatives"]]["dataset"] for s in config["sources"].values()}
-    for name in validation["datasets"] if validation else []:
-        if name in config["grid"]["datasets"]:
+def _check_training_sets(study: Study) -> None:
+    """Refuse a test on what is trained on, and a choice of weights on either."""
+    trained = training_sets(study)
+    for name in study.grid.datasets:
+        if name in trained:
+            raise BadSettings(f"grid.datasets: {name!r} is what is trained on: test on another")
+    validation = study.training.validation
+    for name in validation.datasets if validation else []:
+        if name in study.grid.datasets:
             raise BadSettings(
                 f"training.validation.datasets: {name!r} is in grid.datasets: a test set cannot "
                 "choose the weights"
@@ -260,104 +206,118 @@ def _check_validation(config: Config) -> None:
             raise BadSettings(f"training.validation.datasets: {name!r} is what is trained on")
 
 
-def _check_depths(config: Config) -> None:
+def _check_depths(study: Study) -> None:
     """Refuse a depth beyond what the first stage keeps: fewer would be used without a word."""
-    stages = config["first_stages"]
-    wanted = [("reranking.depth", config["grid"]["first_stage"], config["reranking"]["depth"])]
-    validation = config["training"].get("validation")
+    wanted = [("reranking.depth", study.grid.first_stage, study.reranking.depth)]
+    validation = study.training.validation
     if validation:
-        where = "training.validation.depth"
-        wanted.append((where, validation["first_stage"], validation["depth"]))
-    wanted += [
-        (f"negatives.{name}.depth", entry["first_stage"], entry["depth"])
-        for name, entry in config["negatives"].items()
-        if "kind" in entry
-    ]
+        wanted.append(("training.validation.depth", validation.first_stage, validation.depth))
+    for name, entry in study.negatives.items():
+        if isinstance(entry, MinedNegatives):
+            wanted.append((f"negatives.{name}.depth", entry.first_stage, entry.depth))
     for path, stage, depth in wanted:
-        kept = stages[stage].get("depth")
+        kept = study.first_stages[stage].get("depth")
         if kept and depth > kept:
             raise BadSettings(f"{path}: {depth} exceeds first_stages.{stage}.depth ({kept})")
 
 
-def _check_runs(config: Config) -> None:
-    """Refuse a data set that is tested on, and for which an imported first stage has no run."""
-    for stage in [config["grid"]["first_stage"], *config["grid"]["baselines"]]:
-        for name in config["grid"]["datasets"] if "import" in config["first_stages"][stage] else []:
-            if imported_run(config, stage, name) is None:
-                raise BadSettings(f"first_stages.{stage}.import: no run for {name!r} of the grid")
+def _check_runs(study: Study) -> None:
+    """Refuse a dataset that is tested on, and for which an imported first stage has no run."""
+    for stage in [study.grid.first_stage, *study.grid.baselines]:
+        if isinstance(study.first_stages[stage], ImportedStage):
+            for name in study.grid.datasets:
+                if imported_run(study, stage, name) is None:
+                    raise BadSettings(
+                        f"first_stages.{stage}.import: no run for {name!r} of the grid"
+                    )
 
 
-def _check_lengths(config: Config) -> None:
-    """Refuse a cap beyond the tokens that are kept, and a pair without room for its passage."""
-    longest, training = config["tokens"]["longest"], config["training"]
-    holders = {f"first_stages.{name}": config["first_stages"][name] for name in _stages(config)}
-    holders |= {f"teachers.{name}": config["teachers"][name] for name in _teachers(config)}
-    for path, entry in ({"training": training} | holders).items():
+def _check_lengths(study: Study) -> None:
+    """Refuse a cap beyond the tokens that are kept, and a pair too short for any passage."""
+    longest = study.tokens.longest
+    holders: dict[str, Entry] = {"training": study.training}
+    for name in _stages(study):
+        holders[f"first_stages.{name}"] = study.first_stages[name]
+    for name in _teachers(study):
+        holders[f"teachers.{name}"] = study.teachers[name]
+    for path, entry in holders.items():
         for key in ("query_length", "passage_length"):
-            if entry.get(key, 0) > longest:
-                raise BadSettings(f"{path}.{key}: {entry[key]} exceeds tokens.longest ({longest})")
-        if "pair_length" in entry and entry["pair_length"] <= entry["query_length"]:
+            length = entry.get(key, 0)
+            if length > longest:
+                raise BadSettings(f"{path}.{key}: {length} exceeds tokens.longest ({longest})")
+        pair = entry.get("pair_length")
+        query = entry.get("query_length", 0)
+        if pair and pair <= query:
             raise BadSettings(
-                f"{path}.pair_length: {entry['pair_length']} leaves a query of "
-                f"{path}.query_length ({entry['query_length']}) no room for a passage"
+                f"{path}.pair_length: {pair} leaves a query of {path}.query_length ({query}) no "
+                "tokens for a passage"
             )
 
 
-def _teachers(config: Config) -> Iterator[str]:
+def _teachers(study: Study) -> Iterator[str]:
     """Yield every single teacher that the study tests or learns from."""
-    taught = [source.get("teacher") for source in config["sources"].values()]
-    for name in filter(None, [*config["grid"]["teachers"], *taught]):
-        yield from members(config, name)
+    taught = [source.teacher for source in study.sources.values() if source.teacher]
+    for name in [*study.grid.teachers, *taught]:
+        yield from members(study, name)
 
 
-def _stages(config: Config) -> Iterator[str]:
+def _stages(study: Study) -> Iterator[str]:
     """Yield every first stage that the study runs: to test, to validate, to draw negatives."""
-    yield from [config["grid"]["first_stage"], *config["grid"]["baselines"]]
-    if config["training"].get("validation"):
-        yield config["training"]["validation"]["first_stage"]
-    for source in config["sources"].values():
-        name = source["negatives"]
-        for entry in (config["negatives"][name], config["teachers"].get(name, {})):
-            if "first_stage" in entry:
+    yield from [study.grid.first_stage, *study.grid.baselines]
+    if study.training.validation:
+        yield study.training.validation.first_stage
+    for source in study.sources.values():
+        for catalogue in (study.negatives, study.teachers):
+            entry = catalogue.get(source.negatives)
+            if entry and "first_stage" in entry:
                 yield entry["first_stage"]
 
 
-def _check_cell(config: Config, cell: Cell) -> None:
-    loss, size = config["losses"][cell.loss], config["students"][cell.student]["size"]
-    where = f"students.{cell.student}.size"
-    sizes = config["training"]["sizes"]
-    if size not in sizes:
-        raise BadSettings(f"{where}: training.sizes has no {size!r}{nearest(size, sizes)}")
-    if loss["reads"] not in config["sources"]:
-        close = nearest(loss["reads"], config["sources"])
-        raise BadSettings(f"losses.{cell.loss}.reads: no sources entry {loss['reads']!r}{close}")
-    for key in ("batch", "steps"):
-        given = sizes[size][key]
-        if isinstance(given, Mapping) and loss["reads"] not in given:
-            raise BadSettings(f"training.sizes.{size}.{key}: no {key} for {loss['reads']!r}")
-    if sizes[size]["warmup_steps"] > steps_of(sizes[size], loss["reads"]):
-        raise BadSettings(f"training.sizes.{size}.warmup_steps: more than its steps")
-    source = config["sources"][loss["reads"]]
-    if loss["objective"] in DISTILLED and not source.get("teacher"):
+def _check_cell(study: Study, cell: Cell) -> None:
+    student, reads = study.students[cell.student], study.losses[cell.loss].reads
+    sizes = study.training.sizes
+    if student.size not in sizes:
+        close = nearest(student.size, sizes)
+        where = f"students.{cell.student}.size"
+        raise BadSettings(f"{where}: training.sizes has no {student.size!r}{close}")
+    if reads not in study.sources:
+        close = nearest(reads, study.sources)
+        raise BadSettings(f"losses.{cell.loss}.reads: no sources entry {reads!r}{close}")
+    study.training.reading(student.architecture)
+    _check_size(f"training.sizes.{student.size}", sizes[student.size], reads)
+    _check_targets(study, cell.loss, study.sources[reads])
+
+
+def _check_size(path: str, size: Size, reads: str) -> None:
+    if reads not in size.batch:
+        raise BadSettings(f"{path}.batch: no batch for {reads!r}")
+    if isinstance(size.steps, dict) and reads not in size.steps:
+        raise BadSettings(f"{path}.steps: no steps for {reads!r}")
+    if size.warmup_steps > size.steps_of(reads):
+        raise BadSettings(f"{path}.warmup_steps: more than its steps")
+
+
+def _check_targets(study: Study, name: str, source: Source) -> None:
+    """Refuse a loss whose source gives it other targets than its objective learns from."""
+    loss = study.losses[name]
+    objective, targets = loss.objective, loss.targets
+    if LABELS not in targets and not source.teacher:
         raise BadSettings(
-            f"losses.{cell.loss}: {loss['objective']} learns from a teacher, and "
-            f"sources.{loss['reads']} names none"
+            f"losses.{name}: {objective} learns from a teacher, and sources.{loss.reads} names none"
         )
-    if loss["objective"] in LABELLED and source.get("teacher"):
+    if source.teacher is None:
+        return
+    if targets == {LABELS}:
         raise BadSettings(
-            f"losses.{cell.loss}: {loss['objective']} learns from labels, and "
-            f"sources.{loss['reads']} would give it the scores of {source['teacher']!r}"
+            f"losses.{name}: {objective} learns from labels, and "
+            f"sources.{loss.reads} would give it the scores of {source.teacher!r}"
         )
-    for leaf in members(config, source["teacher"]) if loss["objective"] in SCORED else []:
-        if _gives_order(config["teachers"][leaf]):
+    if ORDER in targets or SCORES not in targets:
+        return
+    for member in members(study, source.teacher):
+        if study.teachers[member].gives_order():
             raise BadSettings(
-                f"losses.{cell.loss}: {loss['objective']} reads a teacher's scores, and "
-                f"teachers.{leaf} gives an order (a run with a model's scores says `scored: true`)"
+                f"losses.{name}: {objective} reads a teacher's scores, and "
+                f"teachers.{member} gives an order (a run with a model's scores says "
+                "`scored: true`)"
             )
-
-
-def _gives_order(teacher: Config) -> bool:
-    """Say whether a teacher's scores are places, as far as is declared: any run has some."""
-    layout = teacher.get("format")
-    run = layout in {"trec", "ranking"} and not teacher.get("scored")
-    return run or layout == "id-lists" or "llm" in teacher

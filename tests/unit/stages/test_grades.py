@@ -55,7 +55,7 @@ def test_a_set_below_the_grade_is_refused(tmp_path):
 def test_every_reader_gets_the_grade():
     config = config_of("embedded")
     config["datasets"]["pydocs-train"]["relevant_from"] = 2
-    asked = study.asked(config)
+    asked = study.settings_of(config)
     for key in (("mine", "pydocs-lists"), ("mine", "pydocs-triples"), ("build", "tiny-bert")):
         assert asked[key]["relevant_from"] == 2, key
     assert asked["mine", "msmarco-colbertv2"]["relevant_from"] == 1

@@ -59,7 +59,7 @@ def test_the_same_study_gives_the_same_bytes(built: tuple[Path, Any], tmp_path: 
 
 def test_a_stale_measure_stops_everything_before_a_file_is_written(tmp_path: Path):
     study = report_study.config()
-    asked = studies.asked(study)["train", "small-bert/hinge/1"]
+    asked = studies.settings_of(study)["train", "small-bert/hinge/1"]
     stale = {("train", "small-bert/hinge/1"): asked | {"learning_rate": 0.5}}
     result = tabulate(tmp_path, report_study.write(tmp_path, study, made_otherwise=stale))
     assert isinstance(result.exception, Stale)

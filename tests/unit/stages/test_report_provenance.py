@@ -37,7 +37,7 @@ def test_what_the_study_asks_for_passes():
 
 def test_numbers_that_are_equal_are_equal_however_they_are_spelled():
     study = report_study.config()
-    asked = studies.asked(study)["train", CELL]
+    asked = studies.settings_of(study)["train", CELL]
     records = report_study.records(study, {("train", CELL): asked | {"seed": 1.0, "teacher": None}})
     check(study, records)
 
@@ -173,7 +173,7 @@ def test_a_setting_that_changed_anywhere_upstream_is_refused(
 
 def test_a_setting_that_the_study_no_longer_has_is_refused():
     study = report_study.config()
-    asked = studies.asked(study)["train", CELL]
+    asked = studies.settings_of(study)["train", CELL]
     records = report_study.records(study, {("train", CELL): asked | {"dropout": 0.1}})
     message = refusal(study, records)
     assert f"train {CELL} was made with dropout = 0.1, and the study asks for nothing" in message
@@ -192,7 +192,7 @@ def test_the_first_in_the_order_of_the_work_is_named_and_the_others_are_counted(
 
 def test_one_stale_cell_among_fresh_ones_is_found():
     study = report_study.config()
-    asked = studies.asked(study)["train", CELL]
+    asked = studies.settings_of(study)["train", CELL]
     records = report_study.records(study, {("train", CELL): asked | {"steps": 8}})
     assert f"train {CELL} was made with steps = 8, and the study asks for 9" in refusal(
         study, records

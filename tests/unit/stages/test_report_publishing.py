@@ -332,7 +332,7 @@ def test_a_licence_that_is_learnt_of_later_remakes_nothing():
     plain, told = report_study.config(), report_study.config()
     told["corpora"]["python"]["licence"] = "PSF-2.0"
     told["backbones"]["tiny"]["licence"] = "MIT"
-    assert studies.asked(plain) == studies.asked(told)
+    assert studies.settings_of(plain) == studies.settings_of(told)
 
 
 def test_words_cannot_break_out_of_a_table():

@@ -5,7 +5,9 @@ import copy
 import pytest
 
 from redistil.study import artefacts as study
-from tests.made.configs import SCHEMA, config_of, put, refusal
+from redistil.study.reading import read as typed
+from redistil.study.study import Study
+from tests.made.configs import config_of, put, refusal, resolved
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def test_a_first_stage_is_no_baseline_too(config):
 )
 def test_a_teacher_has_another_name_than_the_first_stages(config, name, of):
     named(config, "teachers", name, "pydocs-mean")
-    study.check(config, SCHEMA)  # the grid does not have it
+    study.resolve(config)  # the grid does not have it
     put(config, "grid teachers", [name])
     assert refusal(config).startswith(f"grid.teachers: {name!r} is the name of {of} too: ")
 
@@ -52,7 +54,7 @@ def test_what_reads_scores_is_not_taught_by_an_order(objective, teacher):
     config["negatives"]["monoelectra"] = {"teacher": "monoelectra", "dataset": "msmarco-train"}
     config["teachers"]["mean"] = {"average": ["t2", "monoelectra"]}
     put(config, "sources ranked-lists teacher", teacher)
-    study.check(config, SCHEMA)  # its losses read the order
+    study.resolve(config)  # its losses read the order
     config["losses"]["adr-mse"] = {"objective": objective, "reads": "ranked-lists"}
     if objective == "kl":
         put(config, "losses adr-mse temperature", 1.0)
@@ -66,9 +68,9 @@ def test_scores_that_are_declared_to_be_a_models_are_read(config):
     put(config, "sources ranked-lists teacher", "monoelectra-colbert-100")
     put(config, "grid losses", ["kl"])
     assert refusal(config).endswith("(a run with a model's scores says `scored: true`)")
-    asked = study.asked(config)
+    asked = study.settings_of(typed(Study, config))
     put(config, "teachers monoelectra-colbert-100 scored", True)
-    study.check(config, SCHEMA)
-    assert study.asked(config) == asked  # it remakes nothing
+    study.resolve(config)
+    assert study.settings_of(resolved(config)) == asked  # it remakes nothing
     put(config, "teachers monoelectra-colbert-100 format", "id-lists")
     assert refusal(config).startswith("losses.kl: kl reads a teacher's scores, and teachers.mono")

@@ -3,7 +3,7 @@
 import pytest
 
 from redistil.study import artefacts as study
-from tests.made.configs import SCHEMA, config_of, put, refusal
+from tests.made.configs import config_of, put, refusal, resolved
 
 
 @pytest.fixture
@@ -13,10 +13,10 @@ def config():
 
 def test_what_teaches_a_first_stage_is_trained_too_and_never_taught_by_the_second(config):
     put(config, "losses dual-ranknet after", "margin-mse")
-    put(config, "sources ranked-lists", {"negatives": "pydocs-lists", "documents": 16})
+    put(config, "sources ranked-lists", {"negatives": "pydocs-lists", "passages": 16})
     put(config, "grid losses", ["dual-ranknet"])
     put(config, "grid teachers", [])
-    study.check(config, SCHEMA)
+    study.resolve(config)
     assert set(study.teacher_cells(config)) == {"pydocs-bert", "pydocs-modernbert"}
     put(config, "teachers pydocs-bert model loss", "dual-ranknet")
     assert "learns from itself" in refusal(config)
@@ -31,18 +31,18 @@ def test_a_teacher_may_be_taught_by_another(config):
     put(config, "training sizes tiny batch lists", 4)
     put(config, "grid losses", ["adr-mse"])
     put(config, "grid teachers", [])
-    study.check(config, SCHEMA)
+    study.resolve(config)
     assert set(study.teacher_cells(config)) == {"pupil", "pydocs-bert", "pydocs-modernbert"}
-    assert ("train", "tiny-bert/margin-mse/7") in study.asked(config)
+    assert ("train", "tiny-bert/margin-mse/7") in study.settings_of(config)
 
 
 def test_the_paper_has_its_grid():
-    config = config_of("morand2026")
+    config = resolved("morand2026")
     cells = study.grid_cells(config)
     assert len(cells) == len(set(cells)) == 9 * 6 * 3
     assert len(config["grid"]["datasets"]) == len(set(config["grid"]["datasets"])) == 22
     assert study.teacher_cells(config) == {}
-    assert sum(made == "rerank" for made, _ in study.asked(config)) == 9 * 6 * 3 * 22
+    assert sum(made == "rerank" for made, _ in study.settings_of(config)) == 9 * 6 * 3 * 22
 
 
 def test_the_systems_are_baselines_teachers_and_students(config):
@@ -85,10 +85,20 @@ def test_the_ticks_of_a_sweep_end_at_the_depth():
 
 def test_a_test_sets_ids_are_compared_within_its_corpus_only(config):
     """Elsewhere they are numbers that mean nothing here."""
-    assert study.test_sets(config, "msmarco-train")[True] == ["dev-small", "dl19", "dl20"]
-    assert len(study.test_sets(config, "msmarco-train")[False]) == 19
-    assert study.test_sets(config, "pydocs-train") == {
-        True: ["pydocs-test"],
-        False: ["pydocs-held-out"],
-    }
-    assert study.test_sets(config, "dl19") == {True: [], False: []}
+    apart = study.test_sets(resolved("morand2026"), "msmarco-train")
+    assert apart.same_corpus == ["dev-small", "dl19", "dl20"] and len(apart.elsewhere) == 19
+    apart = study.test_sets(config, "pydocs-train")
+    assert apart == study.KeptApart(["pydocs-test"], ["pydocs-held-out"])
+    config["grid"]["datasets"], config["kept_apart"] = ["pydocs-test"], ["dl19"]
+    apart = study.test_sets(config, "pydocs-train")
+    assert apart == study.KeptApart(["pydocs-test"], ["dl19"])
+
+
+def test_groups_follow_from_what_is_trained_on(config):
+    assert "groups" not in config
+    groups = {"In domain": ["pydocs-test"], "Out of domain": ["pydocs-held-out"]}
+    assert resolved(config).groups == groups
+    config["grid"]["datasets"] = ["dl19"]
+    assert resolved(config).groups == {"Out of domain": ["dl19"]}
+    config["groups"] = {"Deep Learning": ["dl19"]}
+    assert resolved(config).groups == {"Deep Learning": ["dl19"]}

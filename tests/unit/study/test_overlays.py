@@ -1,16 +1,14 @@
 """Studies as files: what one that is like another comes to, and what is left out of it."""
 
 import copy
-from pathlib import Path
 
 import pytest
 import yaml
 
 from redistil.errors import BadSettings
 from redistil.study import artefacts as study
-from redistil.study.overlays import leave_out, merged, overlay, refuse_missing
-
-ROOT = Path(__file__).parents[3]
+from redistil.study.overlays import laid_on, leave_out, merged, overlay, refuse_missing
+from tests.made.configs import ROOT, Draft, config_of, resolved
 
 
 @pytest.fixture
@@ -56,6 +54,17 @@ def test_groups_are_replaced_as_a_whole(studies):
     assert overlay("ours", folder) == BASE | {"groups": {"Mine": ["z"]}, "title": "Ours"}
 
 
+def test_groups_follow_when_other_datasets_are_tested_on():
+    base = {"grid": {"datasets": ["x", "y"]}, "groups": {"One": ["x"], "Both": ["x", "y"]}}
+    base["table"] = ["x", "One", "Both"]
+    fewer = laid_on(base, {"grid": {"datasets": ["x", "z"]}})
+    assert fewer["groups"] == {"One": ["x"]} and fewer["table"] == ["x", "One"]
+    others = laid_on(base, {"grid": {"datasets": ["z"]}})
+    assert "groups" not in others and "table" not in others
+    own = laid_on(base, {"grid": {"datasets": ["z"]}, "groups": {"Own": ["z"]}, "table": ["Own"]})
+    assert own["groups"] == {"Own": ["z"]} and own["table"] == ["Own"]
+
+
 def test_a_study_like_none_is_its_own_file(studies):
     assert overlay("base", studies(base=BASE)) == BASE
 
@@ -92,46 +101,54 @@ def test_merging_changes_neither_side():
 def config(monkeypatch, tmp_path):
     """The study of 22 data sets, on a machine that has nothing in place."""
     monkeypatch.setenv("IR_DATASETS_HOME", str(tmp_path / "home"))
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    whole = merged(params, overlay("morand2026", ROOT / "studies")) | {"study": "morand2026"}
-    study.check(whole, yaml.safe_load((ROOT / "workflow/schemas/params.schema.yaml").read_text()))
-    return whole
+    return config_of("morand2026")
 
 
-def test_a_licensed_collection_that_is_not_in_place_is_one_line_and_no_failure(config, tmp_path):
-    assert len(config["grid"]["datasets"]) == 22
-    (line,) = leave_out(config, tmp_path)
+def test_a_licensed_collection_that_is_missing_is_left_out(config, tmp_path):
+    whole = resolved(config)
+    assert len(whole.grid.datasets) == 22
+    left, (line,) = leave_out(whole, tmp_path)
     assert line.startswith("robust04 is left out, and with it 'Out of domain' and 'Robust04'")
     assert str(tmp_path / "home" / "disks45" / "corpus") in line
-    assert len(config["grid"]["datasets"]) == 21 and "robust04" not in config["grid"]["datasets"]
-    assert list(config["groups"]) == ["In domain", "BEIR-13", "LoTTE search"]
-    assert not [key for key in study.asked(config) if key[1].endswith("hinge/1/robust04")]
-    assert config["table"] == ["dev-small", "dl19", "dl20", "BEIR-13", "LoTTE search"]
+    assert len(left.grid.datasets) == 21 and "robust04" not in left.grid.datasets
+    assert list(left.groups) == ["In domain", "BEIR-13", "LoTTE search"]
+    assert not [key for key in study.settings_of(left) if key[1].endswith("hinge/1/robust04")]
+    assert left.table == ["dev-small", "dl19", "dl20", "BEIR-13", "LoTTE search"]
     lost = {"dataset": "robust04", "groups": ["Out of domain", "Robust04"]}
-    assert config["left_out"] == [lost]
+    assert left.stated()["left_out"] == [lost]
+    assert study.resolve(left.stated()) == left
+
+
+def test_what_is_left_out_is_kept_apart_from_training(config, tmp_path):
+    whole = resolved(config)
+    left, _ = leave_out(whole, tmp_path)
+    apart = study.test_sets(left, "msmarco-train")
+    assert apart == study.test_sets(whole, "msmarco-train") and "robust04" in apart.elsewhere
 
 
 def test_a_main_table_of_nothing_else_becomes_that_of_all_groups(config, tmp_path):
     config["table"] = ["Robust04"]
-    assert leave_out(config, tmp_path) and "table" not in config
+    left, lines = leave_out(resolved(config), tmp_path)
+    assert lines and left.table is None
 
 
 def test_it_is_taken_when_it_is_in_place_or_was_exported_before(config, tmp_path):
-    wanted = copy.deepcopy(config)
+    whole = resolved(config)
     place = tmp_path / "home" / "disks45" / "corpus"
     place.mkdir(parents=True)
-    assert leave_out(copy.deepcopy(config), tmp_path)  # an empty folder is none
+    assert leave_out(whole, tmp_path)[1]  # an empty folder is none
     (place / "FT").mkdir()
-    assert leave_out(config, tmp_path) == [] and config == wanted
+    assert leave_out(whole, tmp_path) == (whole, [])
     (place / "FT").rmdir()
     (tmp_path / "robust04.parquet").write_bytes(b"")
-    assert leave_out(config, tmp_path) == [] and config == wanted
+    assert leave_out(whole, tmp_path) == (whole, [])
 
 
 def test_a_study_of_nothing_else_is_refused(config, tmp_path):
     config["grid"]["datasets"], config["groups"] = ["robust04"], {"Robust04": ["robust04"]}
+    del config["table"]
     with pytest.raises(BadSettings, match="nothing is left to be measured: robust04 is left out"):
-        leave_out(config, tmp_path)
+        leave_out(resolved(config), tmp_path)
 
 
 # --- folders of one's own -------------------------------------------------------------------------
@@ -151,9 +168,9 @@ def test_a_folder_that_the_study_reads_and_that_is_not_there_is_refused(config, 
     catalogue, name = key.split(".")
     config[catalogue][name] = {"folder": str(tmp_path / "mine")}
     with pytest.raises(BadSettings, match=f"{key}.folder: .*mine is not a folder: check the path"):
-        refuse_missing(config)
+        refuse_missing(resolved(config))
     (tmp_path / "mine").mkdir()
-    refuse_missing(config)
+    refuse_missing(resolved(config))
 
 
 READERS = {  # of a backbone, or of a corpus: by what the study says
@@ -163,7 +180,7 @@ READERS = {  # of a backbone, or of a corpus: by what the study says
     "a model that ranks": ("backbones", ("sources", "ranked-lists", "teacher"), "rankzephyr"),
     "what a model ranked": ("backbones", ("sources", "lists", "negatives"), "rankzephyr"),
     "a baseline": ("backbones", ("grid", "baselines"), ["wide"]),
-    "a test set elsewhere": ("corpora", ("datasets", "msmarco-train", "apart_from"), ["theirs"]),
+    "a test set elsewhere": ("corpora", ("kept_apart",), ["theirs"]),
     "a built encoder": ("corpora", ("students", "bert-base", "backbone"), "built"),
 }
 
@@ -174,17 +191,21 @@ def test_whatever_reads_a_folder_is_found(config, reader):
     config["teachers"]["minilm-l6"]["checkpoint"] = "theirs"
     config["teachers"]["rankzephyr"]["llm"] = "theirs"
     config["teachers"]["mean"] = {"average": ["t1", "minilm-l6"]}
-    config["first_stages"]["wide"] = {"encoder": "theirs"}
-    config["datasets"]["theirs"] = {"corpus": "theirs"}
-    config["backbones"]["built"] = {"build": {"corpus": "theirs", "dataset": "theirs"}}
+    wide = config["first_stages"]["splade-v3-distilbert"]
+    config["first_stages"]["wide"] = wide | {"encoder": "theirs"}
+    config["datasets"]["theirs"] = {"corpus": "theirs", "split": "test", "relevant_from": 1}
+    build = config["backbones"]["tiny-bert"]["build"] | {"corpus": "theirs", "dataset": "theirs"}
+    config["backbones"]["built"] = {"build": build}
+    for other in ("corpora", "backbones"):
+        config[other]["theirs"] = {"folder": str(ROOT)}
     config[catalogue]["theirs"] = {"folder": "nowhere"}
-    refuse_missing(config)  # nobody reads it
+    refuse_missing(resolved(config))  # nobody reads it
     place = config
     for part in path:
         place = place[part]
     place[key] = value
     with pytest.raises(BadSettings, match=f"{catalogue}.theirs.folder: nowhere is not a folder"):
-        refuse_missing(config)
+        refuse_missing(Draft(config))
 
 
 # --- how many shards ------------------------------------------------------------------------------
@@ -194,6 +215,7 @@ def test_whatever_reads_a_folder_is_found(config, reader):
     ("declared", "wanted"), [(1, 1), (100, 1), (101, 2), (1000, 10), (None, 1)]
 )
 def test_a_corpus_is_encoded_in_as_many_shards_as_its_declared_size_needs(declared, wanted):
-    corpus = {"irds": "x"} | ({"documents": declared} if declared else {})
-    config = {"corpora": {"c": corpus}, "first_stages": {"s": {"shard": 100}}}
-    assert study.shards(config, "s", "c") == wanted
+    config = config_of("embedded")
+    config["corpora"]["c"] = {"irds": "x", "passages": declared}
+    config["first_stages"]["tiny-splade"]["shard"] = 100
+    assert study.shards(config, "tiny-splade", "c") == wanted

@@ -36,7 +36,7 @@ NAMES = {
     "exports t2-tevatron teacher": ("t-2", "exports.t2-tevatron.teacher: no teachers entry", "t2"),
     "training sizes tiny batch": ({"list": 4}, "training.sizes.tiny.batch: no sources", "lists"),
     "training sizes tiny steps": ({"list": 4}, "training.sizes.tiny.steps: no sources", "lists"),
-    "datasets dl19 apart_from": (["dl-20"], "datasets.dl19.apart_from: no datasets", "dl20"),
+    "kept_apart": (["dl-20"], "kept_apart: no datasets", "dl20"),
     "teachers t2 import": ("t2.tsv", "teachers.t2.import: no downloads entry", "t2-triples.tsv"),
     "backbones tiny-bert build corpus": ("pydoc", "backbones.tiny-bert.build.corpus:", "pydocs"),
     "teachers pydocs-bert model student": ("tiny", "teachers.pydocs-bert.model.student: no", "ti"),

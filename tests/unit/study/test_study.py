@@ -11,7 +11,7 @@ from redistil.cli.commands import COMMANDS
 from redistil.cli.options import How, Settings, Source
 from redistil.storage import lineage
 from redistil.study import artefacts as study
-from tests.made.configs import SCHEMA, STUDIES, config_of, put, refusal
+from tests.made.configs import STUDIES, config_of, put, refusal, resolved
 
 
 @pytest.fixture
@@ -19,12 +19,16 @@ def config():
     return config_of("embedded")
 
 
+def settings_of(config):
+    return study.settings_of(resolved(config))
+
+
 def test_a_published_re_ranker_is_tested_and_teaches_as_a_trained_one_does(config):
     put(config, "teachers minilm-l6 over", ["pydocs-triples", "pydocs-lists"])
     put(config, "sources ranked-lists teacher", "minilm-l6")
     put(config, "grid teachers", ["minilm-l6"])
-    study.check(config, SCHEMA)
-    asked = study.asked(config)
+    study.resolve(config)
+    asked = settings_of(config)
     lengths = {"query_length": 64, "passage_length": 445, "pair_length": 512}
     assert asked["adopt", "minilm-l6"] == lengths | {"architecture": "cat", "pair_form": "native"}
     assert ("score", "minilm-l6") in asked and ("rerank", "minilm-l6/pydocs-test") in asked
@@ -40,8 +44,8 @@ def test_a_published_re_ranker_is_tested_and_teaches_as_a_trained_one_does(confi
 def test_an_imported_first_stage_may_have_a_run_for_each_dataset(config):
     runs = {"pydocs-test": "bm25-msmarco-train.run"}
     put(config, "first_stages theirs", {"import": runs})
-    study.check(config, SCHEMA)
-    made = {name for command, name in study.asked(config) if command == "import-run"}
+    study.resolve(config)
+    made = {name for command, name in settings_of(config) if command == "import-run"}
     assert {name for name in made if name.startswith("theirs/")} == {"theirs/pydocs-test"}
     assert "colbertv2/pydocs-test" in made and "colbertv2/dl19" in made
     assert study.imported_run(config, "theirs", "pydocs-test") == "bm25-msmarco-train.run"
@@ -59,21 +63,21 @@ def test_an_imported_first_stage_may_have_a_run_for_each_dataset(config):
 
 
 def test_a_licence_that_is_learnt_of_later_remakes_nothing(config):
-    before = study.asked(config)
+    before = settings_of(config)
     for owner, name in (
         ("corpora", "pydocs"),
         ("backbones", "rankzephyr"),
         ("teachers", "rankzephyr"),
     ):
         put(config, f"{owner} {name} licence", "MIT")
-    study.check(config, SCHEMA)
-    assert study.asked(config) == before
+    study.resolve(config)
+    assert settings_of(config) == before
 
 
 def test_a_first_stage_is_trained_though_the_grid_does_not_name_it(config):
     put(config, "grid losses", ["dual-ranknet"])
-    study.check(config, SCHEMA)
-    asked = study.asked(config)
+    study.resolve(config)
+    asked = settings_of(config)
     for cell in study.grid_cells(config):
         first = study.Cell(cell.student, "infonce", cell.seed)
         assert study.predecessor(config, cell) == first
@@ -88,7 +92,7 @@ def test_a_first_stage_is_trained_though_the_grid_does_not_name_it(config):
 def test_steps_may_be_of_a_source_as_batches_are(config):
     size = config["training"]["sizes"]["tiny"]
     size["steps"] = dict.fromkeys(size["batch"], 200) | {"ranked-lists": 50}
-    study.check(config, SCHEMA)
+    study.resolve(config)
     steps = {
         loss: study.recipe(config, study.Cell("tiny-bert", loss, 1))["steps"]
         for loss in ("bce", "infonce", "adr-mse")
@@ -97,9 +101,8 @@ def test_steps_may_be_of_a_source_as_batches_are(config):
 
 
 def test_rank_distillm_has_its_two_stages():
-    config = config_of("rank-distillm")
-    study.check(config, SCHEMA)
-    recipes = {c.loss: study.recipe(config, c) for c in study.trained_cells(config)}
+    config = resolved("rank-distillm")
+    recipes = {c.loss: study.recipe(config, c).stated() for c in study.trained_cells(config)}
     assert len(recipes) == 6 and len(study.trained_cells(config)) == 6
     first, single, dual = (recipes[n] for n in ("infonce", "distill-ranknet", "dual-ranknet"))
     assert dual["predecessor"] == "electra-base/infonce/42"
@@ -108,8 +111,8 @@ def test_rank_distillm_has_its_two_stages():
     assert {k: v for k, v in single.items() if k not in told} == {
         k: v for k, v in dual.items() if k not in told
     }
-    assert (first["steps"], first["batch"], first["documents"]) == (20000, 32, 8)
-    assert (dual["steps"], dual["batch"], dual["documents"]) == (938, 32, 100)
+    assert (first["steps"], first["batch"], first["passages"]) == (20000, 32, 8)
+    assert (dual["steps"], dual["batch"], dual["passages"]) == (938, 32, 100)
 
 
 def changed(before, after):
@@ -117,24 +120,24 @@ def changed(before, after):
 
 
 def test_a_losss_parameter_changes_only_its_cells_recipes(config):
-    before = study.asked(config)
+    before = settings_of(config)
     config["losses"]["hinge"]["margin"] = 2.0
     cells = [cell for cell in study.grid_cells(config) if cell.loss == "hinge"]
-    assert changed(before, study.asked(config)) == {("train", cell.name) for cell in cells}
+    assert changed(before, settings_of(config)) == {("train", cell.name) for cell in cells}
 
 
 def test_a_teachers_loss_changes_its_students_cells_and_the_teachers(config):
-    before = study.asked(config)
+    before = settings_of(config)
     config["losses"]["infonce"]["temperature"] = 2.0
-    names = {name for _, name in changed(before, study.asked(config))}
+    names = {name for _, name in changed(before, settings_of(config))}
     cells = [*study.grid_cells(config), *study.teacher_cells(config).values()]
     assert names == {cell.name for cell in cells if cell.loss == "infonce"}
 
 
 def test_a_seed_adds_only_its_cells(config):
-    before = study.asked(config)
+    before = settings_of(config)
     config["grid"]["seeds"].append(77)
-    after = study.asked(config)
+    after = settings_of(config)
     gathered = {"sweep"}  # of all runs of a student
     assert all(after[k] == value for k, value in before.items() if k[0] not in gathered)
     added = after.keys() - before.keys()
@@ -143,26 +146,25 @@ def test_a_seed_adds_only_its_cells(config):
 
 
 def test_a_dataset_leaves_every_training_alone(config):
-    before = study.asked(config)
+    before = settings_of(config)
     config["grid"]["datasets"] = ["pydocs-test"]
-    config["groups"] = {"In domain": ["pydocs-test"]}
-    after = study.asked(config)
+    after = settings_of(config)
     remade = {"rerank", "shuffle", "evaluate", "sweep", "contrast"}
     assert {command for command, _ in changed(before, after)} == remade
 
 
 def test_a_threshold_of_a_dataset_remakes_its_measures_only(config):
-    before = study.asked(config)
+    before = settings_of(config)
     config["datasets"]["pydocs-test"]["relevant_from"] = 2
-    remade = {command for command, _ in changed(before, study.asked(config))}
+    remade = {command for command, _ in changed(before, settings_of(config))}
     assert remade == {"evaluate", "sweep"}
 
 
 def test_a_measure_of_a_dataset_remakes_measures_only(config):
-    before = study.asked(config)
+    before = settings_of(config)
     config["datasets"]["pydocs-test"]["measures"] = ["Success@5", "nDCG@10"]
-    assert {command for command, _ in changed(before, study.asked(config))} == {"evaluate"}
-    assert study.asked(config)["evaluate", "bm25"]["more"] == {"pydocs-test": ["Success@5"]}
+    assert {command for command, _ in changed(before, settings_of(config))} == {"evaluate"}
+    assert settings_of(config)["evaluate", "bm25"]["more"] == {"pydocs-test": ["Success@5"]}
     assert study.measures_of(config, "pydocs-test")[-1] == "Success@5"
 
 
@@ -172,7 +174,7 @@ def test_a_recipe_says_all_that_a_training_needs(config):
     assert found["objective"] == "adr-mse" and found["options"] == {"temperature": 1.0}
     assert found["seed"] == 2 and found["backbone"] == "tiny-bert"
     assert (found["negatives"], found["teacher"]) == ("pydocs-lists", "pydocs-mean")
-    assert found["documents"] == config["sources"]["ranked-lists"]["documents"]
+    assert found["passages"] == config["sources"]["ranked-lists"]["passages"]
     assert found["batch"] == size["batch"]["ranked-lists"]
     assert all(found[key] == size[key] for key in ("steps", "warmup_steps", "learning_rate"))
     assert all(found[key] == value for key, value in config["training"]["optimiser"].items())
@@ -180,8 +182,8 @@ def test_a_recipe_says_all_that_a_training_needs(config):
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_artefact_of_a_study_is_asked_for(name):
-    config = config_of(name)
-    asked, grid = study.asked(config), config["grid"]
+    config = resolved(name)
+    asked, grid = settings_of(config), config["grid"]
     datasets = {*grid["datasets"], *(n["dataset"] for n in config["negatives"].values())}
     wanted = {("export-queries", d) for d in datasets}
     wanted |= {("export-passages", config["datasets"][d]["corpus"]) for d in datasets}
@@ -227,7 +229,7 @@ def taken(command, flags):
 @pytest.mark.parametrize("name", STUDIES)
 def test_commands_read_the_flags_as_what_was_asked(name):
     """What its command spells otherwise would fail in the job, or be recorded as another."""
-    asked = study.asked(config_of(name))
+    asked = study.settings_of(resolved(name))
     by_kind = {}
     for (command, called), settings in asked.items():
         shape = (command, *sorted(key for key, value in settings.items() if value is not None))

@@ -47,7 +47,7 @@ def export_passages(corpus: Entry, out: Path, made: Made) -> None:
     declared one: other loaders accept a collection that is cut short.
     """
     kind = _kind(corpus)
-    declared = whole(corpus, "documents", "corpus")
+    declared = whole(corpus, "passages", "corpus")
     made = made.reading(*kind.sources(corpus))
     with PASSAGES.writer(out, made) as write:
         texts = progress(kind.passages(corpus), "passages", declared)
@@ -57,7 +57,7 @@ def export_passages(corpus: Entry, out: Path, made: Made) -> None:
             seen.extend(map(hash, rows["doc_id"]))
             empty += rows["text"].count("")
             write(PASSAGES.rows(rows))
-        _refuse_count("documents", declared, len(seen), corpus)
+        _refuse_count("passages", declared, len(seen), corpus)
         _refuse_repeated(seen, kind, corpus)
     _log.info("%s: %d passages", _called(corpus), len(seen))
     if empty:

@@ -51,7 +51,7 @@ def sources(corpus: Entry, dataset: Entry | None = None) -> list[Made]:
 
 def passages(corpus: Entry) -> Iterator[Text]:
     """Yield the texts of corpus.jsonl in its order: title, a blank, text."""
-    known(corpus, ("folder", "documents"), "corpus of a folder")
+    known(corpus, ("folder", "passages"), "corpus of a folder")
     return _texts(_file(corpus, "corpus.jsonl"))
 
 

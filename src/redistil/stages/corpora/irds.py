@@ -29,7 +29,7 @@ def sources(corpus: Entry, dataset: Entry | None = None) -> list[Made]:
 
 def passages(corpus: Entry) -> Iterator[Text]:
     """Yield the passages; the library makes the text: title, a blank, text."""
-    known(corpus, ("irds", "documents", "licensed"), "corpus of ir_datasets")
+    known(corpus, ("irds", "passages", "licensed"), "corpus of ir_datasets")
     name = _id(corpus)
     docs = _load(name, "docs")
     with _reading(name, licence(corpus)):

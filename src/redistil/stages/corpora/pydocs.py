@@ -235,7 +235,7 @@ def _unambiguous(every: list[Pair]) -> list[Pair]:
 
 
 def _packages(corpus: Entry) -> list[str]:
-    names = known(corpus, ("pydocs", "documents"), "corpus pydocs")["pydocs"]
+    names = known(corpus, ("pydocs", "passages"), "corpus pydocs")["pydocs"]
     if not isinstance(names, list) or not names or len(set(map(str, names))) != len(names):
         raise BadSettings(f"corpus pydocs: wanted a list of distinct packages, got {names!r}")
     for name in names:

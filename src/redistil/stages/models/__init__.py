@@ -14,7 +14,6 @@ from redistil.learning.history import Checkpoint, Point
 from redistil.learning.objectives import OBJECTIVES
 from redistil.learning.optimise import Schedule, Validation, Watch, optimise
 from redistil.learning.scoring import Memory, learn, score_shared
-from redistil.learning.students.cat import LENGTHS
 from redistil.machine.costs import account
 from redistil.machine.hardware import commit
 from redistil.machine.processes import Processes, check_precision
@@ -25,8 +24,8 @@ from redistil.storage import lineage
 from redistil.storage.lineage import SIDECAR, Made
 from redistil.storage.ragged import Ragged
 from redistil.storage.tables import aside
-
-Recipe = Mapping[str, Any]
+from redistil.study.architectures import ARCHITECTURES
+from redistil.study.recipes import Recipe
 
 
 def train(
@@ -54,20 +53,20 @@ def train(
     inputs = {"negatives": negatives, "teacher": teacher, "backbone": backbone}
     _refuse_others(recipe, inputs | {"predecessor": predecessor}, datasets)
     source = commit() if processes.first else ""
-    check_precision(recipe["precision"], processes.device)
+    check_precision(recipe.precision, processes.device)
     queries, passages = map(Ragged, tokens)
     examples = read_examples(queries, passages, negatives, teacher, recipe)
     student = _started(recipe, backbone, predecessor).to(processes.device)
-    if recipe["compile"]:
+    if recipe.compile:
         student.network.compile(dynamic=True)
     state = Checkpoint(
         out / "checkpoint.safetensors",
-        recipe["checkpoint_every"],
+        recipe.checkpoint_every,
         made.fingerprint,
         processes.first,
     )
-    every = recipe["log_every"]  # a recipe that lacks it is refused before the work
-    pairs, gpus = recipe["batch"] * recipe["documents"], processes.gpus if processes.first else []
+    pairs = recipe.batch * recipe.passages
+    gpus = processes.gpus if processes.first else []
     with _board(tensorboard if processes.first else None, made.name) as tell:
         history = optimise(
             student,
@@ -78,7 +77,7 @@ def train(
             Watch(pairs, _namer(recipe, examples, queries), tell, gpus, not processes.first),
         )
     if processes.first:
-        writing.save(student, history, recipe["validation"], every, state, out, made)
+        writing.save(student, history, recipe, state, out, made)
         total = len(history.points) * pairs
         account(history.spent, total, processes, source, out / "cost.json")
         with aside(out / SIDECAR) as partial:
@@ -90,12 +89,12 @@ def train(
 def _started(recipe: Recipe, backbone: Path, predecessor: Path | None) -> Any:
     """Return the student as it is before the first step."""
     if predecessor is None:
-        return students.new(recipe, backbone, derive(recipe["seed"], "head"))
+        return students.new(recipe.stated(), backbone, derive(recipe.seed, "head"))
     return students.load(predecessor)
 
 
 def _batch(recipe: Recipe, examples: Examples, step: int) -> Batch:
-    return examples.batch(recipe["batch"], recipe["documents"], recipe["seed"], step)
+    return examples.batch(recipe.batch, recipe.passages, recipe.seed, step)
 
 
 def _learner(
@@ -106,8 +105,9 @@ def _learner(
     processes: Processes,
 ) -> Any:
     """Return what learns from the batch of a step."""
-    objective, (queries, passages) = OBJECTIVES[recipe["objective"]], tokens
-    memory, options = Memory(**recipe["room"]), recipe["options"]
+    objective, options = OBJECTIVES[recipe.objective], recipe.options
+    queries, passages = tokens
+    memory = Memory(recipe.memory.at_once, recipe.memory.held)
 
     def step_of(step: int) -> Tensor:
         batch = _batch(recipe, examples, step)
@@ -119,8 +119,8 @@ def _learner(
             return objective(scores, targets, mask, **options)
 
         pairs = [queries[r] for r in batch.queries], [passages[r] for r in batch.passages]
-        stream = recipe["seed"], step
-        return learn(student, pairs, loss_of, memory, recipe["precision"], stream, processes)
+        stream = recipe.seed, step
+        return learn(student, pairs, loss_of, memory, recipe.precision, stream, processes)
 
     return step_of
 
@@ -165,17 +165,16 @@ class _board:
 
 
 def _schedule(recipe: Recipe) -> Schedule:
-    names = (
-        "steps",
-        "warmup_steps",
-        "learning_rate",
-        "epsilon",
-        "weight_decay",
-        "clip_norm",
-        "seed",
+    return Schedule(
+        steps=recipe.steps,
+        warmup_steps=recipe.warmup_steps,
+        learning_rate=recipe.learning_rate,
+        epsilon=recipe.epsilon,
+        weight_decay=recipe.weight_decay,
+        clip_norm=recipe.clip_norm,
+        seed=recipe.seed,
+        falls=recipe.schedule == "linear",
     )
-    falls = recipe["schedule"] == "linear"
-    return Schedule(**{name: recipe[name] for name in names}, falls=falls)
 
 
 def _refuse_others(
@@ -183,27 +182,29 @@ def _refuse_others(
 ) -> None:
     """Refuse inputs, by what the recipe calls them, that are not the ones it names."""
     for role, path in inputs.items():
+        name = recipe[role]
         if path is None:
-            if recipe[role] is not None:
-                raise Stale(f"the recipe wants the {role} {recipe[role]!r}, and none was given")
+            if name is not None:
+                raise Stale(f"the recipe wants the {role} {name!r}, and none was given")
             continue
         made = lineage.of(path)
-        if made.command != "file" and made.name != recipe[role]:
-            raise Stale(f"{path} is {made.who}, but the recipe wants the {role} {recipe[role]!r}")
+        if made.command != "file" and made.name != name:
+            raise Stale(f"{path} is {made.who}, but the recipe wants the {role} {name!r}")
     if inputs["predecessor"] is not None:
         _refuse_another_model(recipe, inputs["predecessor"])
-    wanted = list((recipe["validation"] or {}).get("datasets", {}))
-    if sorted(wanted) != sorted(one.name for one in datasets):
+    wanted = list(recipe.validation.datasets) if recipe.validation else []
+    given = [one.name for one in datasets]
+    if sorted(wanted) != sorted(given):
         raise Stale(
             f"the recipe validates on {', '.join(wanted) or 'nothing'}, and --validate names "
-            f"{', '.join(one.name for one in datasets) or 'nothing'}"
+            f"{', '.join(given) or 'nothing'}"
         )
 
 
 def _refuse_another_model(recipe: Recipe, predecessor: Path) -> None:
     """Refuse a trained model that reads pairs otherwise than the student that starts from it."""
     trained = lineage.of(predecessor).settings
-    for key in ("architecture", "backbone", *LENGTHS, "pair_form"):
+    for key in ("architecture", "backbone", *ARCHITECTURES[recipe.architecture].model_fields):
         if trained.get(key) != recipe[key]:
             raise Stale(
                 f"{predecessor} was trained with {key} = {trained.get(key)!r}, and the recipe that "
@@ -215,21 +216,20 @@ def _validation(
     recipe: Recipe, datasets: Sequence[Dataset], student: Any, processes: Processes
 ) -> Validation | None:
     """Return what looks at the student from outside, or None where the recipe asks for nothing."""
-    asked = recipe["validation"]
-    if asked is None:
+    how = recipe.validation
+    if how is None:
         return None
-    judged = {
-        one.name: (*tokens, judged_candidates(one, tokens, asked))
-        for one in datasets
-        for tokens in [(Ragged(one.queries), Ragged(one.passages))]
-    }
+    judged = []
+    for one in datasets:
+        tokens = Ragged(one.queries), Ragged(one.passages)
+        judged.append((one.name, tokens, judged_candidates(one, tokens, how)))
 
     def measure() -> dict[str, float]:
         values = {}
-        for name, (queries, passages, known) in judged.items():
+        for name, (queries, passages), known in judged:
             rows = known.queries, known.passages
-            scores = score_shared(student, queries, passages, rows, recipe["precision"], processes)
-            values[name] = known.value(asked["measure"], scores)
+            scores = score_shared(student, queries, passages, rows, recipe.precision, processes)
+            values[name] = known.value(how.measure, scores)
         return values
 
-    return Validation(asked["every"], measure, asked["patience"])
+    return Validation(how.every, measure, how.patience)

@@ -1,9 +1,8 @@
 """What a training reads: examples with their teacher's scores, candidates to validate on."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +16,12 @@ from redistil.learning.validation import Judged
 from redistil.storage.pools import Pools, pools
 from redistil.storage.ragged import Ragged
 from redistil.storage.tables import LISTS, QRELS, RUN, TRIPLES, top
-
-Recipe = Mapping[str, Any]
+from redistil.study.recipes import Recipe, Validated
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set to validate on: candidates, qrels, and token files of queries and passages."""
+    """A dataset to validate on: candidates, qrels, and token files of queries and passages."""
 
     name: str
     candidates: Path
@@ -32,15 +30,13 @@ class Dataset:
     passages: Path
 
 
-def judged_candidates(
-    dataset: Dataset, tokens: tuple[Ragged, Ragged], asked: Mapping[str, Any]
-) -> Judged:
+def judged_candidates(dataset: Dataset, tokens: tuple[Ragged, Ragged], how: Validated) -> Judged:
     """Return the first `depth` candidates of each judged query, with their grades."""
     qrels = QRELS.read(dataset.qrels).sort_by(
         [("query_id", "ascending"), ("relevance", "descending")]
     )
     ids = pc.unique(qrels["query_id"])
-    run = top(RUN.read(dataset.candidates), asked["depth"])
+    run = top(RUN.read(dataset.candidates), how.depth)
     run = run.filter(pc.is_in(run["query_id"], ids))
     if not len(run):
         raise BadTable(
@@ -66,7 +62,7 @@ def judged_candidates(
         grade=pc.fill_null(grades, 0).to_numpy().astype(np.float64),
         last=last,
         ideal=tuple(relevance[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)),
-        relevant_from=asked["datasets"][dataset.name],
+        relevant_from=how.datasets[dataset.name],
     )
 
 
@@ -82,16 +78,18 @@ def read_examples(
     kind, size = _examples_of(negatives)
     if not size:
         raise BadTable(f"{negatives} has no {kind} to train on")
-    shown = rows_shown(size, recipe["batch"], recipe["seed"], recipe["steps"])
-    parts, start = [], 0
+    shown = rows_shown(size, recipe.batch, recipe.seed, recipe.steps)
+    parts: list[_Part] = []
+    start = 0
     for piece in pools(negatives, teacher):
         end = start + len(piece.query_id)
         here = None if shown is None else shown[(shown >= start) & (shown < end)] - start
         parts.append(_some(piece, here, queries, passages))
         start = end
+    sizes = np.concatenate([part.sizes for part in parts])
     return Examples(
         queries=np.concatenate([part.queries for part in parts]),
-        offsets=np.concatenate([[0], np.cumsum(np.concatenate([part.sizes for part in parts]))]),
+        offsets=np.concatenate([[0], np.cumsum(sizes)]),
         passages=np.concatenate([part.passages for part in parts]),
         relevance=np.concatenate([part.relevance for part in parts]),
         teacher=np.concatenate([part.scores for part in parts]) if teacher else None,

@@ -10,6 +10,7 @@ from redistil.stages.report.numbers.wording import joules, number, p_value, sign
 from redistil.storage.lineage import OUTSIDE, SIDECAR, Made, canonical
 from redistil.study import artefacts as studies
 from redistil.study.artefacts import Cell
+from redistil.study.study import Study
 
 TEMPLATE = Path(__file__).with_name("card.md.j2")
 
@@ -17,7 +18,7 @@ _USABLE = {"cat"}  # architectures that transformers and sentence-transformers l
 
 
 def text(
-    study: Mapping[str, Any],
+    study: Study,
     tabulated: Tabulated,
     cell: Cell,
     made: Made,
@@ -69,7 +70,7 @@ def words(value: Any) -> str:
     return "".join(f"\\{letter}" if letter in r"\`*_[]|" else letter for letter in line)
 
 
-def front_matter(study: Mapping[str, Any], tabulated: Tabulated, cell: Cell, licence: str) -> str:
+def front_matter(study: Study, tabulated: Tabulated, cell: Cell, licence: str) -> str:
     """Return the YAML that a hub reads: licence, base model, task and results."""
     import yaml
 
@@ -89,9 +90,7 @@ def front_matter(study: Mapping[str, Any], tabulated: Tabulated, cell: Cell, lic
     return found
 
 
-def _results(
-    study: Mapping[str, Any], tabulated: Tabulated, cell: Cell
-) -> Iterator[dict[str, Any]]:
+def _results(study: Study, tabulated: Tabulated, cell: Cell) -> Iterator[dict[str, Any]]:
     for dataset in study["grid"]["datasets"]:
         metrics = []
         for measure in study["measures"]:
@@ -110,7 +109,7 @@ def _origin(backbone: Mapping[str, Any]) -> str:
     return str(backbone.get("hub", ""))
 
 
-def sources(study: Mapping[str, Any], cell: Cell) -> Iterator[tuple[str, str, str]]:
+def sources(study: Study, cell: Cell) -> Iterator[tuple[str, str, str]]:
     """Yield (what, which, licence) of all that the weights of `cell` descend from, each once."""
     known = studies.words(study, student=cell.student)
     rows = [_source(study, "backbones", "backbone", known["backbone"])]
@@ -119,7 +118,7 @@ def sources(study: Mapping[str, Any], cell: Cell) -> Iterator[tuple[str, str, st
     yield from dict.fromkeys(rows)
 
 
-def _read_by(study: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _read_by(study: Study, known: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Yield the sources of what a loss reads, known by its words."""
     yield _source(study, "corpora", "training passages and queries", known["corpus"])
     encoder = study["first_stages"].get(known["first_stage"], {}).get("encoder")
@@ -144,7 +143,7 @@ def _read_by(study: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tup
             yield _source(study, "teachers", f"teacher in {known['teacher']}", member)
 
 
-def _source(study: Mapping[str, Any], catalogue: str, what: str, name: str) -> tuple[str, str, str]:
+def _source(study: Study, catalogue: str, what: str, name: str) -> tuple[str, str, str]:
     entry = study[catalogue][name]
     if "llm" in entry:
         unknown = "ranked here, by the language model in this table"
@@ -160,7 +159,7 @@ def _source(study: Mapping[str, Any], catalogue: str, what: str, name: str) -> t
     return what, f"{name} ({where})" if where else name, entry.get("licence", unknown)
 
 
-def _published(study: Mapping[str, Any], entry: Mapping[str, Any]) -> str | None:
+def _published(study: Study, entry: Mapping[str, Any]) -> str | None:
     """Return the address of the file that a teacher is imported from; its terms stand there."""
     file = entry.get("import")
     address: str | None = study["downloads"].get(file, {}).get("url", file)

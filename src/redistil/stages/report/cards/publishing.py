@@ -24,6 +24,7 @@ from redistil.storage.lineage import Made
 from redistil.storage.tables import VALIDATION, aside
 from redistil.study import artefacts as studies
 from redistil.study.artefacts import Cell
+from redistil.study.study import Study
 
 VALIDATED, INDEX = "validation.parquet", "models.csv"
 PROVENANCE = "provenance.json"  # the first file of a folder to be written: it marks it as ours
@@ -45,7 +46,7 @@ class Model:
 
 
 def publish(
-    study: Mapping[str, Any],
+    study: Study,
     tabulated: Tabulated,
     records: Sequence[Path],
     licence: str,
@@ -75,7 +76,7 @@ def publish(
     return folders
 
 
-def _model(study: Mapping[str, Any], tabulated: Tabulated, path: Path) -> Model:
+def _model(study: Study, tabulated: Tabulated, path: Path) -> Model:
     made = lineage.of(path)
     cells = {cell.name: cell for cell in studies.grid_cells(study)}
     if made.command != "train" or made.name not in cells:

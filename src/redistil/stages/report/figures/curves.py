@@ -1,7 +1,7 @@
 """Training loss by step."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from redistil.stages.report.numbers.statistics import Floats
 from redistil.storage import lineage
 from redistil.storage.tables import CURVE
 from redistil.study import artefacts as studies
+from redistil.study.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +48,7 @@ def draw(given: Given) -> "Figure | str":
     return curves(runs, given.study)
 
 
-def curves(runs: Mapping[str, Curve], study: Mapping[str, Any]) -> "Figure":
+def curves(runs: Mapping[str, Curve], study: Study) -> "Figure":
     """Return the training curves, a panel for each loss: losses have scales of their own.
 
     runs: by the name of the cell; the seeds of one student share a colour. Raises BadSettings for

@@ -19,6 +19,7 @@ from redistil.stages.report.numbers.statistics import Floats
 from redistil.storage import lineage
 from redistil.storage.tables import CONTRASTS, PASSAGES, QRELS, QUERIES, RUN, Table
 from redistil.study import artefacts as studies
+from redistil.study.study import Study
 
 _AT_ONCE = 1 << 22  # numbers in a block of leads: 32 MiB
 
@@ -62,7 +63,7 @@ def _leads(values: Floats) -> Floats:
     return leads.reshape(-1, values.shape[1])
 
 
-def shown(study: Mapping[str, Any], paths: Sequence[Path], dataset: str) -> dict[str, Path]:
+def shown(study: Study, paths: Sequence[Path], dataset: str) -> dict[str, Path]:
     """Return, for each line of the leaderboard, the run whose rankings are shown.
 
     Of a student that is the run of its first seed. Raises Stale when one is missing.
@@ -104,7 +105,7 @@ Ranking = Mapping[str, Sequence[Ranked]]  # of each query
 
 
 def contrast(
-    study: Mapping[str, Any],
+    study: Study,
     dataset: str,
     values: Values,
     runs: Mapping[str, Path],

@@ -19,6 +19,7 @@ from redistil.stages.report.numbers.wording import number
 from redistil.storage import lineage
 from redistil.storage.tables import aside
 from redistil.study import artefacts as studies
+from redistil.study.study import Study
 
 TRAINED, RERANKED = "cost.json", "{dataset}.cost.json"  # beside a model and each of its runs
 FILE = "costs.csv"
@@ -85,9 +86,7 @@ HEADER = [
 ]
 
 
-def rows(
-    study: Mapping[str, Any], models: Iterable[Path], runs: Iterable[tuple[str, Path]]
-) -> list[Cost]:
+def rows(study: Study, models: Iterable[Path], runs: Iterable[tuple[str, Path]]) -> list[Cost]:
     """Return a row for each system of which something is known.
 
     models: records of the models; runs: a system, and the folder that holds its runs.
@@ -166,7 +165,7 @@ def _spent(row: Mapping[str, str], work: str) -> Spent:
     return replace(_of_amounts(numbers), device=device)
 
 
-def over_seeds(study: Mapping[str, Any], costs: Sequence[Cost]) -> dict[str, Cost]:
+def over_seeds(study: Study, costs: Sequence[Cost]) -> dict[str, Cost]:
     """Return the mean of every number over a line's seeds, by line of the leaderboard."""
     by_system = {cost.system: cost for cost in costs}
     means = {}
@@ -198,9 +197,7 @@ def _of_amounts(numbers: Sequence[float | None]) -> Spent:
     return Spent(seconds, pairs_per_second, processor_joules, gpu_joules)
 
 
-def amounts(
-    study: Mapping[str, Any], costs: Sequence[Cost], work: str
-) -> dict[str, dict[str, float]]:
+def amounts(study: Study, costs: Sequence[Cost], work: str) -> dict[str, dict[str, float]]:
     """Return what is known of a work: by unit, the amount of each line of the leaderboard.
 
     Energy is that of all parts of the machine which told theirs for some system.
@@ -235,7 +232,7 @@ def energy(costs: Sequence[Cost], works: Sequence[str] = WORK) -> str:
     return f"Energy is that of the machine's {parts} meanwhile, whatever else they worked at."
 
 
-def sheet(study: Mapping[str, Any], leaderboard: Sequence[Line], costs: Sequence[Cost]) -> Sheet:
+def sheet(study: Study, leaderboard: Sequence[Line], costs: Sequence[Cost]) -> Sheet:
     """Return effectiveness and cost side by side, a row for each line of the leaderboard.
 
     Of the groups of data sets the first two, so that the table fits a page.

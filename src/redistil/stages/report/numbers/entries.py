@@ -6,7 +6,7 @@ An *entry* is a line of the leaderboard: the seeds of one student and loss, or o
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from redistil.stages.report.numbers.statistics import Floats
 from redistil.storage.tables import MEASURES
 from redistil.study import artefacts as studies
 from redistil.study.artefacts import System
+from redistil.study.study import Study
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,9 +68,7 @@ class Values:
         return mean
 
 
-def read(
-    study: Mapping[str, Any], files: Mapping[str, Path], datasets: Sequence[str] | None = None
-) -> Values:
+def read(study: Study, files: Mapping[str, Path], datasets: Sequence[str] | None = None) -> Values:
     """Return the values in the measures files, by system; Stale if one differs in its queries.
 
     datasets: which to read; None is all of the study.

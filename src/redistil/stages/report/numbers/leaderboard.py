@@ -5,7 +5,6 @@ What is compared with what, and in which family, says `redistil.stages.report.nu
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from redistil.stages.report.numbers.entries import Entry, Values, entries, read
 from redistil.stages.report.numbers.rows import Cell, GroupValue, Line, LossRow, SetValue, Test
 from redistil.study import artefacts as studies
 from redistil.study.artefacts import System
+from redistil.study.study import Study
 
 __all__ = ["LEVEL", "Entry", "Settings", "Tables", "Values", "entries", "read", "tabulate"]
 
@@ -32,7 +32,7 @@ class Tables:
     metrics: Metrics
 
 
-def tabulate(study: Mapping[str, Any], values: Values, settings: Settings) -> Tables:
+def tabulate(study: Study, values: Values, settings: Settings) -> Tables:
     """Return every table of the study."""
     systems = studies.systems(study)
     lines = entries(systems)
@@ -57,7 +57,7 @@ def tabulate(study: Mapping[str, Any], values: Values, settings: Settings) -> Ta
 
 def _line(
     entry: Entry,
-    study: Mapping[str, Any],
+    study: Study,
     groups: Sequence[Group],
     values: Values,
     tests: Mapping[str, Sequence[Test]],
@@ -73,7 +73,7 @@ def _line(
     return Line(entry.name, entry.kind, entry.student, entry.loss, seeds, on_groups, on_sets)
 
 
-def _cells(systems: Sequence[System], study: Mapping[str, Any], values: Values) -> list[Cell]:
+def _cells(systems: Sequence[System], study: Study, values: Values) -> list[Cell]:
     cells = []
     for system in systems:
         who = (system.name, system.kind, system.student, system.loss, system.seed)

@@ -1,20 +1,20 @@
 """What the report reads beside the trained models: how large they are."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from math import prod
 from pathlib import Path
-from typing import Any
 
 from redistil.errors import BadTable
 from redistil.stages.report.numbers.rows import Size
 from redistil.storage import lineage
 from redistil.study import artefacts as studies
+from redistil.study.study import Study
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
-def sizes(study: Mapping[str, Any], records: Iterable[Path]) -> dict[str, Size]:
+def sizes(study: Study, records: Iterable[Path]) -> dict[str, Size]:
     """Return the size of each student, from the model beside a record.
 
     A student whose weights are not there, only their record, is left out.

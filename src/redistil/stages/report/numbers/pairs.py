@@ -5,7 +5,7 @@ correction is over all pairs of a data set or group. What is compared are means 
 seeds. Nothing here is declared beforehand: a reader who looks for a pair reads the corrected p.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
@@ -20,6 +20,7 @@ from redistil.stages.report.numbers.entries import Values, entries
 from redistil.stages.report.numbers.statistics import Floats
 from redistil.storage.tables import PAIRS
 from redistil.study import artefacts as studies
+from redistil.study.study import Study
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,12 @@ class Between:
     losses: int
 
 
-def scopes(study: Mapping[str, Any]) -> dict[str, list[str]]:
+def scopes(study: Study) -> dict[str, list[str]]:
     """Return the data sets of each group, and of each data set itself."""
     return {**study["groups"], **{dataset: [dataset] for dataset in study["grid"]["datasets"]}}
 
 
-def compare(study: Mapping[str, Any], values: Values, rounds: int, seed: int) -> pa.Table:
+def compare(study: Study, values: Values, rounds: int, seed: int) -> pa.Table:
     """Return rows of PAIRS: in each scope, every line of the leaderboard against every later.
 
     rounds: signings of the randomisation test, drawn under `seed`.

@@ -13,9 +13,10 @@ from redistil.storage import lineage
 from redistil.storage.lineage import Made
 from redistil.study import artefacts as studies
 from redistil.study.artefacts import System
+from redistil.study.study import Study
 
 
-def check(study: Mapping[str, Any], measured: Sequence[Made], models: Sequence[Made]) -> None:
+def check(study: Study, measured: Sequence[Made], models: Sequence[Made]) -> None:
     """Refuse, as Stale, records that are not exactly what `study` asks for.
 
     measured: the records of the measures files, one for each system of the study;
@@ -24,7 +25,7 @@ def check(study: Mapping[str, Any], measured: Sequence[Made], models: Sequence[M
     systems = {system.name: system for system in studies.systems(study)}
     _check_complete(systems, measured)
     _check_models(systems, models)
-    _check_settings(lineage.together([*measured, *models]), studies.asked(study))
+    _check_settings(lineage.together([*measured, *models]), studies.settings_of(study))
     for made in measured:
         _check_descent(systems[made.name], made, study["grid"]["datasets"])
 

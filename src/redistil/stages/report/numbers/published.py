@@ -19,6 +19,7 @@ from redistil.stages.report.numbers.entries import Entry, Values
 from redistil.stages.report.numbers.rows import PublishedRow
 from redistil.stages.report.numbers.statistics import Floats, spread
 from redistil.storage import settings
+from redistil.study.study import Study
 
 COLUMNS = [
     "study", "student", "loss_or_teacher", "dataset", "metric", "value", "std", "source", "note",
@@ -67,7 +68,7 @@ def _is_number(text: str) -> bool:
 
 def beside(
     published: Published,
-    study: Mapping[str, Any],
+    study: Study,
     lines: Sequence[Entry],
     values: Values,
     within: float,

@@ -12,6 +12,7 @@ import numpy as np
 
 from redistil.stages.report.numbers.rows import Line, LossRow, PublishedRow, Test
 from redistil.stages.report.numbers.wording import interval, number, p_value, signed
+from redistil.study.study import Study
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Sheet:
 
 
 def sheets(
-    study: Mapping[str, Any],
+    study: Study,
     leaderboard: Sequence[Line],
     losses: Sequence[LossRow],
     tests: Sequence[Test],
@@ -56,7 +57,7 @@ def sheets(
     return {name: sheet for name, sheet in every.items() if sheet.rows}
 
 
-def main(study: Mapping[str, Any], leaderboard: Sequence[Line]) -> Sheet:
+def main(study: Study, leaderboard: Sequence[Line]) -> Sheet:
     """Return students x losses over the columns that the study names, the baselines above."""
     columns, grid = columns_of(study), study["grid"]
     first = grid["first_stage"]
@@ -103,7 +104,7 @@ def _students(grid: Mapping[str, Any], leaderboard: Sequence[Line]) -> list[Line
     return students
 
 
-def columns_of(study: Mapping[str, Any]) -> list[str]:
+def columns_of(study: Study) -> list[str]:
     """Return the datasets and groups of the main table; the groups, where the study names none."""
     named: list[str] = list(study.get("table") or study["groups"])
     return named
@@ -117,7 +118,7 @@ def shading(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return shades
 
 
-def _losses(study: Mapping[str, Any], losses: Sequence[LossRow]) -> Sheet:
+def _losses(study: Study, losses: Sequence[LossRow]) -> Sheet:
     header = ["group", "loss", study["measures"][0], "difference", "interval", "d", "p", "verdict"]
     rows = []
     for row in losses:
@@ -133,7 +134,7 @@ def _losses(study: Mapping[str, Any], losses: Sequence[LossRow]) -> Sheet:
     return Sheet(caption, header, _parted(rows), words=2)
 
 
-def _pairs(study: Mapping[str, Any], tests: Sequence[Test]) -> Sheet:
+def _pairs(study: Study, tests: Sequence[Test]) -> Sheet:
     """Return every pair of losses: which is better, and whether they are shown equivalent."""
     header = ["group", "loss", "against", "difference", "d", "p", "verdict", "equivalence"]
     rows = []

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from redistil.stages.report.numbers.rows import GroupValue, Line
 from redistil.stages.report.numbers.tabulated import Tabulated
 from redistil.stages.report.numbers.wording import interval, number, p_value, signed
 from redistil.study import artefacts as studies
+from redistil.study.study import Study
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Board:
     filters: Mapping[str, list[str]]
 
 
-def board(study: Mapping[str, Any], tabulated: Tabulated) -> Board:
+def board(study: Study, tabulated: Tabulated) -> Board:
     """Return the leaderboard, the rows over seeds first; single seeds have values only."""
     groups, datasets = study["groups"], study["grid"]["datasets"]
     measure = study["measures"][0]

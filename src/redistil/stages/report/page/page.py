@@ -22,6 +22,7 @@ from redistil.stages.report.page.payload import SCALE, Comparison
 from redistil.stages.report.page.places import Places
 from redistil.storage import lineage
 from redistil.study import artefacts as studies
+from redistil.study.study import Study
 
 _HERE = Path(__file__).parent
 _TOLD = {"paper", "student", "loss"}  # of a published value: by `cite` and `system`
@@ -29,7 +30,7 @@ _ROWS = 500  # of a table that are shown; the file has them all
 
 
 def render(
-    study: Mapping[str, Any],
+    study: Study,
     tabulated: Tabulated,
     figures: Sequence[Illustration],
     captions: Mapping[str, str],
@@ -93,7 +94,7 @@ def _tables(tabulated: Tabulated) -> dict[str, list[dict[str, Any]]]:
     return {name: rows for name, rows in tables.items() if rows}
 
 
-def left_out(study: Mapping[str, Any]) -> list[str]:
+def left_out(study: Study) -> list[str]:
     """Return a sentence for each data set that the study would have, but for missing texts."""
     sentences = []
     for one in study.get("left_out", []):
@@ -154,7 +155,7 @@ def _commands(made: lineage.Made) -> list[Made]:
 
 
 def _data(
-    study: Mapping[str, Any], tabulated: Tabulated, comparison: Comparison, places: Places
+    study: Study, tabulated: Tabulated, comparison: Comparison, places: Places
 ) -> dict[str, Any]:
     """Return what the page's script reads: means and tests, queries with texts, and records."""
     spans = list(scopes(study))

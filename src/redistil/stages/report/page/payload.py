@@ -15,6 +15,7 @@ from redistil.stages.report.numbers.entries import entries
 from redistil.storage import lineage
 from redistil.storage.tables import CONTRASTS, PAIRS
 from redistil.study import artefacts as studies
+from redistil.study.study import Study
 
 SCALE = 10_000  # differences and p values are carried as whole ten-thousandths
 MOST = 2_000_000  # bytes of compressed contrasts: with all else, the page stays below 5 MB
@@ -41,7 +42,7 @@ class Comparison:
 
 
 def comparison(
-    study: Mapping[str, Any], pairs: Path | None, contrasts: Sequence[Path], alpha: float
+    study: Study, pairs: Path | None, contrasts: Sequence[Path], alpha: float
 ) -> Comparison:
     """Return what the tables of `compare` and `contrast` hold; without them there is none.
 

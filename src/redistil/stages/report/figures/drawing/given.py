@@ -1,11 +1,11 @@
 """What the figures of a study are drawn from."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from redistil.stages.report.numbers.tabulated import Tabulated
+from redistil.study.study import Study
 
 
 class Taught(NamedTuple):
@@ -21,7 +21,7 @@ class Taught(NamedTuple):
 class Given:
     """A study, its tables, and the files that a figure may read; any of those may be empty."""
 
-    study: Mapping[str, Any]
+    study: Study
     tables: Tabulated
     curves: tuple[Path, ...] = ()
     measures: tuple[Path, ...] = ()

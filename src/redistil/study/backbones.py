@@ -1,0 +1,136 @@
+"""Backbones: checkpoints fetched from a hub, read from a folder, or built here."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from redistil.study.fields import (
+    Count,
+    CountOrNone,
+    Entry,
+    Kinds,
+    Length,
+    Licence,
+    Name,
+    Names,
+    NotNegative,
+    Part,
+    Positive,
+    Rate,
+    Seed,
+    Text,
+    Whole,
+    by_key,
+    by_value,
+    kinds,
+    mistake,
+)
+
+
+class Backbone(Entry):
+    """A checkpoint with its tokenizer."""
+
+    licence: Licence = None
+
+
+class HubBackbone(Backbone, kind="hub"):
+    """A checkpoint of the Hugging Face hub."""
+
+    hub: Annotated[Text, Field(description="an id of the Hugging Face hub")]
+    revision: Text
+    lower_case: Annotated[
+        bool | None, Field(description="for a tokenizer that forgets to lower-case")
+    ] = None
+
+
+class FolderBackbone(Backbone, kind="folder"):
+    """A checkpoint in a folder."""
+
+    folder: Text
+    lower_case: bool | None = None
+
+
+class Bm25Teacher(Entry):
+    """The private teacher of a warm-up: parameters of BM25, and the weights of its losses."""
+
+    k1: NotNegative
+    b: Part
+    depth: Annotated[Count, Field(description="near passages to draw from")]
+    scale: Annotated[Positive, Field(description="divides BM25's scores")]
+    margins: Annotated[NotNegative, Field(description="weight of its margins; the contrast has 1")]
+    tokens: Annotated[NotNegative, Field(description="weight of what each token is asked")]
+
+
+class Warmup(Entry):
+    """How a backbone learns what a match is, before any study trains it."""
+
+    steps: CountOrNone
+    queries: Annotated[Count, Field(description="queries of a step")]
+    negatives: Annotated[CountOrNone, Field(description="other passages of each query")]
+    learning_rate: Annotated[Rate, Field(description="peak")]
+    query_length: Length
+    passage_length: Length
+    seed: Seed
+
+
+class EncoderWarmup(Warmup):
+    """The warm-up of an encoder, taught by BM25 too."""
+
+    called: ClassVar[str | None] = "the warm-up of bert and modernbert"
+    bm25: Bm25Teacher
+
+
+class SpladeWarmup(Warmup):
+    """The warm-up of a SPLADE encoder."""
+
+    called: ClassVar[str | None] = "the warm-up of splade"
+    flops: Annotated[NotNegative, Field(description="weight of the penalty for dense vectors")]
+
+
+class Build(Entry):
+    """A tiny checkpoint, made from a corpus."""
+
+    family: Text
+    corpus: Annotated[Name, Names("corpora")]
+    dataset: Annotated[Name, Names("datasets")]
+    vocabulary: Annotated[Whole, Field(ge=300, le=100000, description="word pieces")]
+    layers: Annotated[Whole, Field(ge=1, le=48)]
+    width: Annotated[Whole, Field(ge=8, le=4096)]
+    heads: Annotated[Whole, Field(ge=1, le=64)]
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> "Build":
+        if self.width % self.heads:
+            raise mistake(f"{self.width} is no multiple of {self.heads} heads", "width")
+        return self
+
+
+class EncoderBuild(Build):
+    """A tiny encoder."""
+
+    family: Literal["bert", "modernbert"]
+    warmup: EncoderWarmup
+
+
+class SpladeBuild(Build):
+    """A tiny SPLADE encoder."""
+
+    family: Literal["splade"]
+    warmup: SpladeWarmup
+
+
+FAMILIES: Kinds = {"bert": EncoderBuild, "modernbert": EncoderBuild, "splade": SpladeBuild}
+
+
+class BuiltBackbone(Backbone, kind="build"):
+    """A checkpoint that is made here."""
+
+    build: Annotated[Build, by_value("family", FAMILIES)]
+
+    def recipe(self) -> dict[str, Any]:
+        """Return how it is built, but for what it is built from."""
+        return self.build.settings(without=frozenset({"corpus", "dataset"}))
+
+
+BACKBONES = kinds(HubBackbone, FolderBackbone, BuiltBackbone)
+AnyBackbone = Annotated[Backbone, by_key(BACKBONES)]

@@ -1,0 +1,106 @@
+"""First stages, and the negatives that are drawn from them: the classes of their entries."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from redistil.study.fields import (
+    Count,
+    Entry,
+    Length,
+    Name,
+    Names,
+    Part,
+    Seed,
+    Text,
+    Whole,
+    by_key,
+    kinds,
+    one_or_each,
+)
+from redistil.study.fields import Number as _Number
+
+DatasetName = Annotated[Name, Names("datasets")]
+DownloadName = Annotated[Name, Names("downloads")]
+StageName = Annotated[Name, Names("first_stages")]
+
+
+class FirstStage(Entry):
+    """What finds the candidates of a query."""
+
+    depth: Annotated[Count | None, Field(description="passages kept for each query")] = None
+
+
+class SpladeStage(FirstStage, kind="encoder"):
+    """Sparse vectors of a learned encoder."""
+
+    encoder: Annotated[
+        Annotated[Name, Names("backbones")], Field(description="with a masked-LM head")
+    ]
+    query_length: Length
+    passage_length: Length
+    shard: Annotated[Count, Field(description="passages that one job encodes")]
+    depth: Count
+
+
+class Bm25Stage(FirstStage, kind="k1"):
+    """BM25."""
+
+    k1: Annotated[_Number, Field(ge=0, le=10)]
+    b: Part
+    stemmer: Annotated[Literal["english"], Field(description="Snowball's, with its stop words")]
+    depth: Count
+
+
+class ImportedStage(Entry, kind="import"):
+    """A published run, as deep as it is."""
+
+    runs: Annotated[
+        DownloadName | dict[DatasetName, DownloadName],
+        one_or_each(DownloadName, dict[DatasetName, DownloadName]),
+        Field(alias="import", description="a run, or one for each dataset"),
+    ]
+
+    def run_of(self, dataset: str) -> str | None:
+        """Return the download with the candidates of a dataset, if there is one."""
+        return self.runs.get(dataset) if isinstance(self.runs, dict) else self.runs
+
+
+FIRST_STAGES = kinds(SpladeStage, Bm25Stage, ImportedStage)
+AnyFirstStage = Annotated[FirstStage | ImportedStage, by_key(FIRST_STAGES)]
+
+
+class Negatives(Entry):
+    """What training reads: queries with a positive and negatives."""
+
+    dataset: DatasetName
+
+
+class MinedNegatives(Negatives, kind="kind"):
+    """Unjudged candidates of a first stage, drawn at random from its first `depth`."""
+
+    kind: Literal["triples", "lists"]
+    positives: Literal["judged", "retrieved", "first-retrieved"]
+    first_stage: StageName
+    depth: Count
+    per_query: Count
+    seed: Seed
+    at_most: Annotated[Count | None, Field(description="queries")] = None
+
+
+class DocpairNegatives(Negatives, kind="docpairs"):
+    """Rows of a published file of (query, positive, negative)."""
+
+    docpairs: Annotated[Text, Field(description="an id of ir_datasets")]
+    at_most: Annotated[Whole, Field(ge=1, description="rows, drawn at random")]
+    seed: Seed
+
+
+class BroughtNegatives(Negatives, kind="teacher"):
+    """What a teacher brings with its scores."""
+
+    teacher: Annotated[Name, Names("teachers")]
+
+
+NEGATIVES = kinds(MinedNegatives, DocpairNegatives, BroughtNegatives)
+AnyNegatives = Annotated[Negatives, by_key(NEGATIVES)]

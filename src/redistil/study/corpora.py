@@ -1,0 +1,130 @@
+"""Corpora, datasets and files to download: the classes of their entries."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from redistil.study.fields import (
+    Count,
+    Entry,
+    Licence,
+    Measure,
+    Name,
+    Names,
+    Once,
+    Share,
+    Text,
+    by_key,
+    kinds,
+    matching,
+)
+
+
+class Corpus(Entry):
+    """A set of passages, exported once and shared by every dataset over it."""
+
+    passages: Annotated[
+        Count | None, Field(description="how many it must have; another count is refused")
+    ] = None
+    licence: Licence = None
+
+
+class PydocsCorpus(Corpus, kind="pydocs"):
+    """Docstrings of installed packages, read as text."""
+
+    pydocs: Annotated[
+        list[Text],
+        Once,
+        Field(min_length=1, description="installed packages; python: the standard library"),
+    ]
+
+
+class IrdsCorpus(Corpus, kind="irds"):
+    """A corpus of ir_datasets."""
+
+    irds: Annotated[Text, Field(description="an id of ir_datasets")]
+    licensed: Annotated[
+        Annotated[str, matching(r"[A-Za-z0-9].*", description="a path below IR_DATASETS_HOME")]
+        | None,
+        Field(description="where the texts must lie, as nobody may hand them on"),
+    ] = None
+
+
+class FolderCorpus(Corpus, kind="folder"):
+    """A corpus of one's own."""
+
+    folder: Annotated[Text, Field(description="a folder in BEIR layout")]
+
+
+CORPORA = kinds(PydocsCorpus, IrdsCorpus, FolderCorpus)
+AnyCorpus = Annotated[Corpus, by_key(CORPORA)]
+
+# of a dataset, but not of its export: they decide how it is used
+USES = frozenset({"corpus", "relevant_from", "drop_identical", "measures"})
+
+
+class Dataset(Entry):
+    """Queries and judgements over a corpus."""
+
+    corpus: Annotated[Name, Names("corpora")]
+    relevant_from: Annotated[Count, Field(description="least grade of a relevant passage")]
+    drop_identical: Annotated[
+        bool, Field(description="candidates whose id equals the query's are dropped")
+    ] = False
+    measures: Annotated[
+        Annotated[list[Measure], Once] | None, Field(description="besides those of the study")
+    ] = None
+
+
+class PydocsDataset(Dataset, kind="part"):
+    """First paragraphs of docstrings as queries, divided by a hash of their text."""
+
+    part: Literal["train", "dev", "test", "all"]
+    dev: Annotated[Share | None, Field(description="share of the queries")] = None
+    test: Annotated[Share | None, Field(description="share of the queries")] = None
+    at_most: Annotated[Count | None, Field(description="queries")] = None
+
+
+class IrdsDataset(Dataset, kind="irds"):
+    """A dataset of ir_datasets."""
+
+    irds: Annotated[Text, Field(description="an id of ir_datasets")]
+    queries: Annotated[Count | None, Field(description="how many it must have")] = None
+    qrels: Annotated[Count | None, Field(description="how many it must have")] = None
+
+
+class FolderDataset(Dataset, kind="split"):
+    """The queries of one qrels file of the corpus's folder."""
+
+    split: Annotated[Text, Field(description="the queries that qrels/SPLIT.tsv judges")]
+    queries: Annotated[Count | None, Field(description="how many it must have")] = None
+    qrels: Annotated[Count | None, Field(description="how many it must have")] = None
+
+
+DATASETS = kinds(PydocsDataset, IrdsDataset, FolderDataset)
+AnyDataset = Annotated[Dataset, by_key(DATASETS)]
+
+
+class Download(Entry):
+    """A file that is fetched as it is, and refused if it is another."""
+
+    url: Annotated[
+        str, matching(r"https?://.*", description="an address that begins with https://")
+    ]
+    bytes: Annotated[Count | None, Field(description="its size")] = None
+
+
+class Md5Download(Download, kind="md5"):
+    """A file with a known MD5 sum."""
+
+    md5: Annotated[str, matching("[0-9a-f]{32}", description="32 hexadecimal digits")]
+
+
+class Sha256Download(Download, kind="sha256"):
+    """A file with a known SHA-256 sum."""
+
+    sha256: Annotated[str, matching("[0-9a-f]{64}", description="64 hexadecimal digits")]
+
+
+DOWNLOADS = kinds(Md5Download, Sha256Download)
+AnyDownload = Annotated[Download, by_key(DOWNLOADS)]

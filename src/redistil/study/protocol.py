@@ -1,0 +1,188 @@
+"""How a study trains, re-ranks, compares, shows and gives away."""
+
+from functools import cache
+from typing import Annotated, Any, Literal, cast, get_type_hints
+
+from pydantic import Field, create_model
+
+from redistil.errors import BadSettings
+from redistil.study.architectures import ARCHITECTURES, Architecture
+from redistil.study.candidates import DatasetName, StageName
+from redistil.study.fields import (
+    Count,
+    CountOrNone,
+    Entry,
+    Name,
+    Names,
+    NotNegative,
+    Number,
+    Once,
+    Positive,
+    Precision,
+    Rate,
+    Seed,
+    Text,
+    Whole,
+    matching,
+    one_or_each,
+)
+
+_Source = Annotated[Text, Names("sources")]
+_TeacherName = Annotated[Name, Names("teachers")]
+_NegativesName = Annotated[Name, Names("negatives")]
+
+
+class Source(Entry):
+    """What one kind of training data is in this study."""
+
+    negatives: _NegativesName
+    passages: Annotated[Whole, Field(ge=2, description="passages that a query shows in a step")]
+    teacher: _TeacherName | None = None
+
+
+class Memory(Entry):
+    """Padded tokens in memory while training."""
+
+    at_once: Annotated[Whole, Field(ge=64, description="of one forward pass")]
+    held: Annotated[
+        CountOrNone,
+        Field(description="of all passes of a step, kept for the backward pass"),
+    ]
+
+
+class Validation(Entry):
+    """When a training is measured, on what, and which weights are kept."""
+
+    datasets: Annotated[list[DatasetName], Once, Field(min_length=1)]
+    first_stage: StageName
+    depth: Count
+    every: Annotated[Count, Field(description="steps")]
+    measure: Annotated[
+        str,
+        matching(
+            r"(nDCG|RR|AP)(@[1-9][0-9]*)?", description="nDCG, RR or AP, with or without a depth"
+        ),
+    ]
+    keep: Literal["best", "last"]
+    patience: Annotated[
+        Count | None, Field(description="validations without a new best, then it stops")
+    ] = None
+
+
+class Optimiser(Entry):
+    """AdamW and its schedule."""
+
+    schedule: Annotated[
+        Literal["linear", "constant"],
+        Field(description="of the rate after the warm-up"),
+    ]
+    epsilon: Positive
+    weight_decay: NotNegative
+    clip_norm: Annotated[Positive | None, Field(description="null: no clipping")]
+
+
+class Size(Entry):
+    """Rates and batches of students of one size."""
+
+    learning_rate: Annotated[Rate, Field(description="peak")]
+    steps: Annotated[
+        Count | dict[_Source, Count],
+        one_or_each(Count, dict[_Source, Count]),
+        Field(description="of every training, or of those that read each source"),
+    ]
+    warmup_steps: CountOrNone
+    batch: Annotated[dict[_Source, Count], Field(description="queries of a step")]
+
+    def steps_of(self, source: str) -> int:
+        """Return the steps of a training that reads `source`."""
+        return self.steps[source] if isinstance(self.steps, dict) else self.steps
+
+
+class Training(Entry):
+    """How every student of a study is trained.
+
+    The settings of each architecture in use stand beside these: `training_class` adds them.
+    """
+
+    precision: Precision
+    compile: Annotated[bool, Field(description="torch.compile")]
+    memory: Memory
+    validation: Annotated[
+        Validation | None, Field(description="null: the weights of the last step")
+    ] = None
+    optimiser: Optimiser
+    checkpoint_every: Annotated[Count, Field(description="steps; a killed training loses these")]
+    log_every: Annotated[Count, Field(description="steps of one point of the training curve")]
+    sizes: dict[str, Size]
+
+    def reading(self, architecture: str) -> Architecture:
+        """Return how an architecture reads a pair; BadSettings where a setting is missing."""
+        kind = ARCHITECTURES[architecture]
+        values = {}
+        for key in kind.model_fields:
+            values[key] = self.get(key)
+            if values[key] is None:
+                raise BadSettings(f"training: the architecture {architecture} needs `{key}`")
+        return kind.model_validate(values)
+
+
+def training_class() -> type[Training]:
+    """Return `Training` with the settings of every architecture that there is."""
+    return _training_class(tuple(ARCHITECTURES.values()))
+
+
+@cache
+def _training_class(architectures: tuple[type[Architecture], ...]) -> type[Training]:
+    fields: dict[str, Any] = {}
+    for architecture in architectures:
+        hints = get_type_hints(architecture, include_extras=True)
+        for name in architecture.model_fields:
+            fields[name] = (hints[name] | None, None)
+    return cast(type[Training], create_model("Training", __base__=Training, **fields))
+
+
+class Reranking(Entry):
+    """How candidates are re-ranked."""
+
+    depth: Annotated[Count, Field(description="candidates of a query")]
+    precision: Precision
+
+
+_Level = Annotated[Number, Field(gt=0, lt=1)]
+
+
+class Statistics(Entry):
+    """How two systems are compared."""
+
+    alpha: Annotated[_Level, Field(description="level of the tests, after Holm's correction")]
+    margin: Annotated[_Level, Field(description="of the headline: less is equivalent")]
+    reproduced_within: Annotated[_Level, Field(description="likewise, of a published value")]
+    resamples: Annotated[
+        Whole, Field(ge=100, description="of the bootstrap and the randomisation test")
+    ]
+    seed: Seed
+
+
+class Page(Entry):
+    """What the page shows of single queries."""
+
+    queries: Annotated[CountOrNone, Field(description="of the whole study, in equal shares")]
+    depth: Annotated[Count, Field(description="passages of each ranking")]
+    characters: Annotated[Whole, Field(ge=20, description="of a text")]
+
+
+class Publishing(Entry):
+    """What is said of weights that are given away."""
+
+    licence: Annotated[Text, Field(description="in the front matter of every model card")]
+
+
+class Export(Entry):
+    """Training data in the format of another library."""
+
+    library: Literal["sentence-transformers", "lightning-ir", "pylate", "tevatron", "matchmaker"]
+    negatives: _NegativesName
+    teacher: _TeacherName | None = None
+    passages: Annotated[
+        Whole | None, Field(ge=2, description="of an example, for libraries that want one number")
+    ] = None

@@ -1,0 +1,68 @@
+"""Settings become typed here; what is wrong with them is said in one sentence."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from redistil.errors import BadSettings, nearest
+from redistil.study.fields import Entry
+
+Kind = TypeVar("Kind", bound=Entry)
+
+_WANTED = {  # by pydantic's type of error
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping of settings",
+    "model_type": "a mapping of settings",
+    "greater_than": "a number above {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "a number below {lt}",
+    "less_than_equal": "at most {le}",
+    "too_short": "at least {min_length} in the list",
+    "string_too_short": "text",
+    "literal_error": "one of {expected}",
+}
+
+
+def read(kind: type[Kind], settings: Mapping[str, Any], where: str = "") -> Kind:
+    """Return settings as their class; BadSettings names the path of the first key that is wrong.
+
+    where: what a message calls the settings as a whole.
+    """
+    try:
+        return kind.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise BadSettings(f"{sentence(first, where)}") from None
+
+
+def sentence(error: ErrorDetails, where: str = "") -> str:
+    """Return an error of pydantic as one sentence: where, what was wanted, what it is."""
+    context = error.get("ctx", {})
+    path = [str(part) for part in error["loc"] if part != "[key]"]
+    if context.get("key"):
+        path.append(context["key"])
+    place = ".".join(path)
+    told = f"{where}, {place}" if where and place else where or place or "configuration"
+    return f"{told}: {_reason(error, context)}"
+
+
+def _reason(error: ErrorDetails, context: Mapping[str, Any]) -> str:
+    if error["type"] == "mistake":
+        return str(context["sentence"])
+    if error["type"] == "extra_forbidden":
+        return "unknown key"
+    wanted = _WANTED.get(error["type"])
+    got = repr(error["input"])
+    if wanted is None:
+        return f"{error['msg']}, got {got}"
+    choices = str(context.get("expected", "")).replace("'", "").replace(" or ", ", ").split(", ")
+    close = nearest(str(error["input"]), choices) if error["type"] == "literal_error" else ""
+    return f"wanted {wanted.format(**context)}, got {got[:200]}{close}"

@@ -1,0 +1,83 @@
+"""The recipe of one training: all settings that it needs, resolved."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, create_model
+
+from redistil.study.architectures import ARCHITECTURES
+from redistil.study.fields import (
+    Count,
+    CountOrNone,
+    Entry,
+    NotNegative,
+    Positive,
+    Precision,
+    Rate,
+    Seed,
+    Text,
+    Whole,
+)
+from redistil.study.protocol import Memory
+from redistil.study.reading import read
+
+
+class Validated(Entry):
+    """What a training is validated on: each dataset with its least grade of a relevant passage."""
+
+    datasets: dict[str, Count]
+    first_stage: Text
+    depth: Count
+    every: Count
+    measure: Text
+    keep: Literal["best", "last"]
+    patience: Count | None = None
+
+
+class Recipe(Entry):
+    """The settings of one training. Those of its architecture stand beside these.
+
+    Only what this training reads is in it, so that no other one's settings can retrain it.
+    """
+
+    student: Text
+    architecture: Text
+    backbone: Text
+    loss: Text
+    objective: Text
+    options: dict[str, Any]
+    seed: Seed
+    predecessor: Text | None
+    negatives: Text
+    teacher: Text | None
+    passages: Annotated[Whole, Field(ge=2, description="passages that a query shows in a step")]
+    batch: Annotated[Count, Field(description="queries of a step")]
+    steps: Count
+    warmup_steps: CountOrNone
+    learning_rate: Rate
+    schedule: Literal["linear", "constant"]
+    epsilon: Positive
+    weight_decay: NotNegative
+    clip_norm: Positive | None
+    precision: Precision
+    memory: Memory
+    compile: bool
+    validation: Validated | None
+    checkpoint_every: Count
+    log_every: Count
+
+
+@cache
+def recipe_class(architecture: str) -> type[Recipe]:
+    """Return `Recipe` with the settings of an architecture."""
+    bases: Any = (Recipe, ARCHITECTURES[architecture])
+    found: type[Recipe] = create_model(f"Recipe{architecture}", __base__=bases)
+    return found
+
+
+def recipe(settings: Mapping[str, Any], where: str = "the recipe") -> Recipe:
+    """Return a recipe as it was written; BadSettings names what is wrong, and `where`."""
+    architecture = settings.get("architecture")
+    kind = recipe_class(architecture) if architecture in ARCHITECTURES else Recipe
+    return read(kind, settings, where)

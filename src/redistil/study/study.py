@@ -1,0 +1,132 @@
+"""A study: the catalogues of what exists, a grid of what to run, and a protocol."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, PlainValidator
+
+from redistil.study.architectures import ARCHITECTURES
+from redistil.study.backbones import AnyBackbone
+from redistil.study.candidates import (
+    AnyFirstStage,
+    AnyNegatives,
+    DatasetName,
+    StageName,
+)
+from redistil.study.corpora import AnyCorpus, AnyDataset, AnyDownload
+from redistil.study.fields import (
+    Entry,
+    Length,
+    Measure,
+    Name,
+    Names,
+    Once,
+    Part,
+    Seed,
+    Text,
+    by_value,
+    kind_of,
+)
+from redistil.study.objectives import DECLARED, Loss
+from redistil.study.protocol import (
+    Export,
+    Page,
+    Publishing,
+    Reranking,
+    Source,
+    Statistics,
+    Training,
+    training_class,
+)
+from redistil.study.teachers import AnyTeacher
+
+
+class Student(Entry):
+    """An architecture on a backbone; its size chooses rates and batches."""
+
+    architecture: Text
+    backbone: Annotated[Name, Names("backbones")]
+    size: Name
+
+
+def _student(value: Any) -> Student:
+    student = Student.model_validate(value)
+    kind_of({"architecture": student.architecture}, "architecture", dict(ARCHITECTURES))
+    return student
+
+
+class Tokens(Entry):
+    """Token files."""
+
+    longest: Annotated[Length, Field(description="tokens that are kept of a text")]
+
+
+_DatasetNames = Annotated[list[DatasetName], Once]
+
+
+class Grid(Entry):
+    """What to run: every combination."""
+
+    students: Annotated[list[Annotated[Name, Names("students")]], Once, Field(min_length=1)]
+    losses: Annotated[list[Annotated[Name, Names("losses")]], Once, Field(min_length=1)]
+    seeds: Annotated[list[Seed], Once, Field(min_length=1)]
+    datasets: Annotated[_DatasetNames, Field(min_length=1)]
+    first_stage: Annotated[StageName, Field(description="whose candidates are re-ranked")]
+    baselines: Annotated[list[StageName], Once]
+    teachers: Annotated[list[Annotated[Name, Names("teachers")]], Once]
+
+
+class LeftOut(Entry):
+    """A dataset that a study could not have, and the groups that it took with it."""
+
+    dataset: Name
+    groups: list[str]
+
+
+class Study(Entry):
+    """All settings of a study: params.yaml with studies/<study>.yaml on top."""
+
+    study: Name
+    title: Text
+    # catalogues
+    corpora: dict[Name, AnyCorpus]
+    datasets: dict[Name, AnyDataset]
+    downloads: dict[Name, AnyDownload]
+    backbones: dict[Name, AnyBackbone]
+    students: dict[Name, Annotated[Student, PlainValidator(_student)]]
+    losses: dict[Name, Annotated[Loss, by_value("objective", DECLARED)]]
+    tokens: Tokens
+    first_stages: dict[Name, AnyFirstStage]
+    least_success: Annotated[
+        Part,
+        Field(description="share of the judged queries that a first stage must find a passage for"),
+    ]
+    negatives: dict[Name, AnyNegatives]
+    teachers: dict[Name, AnyTeacher]
+    exports: dict[Name, Export]
+    # the study
+    grid: Grid
+    kept_apart: Annotated[
+        _DatasetNames,
+        Field(description="besides grid.datasets: their queries are trained on by nobody"),
+    ] = []
+    groups: Annotated[
+        dict[str, Annotated[_DatasetNames, Field(min_length=1)]] | None,
+        Field(description="unweighted means; by default in and out of domain"),
+    ] = None
+    table: Annotated[
+        Annotated[list[str], Once, Field(min_length=1)] | None,
+        Field(description="columns of the main table: datasets and groups; by default all groups"),
+    ] = None
+    measures: Annotated[
+        list[Measure], Once, Field(min_length=1, description="the first is the headline")
+    ]
+    sources: Annotated[dict[str, Source], Field(description="what each kind of data is here")]
+    training: Annotated[
+        Training, PlainValidator(lambda value: training_class().model_validate(value))
+    ]
+    reranking: Reranking
+    random_seed: Annotated[Seed, Field(description="of the random re-ranker")]
+    statistics: Statistics
+    page: Page
+    publishing: Publishing
+    left_out: list[LeftOut] | None = None

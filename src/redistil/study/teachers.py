@@ -1,0 +1,146 @@
+"""Teachers: the classes of their entries, one for each way to come by scores."""
+
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, ValidatorFunctionWrapHandler, create_model, model_validator
+
+from redistil.study.architectures import ARCHITECTURES
+from redistil.study.candidates import StageName
+from redistil.study.fields import (
+    Count,
+    Entry,
+    Licence,
+    Name,
+    Names,
+    NotNegative,
+    Once,
+    Part,
+    Seed,
+    Text,
+    Whole,
+    by_key,
+    kind_of,
+    kinds,
+    mistake,
+)
+
+_Negatives = Annotated[
+    list[Annotated[Name, Names("negatives")]],
+    Once,
+    Field(min_length=1, description="the negatives whose pairs it scores"),
+]
+
+
+class Teacher(Entry):
+    """Where the scores of (query, passage) pairs come from.
+
+    re_ranks: it is a model that can re-rank; brings: it comes with negatives of its own name.
+    """
+
+    re_ranks: ClassVar[bool] = False
+    brings: ClassVar[bool] = False
+    licence: Licence = None
+
+    def gives_order(self) -> bool:
+        """Say whether its scores are places in an order, as far as is declared."""
+        return False
+
+
+class TrainedCell(Entry):
+    """The cell of the grid that a trained teacher is."""
+
+    student: Annotated[Name, Names("students")]
+    loss: Annotated[Name, Names("losses")]
+    seed: Seed
+
+
+class TrainedTeacher(Teacher, kind="model"):
+    """A cell of the grid, trained in this study."""
+
+    re_ranks: ClassVar[bool] = True
+    model: TrainedCell
+    over: _Negatives
+
+
+class AdoptedTeacher(Teacher, kind="checkpoint"):
+    """A published re-ranker; it says how its architecture reads a pair."""
+
+    re_ranks: ClassVar[bool] = True
+    checkpoint: Annotated[Name, Names("backbones")]
+    architecture: Text
+    over: _Negatives
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_architecture(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        if cls is not AdoptedTeacher or not isinstance(value, dict):
+            return handler(value)
+        if "architecture" not in value:
+            raise mistake(f"{cls.called} needs `architecture`")
+        kind_of(value, "architecture", dict(ARCHITECTURES))
+        return _adopted(value["architecture"]).model_validate(value)
+
+    def how(self) -> dict[str, Any]:
+        """Return how it reads a pair: its architecture, and what that is set to."""
+        return self.settings(without=frozenset({"checkpoint", "over", "licence"}))
+
+
+@cache
+def _adopted(architecture: str) -> type[AdoptedTeacher]:
+    bases: Any = (AdoptedTeacher, ARCHITECTURES[architecture])
+    adopted: type[AdoptedTeacher] = create_model(f"Adopted{architecture}", __base__=bases)
+    return adopted
+
+
+class AveragedTeacher(Teacher, kind="average"):
+    """The mean of other teachers' scores."""
+
+    average: Annotated[list[Annotated[Name, Names("teachers")]], Once, Field(min_length=2)]
+
+
+class ImportedTeacher(Teacher, kind="import"):
+    """A published file, with triples or lists of its own."""
+
+    brings: ClassVar[bool] = True
+    file: Annotated[Annotated[Name, Names("downloads")], Field(alias="import")]
+    format: Literal["scored-triples", "trec", "ranking", "id-lists", "margins"]
+    unknown: Annotated[Part, Field(description="share of rows that may name an unknown id")]
+    tolerance: Annotated[
+        NotNegative, Field(description="logits by which two scores of a pair may differ")
+    ]
+    scored: Annotated[
+        bool, Field(description="of a run: its scores are a model's, not places in an order")
+    ] = False
+
+    def gives_order(self) -> bool:
+        is_run = self.format in {"trec", "ranking"}
+        return (is_run and not self.scored) or self.format == "id-lists"
+
+
+class RankingTeacher(Teacher, kind="llm"):
+    """A language model that ranks the first passages of a first stage, window by window."""
+
+    brings: ClassVar[bool] = True
+    llm: Annotated[Name, Names("backbones")]
+    first_stage: StageName
+    depth: Annotated[Whole, Field(ge=2, description="passages of a query")]
+    window: Annotated[Whole, Field(ge=2, description="passages in one request")]
+    stride: Annotated[Count, Field(description="passages from one window to the next")]
+    passage_words: Annotated[Count, Field(description="a passage is cut to so many")]
+    context: Annotated[Whole, Field(ge=64, description="tokens of a request and its answer")]
+    together: Annotated[Count, Field(description="queries answered at once")]
+    at_most: Annotated[Count | None, Field(description="queries, chosen by a hash")] = None
+
+    @model_validator(mode="after")
+    def _check_stride(self) -> "RankingTeacher":
+        if self.stride > self.window:
+            raise mistake("more than its window skips passages", "stride")
+        return self
+
+    def gives_order(self) -> bool:
+        return True
+
+
+TEACHERS = kinds(TrainedTeacher, AdoptedTeacher, AveragedTeacher, ImportedTeacher, RankingTeacher)
+AnyTeacher = Annotated[Teacher, by_key(TEACHERS)]
