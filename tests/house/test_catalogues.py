@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from redistil.cli.commands import COMMANDS
-from redistil.learning import objectives
-from redistil.study import artefacts as study
+from redistil.learning import objectives, students
+from redistil.study.architectures import ARCHITECTURES
+from redistil.study.objectives import DECLARED, Loss
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md", "results/README.md"]
@@ -27,21 +28,19 @@ def load(path):
     return yaml.safe_load(read(path))
 
 
-def test_objectives_are_one_list_wherever_they_are_named():
-    schema = load("workflow/schemas/params.schema.yaml")
-    losses = schema["properties"]["losses"]["additionalProperties"]["properties"]
+def test_objectives_are_one_list():
     used = {loss["objective"] for loss in load("params.yaml")["losses"].values()}
-    assert set(losses["objective"]["enum"]) == objectives.OBJECTIVES.keys() == used
-    assert losses.keys() - study.BESIDE_OPTIONS == set().union(*study.OPTIONS.values())
+    assert DECLARED.keys() == objectives.OBJECTIVES.keys() == used
 
 
-def test_what_the_plan_knows_of_objectives_is_what_they_are():
-    assert study.DISTILLED == objectives.DISTILLED
-    assert study.LABELLED == objectives.LABELLED
-    assert study.ORDINAL == objectives.ORDINAL
+def test_declared_options_are_those_of_the_function():
     for name, objective in objectives.OBJECTIVES.items():
         takes = {p.name for p in inspect.signature(objective).parameters.values() if p.kind == 3}
-        assert study.OPTIONS.get(name, set()) == takes, name
+        assert DECLARED[name].model_fields.keys() - Loss.model_fields.keys() == takes, name
+
+
+def test_architectures_are_one_list():
+    assert students.ARCHITECTURES.keys() == ARCHITECTURES.keys()
 
 
 def test_conda_users_get_the_same_versions():

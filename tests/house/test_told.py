@@ -10,7 +10,7 @@ from redistil.cli import cli
 from redistil.cli.commands import COMMANDS
 from redistil.storage import logs
 from redistil.study import grid
-from tests.made.configs import config_of
+from tests.made.configs import config_of, resolved
 
 ROOT = Path(__file__).parents[2]
 RULES = "\n".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
@@ -19,7 +19,7 @@ SENTENCE = "4 of 9 queries left out: same text, in data/corpora/queries/a-test-s
 
 def warned(config):
     """Return what a study that has run prints of its logs."""
-    return list(logs.warnings(Path("logs"), config["study"], grid.names_behind(config)))
+    return list(logs.warnings(Path("logs"), config["study"], grid.names_behind(resolved(config))))
 
 
 @pytest.mark.parametrize("stage", ["backbones", "negatives", "teachers"])

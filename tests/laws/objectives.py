@@ -9,6 +9,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from redistil.learning.objectives import OBJECTIVES
+from redistil.study.objectives import DECLARED, LABELS, ORDER
+
+LABELLED = {name for name, loss in DECLARED.items() if loss.targets == {LABELS}}
+ORDINAL = {name for name, loss in DECLARED.items() if ORDER in loss.targets}
 
 # Some value for every option: all that a new objective has to be given here.
 OPTIONS = {

@@ -7,11 +7,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redistil.learning.objectives import LABELLED, OBJECTIVES, ORDINAL
+from redistil.learning.objectives import OBJECTIVES
 from tests.laws.objectives import (
     BELOW_ZERO,
     EIGHTHS,
+    LABELLED,
     MOVED_BY_A_SHIFT,
+    ORDINAL,
     batches,
     cases,
     examine,

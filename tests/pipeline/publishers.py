@@ -231,7 +231,7 @@ def counted(collections: Mapping[str, Collection]) -> dict[str, Any]:
     changed: dict[str, Any] = {"corpora": {}, "datasets": {}}
     for name, entry in PARAMS["corpora"].items():
         if "irds" in entry:
-            changed["corpora"][name] = {"documents": len(collections[entry["irds"]].passages)}
+            changed["corpora"][name] = {"passages": len(collections[entry["irds"]].passages)}
     for name, entry in PARAMS["datasets"].items():
         if "irds" in entry:
             one = collections[entry["irds"]]

@@ -56,8 +56,8 @@ def house(tmp_path_factory):
     recipe = tiny.recipe(
         steps=6,
         batch=4,
-        documents=5,
-        room={"at_once": 60, "held": 100},
+        passages=5,
+        memory={"at_once": 60, "held": 100},
         validation=asked | {"keep": "best", "patience": None, "first_stage": "run"},
     )
     import yaml

@@ -78,8 +78,8 @@ def test_other_counts_than_declared_are_refused(folder, out, what, count):
 
 
 def test_another_number_of_documents_is_refused(folder, out):
-    with pytest.raises(BadSource, match="5 documents declared, 4 found"):
-        redistil("export-passages", out, "--corpus", {"folder": str(folder), "documents": 5})
+    with pytest.raises(BadSource, match="5 passages declared, 4 found"):
+        redistil("export-passages", out, "--corpus", {"folder": str(folder), "passages": 5})
     assert sorted(path.name for path in out.parent.iterdir()) == ["set"]
 
 
@@ -111,7 +111,7 @@ def test_half_characters_do_not_stop_an_export(folder, out):
 
 
 @pytest.mark.parametrize(
-    "corpus", [{}, {"pydocs": ["click"], "folder": "x"}, {"folder": "x", "documents": "many"}]
+    "corpus", [{}, {"pydocs": ["click"], "folder": "x"}, {"folder": "x", "passages": "many"}]
 )
 def test_a_corpus_has_one_kind(corpus, out):
     with pytest.raises(BadSettings):

@@ -24,7 +24,7 @@ def folder(tmp_path):
 
 
 def test_a_folder_gives_its_texts_in_order(folder, out):
-    redistil("export-passages", out, "--corpus", {"folder": str(folder), "documents": 4})
+    redistil("export-passages", out, "--corpus", {"folder": str(folder), "passages": 4})
     assert list(texts(out, PASSAGES).items()) == [
         ("d1", "One first words"),
         ("007", "second words"),
@@ -122,7 +122,7 @@ def test_gzip_marks_and_line_ends_change_nothing(folder, out):
         b"\xef\xbb\xbf" + tsv(TEST).replace("\n", "\r\n").encode()
     )
     assert export(folder, out) == plain
-    redistil("export-passages", out, "--corpus", {"folder": str(folder), "documents": 4})
+    redistil("export-passages", out, "--corpus", {"folder": str(folder), "passages": 4})
 
 
 def test_files_are_recorded_by_their_sums(folder):

@@ -61,7 +61,7 @@ SCIFACT_TEST = {"irds": "beir/scifact/test", "queries": 2, "qrels": 2}
 
 
 def test_irds_passages(home, out):
-    done = python(home, MAIN, "export-passages", out, "--corpus", SCIFACT | {"documents": 2})
+    done = python(home, MAIN, "export-passages", out, "--corpus", SCIFACT | {"passages": 2})
     assert done.returncode == 0, done.stderr
     assert texts(out, PASSAGES) == {"4983": "White matter Alterations.", "05": "Induction."}
     (made,) = lineage.of(out).ancestors.values()
@@ -103,7 +103,7 @@ def test_irds_refusals(home, out):
             corpora.export_queries(corpus, dataset, out, out.with_suffix(".r"), made)
 
         for name, job in {
-            "short": lambda: export(irds="beir/scifact", documents=5183),
+            "short": lambda: export(irds="beir/scifact", passages=5183),
             "few": lambda: queries(irds="beir/scifact/test", queries=300),
             "unknown": lambda: export(irds="beir/scifakt"),
             "no qrels": lambda: queries(irds="beir/scifact"),
@@ -121,7 +121,7 @@ def test_irds_refusals(home, out):
     done = python(home, code, out)
     said = dict(json.loads(line) for line in done.stdout.splitlines())
     assert done.returncode == 0, done.stderr
-    assert "5183 documents declared, 2 found" in said["short"]
+    assert "5183 passages declared, 2 found" in said["short"]
     assert "300 queries declared, 2 found" in said["few"]
     assert "did you mean beir/scifact" in said["unknown"]
     assert "has no qrels" in said["no qrels"]
@@ -140,7 +140,7 @@ def test_the_catalogue_declares_what_the_library_counts(home):
         import ir_datasets, yaml
 
         params = yaml.safe_load(open(sys.argv[1]))
-        wanted = {"corpora": {"documents": "docs"}, "datasets": dict.fromkeys(["queries", "qrels"])}
+        wanted = {"corpora": {"passages": "docs"}, "datasets": dict.fromkeys(["queries", "qrels"])}
         for catalogue, keys in wanted.items():
             for entry in params[catalogue].values():
                 if "irds" in entry:

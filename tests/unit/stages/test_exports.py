@@ -214,11 +214,11 @@ def test_a_number_of_passages_is_asked_for_where_it_is_read_and_refused_elsewher
     words = ["export-training", *(str(files / f"{n}.parquet") for n in ("lists", "queries"))]
     words += [str(files / "passages.parquet"), str(files / "out"), "--library", library]
     words += ["--teacher", str(files / "scores.parquet")]
-    number = ["--documents", "3"]
+    number = ["--per-example", "3"]
     good, bad = (number, []) if library in ONE_NUMBER else ([], number)
     said = "wants one number" if library in ONE_NUMBER else "takes all passages"
     refused = CliRunner().invoke(cli, [*words, *bad]).exception
-    assert isinstance(refused, BadSettings) and f"documents: {library} {said}" in str(refused)
+    assert isinstance(refused, BadSettings) and f"--per-example: {library} {said}" in str(refused)
     assert not (files / "out").exists()
     assert CliRunner().invoke(cli, [*words, *good]).exit_code == 0
 
@@ -348,12 +348,12 @@ def test_the_command_counts_aloud(files):
     names = ("lists", "queries", "passages")
     words = ["export-training", *(str(files / f"{name}.parquet") for name in names)]
     words += [str(files / "out"), "--teacher", str(files / "scores.parquet")]
-    words += "--library sentence-transformers --documents 3".split()
+    words += "--library sentence-transformers --per-example 3".split()
     result = CliRunner().invoke(cli, words, catch_exceptions=False)
     assert "2 examples; 1 left out, shorter than 3" in result.stderr
     assert lineage.of(files / "out").settings == {
         "library": "sentence-transformers",
-        "documents": 3,
+        "per_example": 3,
     }
 
 

@@ -70,7 +70,7 @@ def test_what_is_left_scores_as_it_was_trained(house, tmp_path):
 
 
 def test_training_lowers_the_loss(house, tmp_path):
-    out = train(house, tmp_path / "m", steps=40, log_every=10, batch=4, documents=5)
+    out = train(house, tmp_path / "m", steps=40, log_every=10, batch=4, passages=5)
     losses = CURVE.read(out / "curve.parquet")["loss"].to_pylist()
     assert losses[-1] < 0.8 * losses[0]
 
@@ -130,7 +130,7 @@ def test_the_head_is_drawn_from_the_seed_before_any_step(house, tmp_path, monkey
 
 
 def test_half_precision_trains_nearly_as_single(house, tmp_path):
-    how = {"steps": 10, "batch": 4, "documents": 5}
+    how = {"steps": 10, "batch": 4, "passages": 5}
     losses = [
         CURVE.read(train(house, tmp_path / p, precision=p, **how) / "curve.parquet")["loss"]
         for p in ("float32", "bfloat16")
