@@ -88,7 +88,7 @@ def test_rules_pass_their_threads_on():
 
 def test_rules_name_their_commands_code():
     for rule, shell in shells().items():
-        named = re.findall(r"\bcode\(\"([\w-]+)\"", rules()[rule])
+        named = re.findall(r"\bcode\(\s*\"([\w-]+)\"", rules()[rule])
         wanted = [] if rule in WITHOUT_CODE else [shell.split()[1]]
         assert named == wanted, rule
 

@@ -31,7 +31,8 @@ def test_queries_left_out_of_what_a_study_reads_are_told_at_its_end(tmp_path, mo
         "negatives": ["pydocs-lists", "pydocs-triples"],
         "teachers": ["pydocs-mean"],
     }
-    config["first_stages"]["first"] = config["first_stages"].pop("tiny-splade")
+    stages = config["first_stages"]
+    stages["first"] = stages["tiny-splade"]
     config["grid"]["first_stage"] = "first"  # and not of its encoder's name
     folder = tmp_path / "logs" / stage
     folder.mkdir(parents=True)
