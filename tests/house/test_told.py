@@ -10,7 +10,7 @@ import pytest
 from redistil.cli import cli
 from redistil.cli.commands import COMMANDS
 from redistil.study import artefacts as study
-from tests.made.configs import config_of, resolved
+from tests.made.configs import config_of
 
 ROOT = Path(__file__).parents[2]
 RULES = "\n".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
@@ -22,7 +22,7 @@ def warned(config):
     text = (ROOT / "workflow/rules/common.smk").read_text()
     (source,) = re.findall(r"^def warned\(\):\n(?:(?:    .*)?\n)+", text, re.M)
     names = {"config": config, "GRID": config["grid"], "study": study, "Path": Path}
-    names["STUDY"] = resolved(config)
+    names["STUDY"] = config
     exec(compile(ast.parse(source), "common.smk", "exec"), names)
     return list(names["warned"]())
 
