@@ -87,7 +87,7 @@ def test_a_command_that_takes_threads_is_given_those_of_its_rule():
 
 def test_a_rule_names_the_code_of_its_command():
     for rule, shell in shells().items():
-        named = re.findall(r"\bcode\(\"([\w-]+)\"", rules()[rule])
+        named = re.findall(r"\bcode\(\s*\"([\w-]+)\"", rules()[rule])
         wanted = [] if rule in WITHOUT_CODE else [shell.split()[1]]
         assert named == wanted, rule
 
