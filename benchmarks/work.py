@@ -127,11 +127,12 @@ def _checkpoints(work: Work, tokenizer: Any, dropout: float) -> None:
 def _recipes(size: str) -> dict[str, dict[str, Any]]:
     """Return the recipes of morand2026 for a backbone of this size, by loss."""
     with (ROOT / "params.yaml").open() as base, (ROOT / "studies/morand2026.yaml").open() as over:
-        config = yaml.safe_load(base)
+        config = yaml.safe_load(base) | {"study": "morand2026"}
         update_config(config, yaml.safe_load(over))
+    resolved = study.resolve(config)
     student = "bert-base" if size == "bert-base" else "minilm-l12"
     return {
-        loss: study.recipe(config, study.Cell(student, loss, SEED))
+        loss: study.recipe(resolved, study.Cell(student, loss, SEED)).stated()
         for loss in ("margin-mse", "infonce")
     }
 

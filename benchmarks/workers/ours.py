@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from benchmarks.protocol import Clock, serve, synchronise
 from redistil.cli.runtime import quiet
+from redistil.study.recipes import recipe as typed_recipe
 
 # padded tokens in one pass and held for the way back: for the caches of a CPU, the memory of a GPU
 ROOM = {
@@ -76,7 +77,7 @@ def train(
     pairs, teacher = ("triples", "teacher") if loss == "margin-mse" else ("lists", None)
     with Processes(device) as processes, Clock(device).listening() as clock:
         models.train(
-            recipe,
+            typed_recipe(recipe),
             work / "backbone",
             (work / "queries.arrow", work / "passages.arrow"),
             work / f"{pairs}.parquet",
@@ -100,7 +101,7 @@ def _recipe(work: Path, loss: str, device: str) -> dict[str, Any]:
     named["teacher"] = recipe["teacher"] and "bench"
     same = {"learning_rate": 1e-5, "warmup_steps": 0}  # as the peers are told
     short = {"log_every": 1, "checkpoint_every": 10**9, "validation": None}
-    return recipe | named | same | short | {"room": ROOM["cpu" if device == "cpu" else "gpu"]}
+    return recipe | named | same | short | {"memory": ROOM["cpu" if device == "cpu" else "gpu"]}
 
 
 def ceiling(device: str, precision: str, seconds: float) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from redistil.stages import models
 from redistil.stages.models.reading import Dataset
 from redistil.storage.lineage import Made
 from redistil.storage.tables import LISTS, QRELS, RUN, TEACHER_SCORES, TRIPLES, VALIDATION
+from redistil.study.recipes import recipe as typed_recipe
 from tests.made import tiny
 
 LEFT = {
@@ -66,7 +67,7 @@ def train(house, out, pairs="lists", scores=None, **changed):
     recipe = tiny.recipe(**changed)
     out.mkdir(exist_ok=True)
     models.train(
-        recipe,
+        typed_recipe(recipe),
         house / "bert",
         (house / "q.arrow", house / "d.arrow"),
         house / f"{pairs}.parquet",

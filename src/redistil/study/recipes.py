@@ -14,7 +14,6 @@ from redistil.study.fields import (
     NotNegative,
     Positive,
     Precision,
-    Rate,
     Seed,
     Text,
     Whole,
@@ -55,7 +54,7 @@ class Recipe(Entry):
     batch: Annotated[Count, Field(description="queries of a step")]
     steps: Count
     warmup_steps: CountOrNone
-    learning_rate: Rate
+    learning_rate: NotNegative
     schedule: Literal["linear", "constant"]
     epsilon: Positive
     weight_decay: NotNegative

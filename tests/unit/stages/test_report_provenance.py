@@ -135,7 +135,7 @@ def changed_corpus(study: dict[str, Any]) -> None:
 
 
 def added_setting(study: dict[str, Any]) -> None:
-    study["losses"]["infonce"]["smoothing"] = 0.1
+    study["losses"]["infonce"]["temperature"] = 0.1
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def added_setting(study: dict[str, Any]) -> None:
         (changed_measures, "evaluate ", "measures", '["nDCG@10"', '["nDCG@20"', "evaluate"),
         (changed_revision, "fetch tiny", "revision", '"main"', '"0a1b2c"', "fetch"),
         (changed_corpus, "export-passages ", "corpus.pydocs", '["python"]', '["python",', "export"),
-        (added_setting, "train ", "options.smoothing", "nothing", "0.1", "train"),
+        (added_setting, "train ", "options.temperature", "1", "0.1", "train"),
     ],
 )
 def test_a_setting_that_changed_anywhere_upstream_is_refused(

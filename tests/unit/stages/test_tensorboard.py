@@ -9,6 +9,7 @@ from redistil.machine.processes import Processes
 from redistil.stages import models
 from redistil.storage import lineage
 from redistil.storage.tables import CURVE, LISTS
+from redistil.study.recipes import recipe as typed_recipe
 from tests.made import tiny
 
 
@@ -47,7 +48,7 @@ def test_only_the_first_process_opens_a_board(tmp_path, boards, monkeypatch, fir
     out.mkdir()
     with Processes("cpu") as processes:
         models.train(
-            tiny.recipe(),
+            typed_recipe(tiny.recipe()),
             backbone,
             (queries, passages),
             lists,

@@ -1,0 +1,46 @@
+"""Settings as people write them: numbers of YAML 1.2, and keys that stand once."""
+
+import pytest
+
+from redistil.errors import BadSettings
+from redistil.storage import settings
+from redistil.study import artefacts as study
+from tests.made.configs import config_of, put, refusal
+
+
+@pytest.mark.parametrize(
+    ("path", "given", "taken"),
+    [
+        ("training sizes tiny learning_rate", "1e-5", 1e-5),  # text in YAML 1.1
+        ("training sizes tiny steps", 1.0e4, 10000),
+        ("reranking depth", 5.0, 5),
+        ("datasets pydocs-test relevant_from", 1.0, 1),
+    ],
+)
+def test_a_number_is_taken_as_meant(path, given, taken):
+    config = config_of("embedded")
+    put(config, path, given)
+    place = study.resolve(config)
+    for key in path.split(" "):
+        place = place[key]
+    assert place == taken and type(place) is type(taken)
+
+
+@pytest.mark.parametrize("given", [5.5, True, "5", "five"])
+def test_what_is_no_whole_number_is_refused(given):
+    config = config_of("embedded")
+    put(config, "reranking depth", given)
+    assert refusal(config).startswith(f"reranking.depth: wanted a whole number, got {given!r}")
+
+
+def test_a_key_said_twice_is_refused_with_both_lines(tmp_path):
+    file = tmp_path / "dup.yaml"
+    file.write_text("training: {a: 1}\ntitle: x\ntraining:\n  b: 2\n", encoding="utf-8")
+    with pytest.raises(BadSettings, match="training is said twice, in line 1 and in line 3"):
+        settings.mapping(file)
+
+
+def test_a_merge_may_say_a_key_again(tmp_path):
+    file = tmp_path / "merge.yaml"
+    file.write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}\n", encoding="utf-8")
+    assert settings.mapping(file)["b"] == {"x": 3, "y": 2}
