@@ -276,6 +276,7 @@ def _reach(queries: Part, seeds: Part, tail: Floats) -> Floats:
 
 
 _LEAST = 1e-12  # the smallest p that is worth a digit
+_ROUNDING = 1e-7  # of log p, by which a root may lie outside of its bounds
 
 
 def _p(of: Estimate, away: Floats) -> Floats:
@@ -299,7 +300,10 @@ def _p(of: Estimate, away: Floats) -> Floats:
 
     both = (queries.variance, queries.degrees, seeds.variance, seeds.degrees)
     args = [np.where(unknown, 1.0, value) for value in (*both, away)]
-    found = elementwise.find_root(short, (np.log(below), np.log(above)), args=tuple(args))
-    p = np.where(found.success, np.exp(found.x), above)
+    ends = (np.log(below) - _ROUNDING, np.log(above) + _ROUNDING)
+    found = elementwise.find_root(short, ends, args=tuple(args))
+    # no root: the interval of the least p already ends before, or that of the largest beyond
+    end = np.where(short(ends[0], *args) <= 0, below, above)
+    p = np.where(found.success, np.minimum(above, np.exp(found.x)), end)
     p = np.where(certain, (away == 0).astype(float), p)
     return np.asarray(np.where(unknown, 1.0, p))

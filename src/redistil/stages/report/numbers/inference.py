@@ -29,8 +29,9 @@ from redistil.stages.report.numbers.estimates import (
 
 __all__ = [
     "BASELINES", "BETTER", "EQUIVALENT", "LEVEL", "LOSSES", "ONE_TRAINING", "POWER", "QUERIES",
-    "QUERIES_AND_SEEDS", "UNDECIDED", "WORSE", "Cell", "Comparison", "Estimate", "Record", "Scope",
-    "Tests", "between_losses", "compare", "holm", "judge", "tests", "with_baselines", "word",
+    "QUERIES_AND_SEEDS", "UNDECIDED", "WORSE", "Cell", "Comparison", "Estimate", "Floats",
+    "Record", "Scope", "Tests", "between_losses", "compare", "holm", "judge", "tests",
+    "with_baselines", "word",
 ]  # fmt: skip
 
 LEVEL = 0.95  # of intervals
