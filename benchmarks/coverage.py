@@ -241,8 +241,10 @@ class Line:
         found = [name for name, share in shares.items() if share > ALPHA + chance]
         low, high = COVERAGE
         slack = 2 * self.coverage_error
-        if not low - slack <= self.coverage <= high + slack:
-            found.append("coverage")
+        if self.coverage < low - slack:
+            found.append("too narrow")
+        if self.coverage > high + slack:
+            found.append("too wide")
         if self.least < low - chance:
             found.append("least coverage")
         return found

@@ -67,8 +67,8 @@ def test_two_seeds_and_two_queries_by_hand():
     # luck: of one, residuals are +-0.1: 0.04 / 1 / 2 queries; of the other likewise 0.02 + 0.02
     gross, luck = (0.08 + 0.02) / 2, (0.04 / 2 + 0.04 / 2) / 2
     assert float(estimate.seeds.variance) == pytest.approx(gross - luck)
-    # moderated: a pool of 0.05 weighs 2, a cell's own variance weighs 1
-    one, other = (2 * 0.05 + 0.08) / 3, (2 * 0.05 + 0.02) / 3
+    # moderated: a pool of 0.05 weighs 1, and so does a cell's own variance
+    one, other = (0.05 + 0.08) / 2, (0.05 + 0.02) / 2
     degrees = (one + other) ** 2 / (one**2 + other**2)
     assert float(estimate.seeds.degrees) == pytest.approx(degrees)
 
@@ -81,8 +81,8 @@ def test_a_cells_variance_leans_on_its_pool():
     scope = Scope("g", [Cell(n, [v], "s") for n, v in zip(names, (flat, flat, moved), strict=True)])
     quiet, loud = scope.estimate(["a"], ["b"]), scope.estimate(["a"], ["c"])
     pool = 0.5 / 3
-    assert float(quiet.seeds.variance) == pytest.approx(2 * (2 * pool / 3) / 2)
-    assert float(loud.seeds.variance) == pytest.approx((2 * pool / 3 + (2 * pool + 0.5) / 3) / 2)
+    assert float(quiet.seeds.variance) == pytest.approx(2 * (pool / 2) / 2)
+    assert float(loud.seeds.variance) == pytest.approx((pool / 2 + (pool + 0.5) / 2) / 2)
 
 
 def test_a_single_seed_borrows_from_its_pool():
@@ -92,6 +92,15 @@ def test_a_single_seed_borrows_from_its_pool():
     assert float(estimate.seeds.variance) == pytest.approx(1 / 1 + 1 / 3)
     assert float(estimate.seeds.degrees) == pytest.approx(2)
     assert scope.over(["one"], ["other"]) == QUERIES_AND_SEEDS
+
+
+def test_a_pool_weighs_seeds_not_cells():
+    """Variances 1 of 3 seeds and 2 of 2: the pool is 4/3, and all of a third cell's."""
+    worth = {"a": [0.0, 1.0, 2.0], "b": [0.0, 2.0], "c": [5.0]}
+    made = [Cell(n, [np.array(w)[:, None] + np.zeros(4)], "s") for n, w in worth.items()]
+    estimate = Scope("g", made).estimate(["c"])
+    assert float(estimate.seeds.variance) == pytest.approx(4 / 3)
+    assert Scope("g", made).pools["s"].degrees == 3
 
 
 def test_datasets_weigh_alike_whatever_their_size():
@@ -107,6 +116,14 @@ def test_students_together_are_a_mean_of_cells():
     assert float(both.value) == pytest.approx(np.mean([part.value for part in parts]))
     variances = [float(part.seeds.variance) for part in parts]
     assert float(both.seeds.variance) == pytest.approx(sum(variances) / 4)
+
+
+def test_a_student_of_one_seed_leaves_its_mean_without_seeds():
+    made = [Cell(f"{s}/{n}", [draws(k, 9, name=f"{s}{n}")], s) for s, k in (("p", 1), ("q", 2))
+            for n in "ab"]  # fmt: skip
+    scope = Scope("g", made)
+    assert scope.over(["p/a", "q/a"], ["p/b", "q/b"]) == ONE_TRAINING
+    assert float(scope.estimate(["p/a", "q/a"], ["p/b", "q/b"]).seeds.variance) == 0
 
 
 # --- limits -----------------------------------------------------------------------------------
@@ -232,6 +249,14 @@ def test_p_is_where_the_interval_ends(
         assert float(of.half_width(1 - p)) == pytest.approx(away, rel=1e-5)
 
 
+def test_the_least_p_does_not_jump():
+    """Seeds that add next to nothing leave a certain difference certain."""
+    queries = estimates.Part(np.array(1.0), np.array(300.0))
+    seeds = estimates.Part(np.array(1e-12), np.array(2.0))
+    of = estimates.Estimate(np.array(40.0), queries, seeds)
+    assert float(of.p(of.value)) == pytest.approx(1e-12)
+
+
 # --- families, words and power ----------------------------------------------------------------
 
 
@@ -335,7 +360,8 @@ def test_promises_that_are_broken_are_told():
     kind = coverage.Kind("test", 2, 0.0, queries=(30,))
     line = coverage.line(kind, 50)
     bad = coverage.replace(line, wrong=0.2, coverage=0.8, least=0.7, coverage_error=0.01)
-    assert bad.broken() == ["losses", "coverage", "least coverage"]
+    assert bad.broken() == ["losses", "too narrow", "least coverage"]
+    assert coverage.replace(bad, wrong=0, coverage=0.999, least=0.99).broken() == ["too wide"]
     assert coverage.replace(bad, wrong=0.05, coverage=0.95, least=0.94).broken() == []
 
 

@@ -39,7 +39,9 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-PRIOR = 2.0  # degrees of freedom that the pool's variance counts for beside a cell's own
+# Degrees of freedom that the pool's variance counts for beside a cell's own. With 1, families err
+# in at most 5 % of studies though a loss is three times as noisy as the others; with 2 in 6 %.
+PRIOR = 1.0
 
 # What an estimate holds over.
 QUERIES_AND_SEEDS = "queries and seeds"
