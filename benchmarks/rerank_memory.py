@@ -73,8 +73,8 @@ def candidates(path: Path, queries: int, passages: int) -> Path:
 
 def reranked(folder: Path, run: Path) -> tuple[float, float]:
     """Return the seconds and the peak GiB of one `redistil rerank`."""
-    words = ["rerank", run, folder / "out.parquet", "--member", folder / "model" / SIDECAR]
-    words += [folder / "q.arrow", folder / "d.arrow", "--depth", DEPTH, "--precision", "float32"]
+    words = ["rerank", run, folder / "model" / SIDECAR, folder / "q.arrow", folder / "d.arrow"]
+    words += [folder / "out.parquet", "--depth", DEPTH, "--precision", "float32"]
     words += ["--threads", os.cpu_count(), "--device", "cpu"]
     begun = time.monotonic()
     child = subprocess.Popen([sys.executable, "-m", "redistil", *map(str, words)])

@@ -16,36 +16,63 @@ rule rerank:
         code=code("rerank"),
         settings=settings("rerank", "{student}/{loss}/{seed}/{dataset}"),
     shell:
-        "redistil rerank {input.candidates} {output}"
-        " --member {input.model} {input.queries} {input.passages}"
+        "redistil rerank {input.candidates} {input.model} {input.queries} {input.passages} {output}"
         " {params.settings} --threads {threads} 2> {log}"
 
 
 rule rerank_teacher:
-    """The candidates in the order of a teacher: the mean logit of its members."""
+    """The candidates in the order of a teacher that is a model."""
     input:
         candidates=f"data/candidates/{GRID['first_stage']}/{{dataset}}.parquet",
-        models=named("{model}/made.json", "members"),
+        model=named("{model}/made.json", "members"),
         weights=named("{model}/model.safetensors", "members"),
         queries=named("data/tokens/{backbone}/queries/{dataset}.arrow", "members"),
         passages=named("data/tokens/{backbone}/passages/{corpus}.arrow", "members"),
     output:
-        "results/{study}/runs/{teacher}/{dataset}.parquet",
+        "results/{study}/runs/{scored}/{dataset}.parquet",
     log:
-        "logs/{study}/runs/{teacher}/{dataset}.log",
+        "logs/{study}/runs/{scored}/{dataset}.log",
     resources:
         gpu=GPU,
     params:
         code=code("rerank"),
-        settings=settings("rerank", "{teacher}/{dataset}"),
-        members=each(
-            "--member {model}/made.json data/tokens/{backbone}/queries/{dataset}.arrow"
-            " data/tokens/{backbone}/passages/{corpus}.arrow",
-            "members",
-        ),
+        settings=settings("rerank", "{scored}/{dataset}"),
     shell:
-        "redistil rerank {input.candidates} {output} {params.members} {params.settings}"
-        " --threads {threads} 2> {log}"
+        "redistil rerank {input.candidates} {input.model} {input.queries} {input.passages} {output}"
+        " {params.settings} --threads {threads} 2> {log}"
+
+
+rule rerank_bm25:
+    """The candidates in BM25's order."""
+    input:
+        candidates=f"data/candidates/{GRID['first_stage']}/{{dataset}}.parquet",
+        queries="data/corpora/queries/{dataset}.parquet",
+        passages=named("data/corpora/passages/{corpus}.parquet"),
+    output:
+        "results/{study}/runs/{lexical}/{dataset}.parquet",
+    log:
+        "logs/{study}/runs/{lexical}/{dataset}.log",
+    params:
+        code=code("rerank-bm25"),
+        settings=settings("rerank-bm25", "{lexical}/{dataset}"),
+    shell:
+        "redistil rerank-bm25 {input.candidates} {input.queries} {input.passages} {output}"
+        " {params.settings} 2> {log}"
+
+
+rule fuse:
+    """The candidates in the order of an ensemble: by the mean score of its members' runs."""
+    input:
+        named("results/{study}/runs/{member}/{dataset}.parquet", "members"),
+    output:
+        "results/{study}/runs/{averaged}/{dataset}.parquet",
+    log:
+        "logs/{study}/runs/{averaged}/{dataset}.log",
+    params:
+        code=code("fuse"),
+        settings=settings("fuse", "{averaged}/{dataset}"),
+    shell:
+        "redistil fuse {output} {input} {params.settings} 2> {log}"
 
 
 rule shuffle:

@@ -37,8 +37,27 @@ rule score:
         " {params.settings} --threads {threads} 2> {log}"
 
 
+rule score_bm25:
+    """BM25's score for every pair of the triples and lists that it teaches on."""
+    input:
+        queries=named("data/corpora/queries/{dataset}.parquet", "members"),
+        passages=named("data/corpora/passages/{corpus}.parquet", "members"),
+        over=named("data/negatives/{over}.parquet", "over"),
+    output:
+        "data/teachers/{lexical}.parquet",
+    log:
+        "logs/teachers/{lexical}.log",
+    params:
+        code=code("score-bm25"),
+        settings=settings("score-bm25", "{lexical}"),
+        over=repeated("--over", "over"),
+    shell:
+        "redistil score-bm25 {input.queries} {input.passages} {output} {params.over}"
+        " {params.settings} 2> {log}"
+
+
 rule average:
-    """An ensemble: the plain mean of its members' raw logits."""
+    """An ensemble: the mean of its members' scores, raw or standardised."""
     input:
         named("data/teachers/{member}.parquet", "members"),
     output:

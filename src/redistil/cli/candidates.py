@@ -4,7 +4,17 @@ from pathlib import Path
 
 import click
 
-from redistil.cli.options import Folder, In, Out, Source, device, making, setting, threads
+from redistil.cli.options import (
+    Folder,
+    In,
+    Out,
+    Source,
+    bm25_settings,
+    device,
+    making,
+    setting,
+    threads,
+)
 from redistil.errors import BadSettings
 from redistil.storage.lineage import Made
 from redistil.storage.tables import PASSAGES, QRELS, QUERIES, VECTORS
@@ -120,9 +130,7 @@ def retrieve(
 @click.argument("queries", type=In(QUERIES))
 @click.argument("qrels", type=In(QRELS))
 @click.argument("out", type=Out())
-@setting("--k1", click.FloatRange(0), "Term frequency saturation.")
-@setting("--b", click.FloatRange(0, 1), "Length normalisation.")
-@setting("--stemmer", click.Choice(["english"]), "A Snowball stemmer; stop words are its too.")
+@bm25_settings
 @depth
 @drop_identical
 @least_success

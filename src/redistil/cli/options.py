@@ -138,6 +138,25 @@ device = click.option(
     help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.",
 )
 
+standardise = setting(
+    "--standardise",
+    click.Choice(["query"]),
+    "Bring each member's scores to mean 0 and standard deviation 1 over every query first.",
+    required=False,
+)
+
+
+def bm25_settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the settings of BM25."""
+    stemmed = "A Snowball stemmer; stop words are its too."
+    for option in (
+        setting("--stemmer", click.Choice(["english"]), stemmed),
+        setting("--b", click.FloatRange(0, 1), "Length normalisation."),
+        setting("--k1", click.FloatRange(0), "Term frequency saturation."),
+    ):
+        command = option(command)
+    return command
+
 
 def test_queries(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the queries of test sets, which no training may see."""

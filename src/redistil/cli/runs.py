@@ -4,25 +4,31 @@ from pathlib import Path
 
 import click
 
-from redistil.cli.options import Folder, In, Out, Source, device, making, setting, threads
+from redistil.cli.options import (
+    Folder,
+    In,
+    Out,
+    Source,
+    bm25_settings,
+    device,
+    making,
+    setting,
+    standardise,
+    threads,
+)
 from redistil.machine.precision import PRECISIONS
 from redistil.storage.lineage import Made
-from redistil.storage.tables import RUN
+from redistil.storage.tables import PASSAGES, QUERIES, RUN
 
 depth = setting("--depth", click.IntRange(1), "Candidates of each query that are re-ranked.")
 
 
 @click.command()
 @click.argument("candidates", type=In(RUN))
+@click.argument("model", type=Folder())
+@click.argument("queries", type=Source())
+@click.argument("passages", type=Source())
 @click.argument("out", type=Out())
-@click.option(
-    "--member",
-    type=(Folder(), Source(), Source()),
-    metavar="MODEL QUERIES PASSAGES",
-    multiple=True,
-    required=True,
-    help="A model's folder with its token files; several make an ensemble.",
-)
 @depth
 @setting("--precision", click.Choice(PRECISIONS), "Precision of the forward pass.")
 @threads
@@ -30,26 +36,76 @@ depth = setting("--depth", click.IntRange(1), "Candidates of each query that are
 @making
 def rerank(
     candidates: Path,
+    model: Path,
+    queries: Path,
+    passages: Path,
     out: Path,
-    member: tuple[tuple[Path, Path, Path], ...],
     depth: int,
     precision: str,
     threads: int,
     device: str,
     made: Made,
 ) -> None:
-    """Re-rank candidates by a model, or the mean of several."""
+    """Re-rank candidates by a model.
+
+    QUERIES and PASSAGES are token files under the model's tokenizer.
+    """
     from redistil.cli.runtime import quiet
 
     quiet(threads)
     from redistil.machine.processes import Processes
     from redistil.stages import runs
 
-    members = [(model, queries, passages) for model, queries, passages in member]
+    chosen = runs.Model(model, queries, passages)
     with Processes(device) as processes:
         runs.rerank(
-            candidates, members, out, made, depth=depth, precision=precision, processes=processes
+            candidates, chosen, out, made, depth=depth, precision=precision, processes=processes
         )
+
+
+@click.command()
+@click.argument("candidates", type=In(RUN))
+@click.argument("queries", type=In(QUERIES))
+@click.argument("passages", type=In(PASSAGES))
+@click.argument("out", type=Out())
+@depth
+@bm25_settings
+@making
+def rerank_bm25(
+    candidates: Path,
+    queries: Path,
+    passages: Path,
+    out: Path,
+    depth: int,
+    k1: float,
+    b: float,
+    stemmer: str,
+    made: Made,
+) -> None:
+    """Re-rank candidates by BM25.
+
+    PASSAGES are all those of the corpus: they say how frequent a word is.
+    """
+    from redistil.stages import runs
+
+    runs.rerank_bm25(
+        candidates, queries, passages, out, made, depth=depth, k1=k1, b=b, stemmer=stemmer
+    )
+
+
+@click.command()
+@click.argument("out", type=Out())
+@click.argument("members", type=In(RUN), nargs=-1, required=True)
+@standardise
+@making
+def fuse(out: Path, members: tuple[Path, ...], standardise: str | None, made: Made) -> None:
+    """Fuse runs into that of an ensemble, by mean score.
+
+    MEMBERS must have re-ranked the same candidates.
+    """
+    from redistil.stages import runs
+
+    runs.fuse(members, out, made, standardise)
 
 
 @click.command()

@@ -10,9 +10,11 @@ from redistil.cli.options import (
     In,
     Out,
     Source,
+    bm25_settings,
     device,
     making,
     setting,
+    standardise,
     test_queries,
     threads,
     warn,
@@ -23,6 +25,9 @@ from redistil.storage.lineage import Made
 from redistil.storage.tables import PASSAGES, QUERIES, RUN, TEACHER_SCORES
 
 precision = setting("--precision", click.Choice(PRECISIONS), "Precision of the forward pass.")
+over = click.option(
+    "--over", type=Source(), multiple=True, required=True, help="Triples or lists; repeatable."
+)
 
 
 @click.command()
@@ -54,9 +59,7 @@ def adopt(checkpoint: Path, out: Path, made: Made, **settings: Any) -> None:
 @click.argument("queries", type=Source())
 @click.argument("passages", type=Source())
 @click.argument("out", type=Out())
-@click.option(
-    "--over", type=Source(), multiple=True, required=True, help="Triples or lists; repeatable."
-)
+@over
 @precision
 @threads
 @device
@@ -89,12 +92,45 @@ def score(
 
 
 @click.command()
+@click.argument("queries", type=In(QUERIES))
+@click.argument("passages", type=In(PASSAGES))
+@click.argument("out", type=Out())
+@over
+@bm25_settings
+@making
+def score_bm25(
+    queries: Path,
+    passages: Path,
+    out: Path,
+    over: tuple[Path, ...],
+    k1: float,
+    b: float,
+    stemmer: str,
+    made: Made,
+) -> None:
+    """Score the pairs of triples or lists by BM25.
+
+    PASSAGES are all those of the corpus: they say how frequent a word is.
+    """
+    from redistil.stages.teachers import lexical
+
+    lexical.score_bm25(queries, passages, over, out, made, k1=k1, b=b, stemmer=stemmer)
+
+
+@click.command()
 @click.argument("out", type=Out())
 @click.argument("agreement", type=Out())
 @click.argument("members", type=In(TEACHER_SCORES), nargs=-1, required=True)
+@standardise
 @making
-def average(out: Path, agreement: Path, members: tuple[Path, ...], made: Made) -> None:
-    """Average the raw logits of several teachers.
+def average(
+    out: Path,
+    agreement: Path,
+    members: tuple[Path, ...],
+    standardise: str | None,
+    made: Made,
+) -> None:
+    """Average the scores of several teachers.
 
     MEMBERS must have scored the same pairs.
 
@@ -102,7 +138,7 @@ def average(out: Path, agreement: Path, members: tuple[Path, ...], made: Made) -
     """
     from redistil.stages.teachers import ensemble
 
-    for line in ensemble.average(members, out, agreement, made):
+    for line in ensemble.average(members, out, agreement, made, standardise):
         click.echo(line, err=True)
 
 

@@ -167,19 +167,3 @@ def score_shared(
     scores[mine] = score_pairs(student, queries, passages, share, precision, quiet=True)
     shared = processes.total(torch.from_numpy(scores).to(processes.device)).cpu().numpy()
     return np.asarray(shared)
-
-
-def mean_scores(
-    members: Sequence[tuple[Student, Ragged, Ragged]],
-    rows: Sequence[tuple[Rows, Rows]],
-    precision: str,
-) -> npt.NDArray[np.float32]:
-    """Return the plain mean of the raw logits of several students: an ensemble's scores.
-
-    members: each student with the token files of queries and passages under its tokenizer; rows:
-    of the same pairs in the files of each.
-    """
-    scores = []
-    for (student, queries, passages), pairs in zip(members, rows, strict=True):
-        scores.append(score_pairs(student, queries, passages, pairs, precision))
-    return np.asarray(np.mean(scores, axis=0, dtype=np.float64), np.float32)

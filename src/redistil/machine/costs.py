@@ -1,15 +1,21 @@
 """Costs of some work and the machine it ran on, in a file beside the result."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from redistil.machine.energy import Spent
 from redistil.machine.hardware import machine, processor
-from redistil.machine.processes import Processes
 from redistil.storage.tables import aside
 
+if TYPE_CHECKING:
+    from redistil.machine.processes import Processes
 
-def account(spent: Spent, pairs: int, processes: Processes, commit: str, path: Path) -> None:
+_ALIKE = ("device", "processes", "threads", "commit", "machine")
+
+
+def account(spent: Spent, pairs: int, processes: "Processes", commit: str, path: Path) -> None:
     """Write what `pairs` pairs (query, passage) cost, and with which machine and code.
 
     commit: of the sources when the work began. Joules of several machines are not known: each
@@ -17,19 +23,66 @@ def account(spent: Spent, pairs: int, processes: Processes, commit: str, path: P
     """
     import torch
 
-    alone = processes.machines == 1
-    record = {
-        "seconds": _rounded(spent.seconds, 3),
-        "pairs": pairs,
-        "pairs_per_second": round(pairs / spent.seconds, 1) if spent.seconds else None,
-        "processor_joules": _rounded(spent.processor_joules, 1) if alone else None,
-        "gpu_joules": _rounded(spent.gpu_joules, 1) if alone else None,
+    if processes.machines > 1:
+        spent = Spent(spent.seconds, None, None)
+    ran_on = {
         "device": torch.cuda.get_device_name() if processes.gpus else processor(),
         "processes": processes.count,
         "threads": torch.get_num_threads(),
         "commit": commit,
         "machine": machine(),
     }
+    _write(_amounts(spent, pairs) | ran_on, path)
+
+
+def account_alone(spent: Spent, pairs: int, commit: str, path: Path) -> None:
+    """Write the same of work on one thread of the CPU, without torch."""
+    ran_on = {
+        "device": processor(),
+        "processes": 1,
+        "threads": 1,
+        "commit": commit,
+        "machine": machine(),
+    }
+    _write(_amounts(spent, pairs) | ran_on, path)
+
+
+def account_together(parts: Sequence[Path], pairs: int, path: Path) -> None:
+    """Write the sum of what several works on the same pairs cost; nothing unless all tell it.
+
+    A device, commit, ... in which the works differ is told as a list.
+    """
+    if not all(part.exists() for part in parts):
+        path.unlink(missing_ok=True)
+        return
+    records = [json.loads(part.read_text(encoding="utf-8")) for part in parts]
+    spent = Spent()
+    for record in records:
+        spent = spent + Spent.of(record)
+    ran_on = {key: _alike(records, key) for key in _ALIKE}
+    _write(_amounts(spent, pairs) | ran_on, path)
+
+
+def _alike(records: Sequence[Mapping[str, Any]], key: str) -> Any:
+    values: list[Any] = []
+    for record in records:
+        value = record.get(key)
+        if value not in values:
+            values.append(value)
+    return values[0] if len(values) == 1 else values
+
+
+def _amounts(spent: Spent, pairs: int) -> dict[str, Any]:
+    return {
+        "seconds": _rounded(spent.seconds, 3),
+        "pairs": pairs,
+        "pairs_per_second": round(pairs / spent.seconds, 1) if spent.seconds else None,
+        "processor_joules": _rounded(spent.processor_joules, 1),
+        "gpu_joules": _rounded(spent.gpu_joules, 1),
+    }
+
+
+def _write(record: Mapping[str, Any], path: Path) -> None:
     with aside(path) as partial:
         partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 

@@ -1,4 +1,7 @@
-"""Re-ranked runs: the first stage's candidates in the order of a model, an ensemble, or chance."""
+"""Re-ranked runs: the first stage's candidates in another order.
+
+The order is that of a model, of BM25, of an ensemble, or chance.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -7,6 +10,9 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from redistil.learning import ensembles
+from redistil.learning.lexical import PairScorer
+from redistil.machine import costs
 from redistil.machine.energy import Meter, Spent
 from redistil.machine.hardware import commit
 from redistil.seeds import generator
@@ -16,21 +22,22 @@ from redistil.storage.shards import Shards
 from redistil.storage.tables import RUN, ranked, top
 
 
-class Member(NamedTuple):
-    """A model folder, and the token files of queries and passages under its tokenizer."""
+class Model(NamedTuple):
+    """A model's folder, and the token files of queries and passages under its tokenizer."""
 
-    model: Path
+    folder: Path
     queries: Path
     passages: Path
 
 
 SHARD = 1 << 16  # pairs scored and written together, and lost at most when a job is killed
 LOOKED_UP = 1 << 20  # pairs whose token rows are looked up together: each time hashes all ids
+COST = ".cost.json"  # in the place of a run's suffix: what it cost
 
 
 def rerank(
     candidates: Path,
-    members: Sequence[tuple[Path, Path, Path]],
+    model: Model,
     out: Path,
     made: Made,
     *,
@@ -38,34 +45,31 @@ def rerank(
     precision: str,
     processes: Any,
 ) -> None:
-    """Write the first `depth` candidates of each query, scored by the mean logit of `members`.
+    """Write the first `depth` candidates of each query, scored by a model's raw logit.
 
     The processes share out shards of queries: memory does not grow with the run, and a resumed job
     does not score finished shards again. Time and energy are written beside `out`, to a file of
     that name with .cost.json. The run itself is the same however long it took.
     """
-    from redistil.learning import students  # torch stays behind the door: `shuffle` does without
-    from redistil.learning.scoring import mean_scores
-    from redistil.machine.costs import account
+    from redistil.learning import students  # torch stays behind the door: others do without
+    from redistil.learning.scoring import score_pairs
     from redistil.machine.processes import check_precision
     from redistil.storage.ragged import Ragged, rows_of
 
     source = commit() if processes.first else ""
     check_precision(precision, processes.device)
-    ready, tokens = [], []
-    for member in map(Member._make, members):
-        queries, passages = Ragged(member.queries), Ragged(member.passages)
-        student = students.load(member.model).to(processes.device)
-        ready.append((student, queries, passages))
-        tokens.append((queries, passages))
-    shards, count = Shards(RUN, out, made), 0
+    queries, passages = Ragged(model.queries), Ragged(model.passages)
+    student = students.load(model.folder).to(processes.device)
+    shards = Shards(RUN, out, made)
+    count = 0
     killed = shards.spent()
     before = Spent() if killed is None else Spent.of(killed)
+    looked_up = _looked_up(candidates, depth, queries, passages)
     with Meter(processes.gpus if processes.first else ()) as meter:
-        for number, pairs in enumerate(in_pieces(_looked_up(candidates, depth, tokens), SHARD)):
+        for number, pairs in enumerate(in_pieces(looked_up, SHARD)):
             count += 1
             if number % processes.count == processes.rank and not shards.has(number):
-                scores = mean_scores(ready, rows_of(pairs, len(ready)), precision)
+                scores = score_pairs(student, queries, passages, rows_of(pairs), precision)
                 scored = ranked(pairs["query_id"], pairs["doc_id"], scores)
                 RUN.write(scored, shards.path(number), made)
                 if processes.first:
@@ -74,20 +78,60 @@ def rerank(
         spent = before + meter.spent()
     if processes.first:
         rows = shards.join(count)
-        account(spent, rows, processes, source, out.with_suffix(".cost.json"))
+        costs.account(spent, rows, processes, source, out.with_suffix(COST))
 
 
-def _looked_up(candidates: Path, depth: int, tokens: Sequence[Any]) -> Iterator[pa.Table]:
-    """Yield the first `depth` candidates of each query, with their rows in all token files."""
+def _looked_up(candidates: Path, depth: int, queries: Any, passages: Any) -> Iterator[pa.Table]:
+    """Yield the first `depth` candidates of each query, with their rows in two token files."""
     from redistil.storage.ragged import with_rows
 
     for pairs in in_pieces(_cut(candidates, depth), LOOKED_UP):
-        yield with_rows(pairs, tokens)
+        yield with_rows(pairs, queries, passages)
 
 
 def _cut(candidates: Path, depth: int) -> Iterator[pa.Table]:
     for batch in RUN.batches(candidates):
         yield top(pa.Table.from_batches([batch]), depth)
+
+
+def rerank_bm25(
+    candidates: Path,
+    queries: Path,
+    passages: Path,
+    out: Path,
+    made: Made,
+    *,
+    depth: int,
+    k1: float,
+    b: float,
+    stemmer: str,
+) -> None:
+    """Write the first `depth` candidates of each query, scored by BM25 over all passages.
+
+    Time and energy are written beside `out`, as by `rerank`.
+    """
+    source = commit()
+    with Meter() as meter:
+        scorer = PairScorer(queries, passages, k1=k1, b=b, stemmer=stemmer)
+        with RUN.writer(out, made) as write:
+            for pairs in in_pieces(_cut(candidates, depth), SHARD):
+                write(ranked(pairs["query_id"], pairs["doc_id"], scorer.scores(pairs)))
+        spent = meter.spent()
+    costs.account_alone(spent, RUN.count(out), source, out.with_suffix(COST))
+
+
+def fuse(members: Sequence[Path], out: Path, made: Made, standardise: str | None = None) -> None:
+    """Write the run of an ensemble: the mean score of each pair over the runs of its members.
+
+    standardise: as of `ensembles.mean`. What all members cost is written beside `out`, if it is
+    known. Raises UserError when members scored different pairs.
+    """
+    with RUN.writer(out, made) as write:
+        for scored in ensembles.together(RUN, members):
+            mean = ensembles.mean(scored, standardise)
+            write(ranked(scored.pairs["query_id"], scored.pairs["doc_id"], mean))
+    spent = [member.with_suffix(COST) for member in members]
+    costs.account_together(spent, RUN.count(out), out.with_suffix(COST))
 
 
 def shuffle(candidates: Path, out: Path, made: Made, *, depth: int, seed: int) -> None:

@@ -121,19 +121,14 @@ def _batches(path: Path) -> list[pa.RecordBatch]:
     return batches
 
 
-def with_rows(pairs: pa.Table, tokens: Sequence[tuple[Ragged, Ragged]]) -> pa.Table:
-    """Return pairs (query_id, doc_id) with their rows in each two token files, for `rows_of`."""
-    for number, sides in enumerate(tokens):
-        for side, file, column in zip("qp", sides, ("query_id", "doc_id"), strict=True):
-            pairs = pairs.append_column(f"{side}{number}", pa.array(file.rows(pairs[column])))
-    return pairs
+def with_rows(pairs: pa.Table, queries: Ragged, passages: Ragged) -> pa.Table:
+    """Return pairs (query_id, doc_id) with their rows in two token files, for `rows_of`."""
+    query_rows = queries.rows(pairs["query_id"])
+    passage_rows = passages.rows(pairs["doc_id"])
+    placed = pairs.append_column("query_row", pa.array(query_rows))
+    return placed.append_column("passage_row", pa.array(passage_rows))
 
 
-def rows_of(
-    pairs: pa.Table, count: int
-) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """Return the rows that `with_rows` found in the first `count` pairs of token files."""
-    rows = []
-    for number in range(count):
-        rows.append((pairs[f"q{number}"].to_numpy(), pairs[f"p{number}"].to_numpy()))
-    return rows
+def rows_of(pairs: pa.Table) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the rows that `with_rows` gave to pairs: of queries, and of passages."""
+    return pairs["query_row"].to_numpy(), pairs["passage_row"].to_numpy()

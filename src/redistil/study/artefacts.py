@@ -15,6 +15,7 @@ from redistil.errors import nearest
 from redistil.storage import settings
 from redistil.study.backbones import BuiltBackbone
 from redistil.study.candidates import (
+    Bm25Stage,
     DocpairNegatives,
     FirstStage,
     ImportedStage,
@@ -49,9 +50,11 @@ from redistil.study.study import Study
 from redistil.study.teachers import (
     AdoptedTeacher,
     AveragedTeacher,
+    Bm25Teacher,
     ImportedTeacher,
     RankingTeacher,
     Teacher,
+    TrainedTeacher,
 )
 
 __all__ = [
@@ -173,10 +176,12 @@ def _teacher(study: Study, name: str, teacher: Teacher) -> Iterator[Artefact]:
     precision = {"precision": study.reranking.precision}
     if isinstance(teacher, AdoptedTeacher):
         yield ("adopt", name), teacher.how()
-    if teacher.re_ranks:
+    if isinstance(teacher, (TrainedTeacher, AdoptedTeacher)):
         yield ("score", name), precision
+    elif isinstance(teacher, Bm25Teacher):
+        yield ("score-bm25", name), _bm25(study, teacher)
     elif isinstance(teacher, AveragedTeacher):
-        yield ("average", name), {}
+        yield ("average", name), _fused(teacher)
     elif isinstance(teacher, RankingTeacher):
         how = teacher.settings(without=frozenset({"llm", "first_stage", "licence"}))
         yield ("rank", name), how | precision
@@ -185,16 +190,30 @@ def _teacher(study: Study, name: str, teacher: Teacher) -> Iterator[Artefact]:
         yield ("import-scores", name), how
 
 
+def _bm25(study: Study, teacher: Bm25Teacher) -> Settings:
+    """Return the settings of the first stage that a teacher scores as."""
+    stage = study.first_stages[teacher.bm25]
+    assert isinstance(stage, Bm25Stage)
+    return stage.settings(without=frozenset({"depth"}))
+
+
+def _fused(teacher: AveragedTeacher) -> Settings:
+    return {"standardise": teacher.standardise} if teacher.standardise else {}
+
+
 # --- results --------------------------------------------------------------------------------------
 
 
 def _results(study: Study) -> Iterator[Artefact]:
-    reranking, datasets = study.reranking.settings(), study.grid.datasets
+    datasets = study.grid.datasets
     for cell in trained_cells(study):
         yield ("train", cell.name), recipe(study, cell).stated()
-    for name in [*(cell.name for cell in trained_cells(study)), *study.grid.teachers]:
         for dataset in datasets:
-            yield ("rerank", f"{name}/{dataset}"), reranking
+            yield ("rerank", f"{cell.name}/{dataset}"), study.reranking.settings()
+    for name in study.grid.teachers:
+        for teacher in [name, *members(study, name)]:
+            for dataset in datasets:
+                yield from _reranked_by(study, teacher, dataset)
     for dataset in datasets:
         order = {"depth": study.reranking.depth, "seed": study.random_seed}
         yield ("shuffle", f"random/{study.random_seed}/{dataset}"), order
@@ -217,6 +236,18 @@ def _results(study: Study) -> Iterator[Artefact]:
                 "relevant_from": levels,
             },
         )
+
+
+def _reranked_by(study: Study, name: str, dataset: str) -> Iterator[Artefact]:
+    """Yield the run of a teacher: a model's, BM25's, or that of an ensemble."""
+    teacher, run = study.teachers[name], f"{name}/{dataset}"
+    if isinstance(teacher, (TrainedTeacher, AdoptedTeacher)):
+        yield ("rerank", run), study.reranking.settings()
+    elif isinstance(teacher, Bm25Teacher):
+        how = {"depth": study.reranking.depth}
+        yield ("rerank-bm25", run), how | _bm25(study, teacher)
+    elif isinstance(teacher, AveragedTeacher):
+        yield ("fuse", run), _fused(teacher)
 
 
 def _measured(study: Study, levels: Mapping[str, int]) -> Settings:

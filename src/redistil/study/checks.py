@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from redistil.errors import BadSettings, nearest
-from redistil.study.candidates import BroughtNegatives, ImportedStage, MinedNegatives
+from redistil.study.candidates import Bm25Stage, BroughtNegatives, ImportedStage, MinedNegatives
 from redistil.study.fields import NAME, Entry, references
 from redistil.study.grid import (
     Cell,
@@ -23,7 +23,7 @@ from redistil.study.objectives import LABELS, ORDER, SCORES
 from redistil.study.protocol import Size, Source
 from redistil.study.reading import read
 from redistil.study.study import Study
-from redistil.study.teachers import AveragedTeacher, TrainedTeacher
+from redistil.study.teachers import AveragedTeacher, Bm25Teacher, Teacher, TrainedTeacher
 
 COLUMNS = ("system", "kind", "student", "loss", "seeds")  # of a leaderboard, before its numbers
 
@@ -136,10 +136,7 @@ def check_passages(path: str, library: str, passages: int | None) -> None:
 
 def _check_teachers(study: Study) -> None:
     for name, teacher in study.teachers.items():
-        if isinstance(teacher, AveragedTeacher):
-            for member in teacher.average:
-                if isinstance(study.teachers[member], AveragedTeacher):
-                    raise BadSettings(f"teachers.{name}.average: {member!r} is itself an average")
+        _check_names_of(study, name, teacher)
         _refuse_circle(study, name)
     for name, teacher in study.teachers.items():
         own = study.negatives.get(name)
@@ -162,10 +159,23 @@ def _check_teachers(study: Study) -> None:
     for name in study.grid.teachers:
         for member in members(study, name):
             if not study.teachers[member].re_ranks:
-                raise BadSettings(f"grid.teachers: {member!r} has no model here that could re-rank")
+                raise BadSettings(f"grid.teachers: {member!r} has no scores but those of its file")
     for kind, source in study.sources.items():
         if source.teacher:
             _check_source(study, kind, source.negatives, source.teacher)
+
+
+def _check_names_of(study: Study, name: str, teacher: Teacher) -> None:
+    """Refuse a teacher that names an entry of the wrong kind."""
+    if isinstance(teacher, AveragedTeacher):
+        for member in teacher.average:
+            if isinstance(study.teachers[member], AveragedTeacher):
+                raise BadSettings(f"teachers.{name}.average: {member!r} is itself an average")
+    if isinstance(teacher, Bm25Teacher):
+        if not isinstance(study.first_stages[teacher.bm25], Bm25Stage):
+            raise BadSettings(
+                f"teachers.{name}.bm25: {teacher.bm25!r} is no BM25: name a first stage with `k1`"
+            )
 
 
 def _check_source(study: Study, kind: str, negatives: str, teacher: str) -> None:

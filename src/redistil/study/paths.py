@@ -19,7 +19,7 @@ Rows = Iterator[dict[str, Any]]
 
 NEGATIVES = ("mined", "docpairs", "published", "ranked")  # wildcards that name negatives
 CHECKPOINTS = {"adopted": "checkpoint", "ranked": "llm"}  # wildcards of teachers with a backbone
-TEACHERS = ("scored", "averaged", "teacher")  # wildcards that name a teacher
+TEACHERS = ("scored", "lexical", "averaged", "teacher")  # wildcards that name a teacher
 
 
 def paths(study: Study, pattern: str, over: str | None, known: Words) -> list[str]:
@@ -154,7 +154,8 @@ def _validated(study: Study, known: Words) -> Rows:
 
 def _over(study: Study, known: Words) -> Rows:
     """Yield the negatives whose pairs a teacher scores."""
-    for negatives in study.teachers[known["scored"]]["over"]:
+    name = known["scored"] if "scored" in known else known["lexical"]
+    for negatives in study.teachers[name]["over"]:
         yield {"over": negatives}
 
 
@@ -290,7 +291,8 @@ KINDS = {  # wildcard: catalogue, keys of which an entry has one
     "mined": ("negatives", "kind"),
     "docpairs": ("negatives", "docpairs"),
     "adopted": ("teachers", "checkpoint"),
-    "scored": ("teachers", "over"),
+    "scored": ("teachers", "model", "checkpoint"),
+    "lexical": ("teachers", "bm25"),
     "averaged": ("teachers", "average"),
     "published": ("teachers", "import"),
     "ranked": ("teachers", "llm"),

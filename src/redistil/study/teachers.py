@@ -35,7 +35,7 @@ _Negatives = Annotated[
 class Teacher(Entry):
     """Where the scores of (query, passage) pairs come from.
 
-    re_ranks: it is a model that can re-rank; brings: it comes with negatives of its own name.
+    re_ranks: it can score candidates; brings: it comes with negatives of its own name.
     """
 
     re_ranks: ClassVar[bool] = False
@@ -93,10 +93,22 @@ def _adopted(architecture: str) -> type[AdoptedTeacher]:
     return adopted
 
 
+class Bm25Teacher(Teacher, kind="bm25"):
+    """BM25, as a first stage has it: frequencies of words in all passages."""
+
+    re_ranks: ClassVar[bool] = True
+    bm25: Annotated[StageName, Field(description="whose k1, b and stemmer it takes")]
+    over: _Negatives
+
+
 class AveragedTeacher(Teacher, kind="average"):
     """The mean of other teachers' scores."""
 
     average: Annotated[list[Annotated[Name, Names("teachers")]], Once, Field(min_length=2)]
+    standardise: Annotated[
+        Literal["query"] | None,
+        Field(description="to mean 0 and standard deviation 1 over each query's pairs, before"),
+    ] = None
 
 
 class ImportedTeacher(Teacher, kind="import"):
@@ -142,5 +154,7 @@ class RankingTeacher(Teacher, kind="llm"):
         return True
 
 
-TEACHERS = kinds(TrainedTeacher, AdoptedTeacher, AveragedTeacher, ImportedTeacher, RankingTeacher)
+TEACHERS = kinds(
+    TrainedTeacher, AdoptedTeacher, Bm25Teacher, AveragedTeacher, ImportedTeacher, RankingTeacher
+)
 AnyTeacher = Annotated[Teacher, by_key(TEACHERS)]

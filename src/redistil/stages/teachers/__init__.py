@@ -1,6 +1,7 @@
 """Teacher scores: one raw logit for each (query, passage), whoever gave it.
 
-Computed by a trained cross-encoder, averaged into an ensemble, or imported from a published file.
+Computed by a trained cross-encoder or BM25, averaged into an ensemble, or imported from a published
+file.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,24 +39,31 @@ def score(
     from redistil.learning.scoring import score_pairs
     from redistil.learning.students import load
     from redistil.machine.processes import check_precision
-    from redistil.storage.ragged import Ragged, rows_of, with_rows
+    from redistil.storage.ragged import Ragged, rows_of
 
     check_precision(precision, processes.device)
     queries, passages = map(Ragged, tokens)
     student = load(model).to(processes.device)
-    placed = (with_rows(pairs, [(queries, passages)]) for pairs in distinct_pairs(over))
-    shards, count = Shards(TEACHER_SCORES, out, made), 0
-    for number, pairs in enumerate(in_pieces(placed, SHARD)):
+    shards = Shards(TEACHER_SCORES, out, made)
+    count = 0
+    for number, pairs in enumerate(in_pieces(_placed(over, queries, passages), SHARD)):
         count += 1
         is_ours = number % processes.count == processes.rank
         if is_ours and not shards.has(number):
-            (rows,) = rows_of(pairs, 1)
-            scores = score_pairs(student, queries, passages, rows, precision)
+            scores = score_pairs(student, queries, passages, rows_of(pairs), precision)
             scored = pairs.select(KEY).append_column("score", pa.array(scores))
             TEACHER_SCORES.write(scored, shards.path(number), made)
     processes.wait()
     if processes.first:
         shards.join(count)
+
+
+def _placed(over: Sequence[Path], queries: Any, passages: Any) -> Iterator[pa.Table]:
+    """Yield the distinct pairs with their rows in two token files."""
+    from redistil.storage.ragged import with_rows
+
+    for pairs in distinct_pairs(over):
+        yield with_rows(pairs, queries, passages)
 
 
 def distinct_pairs(files: Sequence[Path]) -> Iterator[pa.Table]:

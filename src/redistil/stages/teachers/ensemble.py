@@ -1,9 +1,9 @@
 """The mean of several teachers, and how far they agree."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import combinations, zip_longest
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +11,30 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from redistil.errors import BadTable, UserError
+from redistil.errors import BadTable
+from redistil.learning import ensembles
 from redistil.storage.lineage import Made
-from redistil.storage.pieces import exactly, in_pieces, in_row_groups
+from redistil.storage.pieces import in_row_groups
 from redistil.storage.stretches import stretches
 from redistil.storage.tables import TEACHER_SCORES, aside
 
 Floats = npt.NDArray[np.float32]
 Ranks = npt.NDArray[np.int64]
 
-PIECE = 1 << 16  # rows of each member held at a time, and what its longest query has beyond
 COMPARED = 1 << 24  # signs of margins held at a time, for each member
 
 ENSEMBLE = "ensemble"
-KEY = ["query_id", "doc_id"]
 
 
-def average(members: Sequence[Path], out: Path, agreement: Path, made: Made) -> list[str]:
-    """Write the plain mean of raw logits, the ensemble of arXiv 2010.02666, and who agrees.
+def average(
+    members: Sequence[Path], out: Path, agreement: Path, made: Made, standardise: str | None = None
+) -> list[str]:
+    """Write the mean of several teachers' scores, and how far they agree.
 
-    agreement: JSON with each member's mean and spread. It also has, for each two members and each
-    with the ensemble, the rank correlation and the share of inverted margins. Members stream.
-    Returns the same in sentences. Raises UserError when members scored different pairs: a missing
-    one would silently change the mean.
+    standardise: as of `ensembles.mean`. agreement: JSON with each member's mean and spread. It
+    also has, for each two members and each with the ensemble, the rank correlation and the share
+    of inverted margins. Members stream. Returns the same in sentences. Raises UserError when
+    members scored different pairs.
     """
     names = [path.stem for path in members]
     agreed = Agreement([*names, ENSEMBLE])
@@ -42,33 +43,14 @@ def average(members: Sequence[Path], out: Path, agreement: Path, made: Made) -> 
             TEACHER_SCORES.writer(first, made) as write,
             in_row_groups(TEACHER_SCORES, write) as append,
         ):
-            for rows in in_pieces(_together(members), PIECE):
-                keys, columns = rows.select(KEY), rows.drop_columns(KEY).columns
-                scores = np.stack([column.to_numpy() for column in columns])
-                mean = scores.mean(axis=0, dtype=np.float64).astype(np.float32)
-                agreed.add(keys["query_id"], np.vstack([scores, mean[None]]))
-                append(keys.append_column("score", pa.array(mean)))
+            for scored in ensembles.together(TEACHER_SCORES, members):
+                mean = ensembles.mean(scored, standardise)
+                agreed.add(scored.pairs["query_id"], np.vstack([scored.scores, mean[None]]))
+                append(scored.pairs.append_column("score", pa.array(mean)))
         if not agreed.pairs:
             raise BadTable(f"{members[0]} has no score: score something with every member")
         second.write_text(json.dumps(agreed.record(), indent=2) + "\n", encoding="utf-8")
     return agreed.said()
-
-
-def _together(members: Sequence[Path]) -> Iterator[pa.Table]:
-    """Yield query_id, doc_id and the score of each member, in pieces."""
-    nothing = TEACHER_SCORES.schema.empty_table()
-    sources = [exactly(map(pa.table, TEACHER_SCORES.batches(path)), PIECE) for path in members]
-    for parts in zip_longest(*sources, fillvalue=nothing):
-        keys = parts[0].select(KEY)
-        rows = keys
-        for number, (path, part) in enumerate(zip(members, parts, strict=True)):
-            if not part.select(KEY).equals(keys):
-                raise UserError(
-                    f"{path} and {members[0]} scored different pairs: score the same triples or "
-                    "lists with every member"
-                )
-            rows = rows.append_column(str(number), part["score"])
-        yield rows
 
 
 @dataclass

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from redistil.stages.candidates.words import words
+from redistil.learning.words import words
 from tests.made.first_stages import bm25_run, ranking
 
 OTHER = {"x": "graph of tensors", "y": "another passage"}
