@@ -159,7 +159,7 @@ def _check_teachers(study: Study) -> None:
     for name in study.grid.teachers:
         for member in members(study, name):
             if not study.teachers[member].re_ranks:
-                raise BadSettings(f"grid.teachers: {member!r} has no scores but those of its file")
+                raise BadSettings(f"grid.teachers: {member!r} has no model here that could re-rank")
     for kind, source in study.sources.items():
         if source.teacher:
             _check_source(study, kind, source.negatives, source.teacher)

@@ -13,7 +13,6 @@ import transformers
 import yaml
 
 import redistil.cli
-from redistil.stages import models, runs
 from redistil.storage.tables import LISTS, RUN
 from tests.made import tiny
 
@@ -74,9 +73,9 @@ def nothing_made(house: Path) -> None:
 @pytest.fixture(autouse=True)
 def no_work(monkeypatch):
     """Neither a step nor a score may be asked for."""
-    for module, name in ((models, "optimise"), (runs, "mean_scores")):
-        if hasattr(module, name):
-            monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("work has begun"))
+    for name in ("learn", "score_pairs"):
+        fail = lambda *_, **__: pytest.fail("work has begun")  # noqa: E731
+        monkeypatch.setattr(f"redistil.learning.scoring.{name}", fail)
 
 
 # --- checkpoints ------------------------------------------------------------------------------
@@ -175,7 +174,7 @@ def test_reranking_refuses_ids_without_tokens(refused, house):
     rows = RUN.rows({"query_id": ["q0"], "doc_id": ["elsewhere"], "rank": [1], "score": [0.0]})
     RUN.write(rows, house / "run.parquet", tiny.MADE)
     member = [house / "model/model.safetensors", house / "q.arrow", house / "d.arrow"]
-    line = ["rerank", house / "run.parquet", house / "out" / "run.parquet", "--member", *member]
+    line = ["rerank", house / "run.parquet", *member, house / "out" / "run.parquet"]
     how = ["--depth", 5, "--precision", "float32", "--device", "cpu"]
     message = refused(*line, *how)
     assert f"1 of 1 ids are not in {house / 'd.arrow'} (first: 'elsewhere')" in message

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from redistil.learning import scoring
-from redistil.learning.scoring import Memory, learn, mean_scores, score_pairs
+from redistil.learning.scoring import Memory, learn, score_pairs
 from redistil.learning.students.cat import Cat
 from redistil.machine.processes import Processes
 from redistil.storage import lineage, ragged
@@ -56,17 +56,6 @@ def test_half_precision_is_near(files):
     exact, near = (score_pairs(*files, ROWS, name) for name in ("float32", "bfloat16"))
     assert near.dtype == np.float32
     assert 0 < np.abs(exact - near).max() < 0.1
-
-
-def test_an_ensemble_is_the_plain_mean_of_logits(checkpoints, files):
-    first, queries, passages = files
-    second = student_on(checkpoints["roberta"], seed=2)
-    alone = [score_pairs(s, queries, passages, ROWS, "float32") for s in (first, second)]
-    assert np.abs(alone[0] - alone[1]).max() > 0.1
-    members = [(student, queries, passages) for student in (first, second)]
-    both = mean_scores(members, [ROWS] * 2, "float32")
-    np.testing.assert_allclose(both, sum(alone) / 2, atol=1e-6)
-    np.testing.assert_array_equal(mean_scores([members[0]] * 2, [ROWS] * 2, "float32"), alone[0])
 
 
 # --- in parts ---------------------------------------------------------------------------------

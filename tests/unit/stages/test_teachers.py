@@ -15,6 +15,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from redistil.cli import cli
 from redistil.errors import BadTable, UserError
+from redistil.learning import ensembles
 from redistil.learning.students.cat import Cat
 from redistil.machine.processes import Processes
 from redistil.stages import teachers
@@ -94,11 +95,24 @@ def averaged(tmp_path, *scores):
 )
 @pytest.mark.parametrize("piece", [1, 1 << 16])
 def test_members_that_scored_other_pairs_are_refused(tmp_path, monkeypatch, other, piece):
-    monkeypatch.setattr(ensemble, "PIECE", piece)
+    monkeypatch.setattr(ensembles, "PIECE", piece)
     first = {("q", "a"): 1.0, ("q", "b"): 1.0}
     with pytest.raises(UserError, match="b.parquet and .*a.parquet scored different pairs"):
         averaged(tmp_path, first, other)
     assert {path.name for path in tmp_path.iterdir()} == {"a.parquet", "b.parquet"}
+
+
+def test_an_ensemble_may_be_standardised_by_query(tmp_path):
+    """Of q the members are evenly spaced, alike; of r the second does not vary."""
+    first = {("q", "a"): 1.0, ("q", "b"): 2.0, ("r", "a"): 9.0, ("r", "b"): 1.0}
+    second = {("q", "a"): 100.0, ("q", "b"): 300.0, ("r", "a"): 7.0, ("r", "b"): 7.0}
+    members = [scores_file(tmp_path / f"{n}.parquet", s) for n, s in (("a", first), ("b", second))]
+    out = tmp_path / "mean.parquet", tmp_path / "mean.json"
+    run("average", *out, *members, "--standardise", "query")
+    assert list(scores_of(out[0]).values()) == [-1.0, 1.0, 0.5, -0.5]
+    assert lineage.of(out[0]).settings == {"standardise": "query"}
+    raw = json.loads(out[1].read_text())["scores"]
+    assert raw[1]["mean"] == 103.5, "the members as they are"
 
 
 def test_what_is_said_of_the_members_is_measured(tmp_path):
@@ -128,7 +142,7 @@ def test_agreement_is_what_scipy_finds_query_by_query(tmp_path_factory, lists, s
     left = {(f"q{i}", f"d{j}"): float(v) for i, row in enumerate(lists) for j, v in enumerate(row)}
     right = {pair: float(rng.integers(0, 5)) for pair in left}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ensemble, "PIECE", piece)
+        patch.setattr(ensembles, "PIECE", piece)
         patch.setattr(ensemble, "COMPARED", piece)
         record, _ = averaged(tmp_path_factory.mktemp("agree"), left, right)
     rho, inverted, ordered = [], 0, 0

@@ -111,6 +111,15 @@ CONTRADICTIONS = {
     ),
     "grid seeds": ([1, 2, 1], "grid.seeds: 1 is listed twice"),
     "grid losses": (["bce", "bce"], "grid.losses: 'bce' is listed twice"),
+    "teachers bm25": (
+        {"bm25": "tiny-splade", "over": ["pydocs-lists"]},
+        "teachers.bm25.bm25: 'tiny-splade' is no BM25: name a first stage with `k1`",
+    ),
+    "teachers pydocs-mean standardise": ("corpus", "teachers.pydocs-mean.standardise: wanted"),
+    "teachers pydocs-bm25 over": (
+        ["pydocs-lists", "t2"],
+        "teachers.pydocs-bm25.over: negatives of msmarco-train and pydocs-train",
+    ),
     "teachers twice": ({"average": ["pydocs-mean", "pydocs-bert"]}, "teachers.twice.average: 'py"),
     "sources ranked-lists": (
         {"negatives": "pydocs-lists", "passages": 16},

@@ -149,7 +149,7 @@ def test_a_dataset_leaves_every_training_alone(config):
     before = settings_of(config)
     config["grid"]["datasets"] = ["pydocs-test"]
     after = settings_of(config)
-    remade = {"rerank", "shuffle", "evaluate", "sweep", "contrast"}
+    remade = {"rerank", "fuse", "shuffle", "evaluate", "sweep", "contrast"}
     assert {command for command, _ in changed(before, after)} == remade
 
 
@@ -209,7 +209,7 @@ def test_every_artefact_of_a_study_is_asked_for(name):
 
 
 MAKE_NEGATIVES = ("mine", "export-docpairs", "import-scores", "rank")
-MAKE_SCORES = ("score", "average", "import-scores", "rank")
+MAKE_SCORES = ("score", "score-bm25", "average", "import-scores", "rank")
 
 
 def taken(command, flags):

@@ -149,6 +149,8 @@ def _source(study: Study, catalogue: str, what: str, name: str) -> tuple[str, st
         unknown = "ranked here, by the language model in this table"
     elif "checkpoint" in entry:
         unknown = "scored here, by the re-ranker in this table"
+    elif "bm25" in entry:
+        unknown = "computed here, from the words of the passages"
     elif "build" in entry:
         unknown = "made here, from the training passages"
     elif "model" in entry or "average" in entry:
