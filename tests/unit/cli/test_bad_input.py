@@ -185,7 +185,7 @@ def test_reranking_refuses_ids_without_tokens(refused, house):
 
 
 def test_an_unknown_precision_is_refused(refused, house):
-    assert "precision: 'float16' is none of" in refused(*train(house, precision="float16"))
+    assert "precision: wanted one of 'float32'" in refused(*train(house, precision="float16"))
     nothing_made(house)
 
 

@@ -74,14 +74,14 @@ def distinct_pairs(files: Sequence[Path]) -> Iterator[pa.Table]:
     waiting = []
     for path in files:
         waiting.append(_Waiting(NOTHING, pairs_by_query(path)).filled())
-    while waiting := [each for each in waiting if len(each.rows)]:
+    while waiting := _with_rows_left(waiting):
         # a piece never parts a query: no file has more rows of the queries up to this one
-        last = min(each.rows["query_id"][-1].as_py() for each in waiting)
+        last = min(each.last for each in waiting)
         taken, left = [], []
         for each in waiting:
-            cut = pc.sum(pc.less_equal(each.rows["query_id"], last)).as_py()
-            taken.append(each.rows.slice(0, cut))
-            left.append(each._replace(rows=each.rows.slice(cut)).filled())
+            count = pc.sum(pc.less_equal(each.rows["query_id"], last)).as_py()
+            taken.append(each.rows.slice(0, count))
+            left.append(each.without(count).filled())
         distinct = pa.concat_tables(taken).group_by(KEY).aggregate([])
         yield distinct.sort_by(IN_ORDER)
         waiting = left
@@ -93,6 +93,20 @@ class _Waiting(NamedTuple):
     rows: pa.Table
     pieces: Iterator[pa.Table]
 
+    @property
+    def last(self) -> str:
+        """The last query of the rows."""
+        query_id: str = self.rows["query_id"][-1].as_py()
+        return query_id
+
+    def without(self, count: int) -> "_Waiting":
+        """Return the same without the first rows."""
+        return self._replace(rows=self.rows.slice(count))
+
     def filled(self) -> "_Waiting":
         """Return the same with the next piece, if no row is left."""
         return self if len(self.rows) else self._replace(rows=next(self.pieces, NOTHING))
+
+
+def _with_rows_left(waiting: Sequence[_Waiting]) -> list[_Waiting]:
+    return [each for each in waiting if len(each.rows)]

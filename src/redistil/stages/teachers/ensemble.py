@@ -83,7 +83,8 @@ class Agreement:
             of_size = starts[sizes == size]
             together = max(COMPARED // size**2, 1)
             for start in range(0, len(of_size), together):
-                places = of_size[start : start + together, None] + np.arange(size)
+                firsts = of_size[start : start + together]
+                places = firsts[:, None] + np.arange(size)
                 self._compare(scores[:, places])
 
     def _compare(self, scores: Floats) -> None:
@@ -115,28 +116,33 @@ class Agreement:
 
     def record(self) -> dict[str, Any]:
         """Return plain values; what cannot be said (a teacher that never varies) is None."""
-        means = self.total / self.pairs
-        spreads = np.sqrt(np.maximum(self.squares / self.pairs - means**2, 0))
-        scores = []
-        for name, mean, spread in zip(self.names, means, spreads, strict=True):
-            scores.append({"teacher": name, "mean": float(mean), "spread": float(spread)})
         agreement = []
-        for a, b in combinations(range(len(self.names)), 2):
-            correlation, queries = self.correlations.get((a, b), (0, 0))
-            inverted, margins = self.margins.get((a, b), (0, 0))
-            agreement.append(
-                {
-                    "between": [self.names[a], self.names[b]],
-                    "rank_correlation": _share(correlation, queries),
-                    "inverted_margins": _share(inverted, margins),
-                    "margins": margins,
-                }
-            )
+        for teachers in combinations(range(len(self.names)), 2):
+            agreement.append(self._agreement(teachers))
         return {
             "queries": self.queries,
             "pairs": self.pairs,
-            "scores": scores,
+            "scores": self._scores(),
             "agreement": agreement,
+        }
+
+    def _scores(self) -> list[dict[str, Any]]:
+        means = self.total / self.pairs
+        variances = np.maximum(self.squares / self.pairs - means**2, 0)
+        spreads = np.sqrt(variances)
+        scores = []
+        for name, mean, spread in zip(self.names, means, spreads, strict=True):
+            scores.append({"teacher": name, "mean": float(mean), "spread": float(spread)})
+        return scores
+
+    def _agreement(self, teachers: tuple[int, int]) -> dict[str, Any]:
+        correlation, queries = self.correlations.get(teachers, (0, 0))
+        inverted, margins = self.margins.get(teachers, (0, 0))
+        return {
+            "between": [self.names[teacher] for teacher in teachers],
+            "rank_correlation": _share(correlation, queries),
+            "inverted_margins": _share(inverted, margins),
+            "margins": margins,
         }
 
     def said(self) -> list[str]:

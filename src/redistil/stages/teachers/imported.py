@@ -233,14 +233,19 @@ def _write(
             distinct += formed.distinct
             sifted.written[table.name] += len(formed.rows)
             sifted.written[TEACHER_SCORES.name] += len(scores)
-            apart = formed.pairs.apart
-            sifted.differing += int((apart > 0).sum())
-            if apart.max() > sifted.apart:
-                sifted.apart = float(apart.max())
-                row = scores.slice(int(apart.argmax()), 1).to_pylist()[0]
-                worst = f"query {row['query_id']!r}, passage {row['doc_id']!r}"
+            worst = _count_apart(formed.pairs.apart, scores, sifted) or worst
     sifted.repeated = sifted.kept - distinct
     return worst
+
+
+def _count_apart(apart: ordered.Scores, scores: pa.Table, sifted: Sifted) -> str | None:
+    """Count the pairs whose scores differ; name the first that differs more than any before."""
+    sifted.differing += int((apart > 0).sum())
+    if apart.max() <= sifted.apart:
+        return None
+    sifted.apart = float(apart.max())
+    row = scores.slice(int(apart.argmax()), 1).to_pylist()[0]
+    return f"query {row['query_id']!r}, passage {row['doc_id']!r}"
 
 
 class _Formed(NamedTuple):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from redistil.errors import BadSettings, BadTable
@@ -60,17 +61,13 @@ class Model:
 
     def __call__(self, requests: list[tuple[str, list[str]]]) -> list[str]:
         """Return the greedy answer to each (query, passages); all are generated together."""
-        answers = [self._ids(answer(len(passages))) for _, passages in requests]
-        longest = max(map(len, answers)) + 1
-        prompts = [self.prompt(query, passages, longest) for query, passages in requests]
-        width = max(map(len, prompts))
+        longest = 1 + max(len(self._ids(answer(len(passages)))) for _, passages in requests)
+        prompts = []
+        for query, passages in requests:
+            prompts.append(self.prompt(query, passages, longest))
         pad = self.tokenizer.pad_token_id
         pad = self.tokenizer.eos_token_id if pad is None else pad
-        ids = torch.full((len(prompts), width), pad or 0)
-        mask = torch.zeros_like(ids)
-        for row, prompt in enumerate(prompts):
-            ids[row, width - len(prompt) :] = torch.tensor(prompt)
-            mask[row, width - len(prompt) :] = 1
+        ids, mask = _left_padded(prompts, pad or 0)
         with torch.inference_mode():
             out = self.network.generate(
                 input_ids=ids.to(self.device),
@@ -83,7 +80,10 @@ class Model:
                 top_k=None,
                 pad_token_id=pad or 0,
             )
-        return [self.tokenizer.decode(row, skip_special_tokens=True) for row in out[:, width:]]
+        texts = []
+        for row in out[:, ids.shape[1] :]:
+            texts.append(self.tokenizer.decode(row, skip_special_tokens=True))
+        return texts
 
     def prompt(self, query: str, passages: list[str], answer_tokens: int) -> list[int]:
         """Return token ids; passages are cut until the context holds them and the answer."""
@@ -113,6 +113,17 @@ class Model:
             messages, tokenize=False, add_generation_prompt=True
         )
         return text
+
+
+def _left_padded(prompts: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
+    """Return token ids that end in the same column, and the mask of those that are not padding."""
+    width = max(map(len, prompts))
+    ids = torch.full((len(prompts), width), pad)
+    mask = torch.zeros_like(ids)
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt) :] = torch.tensor(prompt)
+        mask[row, width - len(prompt) :] = 1
+    return ids, mask
 
 
 def rank(
