@@ -79,11 +79,14 @@ def test_standardised_members_count_alike(members, tmp_path):
 
 
 @pytest.mark.parametrize("lacking", [("q", "b"), ("r", "a"), ("r", "b")])
+@pytest.mark.parametrize("instead", [{}, {("r", "z"): 1.0}])
 @pytest.mark.parametrize("piece", [1, 1 << 16])
-def test_members_of_other_candidates_are_refused(members, tmp_path, monkeypatch, lacking, piece):
+def test_members_of_other_candidates_are_refused(
+    members, tmp_path, monkeypatch, lacking, instead, piece
+):
     monkeypatch.setattr(ensembles, "PIECE", piece)
-    fewer = {pair: score for pair, score in SECOND.items() if pair != lacking}
-    run_file(members[1], fewer)
+    others = {pair: score for pair, score in SECOND.items() if pair != lacking}
+    run_file(members[1], others | instead)
     with pytest.raises(UserError, match="second.parquet and .*first.parquet scored different"):
         runs.fuse(members, tmp_path / "mean.parquet", tiny.MADE)
     assert not (tmp_path / "mean.parquet").exists()
