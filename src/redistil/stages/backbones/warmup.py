@@ -1,6 +1,7 @@
 """Warm-ups: what a built encoder learns before a study sees it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,33 +16,57 @@ from redistil.learning.batches import step_rows
 from redistil.learning.splade import Splade, flops
 from redistil.learning.students.cat import Cat
 from redistil.seeds import generator
+from redistil.stages.backbones.gate import Gate, Verdict, held_out
 from redistil.stages.backbones.lexicon import Lexicon
 from redistil.storage.ragged import Tokens
 
 
+@dataclass(frozen=True)
 class Pairs:
-    """The training pairs as token ids: queries[i] with its relevant passage, a row of passages.
+    """Queries with a relevant passage each, as token ids.
 
-    qrels: of relevant passages alone; those of queries that are not in `queries` are passed over.
+    ids[i], queries[i], positives[i]: id of a query, its tokens, and the row of its passage.
     """
 
-    def __init__(
-        self, tokenizer: Any, passages: pa.Table, queries: pa.Table, qrels: pa.Table
-    ) -> None:
+    passages: list[Tokens]
+    ids: list[str]
+    queries: list[Tokens]
+    positives: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, tokenizer: Any, passages: pa.Table, queries: pa.Table, qrels: pa.Table) -> "Pairs":
+        """Return the pairs of a dataset.
+
+        qrels: of relevant passages alone; those of queries that are not in `queries` are passed
+        over.
+        """
         text_of = dict(
             zip(queries["query_id"].to_pylist(), queries["text"].to_pylist(), strict=True)
         )
         row_of = {doc_id: row for row, doc_id in enumerate(passages["doc_id"].to_pylist())}
+        ids: list[str] = []
         texts: list[str] = []
         positives: list[int] = []
         for judgement in qrels.select(["query_id", "doc_id"]).to_pylist():
             query_id, doc_id = judgement["query_id"], judgement["doc_id"]
             if query_id in text_of and doc_id in row_of:
+                ids.append(query_id)
                 texts.append(text_of[query_id])
                 positives.append(row_of[doc_id])
-        self.passages = _tokens(tokenizer, passages["text"].to_pylist())
-        self.queries = _tokens(tokenizer, texts)
-        self.positives = np.array(positives, np.int64)
+        tokens = _tokens(tokenizer, passages["text"].to_pylist())
+        return cls(tokens, ids, _tokens(tokenizer, texts), np.array(positives, np.int64))
+
+    def parted(self, ids: Collection[str]) -> tuple["Pairs", "Pairs"]:
+        """Return the pairs of all other queries, and those of the queries `ids`."""
+        inside: list[int] = []
+        outside: list[int] = []
+        for row, query_id in enumerate(self.ids):
+            (inside if query_id in ids else outside).append(row)
+        return self._only(outside), self._only(inside)
+
+    def _only(self, rows: list[int]) -> "Pairs":
+        ids = [self.ids[row] for row in rows]
+        return Pairs(self.passages, ids, _rows(self.queries, rows), self.positives[rows])
 
 
 def _tokens(tokenizer: Any, texts: Sequence[str]) -> list[Tokens]:
@@ -58,24 +83,28 @@ class CrossEncoder:
 
     A fresh encoder needs thousands of steps to learn from one bit a pair. So the logit also learns
     BM25's margins. A probe, thrown away afterwards, learns of every token whether it occurs on the
-    other side, and how much that adds (docs/protocol.md: what was tried).
+    other side, and how much that adds (docs/protocol.md: what was tried). The encoder is saved
+    without the head, and every student draws its own. settings["gate"] holds queries back.
     """
 
     def __init__(
         self, model: Any, tokenizer: Any, pairs: Pairs, settings: Mapping[str, Any]
     ) -> None:
-        self._model, self._tokenizer = model, tokenizer
-        self._pairs, self._settings = pairs, settings
+        self.encoder, self.tokenizer = model.base_model, tokenizer
+        self._model, self._settings = model, settings
+        gate = settings.get("gate")
+        held = held_out(pairs.ids, gate["queries"]) if gate else set()
+        self._pairs, self._held = pairs.parted(held)
         query, passage = settings["query_length"], settings["passage_length"]
         lengths = {"query_length": query, "passage_length": passage}
         self.learner = Cat(model, tokenizer, lengths | {"pair_length": query + passage + 4})
         self._probe = nn.Linear(model.config.hidden_size, 2)
         self.learner.add_module("probe", self._probe)
         bm25 = settings["bm25"]
-        passages = [tokens[:passage] for tokens in pairs.passages]
-        queries = [tokens[:query] for tokens in pairs.queries]
-        self._lexicon = Lexicon.of(passages, len(tokenizer), bm25["k1"], bm25["b"])
-        self._near = self._lexicon.neighbours(queries, passages, bm25["depth"])
+        self._passages = [tokens[:passage] for tokens in pairs.passages]
+        self._lexicon = Lexicon.of(self._passages, len(tokenizer), bm25["k1"], bm25["b"])
+        queries = self._cut(self._pairs.queries)
+        self._near = self._lexicon.neighbours(queries, self._passages, bm25["depth"])
 
     def loss(self, step: int) -> Tensor:
         """Return the loss of a step, counted from 0."""
@@ -94,12 +123,28 @@ class CrossEncoder:
         scores = output.logits.view(count, width)
         contrast = objectives.infonce(scores, labels, mask, temperature=1.0)
         bm25 = self._settings["bm25"]
-        matches = _matches(inputs["input_ids"], self._tokenizer, self._lexicon)
+        matches = _matches(inputs["input_ids"], self.tokenizer, self._lexicon)
         worth = matches.worth / bm25["scale"]
         tokens = _probed(self._probe(output.hidden_states[-1]), matches, worth)
         margins = objectives.margin_mse(scores, worth.sum(1).view(count, width), mask)
         total: Tensor = contrast + bm25["margins"] * margins + bm25["tokens"] * tokens
         return total
+
+    def verdict(self) -> Verdict | None:
+        """Return how well the encoder ranks for the queries held back; None if none are."""
+        if not self._held.queries:
+            return None
+        gate = self._settings["gate"]
+        return self.examined(self._held, gate["depth"], gate["least"])
+
+    def examined(self, pairs: Pairs, depth: int, least: float) -> Verdict:
+        """Return how well the encoder ranks for the queries of `pairs`, of the same passages."""
+        queries = self._cut(pairs.queries)
+        gate = Gate(queries, pairs.positives, self._passages, self._lexicon, depth)
+        return gate.verdict(self.learner, least)
+
+    def _cut(self, queries: Sequence[Tokens]) -> list[Tokens]:
+        return [tokens[: self._settings["query_length"]] for tokens in queries]
 
 
 def _candidates(
@@ -146,11 +191,15 @@ def _probed(answers: Tensor, matches: _Matches, worth: Tensor) -> Tensor:
 
 
 class SpladeEncoder:
-    """The warm-up of a SPLADE: each query against the passages of its batch, with FLOPS penalty."""
+    """The warm-up of a SPLADE: each query against the passages of its batch, with FLOPS penalty.
+
+    The encoder is saved with its head.
+    """
 
     def __init__(
-        self, model: nn.Module, tokenizer: Any, pairs: Pairs, settings: Mapping[str, Any]
+        self, model: Any, tokenizer: Any, pairs: Pairs, settings: Mapping[str, Any]
     ) -> None:
+        self.encoder, self.tokenizer = model, tokenizer
         self._pairs, self._settings = pairs, settings
         self.learner = Splade(model, tokenizer)
 
@@ -166,3 +215,6 @@ class SpladeEncoder:
         contrast = objectives.infonce(queries @ passages.T, labels, mask, temperature=1.0)
         total: Tensor = contrast + settings["flops"] * (flops(queries) + flops(passages))
         return total
+
+    def verdict(self) -> None:
+        """A SPLADE has no gate."""
