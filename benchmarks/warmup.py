@@ -65,7 +65,8 @@ def warmed_up(task: Mapping[str, Any]) -> dict[str, Any]:
 
     quiet(task["threads"])
     from redistil.stages.backbones.build import prepare, warm_up
-    from redistil.stages.backbones.warmup import CrossEncoder, Pairs
+    from redistil.stages.backbones.pairs import Pairs
+    from redistil.stages.backbones.warmup import CrossEncoder
     from redistil.storage.overlaps import overlapping
     from redistil.storage.tables import PASSAGES, QRELS, QUERIES
 

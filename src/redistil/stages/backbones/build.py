@@ -14,8 +14,9 @@ from redistil.learning.history import Checkpoint, History, Point
 from redistil.learning.optimise import Schedule, Watch, optimise, whole
 from redistil.seeds import derive
 from redistil.stages.backbones.networks import network
+from redistil.stages.backbones.pairs import Pairs
 from redistil.stages.backbones.vocabularies import vocabulary
-from redistil.stages.backbones.warmup import CrossEncoder, Pairs, SpladeEncoder
+from redistil.stages.backbones.warmup import CrossEncoder, SpladeEncoder
 from redistil.storage.lineage import SIDECAR, Made
 from redistil.storage.tables import PASSAGES, QRELS, QUERIES, aside
 
@@ -78,8 +79,7 @@ def prepare(
     """Return the warm-up of a fresh network; the arguments are those of `build`."""
     passages = PASSAGES.read(sources[0])
     queries = _without(QUERIES.read(sources[1]), leave_out)
-    qrels = QRELS.read(sources[2])
-    qrels = qrels.filter(pc.greater_equal(qrels["relevance"], relevant_from))
+    qrels = _relevant(QRELS.read(sources[2]), relevant_from)
     texts = [*passages["text"].to_pylist(), *queries["text"].to_pylist()]
     torch.manual_seed(derive(warmup["seed"], "network"))
     tokenizer = vocabulary(family, texts, vocabulary_size)
@@ -110,6 +110,10 @@ def warm_up(
 def _without(queries: pa.Table, leave_out: Collection[str]) -> pa.Table:
     apart = pc.is_in(queries["query_id"], pa.array(sorted(leave_out), pa.string()))
     return queries.filter(pc.invert(apart))
+
+
+def _relevant(qrels: pa.Table, least: int) -> pa.Table:
+    return qrels.filter(pc.greater_equal(qrels["relevance"], least))
 
 
 def _schedule(warmup: Mapping[str, Any]) -> Schedule:

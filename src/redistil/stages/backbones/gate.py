@@ -20,6 +20,7 @@ from redistil.learning.scoring import score_pairs
 from redistil.learning.validation import Judged
 from redistil.seeds import fraction, generator
 from redistil.stages.backbones.lexicon import Lexicon
+from redistil.stages.backbones.pairs import taken
 from redistil.storage.ragged import Tokens
 from redistil.storage.tables import aside
 
@@ -97,14 +98,17 @@ class Gate:
         """Draw the candidates; own: the row of each query's relevant passage; depth: with it."""
         self._texts = queries, passages
         self._depth = depth
-        candidates = [_drawn(place, row, len(passages), depth) for place, row in enumerate(own)]
-        counts = [len(rows) for rows in candidates]
-        self._judged = _judged(candidates, own)
+        candidates = []
         scores = []
-        for query, rows in zip(queries, candidates, strict=True):
-            scores.append(_bm25(lexicon, query, [passages[row] for row in rows]))
+        chances = []
+        for place, row in enumerate(own):
+            rows = _drawn(place, row, len(passages), depth)
+            candidates.append(rows)
+            scores.append(_bm25(lexicon, queries[place], taken(passages, rows)))
+            chances.append(_chance(len(rows)))
+        self._judged = _judged(candidates, own)
         self._bm25 = self._judged.value(MEASURE, np.concatenate(scores))
-        self._chance = float(np.mean([_chance(count) for count in counts]))
+        self._chance = float(np.mean(chances))
 
     def verdict(self, student: Any, least: float) -> Verdict:
         """Return how well the student ranks the candidates, and the least that passes."""
@@ -131,7 +135,7 @@ def _drawn(place: int, own: int, passages: int, depth: int) -> npt.NDArray[np.in
 
 
 def _judged(candidates: Sequence[npt.NDArray[np.int64]], own: npt.NDArray[np.int64]) -> Judged:
-    query = np.repeat(np.arange(len(own)), [len(rows) for rows in candidates])
+    query = np.repeat(np.arange(len(own)), list(map(len, candidates)))
     passages = np.concatenate(candidates)
     relevant = passages == own[query]
     return Judged(
