@@ -17,9 +17,11 @@ from redistil.errors import BadSettings
 PACKAGE = Path(__file__).parents[1]
 ROOT = "redistil"
 
-# modules that no byte of a result comes from: records, and what work cost and on what
+# modules that no byte of a result comes from: errors, records, and what work cost and on what
 TOLD = frozenset(
     {
+        "redistil.errors",
+        "redistil.study.reading",
         "redistil.storage.code",
         "redistil.storage.lineage",
         "redistil.machine.costs",
