@@ -56,8 +56,9 @@ def curves(runs: Mapping[str, Curve], study: Mapping[str, Any]) -> "Figure":
     cells = {cell.name: cell for cell in studies.grid_cells(study)}
     for name in runs:
         if name not in cells:
-            nearest = studies.nearest(name, cells)
-            raise BadSettings(f"curves: the study has no cell {name!r}{nearest}")
+            raise BadSettings(
+                f"curves: the study has no cell {name!r}{studies.nearest(name, cells)}"
+            )
     students, losses = study["grid"]["students"], study["grid"]["losses"]
     with styled():
         figure, axes_of = panels(len(losses), 2.9, 2.2, across=3)
