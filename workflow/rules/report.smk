@@ -44,6 +44,7 @@ rule tabulate:
             for table in (
                 "leaderboard",
                 "losses",
+                "versus",
                 "tests",
                 "cells",
                 "published",
@@ -77,6 +78,10 @@ rule plot:
         curves=[
             path.replace("made.json", "curve.parquet") for path in rules.models.input
         ],
+        validations=[
+            path.replace("made.json", "validation.parquet")
+            for path in rules.models.input
+        ],
         depths=expand(rules.sweep.output, student=GRID["students"]),
         teachers=[path for teacher in taught_by() for path in teacher[1::2]],
     output:
@@ -99,11 +104,12 @@ rule plot:
         code=code("plot"),
         measures=lambda w, input: each("--measures", input.measures),
         curves=lambda w, input: each("--curves", input.curves),
+        validations=lambda w, input: each("--validations", input.validations),
         depths=lambda w, input: each("--depths", input.depths),
         teachers=lambda w: each("--teacher", map(" ".join, taught_by())),
     shell:
         "redistil plot {input.study} $(dirname {input.tables}) $(dirname {output.made})"
-        " {params.measures} {params.curves} {params.depths} {params.teachers}"
+        " {params.measures} {params.curves} {params.validations} {params.depths} {params.teachers}"
         " 2> {log}"
 
 

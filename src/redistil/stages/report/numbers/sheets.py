@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from redistil.stages.report.numbers.rows import Line, LossRow, PublishedRow, Test
-from redistil.stages.report.numbers.wording import interval, number, p_value, signed
+from redistil.stages.report.numbers.rows import Line, LossRow, PublishedRow, Verdicts, Versus
+from redistil.stages.report.numbers.wording import interval, number, signed
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ def sheets(
     study: Mapping[str, Any],
     leaderboard: Sequence[Line],
     losses: Sequence[LossRow],
-    tests: Sequence[Test],
+    versus: Sequence[Versus],
     published: Sequence[PublishedRow],
 ) -> dict[str, Sheet]:
     """Return every sheet of the report by name; what has no rows has no sheet."""
     every = {
         "main": main(study, leaderboard),
         "losses": _losses(study, losses),
-        "pairs": _pairs(study, tests),
+        "pairs": _pairs(study, versus),
         "published": _published(published),
     }
     return {name: sheet for name, sheet in every.items() if sheet.rows}
@@ -118,34 +118,41 @@ def shading(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _losses(study: Mapping[str, Any], losses: Sequence[LossRow]) -> Sheet:
-    header = ["group", "loss", study["measures"][0], "difference", "interval", "d", "p", "verdict"]
+    header = ["group", "loss", study["measures"][0], "difference", "interval", "better", "same"]
     rows = []
     for row in losses:
         words = [row.group, row.loss, number(row.value), signed(row.difference)]
-        words += [interval(row.difference_low, row.difference_high), signed(row.effect, 2)]
-        rows.append([*words, p_value(row.p_holm), row.verdict])
+        words.append(interval(row.difference_low, row.difference_high))
+        rows.append([*words, *_counts(row.verdicts)])
     first = study["grid"]["first_stage"]
     caption = (
         f"Every loss over its students and seeds against {first}: difference with its 95 % "
-        "interval over queries and seeds, Cohen's d over queries, p of the paired t-test after "
-        "Holm's correction over the losses."
+        "interval over queries and seeds, and how many of its students are better, the same (not "
+        f"distinguishable or equivalent) and worse. {_tested(study)}"
     )
-    return Sheet(caption, header, _parted(rows), words=2)
+    return Sheet(caption, [*header, "worse"], _parted(rows), words=2)
 
 
-def _pairs(study: Mapping[str, Any], tests: Sequence[Test]) -> Sheet:
-    """Return every pair of losses: which is better, and whether they are shown equivalent."""
-    header = ["group", "loss", "against", "difference", "d", "p", "verdict", "equivalence"]
+def _counts(verdicts: Verdicts) -> list[str]:
+    return [str(verdicts.better), str(verdicts.same), str(verdicts.worse)]
+
+
+def _tested(study: Mapping[str, Any]) -> str:
+    alpha = study["statistics"]["alpha"]
+    return f"Tests over queries and seeds at {alpha:g} after Holm's correction over their family."
+
+
+def _pairs(study: Mapping[str, Any], versus: Sequence[Versus]) -> Sheet:
+    """Return every pair of losses: the mean lead, and for how many students it is shown."""
+    header = ["group", "loss", "against", "difference", "interval", "better", "same", "worse"]
     rows = []
-    for test in tests:
-        if test.family == "loss pairs":
-            words = [test.group, test.system, test.against, signed(test.difference)]
-            words += [signed(test.effect, 2), p_value(test.p_holm)]
-            rows.append([*words, test.verdict, test.equivalence])
-    margin = study["statistics"]["margin"]
+    for row in versus:
+        words = [row.group, row.loss, row.against, signed(row.difference)]
+        rows.append([*words, interval(row.low, row.high), *_counts(row.verdicts)])
     caption = (
-        "Losses against each other over all students: p of the paired t-test after Holm's "
-        f"correction over the pairs; equivalent: within {margin:g} by two one-sided tests."
+        "Losses against each other: the mean lead over all students with its 95 % interval over "
+        "queries and seeds, and for how many students the first is better, the same (not "
+        f"distinguishable or equivalent) and worse. {_tested(study)}"
     )
     return Sheet(caption, header, _parted(rows), words=3)
 
