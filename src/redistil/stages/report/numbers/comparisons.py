@@ -67,6 +67,10 @@ class Group:
         """Return the group's value of each seed."""
         return statistics.group_mean(self.strata(entry.name))
 
+    def mean(self, entry: Entry) -> float:
+        """Return the group's value of a line, over its seeds."""
+        return float(self.scope.estimate([entry.name]).value)
+
     def means(self, name: str) -> list[Floats]:
         """Return, on each data set, a line's mean over seeds, by query."""
         return [values.mean(axis=0) for values in self.strata(name)]
@@ -125,7 +129,7 @@ class Group:
         estimate = self.scope.estimate(names)
         lead = Interval.of(self.scope.estimate(names, [self.reference]))
         per_seed = np.mean([self.per_seed(entry) for entry in members], axis=0)
-        best = max(members, key=lambda entry: float(self.per_seed(entry).mean()))
+        best = max(members, key=self.mean)
         alone = test_of(tests, BASELINES, best.name, self.reference)
         assert alone is not None
         words = [t.verdict for t in tests if t.against == self.reference and t.system in names]
@@ -141,7 +145,7 @@ class Group:
             difference_high=lead.high,
             verdicts=counted(words),
             best_student=best.student,
-            best_value=float(self.per_seed(best).mean()),
+            best_value=self.mean(best),
             best_difference=alone.difference,
             best_p_holm=alone.p_holm,
             best_verdict=alone.verdict,

@@ -101,7 +101,7 @@ def _metrics(groups: Sequence[Group], lines: Sequence[Entry], losses: Sequence[L
     """Return the headline in few numbers: best student, baselines and the mean of each loss."""
     metrics: Metrics = {}
     for group in groups:
-        means = {entry: float(group.per_seed(entry).mean()) for entry in lines}
+        means = {entry: group.mean(entry) for entry in lines}
         told = metrics[group.name] = {}
         if group.students:
             told["best student"] = max(means[entry] for entry in group.students)

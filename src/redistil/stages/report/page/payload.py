@@ -27,7 +27,7 @@ from redistil.study import artefacts as studies
 SCALE = 1000  # values, differences and p values are carried as they are shown: in thousandths
 MOST = 2_000_000  # bytes of compressed contrasts: with all else, the page stays below 5 MB
 
-_MEASURED = ("difference", "low", "high", "p_holm")
+_MEASURED = ("difference", "low", "high")
 _COUNTED = ("wins", "losses")
 VERDICTS = (UNDECIDED, BETTER, WORSE, EQUIVALENT)  # in the order of the page's numbers for them
 FAMILIES = (LOSSES, BASELINES, EXPLORED)  # likewise
@@ -71,6 +71,7 @@ def _pairs(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for row in rows:
         scope = scopes.setdefault(row["scope"], {"queries": row["queries"], "rows": []})
         measured = [thousandths(row[name]) for name in _MEASURED]
+        measured.append(0 if row["p_holm"] < 0.001 else thousandths(row["p_holm"]))
         counted = [row[name] for name in _COUNTED]
         words = [VERDICTS.index(row["verdict"]), FAMILIES.index(row["family"])]
         scope["rows"].append([*measured, *counted, *words])
