@@ -88,7 +88,9 @@ def test_the_first_screen_answers_from_the_tests(built: Any, seen: Seen, html: s
         assert sentence in text and str(escape(sentence)) in head
     assert "In domain: infonce wins (no loss is shown to be better)" in text
     assert "2 of 2 comparisons of two losses show a difference" in text
-    assert "better than bm25 (+0." in text and "worse than both (" in text
+    assert (
+        "better than the first stage bm25 (+0." in text and "worse than the teacher both (" in text
+    )
     assert "at most 5% of such studies" in text and "would often be missed" in text
 
 

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from redistil.stages.report.figures.drawing.given import Given
-from redistil.stages.report.figures.drawing.style import COLOURS, one_legend, panels, pick, styled
+from redistil.stages.report.figures.drawing.style import (
+    COLOURS,
+    INK,
+    one_legend,
+    panels,
+    pick,
+    styled,
+)
 from redistil.stages.report.numbers.rows import Line
 
 if TYPE_CHECKING:
@@ -12,8 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CAPTION = (
-    "The headline measure of every student and loss, a panel for each group of data sets. A small "
-    "dot is a seed, the large one their mean. The thick line is the 95 % interval over queries "
+    "The headline measure of every student and loss, a panel for each group of data sets. A dot is "
+    "a seed, the upright stroke their mean. The thick line is the 95 % interval over queries "
     "alone, the thin one over queries and seeds. Lines down are the first stages and the teachers."
 )
 _BASELINES = {"first stage": "--", "teacher": ":"}
@@ -76,7 +83,7 @@ def _row(
     axes.hlines(at, on.queries_low, on.queries_high, color=colour, linewidth=3)
     axes.plot(seeds, [at] * len(seeds), "o", color="white", markersize=3.6, markeredgewidth=0.8,
               markeredgecolor=colour)  # fmt: skip
-    axes.plot(on.value, at, "o", color=colour, markersize=5.5, zorder=1)
+    axes.plot(on.value, at, "|", color=INK, markersize=9, markeredgewidth=1.8)
 
 
 def _baselines(axes: "Axes", board: Sequence[Line], reference: str, group: str) -> None:

@@ -17,7 +17,7 @@ def summary(study: Mapping[str, Any], tabulated: Tabulated) -> list[str]:
         tests = [test for test in tabulated.tests if test.group == group]
         versus = [row for row in tabulated.versus if row.group == group]
         between = losses(versus, study["grid"]["losses"])
-        beside = baselines(best(tabulated.leaderboard, group), group, tests)
+        beside = baselines(tabulated.leaderboard, group, tests)
         sentences.append(f"{group}: {between} {beside}")
     return [*sentences, blind_spot(study, tabulated.tests), *cost(study, tabulated)]
 
@@ -37,7 +37,8 @@ def losses(versus: Sequence[Versus], names: Sequence[str]) -> str:
         if verdicts.worse:
             beaten[row.loss].append(row.against)
     if not shown:
-        return f"no loss is shown to be better than another in any of {comparisons} comparisons."
+        where = f"any of {comparisons} comparisons" if comparisons > 1 else "the one comparison"
+        return f"no loss is shown to be better than another in {where}."
     beating = set[str]().union(*beaten.values())
     winners = [name for name in names if name in beating and not beaten[name]]
     losers = [name for name in names if beaten[name] and name not in beating]
@@ -51,8 +52,10 @@ def losses(versus: Sequence[Versus], names: Sequence[str]) -> str:
     return f"{text}; {shown} of {comparisons} comparisons of two losses show a difference."
 
 
-def baselines(line: Line | None, group: str, tests: Sequence[Test]) -> str:
+def baselines(leaderboard: Sequence[Line], group: str, tests: Sequence[Test]) -> str:
     """Return where the best student stands beside each first stage and teacher."""
+    kinds = {line.system: line.kind for line in leaderboard}
+    line = best(leaderboard, group)
     if line is None:
         return ""
     words = []
@@ -60,7 +63,8 @@ def baselines(line: Line | None, group: str, tests: Sequence[Test]) -> str:
         if test.family == BASELINES and test.system == line.system:
             than = {"better": "than", "worse": "than", "equivalent": "to"}.get(test.verdict, "from")
             difference = signed(test.difference)
-            words.append(f"{test.verdict} {than} {test.against} ({difference})")
+            against = f"the {kinds[test.against]} {test.against}"
+            words.append(f"{test.verdict} {than} {against} ({difference})")
     value = number(line.value(group))
     if not words:
         return f"The best student is {line.student} taught with {line.loss} ({value})."
@@ -92,7 +96,7 @@ def cost(study: Mapping[str, Any], tabulated: Tabulated) -> list[str]:
     if not seconds:
         return []
     hours = sum(seconds) / 3600
-    total = f"{hours:.1f} hours" if hours >= 1 else f"{sum(seconds) / 60:.1f} minutes"
+    total = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.2g} minutes"
     mean = costs.in_words(sum(seconds) / len(seconds))
     count = len(seconds)
     trainings = f"The {count} trainings" if count > 1 else "The training"
