@@ -12,7 +12,7 @@ from redistil.stages.report.figures.drawing.style import (
     pick,
     styled,
 )
-from redistil.stages.report.numbers.rows import Line
+from redistil.stages.report.numbers.rows import Line, of_kind, taught
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,6 +32,7 @@ def draw(given: Given) -> "Figure":
     study, leaderboard = given.study, given.tables.leaderboard
     groups, grid = list(study["groups"]), study["grid"]
     rows = _rows(given)
+    names = [f"{line.student}  {line.loss}" for line in rows.values()]
     height = 0.19 * len(rows) + 0.25 * len(grid["students"]) + 0.9  # inches
     with styled():
         figure, axes_of = panels(len(groups), 4.4, height, across=2)
@@ -40,7 +41,6 @@ def draw(given: Given) -> "Figure":
                 colour = pick(COLOURS, grid["losses"].index(line.loss))
                 _row(axes, at, line, group, _seeds(given, line, group), colour)
             _baselines(axes, leaderboard, grid["first_stage"], group)
-            names = [f"{line.student}  {line.loss}" for line in rows.values()]
             axes.set_yticks(list(rows), names if place % 2 == 0 else [""] * len(rows), fontsize=8)
             axes.tick_params(axis="y", length=0)
             axes.set_ylim(max(rows) + 0.7, -0.7)
@@ -52,12 +52,10 @@ def draw(given: Given) -> "Figure":
 
 def _rows(given: Given) -> dict[float, Line]:
     """Return the lines of the students by their height: those of one student stand together."""
-    lines = {line.system: line for line in given.tables.leaderboard}
-    grid = given.study["grid"]
     rows, at = {}, 0.0
-    for student in grid["students"]:
-        for loss in grid["losses"]:
-            rows[at] = lines[f"{student}/{loss}"]
+    for lines in taught(given.study["grid"], given.tables.leaderboard).values():
+        for line in lines:
+            rows[at] = line
             at += 1
         at += _GAP
     return rows
@@ -89,7 +87,7 @@ def _row(
 def _baselines(axes: "Axes", board: Sequence[Line], reference: str, group: str) -> None:
     """Draw every first stage and teacher as a line down; what is re-ranked is the darkest."""
     for kind, dashes in _BASELINES.items():
-        lines = [line for line in board if line.kind == kind]
+        lines = of_kind(board, kind)
         lines.sort(key=lambda line: (line.system != reference, line.system))
         for place, line in enumerate(lines):
             axes.axvline(

@@ -7,7 +7,7 @@ import numpy as np
 
 from redistil.stages.report.figures.drawing.given import Given
 from redistil.stages.report.figures.drawing.style import diverging, panels, styled
-from redistil.stages.report.numbers.rows import Verdicts, Versus
+from redistil.stages.report.numbers.rows import Verdicts, Versus, of_group
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,8 +32,7 @@ def draw(given: Given) -> "Figure | str":
     with styled():
         figure, axes_of = panels(len(groups), size + 0.5, size - 0.2, across=3)
         for group, axes in zip(groups, axes_of, strict=True):
-            here = [row for row in versus if row.group == group]
-            image = _matrix(axes, here, losses, 100 * largest)
+            image = _matrix(axes, of_group(versus, group), losses, 100 * largest)
             axes.set_title(group)
         bar = figure.colorbar(image, ax=axes_of, shrink=0.7, aspect=30, pad=0.02)
         bar.set_label(f"row less column, {given.measure} in points")

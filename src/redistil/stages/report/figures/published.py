@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from redistil.stages.report.figures.drawing.given import Given
 from redistil.stages.report.figures.drawing.style import (
     COLOURS,
@@ -44,19 +46,13 @@ def draw(given: Given) -> "Figure | str":
 
 
 def _panel(axes: "Axes", rows: Sequence[PublishedRow]) -> None:
-    values = [row.ours for row in rows] + [row.theirs for row in rows]
-    ends = (min(values) - 0.02, max(values) + 0.02)
+    values = np.array([(row.ours, row.theirs) for row in rows])
+    ends = (float(values.min()) - 0.02, float(values.max()) + 0.02)
     axes.plot(ends, ends, color="#999999", linewidth=0.8, zorder=1)
     for place, verdict in enumerate(VERDICTS):
-        given = [row for row in rows if row.verdict == verdict]
-        if given:
-            axes.scatter(
-                [row.theirs for row in given],
-                [row.ours for row in given],
-                s=16,
-                alpha=0.8,
-                color=pick(COLOURS, place),
-                marker=pick(MARKS, place),
-                label=f"{verdict}",
-            )
+        points = [(row.theirs, row.ours) for row in rows if row.verdict == verdict]
+        if points:
+            colour, mark = pick(COLOURS, place), pick(MARKS, place)
+            theirs, ours = zip(*points, strict=True)
+            axes.scatter(theirs, ours, 16, colour, marker=mark, alpha=0.8, label=verdict)
     axes.set(xlim=ends, ylim=ends, aspect="equal")

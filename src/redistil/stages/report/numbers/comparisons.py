@@ -93,8 +93,7 @@ class Group:
         estimate = self.scope.estimate([entry.name])
         value, half = float(estimate.value), float(estimate.half_width(LEVEL))
         alone = float(estimate.half_width_over_queries(LEVEL))
-        lead = Interval.of(self.scope.estimate([entry.name], [self.reference]))
-        is_first = entry.name == self.reference
+        lead = self._lead([entry.name]) if entry.name != self.reference else None
         test = test_of(tests, BASELINES, entry.name, self.reference)
         return GroupValue(
             value=value,
@@ -104,14 +103,18 @@ class Group:
             high=min(1.0, value + half),
             queries_low=max(0.0, value - alone),
             queries_high=min(1.0, value + alone),
-            difference=None if is_first else lead.difference,
-            difference_low=None if is_first else lead.low,
-            difference_high=None if is_first else lead.high,
+            difference=lead.difference if lead else None,
+            difference_low=lead.low if lead else None,
+            difference_high=lead.high if lead else None,
             effect=test.effect if test else None,
             p=test.p if test else None,
             p_holm=test.p_holm if test else None,
             verdict=test.verdict if test else None,
         )
+
+    def _lead(self, names: Sequence[str]) -> "Interval":
+        """Return the mean lead of some lines over the first stage."""
+        return Interval.of(self.scope.estimate(names, [self.reference]))
 
     def by_loss(self) -> dict[str, list[Entry]]:
         """Return the entries of each loss."""
@@ -126,19 +129,21 @@ class Group:
 
     def _loss(self, loss: str, members: Sequence[Entry], tests: Sequence[Test]) -> LossRow:
         names = [entry.name for entry in members]
-        estimate = self.scope.estimate(names)
-        lead = Interval.of(self.scope.estimate(names, [self.reference]))
+        lead = self._lead(names)
         per_seed = np.mean([self.per_seed(entry) for entry in members], axis=0)
         best = max(members, key=self.mean)
         alone = test_of(tests, BASELINES, best.name, self.reference)
         assert alone is not None
-        words = [t.verdict for t in tests if t.against == self.reference and t.system in names]
+        words = []
+        for test in tests:
+            if test.system in names and test.against == self.reference:
+                words.append(test.verdict)
         return LossRow(
             group=self.name,
             loss=loss,
             students=len(members),
             seeds=len(members[0].systems),
-            value=float(estimate.value),
+            value=float(self.scope.estimate(names).value),
             spread=statistics.spread(per_seed),
             difference=lead.difference,
             difference_low=lead.low,
@@ -162,7 +167,9 @@ class Group:
             if test.family == LOSSES:
                 pair = (loss_of[test.system], loss_of[test.against])
                 words.setdefault(pair, []).append(test.verdict)
-        names = {loss: [entry.name for entry in ones] for loss, ones in self.by_loss().items()}
+        names: dict[str, list[str]] = {}
+        for name, loss in loss_of.items():
+            names.setdefault(loss, []).append(name)
         rows = []
         for one, other in combinations(names, 2):
             lead = Interval.of(self.scope.estimate(names[one], names[other]))

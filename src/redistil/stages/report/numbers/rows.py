@@ -1,7 +1,8 @@
 """The rows of the report's tables: what each holds, in the order of its columns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any, Protocol, TypeVar
 
 from redistil.stages.report.numbers.inference import Record
 
@@ -248,13 +249,42 @@ def flat(line: Line) -> dict[str, object]:
     return columns
 
 
-def best(leaderboard: Sequence[Line], group: str) -> Line | None:
+class OnGroup(Protocol):
+    """A row that is about one group of data sets."""
+
+    @property
+    def group(self) -> str:
+        """The name of the group."""
+
+
+Row = TypeVar("Row", bound=OnGroup)
+
+
+def of_group(rows: Iterable[Row], group: str) -> list[Row]:
+    """Return the rows of one group, in their order."""
+    return [row for row in rows if row.group == group]
+
+
+def of_kind(leaderboard: Iterable[Line], kind: str) -> list[Line]:
+    """Return the lines of one kind, in their order."""
+    return [line for line in leaderboard if line.kind == kind]
+
+
+def by_system(leaderboard: Iterable[Line]) -> dict[str, Line]:
+    """Return the lines by their names."""
+    return {line.system: line for line in leaderboard}
+
+
+def best(leaderboard: Iterable[Line], group: str) -> Line | None:
     """Return the line of the student that is best in a group of data sets; None without any."""
-    students = [line for line in leaderboard if line.kind == "student"]
+    students = of_kind(leaderboard, "student")
     return max(students, key=lambda line: line.value(group), default=None)
 
 
-def first_stage_of(leaderboard: Sequence[Line], name: str) -> Line:
-    """Return the line of the first stage that everything re-ranks."""
-    (line,) = [line for line in leaderboard if line.system == name]
-    return line
+def taught(grid: Mapping[str, Any], leaderboard: Iterable[Line]) -> dict[str, list[Line]]:
+    """Return each student's lines, in the order of the grid's losses."""
+    lines = by_system(leaderboard)
+    students: dict[str, list[Line]] = {}
+    for student in grid["students"]:
+        students[student] = [lines[f"{student}/{loss}"] for loss in grid["losses"]]
+    return students

@@ -6,11 +6,19 @@ median of its column, as in the notebooks of arXiv 2603.03010.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from redistil.stages.report.numbers.rows import Line, LossRow, PublishedRow, Verdicts, Versus
+from redistil.stages.report.numbers.rows import (
+    Line,
+    LossRow,
+    PublishedRow,
+    Verdicts,
+    Versus,
+    taught,
+)
 from redistil.stages.report.numbers.wording import interval, number, signed
 
 
@@ -60,21 +68,20 @@ def main(study: Mapping[str, Any], leaderboard: Sequence[Line]) -> Sheet:
     """Return students x losses over the columns that the study names, the baselines above."""
     columns, grid = columns_of(study), study["grid"]
     first = grid["first_stage"]
-    baselines = [line for line in leaderboard if line.kind != "student"]
-    baselines.sort(key=lambda line: line.system != first)
     rows: list[PrintedRow | None] = []
-    for line in baselines:
+    for line in _baselines(leaderboard, first):
         rows.append(printed([line.system, line.kind, *map(number, _values(line, columns))]))
-    students = _students(grid, leaderboard)
-    values = np.array([_values(line, columns) for line in students])
-    shades, best = shading(values), values.max(axis=0)
-    for place, line in enumerate(students):
-        if place % len(grid["losses"]) == 0:
-            rows.append(None)
-        cells = printed([str(line.student), str(line.loss)])
-        for value, top, shade in zip(values[place], best, shades[place], strict=True):
-            cells.append(Printed(number(value), bool(value == top), float(shade)))
-        rows.append(cells)
+    students = taught(grid, leaderboard)
+    values = np.array([_values(line, columns) for line in chain(*students.values())])
+    shades, best = iter(shading(values)), values.max(axis=0)
+    for lines in students.values():
+        rows.append(None)
+        for line in lines:
+            cells = printed([str(line.student), str(line.loss)])
+            numbers = _values(line, columns)
+            for value, top, shade in zip(numbers, best, next(shades), strict=True):
+                cells.append(Printed(number(value), bool(value == top), float(shade)))
+            rows.append(cells)
     seeds = len(grid["seeds"])
     of = f"mean over {seeds} seeds" if seeds > 1 else "one seed"
     caption = (
@@ -93,14 +100,10 @@ def _values(line: Line, columns: Sequence[str]) -> list[float]:
     return [line.value(column) for column in columns]
 
 
-def _students(grid: Mapping[str, Any], leaderboard: Sequence[Line]) -> list[Line]:
-    """Return the lines of the students, in the order of the grid."""
-    lines = {line.system: line for line in leaderboard}
-    students = []
-    for student in grid["students"]:
-        for loss in grid["losses"]:
-            students.append(lines[f"{student}/{loss}"])
-    return students
+def _baselines(leaderboard: Sequence[Line], first: str) -> list[Line]:
+    """Return the lines that are no student's; the first stage that is re-ranked comes first."""
+    baselines = [line for line in leaderboard if line.kind != "student"]
+    return sorted(baselines, key=lambda line: line.system != first)
 
 
 def columns_of(study: Mapping[str, Any]) -> list[str]:

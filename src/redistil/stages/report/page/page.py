@@ -14,7 +14,7 @@ from redistil.stages.report.numbers.comparisons import LEVEL
 from redistil.stages.report.numbers.entries import entries
 from redistil.stages.report.numbers.pairs import scopes
 from redistil.stages.report.numbers.published import VERDICTS
-from redistil.stages.report.numbers.rows import LossRow, Versus, best, first_stage_of
+from redistil.stages.report.numbers.rows import LossRow, Versus, best, by_system, of_group
 from redistil.stages.report.numbers.tabulated import Tabulated
 from redistil.stages.report.numbers.wording import number, p_value, plain, signed
 from redistil.stages.report.page import board, gates, payload, prose, summary
@@ -60,7 +60,7 @@ def render(
         groups=groups,
         losses={group: _of(tabulated.losses, group) for group in groups},
         best={group: best(lines, group) for group in groups},
-        first=first_stage_of(lines, study["grid"]["first_stage"]),
+        first=by_system(lines)[study["grid"]["first_stage"]],
         board=board.board(study, tabulated),
         figures=figures,
         more=_tables(tabulated),
@@ -163,7 +163,7 @@ def _hash(text: str) -> str:
 
 def _of(rows: Sequence[LossRow], group: str) -> list[LossRow]:
     """Return a group's losses, the best first."""
-    return sorted([row for row in rows if row.group == group], key=lambda row: -row.value)
+    return sorted(of_group(rows, group), key=lambda row: -row.value)
 
 
 def captions(folder: Path) -> dict[str, str]:
@@ -195,7 +195,7 @@ def _data(
 ) -> dict[str, Any]:
     """Return what the page's script reads: means and tests, queries with texts, and records."""
     spans = list(scopes(study))
-    numbers = {line.system: line for line in tabulated.leaderboard}
+    numbers = by_system(tabulated.leaderboard)
     lines = []
     for entry in entries(studies.systems(study)):
         means = [payload.thousandths(numbers[entry.name].value(span)) for span in spans]

@@ -5,7 +5,7 @@ from typing import Any
 
 from redistil.stages.report.numbers import costs
 from redistil.stages.report.numbers.inference import BASELINES, LOSSES
-from redistil.stages.report.numbers.rows import Line, Test, Versus, best
+from redistil.stages.report.numbers.rows import Line, Test, Versus, best, by_system, of_group
 from redistil.stages.report.numbers.tabulated import Tabulated
 from redistil.stages.report.numbers.wording import number, signed
 
@@ -14,9 +14,8 @@ def summary(study: Mapping[str, Any], tabulated: Tabulated) -> list[str]:
     """Return what a study found, a sentence or two for each group, then cost and blind spot."""
     sentences = []
     for group in study["groups"]:
-        tests = [test for test in tabulated.tests if test.group == group]
-        versus = [row for row in tabulated.versus if row.group == group]
-        between = losses(versus, study["grid"]["losses"])
+        tests = of_group(tabulated.tests, group)
+        between = losses(of_group(tabulated.versus, group), study["grid"]["losses"])
         beside = baselines(tabulated.leaderboard, group, tests)
         sentences.append(f"{group}: {between} {beside}")
     return [*sentences, blind_spot(study, tabulated.tests), *cost(study, tabulated)]
@@ -54,7 +53,7 @@ def losses(versus: Sequence[Versus], names: Sequence[str]) -> str:
 
 def baselines(leaderboard: Sequence[Line], group: str, tests: Sequence[Test]) -> str:
     """Return where the best student stands beside each first stage and teacher."""
-    kinds = {line.system: line.kind for line in leaderboard}
+    lines = by_system(leaderboard)
     line = best(leaderboard, group)
     if line is None:
         return ""
@@ -63,7 +62,7 @@ def baselines(leaderboard: Sequence[Line], group: str, tests: Sequence[Test]) ->
         if test.family == BASELINES and test.system == line.system:
             than = {"better": "than", "worse": "than", "equivalent": "to"}.get(test.verdict, "from")
             difference = signed(test.difference)
-            against = f"the {kinds[test.against]} {test.against}"
+            against = f"the {lines[test.against].kind} {test.against}"
             words.append(f"{test.verdict} {than} {against} ({difference})")
     value = number(line.value(group))
     if not words:
