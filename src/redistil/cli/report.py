@@ -19,6 +19,7 @@ from redistil.storage.tables import (
     QUERIES,
     RUN,
     TEACHER_SCORES,
+    VALIDATION,
 )
 
 
@@ -84,8 +85,8 @@ def tabulate(
     OUT is the folder of the tables.
 
     Refuses a number that is not the one the study asks for. Writes leaderboard.csv, losses.csv,
-    tests.csv, cells.csv, published.csv, costs.csv, lines.csv, metrics.json, tables.json and
-    made.json, and tables to paste (Markdown, LaTeX) in the folder paste.
+    versus.csv, tests.csv, cells.csv, published.csv, costs.csv, lines.csv, metrics.json,
+    tables.json and made.json, and tables to paste (Markdown, LaTeX) in the folder paste.
     """
     from redistil.stages.report.numbers import costs, leaderboard, provenance, sheets, tabulated
     from redistil.stages.report.numbers import models as taught
@@ -105,7 +106,7 @@ def tabulate(
     theirs = elsewhere.read(published, names)
     beside = elsewhere.beside(theirs, asked, lines, values, reproduced_within, leaderboard.LEVEL)
     spent = costs.rows(asked, models, reranked)
-    printed = sheets.sheets(asked, tables.leaderboard, tables.losses, tables.tests, beside)
+    printed = sheets.sheets(asked, tables.leaderboard, tables.losses, tables.versus, beside)
     if spent:
         printed["costs"] = costs.sheet(asked, tables.leaderboard, spent)
     tabulated.write(
@@ -134,6 +135,7 @@ def tabulate(
     "A teacher, its scores, and the negatives it scored with their file; once each.",
     metavar="TEACHER SCORES NEGATIVES FILE",
 )
+@several("--validations", In(VALIDATION), "Validations of a model; once each.")
 @making
 def plot(
     study: Path,
@@ -143,6 +145,7 @@ def plot(
     measures: tuple[Path, ...],
     depths: tuple[Path, ...],
     teacher: tuple[tuple[str, Path, str, Path], ...],
+    validations: tuple[Path, ...],
     made: lineage.Made,
 ) -> None:
     """Draw the figures.
@@ -159,7 +162,7 @@ def plot(
 
     taught = tuple(Taught(*files) for files in teacher)
     known = (studies.read(study), tabulated.read(tables))
-    plotting.plot(Given(*known, curves, measures, depths, taught), out, made)
+    plotting.plot(Given(*known, curves, measures, depths, taught, validations), out, made)
 
 
 @click.command()
@@ -281,7 +284,7 @@ def page(
         illustrations.illustrations(figures),
         words,
         departures.read_text(encoding="utf-8"),
-        payload.comparison(asked, pairs, contrasts, numbers.made.settings["alpha"]),
+        payload.comparison(asked, pairs, contrasts),
         Places.around(out, models, **places),
     )
     with aside(out) as partial:

@@ -116,24 +116,32 @@ def choose(models: Iterable[Model]) -> list[tuple[Model, str]]:
     entries: dict[tuple[str, str], list[Model]] = {}
     for model in models:
         entries.setdefault((model.cell.student, model.cell.loss), []).append(model)
-    chosen = []
+    chosen: list[tuple[Model, str]] = []
     for seeds in entries.values():
-        seeds.sort(key=lambda model: model.cell.seed)
-        known = [model.validation for model in seeds if model.validation is not None]
-        if not known:
-            why = "every seed is published: none was validated, and a test set must not choose"
-            chosen += [(model, why) for model in seeds]
-        elif len(known) < len(seeds):
-            missing = next(model for model in seeds if model.validation is None)
-            raise BadSource(
-                f"{missing.folder} has no {VALIDATED}, and other seeds of it have: train it again"
-            )
-        else:
-            best = next(model for model in seeds if model.validation == max(known))
-            why = f"the best of {len(seeds)} seeds on validation ({max(known):.4f})"
-            alone = f"the only one, {max(known):.4f} on validation"
-            chosen.append((best, why if len(seeds) > 1 else alone))
+        chosen += _choose_seeds(sorted(seeds, key=lambda model: model.cell.seed))
     return chosen
+
+
+def _choose_seeds(seeds: Sequence[Model]) -> list[tuple[Model, str]]:
+    """Return which of a student's seeds to publish."""
+    known = [model for model in seeds if model.validation is not None]
+    if not known:
+        why = "every seed is published: none was validated, and a test set must not choose"
+        return [(model, why) for model in seeds]
+    for model in seeds:
+        if model.validation is None:
+            raise BadSource(
+                f"{model.folder} has no {VALIDATED}, and other seeds of it have: train it again"
+            )
+    best = max(known, key=_validation)  # of equal ones the first
+    if len(seeds) == 1:
+        return [(best, f"the only one, {_validation(best):.4f} on validation")]
+    return [(best, f"the best of {len(seeds)} seeds on validation ({_validation(best):.4f})")]
+
+
+def _validation(model: Model) -> float:
+    assert model.validation is not None
+    return model.validation
 
 
 def _write(folder: Path, model: Model, words: str) -> None:

@@ -17,7 +17,7 @@ from redistil.stages.report.figures.drawing.style import (
     pick,
     styled,
 )
-from redistil.stages.report.numbers.rows import Line, Size
+from redistil.stages.report.numbers.rows import Line, Size, by_system
 from redistil.stages.report.numbers.statistics import Floats
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def draw(given: Given) -> "Figure | str":
         return "fewer than two students of known size"
     study, leaderboard = given.study, given.tables.leaderboard
     grid, groups = study["grid"], list(study["groups"])
-    by_name = {line.system: line for line in leaderboard}
+    by_name = by_system(leaderboard)
     families = _families(sizes)
     with styled():
         figure, axes_of = panels(len(groups), 3.4, 2.8, across=3)

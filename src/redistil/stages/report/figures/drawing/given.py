@@ -27,6 +27,7 @@ class Given:
     measures: tuple[Path, ...] = ()
     depths: tuple[Path, ...] = ()
     teachers: tuple[Taught, ...] = ()
+    validations: tuple[Path, ...] = ()
 
     @property
     def measure(self) -> str:
