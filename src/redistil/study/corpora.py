@@ -12,6 +12,7 @@ from redistil.study.fields import (
     Name,
     Names,
     Once,
+    Part,
     Share,
     Text,
     by_key,
@@ -97,6 +98,10 @@ class FolderDataset(Dataset, kind="split"):
     """The queries of one qrels file of the corpus's folder."""
 
     split: Annotated[Text, Field(description="the queries that qrels/SPLIT.tsv judges")]
+    missing_at_most: Annotated[
+        Part | None,
+        Field(description="share of judgements whose passage may be missing; 0.1 where unsaid"),
+    ] = None
     queries: Annotated[Count | None, Field(description="how many it must have")] = None
     qrels: Annotated[Count | None, Field(description="how many it must have")] = None
 
