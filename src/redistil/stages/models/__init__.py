@@ -1,6 +1,7 @@
 """Trained students: a backbone, a loss and a seed, resolved in a recipe."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,15 +57,15 @@ def train(
     student = _started(recipe, inputs).to(processes.device)
     if recipe.compile:
         student.network.compile(dynamic=True)
+    lessons = _Lessons(recipe, student, examples, tokens, processes)
     path, every = out / "checkpoint.safetensors", recipe.checkpoint_every
     state = Checkpoint(path, every, made.fingerprint, processes.first)
     pairs = recipe.batch * recipe.passages
     gpus = processes.gpus if processes.first else []
     with _board(tensorboard if processes.first else None, made.name) as tell:
-        watch = Watch(pairs, _namer(recipe, examples, tokens), tell, gpus, not processes.first)
-        learner = _learner(recipe, student, examples, tokens, processes)
+        watch = Watch(pairs, lessons.names, tell, gpus, not processes.first)
         validation = _validation(recipe, inputs.datasets, student, processes)
-        history = optimise(student, learner, _schedule(recipe), state, validation, watch)
+        history = optimise(student, lessons.learn, _schedule(recipe), state, validation, watch)
     if processes.first:
         writing.save(student, history, recipe, state, out, made)
         total = len(history.points) * pairs
@@ -82,44 +83,43 @@ def _started(recipe: Recipe, inputs: Inputs) -> Any:
     return students.load(inputs.predecessor)
 
 
-def _batch(recipe: Recipe, examples: Examples, step: int) -> Batch:
-    return examples.batch(recipe.batch, recipe.passages, recipe.seed, step)
+@dataclass(frozen=True)
+class _Lessons:
+    """The steps of a training: what is shown in each, and what the student learns from it."""
 
+    recipe: Recipe
+    student: Any
+    examples: Examples
+    tokens: TokenFiles
+    processes: Processes
 
-def _learner(
-    recipe: Recipe, student: Any, examples: Examples, tokens: TokenFiles, processes: Processes
-) -> Any:
-    """Return what learns from the batch of a step."""
-    objective, options = OBJECTIVES[recipe.objective], recipe.options
-    memory = Memory(recipe.memory.at_once, recipe.memory.held)
+    def batch(self, step: int) -> Batch:
+        recipe = self.recipe
+        return self.examples.batch(recipe.batch, recipe.passages, recipe.seed, step)
 
-    def step_of(step: int) -> Tensor:
-        batch = _batch(recipe, examples, step)
-        mask = torch.from_numpy(batch.mask).to(processes.device)
-        targets = torch.from_numpy(batch.targets).to(processes.device)
+    def learn(self, step: int) -> Tensor:
+        """Leave the gradients of a step with the student and return its loss."""
+        recipe, batch, device = self.recipe, self.batch(step), self.processes.device
+        mask = torch.from_numpy(batch.mask).to(device)
+        targets = torch.from_numpy(batch.targets).to(device)
+        objective = OBJECTIVES[recipe.objective]
 
         def loss_of(flat: Tensor) -> Tensor:
-            scores = torch.zeros(mask.shape, device=processes.device).masked_scatter(mask, flat)
-            return objective(scores, targets, mask, **options)
+            scores = torch.zeros(mask.shape, device=device).masked_scatter(mask, flat)
+            return objective(scores, targets, mask, **recipe.options)
 
-        queries = [tokens.queries[row] for row in batch.queries]
-        passages = [tokens.passages[row] for row in batch.passages]
+        queries = [self.tokens.queries[row] for row in batch.queries]
+        passages = [self.tokens.passages[row] for row in batch.passages]
         pairs, stream = (queries, passages), (recipe.seed, step)
-        return learn(student, pairs, loss_of, memory, recipe.precision, stream, processes)
+        memory = Memory(recipe.memory.at_once, recipe.memory.held)
+        return learn(self.student, pairs, loss_of, memory, recipe.precision, stream, self.processes)
 
-    return step_of
-
-
-def _namer(recipe: Recipe, examples: Examples, tokens: TokenFiles) -> Any:
-    """Return what names the queries of a step, for an error."""
-
-    def name(step: int) -> str:
-        rows = dict.fromkeys(_batch(recipe, examples, step).queries.tolist())
-        ids = tokens.queries.ids().take(list(rows)).to_pylist()
+    def names(self, step: int) -> str:
+        """Return the ids of the queries of a step, for an error."""
+        rows = dict.fromkeys(self.batch(step).queries.tolist())
+        ids = self.tokens.queries.ids().take(list(rows)).to_pylist()
         more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
         return ", ".join(map(repr, ids[:5])) + more
-
-    return name
 
 
 class _board:

@@ -1,5 +1,6 @@
 """What a training reads: examples with their teacher's scores, candidates to validate on."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -65,13 +66,7 @@ def judged_candidates(dataset: Dataset, tokens: TokenFiles, how: Validated) -> J
         [("query_id", "ascending"), ("relevance", "descending")]
     )
     ids = pc.unique(qrels["query_id"])
-    run = top(RUN.read(dataset.candidates), how.depth)
-    run = run.filter(pc.is_in(run["query_id"], ids))
-    if not len(run):
-        raise BadTable(
-            f"{dataset.candidates} has no candidates for the judged queries of {dataset.qrels}: "
-            "are both of one dataset?"
-        )
+    run = _candidates(dataset, ids, how.depth)
     return Judged(
         query=pc.index_in(run["query_id"], ids).to_numpy().astype(np.int64),
         queries=tokens.queries.rows(run["query_id"]),
@@ -81,6 +76,18 @@ def judged_candidates(dataset: Dataset, tokens: TokenFiles, how: Validated) -> J
         ideal=_ideal(qrels, ids),
         relevant_from=how.datasets[dataset.name],
     )
+
+
+def _candidates(dataset: Dataset, query_ids: pa.Array, depth: int) -> pa.Table:
+    """Return the first `depth` candidates of each of these queries."""
+    run = top(RUN.read(dataset.candidates), depth)
+    run = run.filter(pc.is_in(run["query_id"], query_ids))
+    if not len(run):
+        raise BadTable(
+            f"{dataset.candidates} has no candidates for the judged queries of {dataset.qrels}: "
+            "are both of one dataset?"
+        )
+    return run
 
 
 def _grades(run: pa.Table, qrels: pa.Table) -> npt.NDArray[np.float64]:
@@ -121,15 +128,7 @@ def read_examples(
     if not size:
         raise BadTable(f"{negatives} has no {kind} to train on")
     shown = rows_shown(size, recipe.batch, recipe.seed, recipe.steps)
-    parts: list[_Part] = []
-    start = 0
-    for piece in pools(negatives, teacher):
-        end = start + len(piece.query_id)
-        if shown is not None:
-            here = shown[(shown >= start) & (shown < end)]
-            piece = _chosen(piece, here - start)
-        parts.append(_part(piece, tokens))
-        start = end
+    parts = [_part(piece, tokens) for piece in _pieces(negatives, teacher, shown)]
     whole = _Part(*map(np.concatenate, zip(*parts, strict=True)))
     return Examples(
         queries=whole.queries,
@@ -169,6 +168,19 @@ def _part(piece: Pools, tokens: TokenFiles) -> _Part:
         piece.relevance,
         no_scores if piece.scores is None else piece.scores,
     )
+
+
+def _pieces(negatives: Path, teacher: Path | None, shown: Rows | None) -> Iterator[Pools]:
+    """Yield the pools at the rows that are shown, all for None, piece by piece."""
+    start = 0
+    for piece in pools(negatives, teacher):
+        end = start + len(piece.query_id)
+        if shown is None:
+            yield piece
+        else:
+            here = shown[(shown >= start) & (shown < end)]
+            yield _chosen(piece, here - start)
+        start = end
 
 
 def _chosen(piece: Pools, rows: Rows) -> Pools:
