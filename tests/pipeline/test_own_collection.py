@@ -1,4 +1,4 @@
-"""A user's own collection, the whole way: the study that the docs show, on a folder made by hand."""
+"""A user's own collection, the whole way: the study that its page shows, on a small folder."""
 
 import csv
 import hashlib
