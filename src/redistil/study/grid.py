@@ -53,11 +53,8 @@ class KeptApart:
 
 def grid_cells(study: Study) -> list[Cell]:
     """Return every student x loss x seed of the grid."""
-    grid = study.grid
-    cells = []
-    for student, loss, seed in product(grid.students, grid.losses, grid.seeds):
-        cells.append(Cell(student, loss, seed))
-    return cells
+    axes = product(study.grid.students, study.grid.losses, study.grid.seeds)
+    return [Cell(*words) for words in axes]
 
 
 def losses_behind(study: Study, loss: str) -> list[str]:

@@ -7,6 +7,7 @@ Snakemake merges configuration files. `groups` is replaced too: it names the col
 
 import os
 from collections.abc import Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,8 @@ def overlay(name: str, folder: str | Path = "studies") -> dict[str, Any]:
     Raises BadSettings when there is no such study, when its file is no mapping of settings, or when
     it is like itself.
     """
-    whole: dict[str, Any] = {}
-    for one in _chain(name, Path(folder), ()):
-        whole = laid_on(whole, one)
-    return whole
+    studies = _chain(name, Path(folder), ())
+    return reduce(laid_on, studies)
 
 
 def planned(config: Mapping[str, Any], command_line: Mapping[str, Any]) -> tuple[Study, list[str]]:
