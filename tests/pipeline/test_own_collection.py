@@ -1,4 +1,4 @@
-"""A user's own collection, the whole way: the study that README shows, on a folder made by hand."""
+"""A user's own collection, the whole way: the study that its page shows, on a small folder."""
 
 import csv
 import hashlib
@@ -16,7 +16,7 @@ from tests.made import tiny
 from tests.pipeline.conftest import House, clone
 
 pytestmark = pytest.mark.xdist_group("own collection")  # one process builds, and tests, the clone
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs/own-collection.md"
 SMALLER = {  # laid on top, as one would to try a study out
     "grid": {"seeds": [1]},
     "training": {
@@ -69,10 +69,9 @@ def collection(root):
 
 
 def shown():
-    """Return the study that README shows, and the folders that it names."""
-    (text,) = re.findall(
-        r"^```yaml\n(# studies/mine\.yaml.*?)^```", README.read_text(), re.M | re.S
-    )
+    """Return the study that the page shows, and the folders that it names."""
+    block = r"^```yaml\n(# studies/mine\.yaml.*?)^```"
+    (text,) = re.findall(block, PAGE.read_text(encoding="utf-8"), re.M | re.S)
     study = yaml.safe_load(text)
     (corpus,), (backbone,) = study["corpora"].values(), study["backbones"].values()
     return text, corpus["folder"], backbone["folder"]
@@ -120,8 +119,6 @@ def test_dots_in_names_match_only_dots(house):
     stages = yaml.safe_load((house.root / "params.yaml").read_text())["first_stages"]
     alike = {"bm25.x": stages["bm25"], "bm25-x": stages["tiny-splade"]}
     change = {"first_stages": alike, "grid": {"baselines": list(alike)}}
-    # what warms the encoder up is kept apart from what is tested here
-    change["datasets"] = {"pydocs-train": {"apart_from": ["mine-test"]}}
     (house.root / "alike.yaml").write_text(yaml.safe_dump(change))
     planned = house.planned("--configfile", "alike.yaml")
     assert (planned["retrieve_bm25"], planned["retrieve"]) == (1, 1)

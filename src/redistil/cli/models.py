@@ -91,21 +91,11 @@ def train(
     quiet(threads)
     from redistil.machine.processes import Processes
     from redistil.stages import models
-    from redistil.stages.models.reading import Dataset
+    from redistil.stages.models.reading import Dataset, Inputs
     from redistil.study.recipes import recipe as typed
 
+    datasets = tuple(Dataset(*paths) for paths in validate)
+    inputs = Inputs(backbone, queries, passages, negatives, teacher, predecessor, datasets)
     out.mkdir(parents=True, exist_ok=True)
     with Processes(device) as processes:
-        models.train(
-            typed(recipe),
-            backbone,
-            (queries, passages),
-            negatives,
-            teacher,
-            [Dataset(*one) for one in validate],
-            out,
-            made,
-            processes,
-            predecessor,
-            tensorboard,
-        )
+        models.train(typed(recipe), inputs, out, made, processes, tensorboard)

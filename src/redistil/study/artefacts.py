@@ -137,11 +137,7 @@ def _backbone(study: Study, name: str) -> Iterator[Artefact]:
 
 def _first_stage(study: Study, name: str, stage: FirstStage | ImportedStage) -> Iterator[Artefact]:
     if isinstance(stage, SpladeStage):
-        for corpus in study.corpora:
-            count = shards(study, name, corpus)
-            of_shard = {"passage_length": stage.passage_length, "shards": count}
-            for shard in range(count):
-                yield ("encode", f"{name}/{corpus}/{shard}"), of_shard | {"shard": shard}
+        yield from _shards(study, name, stage)
     for dataset, entry in study.datasets.items():
         key = f"{name}/{dataset}"
         checked: Settings = {
@@ -151,11 +147,18 @@ def _first_stage(study: Study, name: str, stage: FirstStage | ImportedStage) -> 
         if isinstance(stage, SpladeStage):
             kept = {"query_length": stage.query_length, "depth": stage.depth}
             yield ("retrieve", key), kept | checked
-        elif isinstance(stage, ImportedStage):
-            if stage.run_of(dataset):
-                yield ("import-run", key), checked
-        else:
+        elif isinstance(stage, FirstStage):
             yield ("retrieve-bm25", key), stage.settings() | checked
+        elif stage.run_of(dataset):
+            yield ("import-run", key), checked
+
+
+def _shards(study: Study, name: str, stage: SpladeStage) -> Iterator[Artefact]:
+    for corpus in study.corpora:
+        count = shards(study, name, corpus)
+        for shard in range(count):
+            lengths = {"passage_length": stage.passage_length, "shards": count}
+            yield ("encode", f"{name}/{corpus}/{shard}"), lengths | {"shard": shard}
 
 
 def _negatives(study: Study, name: str) -> Iterator[Artefact]:
@@ -251,8 +254,7 @@ def recipe(study: Study, cell: Cell) -> Recipe:
     student, loss, training = study.students[cell.student], study.losses[cell.loss], study.training
     source, size = study.sources[loss.reads], training.sizes[student.size]
     start = predecessor(study, cell)
-    validation = training.validation
-    common: Settings = {
+    settings: Settings = {
         "student": cell.student,
         "architecture": student.architecture,
         "backbone": student.backbone,
@@ -271,17 +273,22 @@ def recipe(study: Study, cell: Cell) -> Recipe:
         "precision": training.precision,
         "memory": training.memory,
         "compile": training.compile,
-        "validation": None,
+        "validation": _validated(study),
         "checkpoint_every": training.checkpoint_every,
         "log_every": training.log_every,
     }
-    if validation:
-        levels = {name: study.datasets[name].relevant_from for name in validation.datasets}
-        how = validation.settings() | {"datasets": levels, "patience": validation.patience}
-        common["validation"] = Validated.model_validate(how)
-    optimiser = {key: training.optimiser[key] for key in type(training.optimiser).model_fields}
-    reading = training.reading(student.architecture).stated()
-    return recipe_class(student.architecture).model_validate(common | optimiser | reading)
+    settings |= dict(training.optimiser)
+    settings |= dict(training.reading(student.architecture))
+    return recipe_class(student.architecture).model_validate(settings)
+
+
+def _validated(study: Study) -> Validated | None:
+    """Return how a training is validated, each dataset with its least relevant grade."""
+    validation = study.training.validation
+    if validation is None:
+        return None
+    levels = {name: study.datasets[name].relevant_from for name in validation.datasets}
+    return Validated.model_validate(dict(validation) | {"datasets": levels})
 
 
 # --- flags ----------------------------------------------------------------------------------------

@@ -117,13 +117,11 @@ class Training(Entry):
 
     def reading(self, architecture: str) -> Architecture:
         """Return how an architecture reads a pair; BadSettings where a setting is missing."""
-        kind = ARCHITECTURES[architecture]
-        values = {}
+        kind, settings = ARCHITECTURES[architecture], self.settings()
         for key in kind.model_fields:
-            values[key] = self.get(key)
-            if values[key] is None:
+            if key not in settings:
                 raise BadSettings(f"training: the architecture {architecture} needs `{key}`")
-        return kind.model_validate(values)
+        return kind.model_validate({key: settings[key] for key in kind.model_fields})
 
 
 def training_class() -> type[Training]:

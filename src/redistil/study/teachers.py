@@ -93,6 +93,9 @@ def _adopted(architecture: str) -> type[AdoptedTeacher]:
     return adopted
 
 
+ScoringTeacher = TrainedTeacher | AdoptedTeacher  # scores the pairs of the negatives it names
+
+
 class AveragedTeacher(Teacher, kind="average"):
     """The mean of other teachers' scores."""
 
