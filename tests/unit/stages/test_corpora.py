@@ -85,7 +85,7 @@ def test_another_number_of_documents_is_refused(folder, out):
 
 def test_an_empty_corpus_is_refused(folder, out):
     (folder / "corpus.jsonl").write_text("\n")
-    with pytest.raises(BadSource, match="no documents at all"):
+    with pytest.raises(BadSource, match="no passages at all"):
         redistil("export-passages", out, "--corpus", {"folder": str(folder)})
     assert not out.exists()
 

@@ -108,7 +108,8 @@ def _tied(hits: sparse.csr_matrix, size: int, keep: int) -> npt.NDArray[np.int32
     """Return the queries with `size` hits, the last of which scores as the `keep`-th does."""
     full = np.flatnonzero(np.diff(hits.indptr) == size).astype(np.int32)
     ends = hits.indptr[full + 1] - 1
-    return full[hits.data[ends] == hits.data[ends - (size - keep)]]
+    tied: npt.NDArray[np.int32] = full[hits.data[ends] == hits.data[ends - (size - keep)]]
+    return tied
 
 
 def cut(candidates: Candidates, keep: int) -> Candidates:
