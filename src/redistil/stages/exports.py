@@ -90,8 +90,8 @@ def export_training(
     _clear(out)
     with scratch(out) as texts:
         examples = _examples(negatives, queries, passages, teacher, texts)
-        asked = Export(examples, queries, passages, teacher is not None, per_example)
-        counts = LIBRARIES[library](asked, out)
+        export = Export(examples, queries, passages, teacher is not None, per_example)
+        counts = LIBRARIES[library](export, out)
     if not counts["examples"]:
         few = f" has {per_example} passages: ask for fewer" if per_example else ""
         raise BadTable(f"{negatives}: no example{few}")
@@ -123,18 +123,18 @@ def _write_line(text: str, path: Path) -> None:
 # --- the libraries --------------------------------------------------------------------------------
 
 
-def _sentence_transformers(asked: Export, out: Path) -> dict[str, int]:
+def _sentence_transformers(export: Export, out: Path) -> dict[str, int]:
     """Columns query, positive, negative_1 ... and label: the raw scores, positive first.
 
     Every other column would be a model input. A pair of passages has `score` instead, the margin
     (sentence-transformers >= 4: MarginMSELoss and DistillKLDivLoss of its CrossEncoder).
     """
-    count = asked.per_example or 0
+    count = export.per_example or 0
     names = ["negative"] if count == 2 else [f"negative_{i}" for i in range(1, count)]
     schema = pa.schema(dict.fromkeys(["query", "positive", *names], pa.string()))
-    if asked.scored and count == 2:
+    if export.scored and count == 2:
         schema = schema.append(pa.field("score", pa.float32()))
-    elif asked.scored:
+    elif export.scored:
         schema = schema.append(pa.field("label", pa.list_(pa.float32())))
 
     def row(example: Example) -> list[Any] | None:
@@ -147,12 +147,12 @@ def _sentence_transformers(asked: Export, out: Path) -> dict[str, int]:
             values.append(scores[0] - scores[1] if count == 2 else scores)
         return values
 
-    return _parquet(asked.examples, out / "train.parquet", schema, row)
+    return _parquet(export.examples, out / "train.parquet", schema, row)
 
 
-def _lightning_ir(asked: Export, out: Path) -> dict[str, int]:
+def _lightning_ir(export: Export, out: Path) -> dict[str, int]:
     """A run with texts for its RunDataset (targets: score); rank is mandatory there."""
-    asked.needs_scores("lightning-ir")
+    export.needs_scores("lightning-ir")
     schema = pa.schema(
         {
             "query_id": pa.string(),
@@ -164,7 +164,7 @@ def _lightning_ir(asked: Export, out: Path) -> dict[str, int]:
         }
     )
 
-    written, queries = 0, _grouped(asked.examples)
+    written, queries = 0, _grouped(export.examples)
     with _writing(out / "run.parquet", schema) as write:
         while some := list(islice(queries, TOGETHER // 16)):
             write(list(chain.from_iterable(map(_ranked, some))))
@@ -193,14 +193,14 @@ def _grouped(examples: Examples) -> Examples:
         yield Example(query_id, query, list(passages), docs, relevance, scores)
 
 
-def _pylate(asked: Export, out: Path) -> dict[str, int]:
+def _pylate(export: Export, out: Path) -> dict[str, int]:
     """Three tables for its KDProcessing: queries, documents, and train with lists of scores.
 
     Its `n_ways` takes the first so many of each list, and batches them: no list may be shorter.
     """
-    asked.needs_scores("pylate")
-    _copy_texts(QUERIES, asked.queries, out / "queries.parquet", "query_id")
-    _copy_texts(PASSAGES, asked.passages, out / "documents.parquet", "document_id")
+    export.needs_scores("pylate")
+    _copy_texts(QUERIES, export.queries, out / "queries.parquet", "query_id")
+    _copy_texts(PASSAGES, export.passages, out / "documents.parquet", "document_id")
     schema = pa.schema(
         {
             "query_id": pa.string(),
@@ -208,14 +208,14 @@ def _pylate(asked: Export, out: Path) -> dict[str, int]:
             "scores": pa.list_(pa.float32()),
         }
     )
-    count = asked.per_example or 0
+    count = export.per_example or 0
 
     def row(example: Example) -> list[Any] | None:
         if len(example.doc_ids) < count:
             return None
         return [example.query_id, example.doc_ids[:count], (example.scores or [])[:count]]
 
-    return _parquet(asked.examples, out / "train.parquet", schema, row)
+    return _parquet(export.examples, out / "train.parquet", schema, row)
 
 
 def _copy_texts(table: Table, source: Path, out: Path, key: str) -> None:
@@ -226,11 +226,11 @@ def _copy_texts(table: Table, source: Path, out: Path, key: str) -> None:
             writer.write_table(pa.table(batch.columns, schema=schema))
 
 
-def _tevatron(asked: Export, out: Path) -> dict[str, int]:
+def _tevatron(export: Export, out: Path) -> dict[str, int]:
     """JSON lines with the texts and scores of positive_passages and negative_passages."""
     written = 0
     with aside(out / "train.jsonl") as partial, partial.open("w", encoding="utf-8") as lines:
-        for example in asked.examples:
+        for example in export.examples:
             first, *others = example.positive_first()
             line = {
                 "query_id": example.query_id,
@@ -250,7 +250,7 @@ def _passage(example: Example, place: int) -> dict[str, Any]:
     return {**passage, "score": example.scores[place]}
 
 
-def _matchmaker(asked: Export, out: Path) -> dict[str, int]:
+def _matchmaker(export: Export, out: Path) -> dict[str, int]:
     """Tab-separated: positive score, negative score, query, positive, negative; a line a pair.
 
     It counts columns: blanks stand for the tabs and line ends of a text. Without a teacher the
@@ -258,7 +258,7 @@ def _matchmaker(asked: Export, out: Path) -> dict[str, int]:
     """
     written = 0
     with aside(out / "train.tsv") as partial, partial.open("w", encoding="utf-8") as lines:
-        for example in asked.examples:
+        for example in export.examples:
             first, *others = example.positive_first()
             scores = example.scores
             for other in others:
@@ -295,21 +295,22 @@ FILES += "train.jsonl train.tsv".split()
 def _examples(
     negatives: Path, queries: Path, passages: Path, teacher: Path | None, folder: Path
 ) -> Examples:
-    asked, texts = Texts(QUERIES, queries, folder), Texts(PASSAGES, passages, folder)
+    of_queries = Texts(QUERIES, queries, folder)
+    of_passages = Texts(PASSAGES, passages, folder)
     for piece in pools(negatives, teacher):
-        yield from _of(piece, asked, texts)
+        yield from _of(piece, of_queries, of_passages)
 
 
-def _of(piece: Pools, asked: "Texts", texts: "Texts") -> Examples:
+def _of(piece: Pools, of_queries: "Texts", of_passages: "Texts") -> Examples:
     query_ids, doc_ids = piece.query_id.to_pylist(), piece.doc_id.to_pylist()
-    query, docs = asked.of(piece.query_id), texts.of(piece.doc_id)
+    queries, docs = of_queries.of(piece.query_id), of_passages.of(piece.doc_id)
     grades = piece.relevance.tolist()
     scores = None if piece.scores is None else piece.scores.tolist()
     for n, query_id in enumerate(query_ids):
         part = slice(int(piece.offsets[n]), int(piece.offsets[n + 1]))
         yield Example(
             query_id,
-            query[n],
+            queries[n],
             doc_ids[part],
             docs[part],
             grades[part],

@@ -8,6 +8,7 @@ time, with 2.5 times the memory and a folder to spill to, which a reader does no
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ from redistil.storage.stretches import stretches
 from redistil.storage.tables import LISTS, RUN, TEACHER_SCORES, TRIPLES
 
 Scores = npt.NDArray[np.float32]
-Strings = pa.Array | pa.ChunkedArray
+Strings: TypeAlias = pa.Array | pa.ChunkedArray
 
 PIECE = 1 << 18  # rows of triples or lists held at a time, and what their last query has beyond
 

@@ -52,16 +52,10 @@ def retrieve_bm25(
     _warn_without_words(query_ids, words)
     keep = depth + int(drop_identical)
     judged = Judged(qrels, least_success)
-    with (
-        RUN.writer(out, made) as write,
-        tqdm(total=len(words), unit="query", desc="retrieving", delay=1) as bar,
-    ):
-        for start in range(0, len(words), TOGETHER):
-            some = words[start : start + TOGETHER]
-            candidates = _candidates(index, some, keep)
-            pairs = candidates.pairs(query_ids.slice(start, len(some)), doc_ids)
+    with RUN.writer(out, made) as write:
+        for start, candidates in _batches(index, words, keep):
+            pairs = candidates.pairs(query_ids.slice(start, TOGETHER), doc_ids)
             write(judged.passing(first(pairs, depth, drop_identical)))
-            bar.update(len(some))
         judged.conclude(made.name)
 
 
@@ -83,6 +77,15 @@ def _warn_without_words(query_ids: pa.Array, words: Sequence[Sequence[str]]) -> 
             len(words),
             query_ids[empty[0]].as_py(),
         )
+
+
+def _batches(index: Any, words: Sequence[list[str]], keep: int) -> Iterator[tuple[int, Candidates]]:
+    """Yield the candidates of `TOGETHER` queries, and the row of the first of these."""
+    with tqdm(total=len(words), unit="query", desc="retrieving", delay=1) as bar:
+        for start in range(0, len(words), TOGETHER):
+            some = words[start : start + TOGETHER]
+            yield start, _candidates(index, some, keep)
+            bar.update(len(some))
 
 
 def _candidates(index: Any, queries: Sequence[list[str]], keep: int) -> Candidates:

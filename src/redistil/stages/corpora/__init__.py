@@ -134,8 +134,10 @@ def _refuse_missing(source: Queries, at_most: float, called: str) -> None:
     missing = [each.doc_id for each in source.qrels if each.doc_id in source.missing]
     if not missing:
         return
-    share = f"{len(missing)} of {len(source.qrels)} judgements name a passage that is not in the"
-    share = f"{called}: {share} corpus (first: {missing[0]!r})"
+    share = (
+        f"{called}: {len(missing)} of {len(source.qrels)} judgements name a passage that is not "
+        f"in the corpus (first: {missing[0]!r})"
+    )
     if len(missing) > at_most * len(source.qrels):
         raise BadSource(
             f"{share}, wanted {at_most:.0%} of them at most: check that the corpus is whole and "
