@@ -92,9 +92,7 @@ def top(
     """Return every hit that scores no less than its query's `keep`-th best."""
     size = min(keep + ties, index.shape[1])
     hits = sp_matmul_topn(queries, index, top_n=size, n_threads=threads, sort=True)
-    counts = np.diff(hits.indptr)
-    rows = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-    candidates = Candidates(rows, hits.indices.astype(np.int64), hits.data)
+    candidates = _candidates(hits)
     if size < index.shape[1]:
         tied = _tied(hits, size, keep)
         if len(tied):  # a tie may go on beyond the last hit: these queries get more
@@ -102,6 +100,12 @@ def top(
             others = candidates.at(~np.isin(candidates.query, tied))
             candidates = joined(others, again._replace(query=tied[again.query]))
     return cut(candidates, keep)
+
+
+def _candidates(hits: sparse.csr_matrix) -> Candidates:
+    counts = np.diff(hits.indptr)
+    rows = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    return Candidates(rows, hits.indices.astype(np.int64), hits.data)
 
 
 def _tied(hits: sparse.csr_matrix, size: int, keep: int) -> npt.NDArray[np.int32]:
