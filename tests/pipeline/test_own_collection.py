@@ -209,3 +209,38 @@ def test_unusable_files_end_in_one_sentence(house, file, text, complaint):
         assert complaint in said and "Traceback" not in said and not out.exists()
     finally:
         path.write_bytes(kept)
+
+
+def test_folders_may_have_braces(house):
+    """Snakemake reads them as wildcards: a digest of the files stands for the inputs."""
+    corpus, checkpoint = "my {corpus}", "my {set}/checkpoint"
+    collection(house.root / corpus)
+    tiny.checkpoint(house.root / checkpoint)
+    dataset = {"corpus": "braced", "split": "test", "relevant_from": 1}
+    change = {
+        "corpora": {"braced": {"folder": corpus}},
+        "datasets": {"braced-test": dataset},
+        "backbones": {"braced": {"folder": checkpoint}},
+    }
+    (house.root / "braced.yaml").write_text(yaml.safe_dump(change))
+    targets = [
+        "data/corpora/passages/braced.parquet",
+        "data/corpora/qrels/braced-test.parquet",
+        "data/backbones/braced/made.json",
+    ]
+    flags = ["--configfile", "braced.yaml", "--", *targets]
+    made = {"export_passages", "export_queries", "fetch"}
+    assert house.planned(*flags).keys() == made
+    house.run("snakemake", *flags)
+    assert house.planned(*flags) == {}
+    edits = {
+        f"{corpus}/corpus.jsonl": {"export_passages", "export_queries"},
+        f"{corpus}/qrels/test.tsv": {"export_queries"},
+        f"{checkpoint}/model.safetensors": {"fetch"},
+    }
+    for file, stale in edits.items():
+        path = house.root / file
+        kept = path.read_bytes()
+        path.write_bytes(kept + b"\n")
+        assert house.planned(*flags).keys() == stale, file
+        path.write_bytes(kept)

@@ -213,18 +213,7 @@ def sweep(
     the run's own depth what `evaluate` says of it. Deeper depths than the run's are left out.
     Raises BadTable for a passage that is no candidate.
     """
-    joined = run.join(
-        candidates.select(["query_id", "doc_id", "rank"]),
-        ["query_id", "doc_id"],
-        right_suffix="_first",
-        use_threads=False,
-    )
-    missing = joined["rank_first"].null_count
-    if missing:
-        raise BadTable(
-            f"{dataset}: {missing} passages of the run are not among the candidates: give the "
-            "candidates that were re-ranked"
-        )
+    joined = _with_first_ranks(run, candidates, dataset)
     first, rank = joined["rank_first"].to_numpy(), joined["rank"].to_numpy()
     query = _numbers(pc.index_in(joined["query_id"], value_set=pc.unique(joined["query_id"])))
     deepest = int(first.max(initial=0))
@@ -237,6 +226,23 @@ def sweep(
         values = evaluate(dataset, again, qrels, [measure], relevant_from).rows["value"]
         means.append((depth, float(values.to_numpy().mean())))
     return means
+
+
+def _with_first_ranks(run: pa.Table, candidates: pa.Table, dataset: str) -> pa.Table:
+    """Return a run with the rank of each passage among the candidates, as `rank_first`."""
+    joined = run.join(
+        candidates.select(["query_id", "doc_id", "rank"]),
+        ["query_id", "doc_id"],
+        right_suffix="_first",
+        use_threads=False,
+    )
+    missing = joined["rank_first"].null_count
+    if missing:
+        raise BadTable(
+            f"{dataset}: {missing} passages of the run are not among the candidates: give the "
+            "candidates that were re-ranked"
+        )
+    return joined
 
 
 def _ranks(query: Indices, place: Indices) -> pa.Array:

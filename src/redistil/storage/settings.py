@@ -73,22 +73,25 @@ def _loaded(path: Path) -> Any:
 
 def _refuse_repeated(node: Any, file: str, path: str) -> None:
     """Refuse a key that one mapping has twice: YAML's readers take the last and say nothing."""
-    pairs = node.value if node is not None and node.id == "mapping" else []
+    kind = node.id if node is not None else "nothing"
+    if kind == "sequence":
+        for number, item in enumerate(node.value):
+            _refuse_repeated(item, file, f"{path}.{number}")
+    if kind != "mapping":
+        return
     lines: dict[str, int] = {}
-    for key, value in pairs:
+    for key, value in node.value:
+        if key.id != "scalar" or key.value == "<<":
+            continue
         line = key.start_mark.line + 1
         below = f"{path}.{key.value}" if path else str(key.value)
-        if key.id == "scalar" and key.value != "<<":
-            if key.value in lines:
-                raise BadSettings(
-                    f"{file}: {below} is said twice, in line {lines[key.value]} and in line "
-                    f"{line}: keep one"
-                )
-            lines[key.value] = line
-            _refuse_repeated(value, file, below)
-    items = node.value if node is not None and node.id == "sequence" else []
-    for number, item in enumerate(items):
-        _refuse_repeated(item, file, f"{path}.{number}")
+        if key.value in lines:
+            raise BadSettings(
+                f"{file}: {below} is said twice, in line {lines[key.value]} and in line "
+                f"{line}: keep one"
+            )
+        lines[key.value] = line
+        _refuse_repeated(value, file, below)
 
 
 # --- shapes, as Python writes types: dict[str, int] -----------------------------------------------

@@ -29,7 +29,7 @@ def one(scores: Mapping[str, float], grades: Mapping[str, int], name: str, level
 # --- by hand ----------------------------------------------------------------------------------
 
 
-def test_ndcg_keeps_grades_and_has_linear_gain():
+def test_ndcg_has_linear_gain():
     dcg = 1 / math.log2(2) + 3 / math.log2(4)
     ideal = 3 / math.log2(2) + 1 / math.log2(3)
     got = one({"a": 3, "x": 2, "b": 1}, {"a": 1, "b": 3}, "nDCG@10")
@@ -66,7 +66,7 @@ def test_ties_fall_by_doc_id():
     assert one({"a": 1, "b": 1}, {"a": 1}, "RR@10") == 1 / 2
 
 
-def test_an_all_tied_list_equals_trec_eval():
+def test_tied_lists_equal_trec_eval():
     grades = {f"d{i}": int(i in {3, 17, 28}) for i in range(29)}
     tied = dict.fromkeys(grades, 0.0)
     assert one(tied, grades, "RR@10") == 1 / 7  # d9 ... d3 is the seventh downwards
@@ -267,7 +267,7 @@ def test_a_dataset_may_add_measures(tmp_path: Path):
     }  # fmt: skip
 
 
-def test_the_command_writes_every_value_and_its_record(tmp_path: Path):
+def test_command_writes_values_and_record(tmp_path: Path):
     result = evaluate(tmp_path)
     assert result.exit_code == 0, result.output
     assert "in: 2 queries, 1 without a result" in result.stderr

@@ -8,7 +8,7 @@ from redistil.errors import BadSettings
 from redistil.storage.settings import Stated, fits, read, stated, worded
 
 
-def test_a_setting_that_was_not_stated_is_its_users_mistake():
+def test_missing_settings_are_users_mistakes():
     found = Stated({"a": 1, "b": {"c": [{"d": 2}]}}, "x.yaml")
     assert found == {"a": 1, "b": {"c": [{"d": 2}]}}, "it is equal to what was stated"
     assert found["b"]["c"][0]["d"] == 2 and found.get("e") is None and "e" not in found
@@ -21,7 +21,7 @@ def test_a_setting_that_was_not_stated_is_its_users_mistake():
 
 
 @pytest.mark.parametrize("content", [b"a: [1\n", b"- 1\n", b"", b"\xff\xfe\x00", None])
-def test_a_file_that_holds_no_settings_is_refused(content, tmp_path):
+def test_files_without_settings_are_refused(content, tmp_path):
     path = tmp_path / "study.yaml"
     if content is not None:
         path.write_bytes(content)
@@ -40,7 +40,7 @@ def test_a_file_that_holds_no_settings_is_refused(content, tmp_path):
         (dict[str, list[str]], [{"a": ["b"]}], [{"a": 5}, {"a": "b"}, {"a": [1]}]),
     ],
 )
-def test_a_value_has_its_shape_or_not(shape: Any, good: list[Any], bad: list[Any]):
+def test_values_fit_their_shapes(shape: Any, good: list[Any], bad: list[Any]):
     assert [fits(value, shape) for value in good] == [True] * len(good)
     assert [fits(value, shape) for value in bad] == [False] * len(bad)
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from redistil.errors import BadTable
-from redistil.stages.candidates.cut import first
+from redistil.stages.candidates.cut import Candidates, first
 from redistil.stages.candidates.judged import Judged
 from redistil.stages.candidates.words import queries_in_words, tokenizer
 from redistil.storage.lineage import Made
@@ -22,13 +22,6 @@ TOGETHER = 256  # queries ranked and written at once
 PIECE = 1 << 12  # passages whose words are Python objects at a time
 
 _log = logging.getLogger(__name__)
-
-
-class Hits(NamedTuple):
-    """Passages that a query retrieves, by their rows, with their scores."""
-
-    rows: npt.NDArray[np.int64]
-    scores: npt.NDArray[np.float32]
 
 
 def retrieve_bm25(
@@ -50,29 +43,28 @@ def retrieve_bm25(
     A passage without any word of the query is no candidate. Raises BadSource, as `Judged` does,
     when too few queries find a relevant passage.
     """
-    import bm25s
-
-    texts = QUERIES.read(queries)
     divider = tokenizer(stemmer)
-    index = bm25s.BM25(k1=k1, b=b, method="lucene", csc_backend="scipy")
-    index.index(Words(passages, divider), show_progress=False)
+    index = _index(Words(passages, divider), k1, b)
     doc_ids = PASSAGES.read(passages, ["doc_id"])["doc_id"].combine_chunks()
+    texts = QUERIES.read(queries)
     query_ids = texts["query_id"].combine_chunks()
     words = queries_in_words(divider, texts["text"].to_pylist())
     _warn_without_words(query_ids, words)
     keep = depth + int(drop_identical)
     judged = Judged(qrels, least_success)
-    with (
-        RUN.writer(out, made) as write,
-        tqdm(total=len(words), unit="query", desc="retrieving", delay=1) as bar,
-    ):
-        for start in range(0, len(words), TOGETHER):
-            some = words[start : start + TOGETHER]
-            hits = [_best(index, query, keep) for query in some]
-            pairs = _pairs(query_ids.slice(start, len(hits)), doc_ids, hits)
+    with RUN.writer(out, made) as write:
+        for start, candidates in _batches(index, words, keep):
+            pairs = candidates.pairs(query_ids.slice(start, TOGETHER), doc_ids)
             write(judged.passing(first(pairs, depth, drop_identical)))
-            bar.update(len(hits))
         judged.conclude(made.name)
+
+
+def _index(words: "Words", k1: float, b: float) -> Any:
+    import bm25s
+
+    index = bm25s.BM25(k1=k1, b=b, method="lucene", csc_backend="scipy")
+    index.index(words, show_progress=False)
+    return index
 
 
 def _warn_without_words(query_ids: pa.Array, words: Sequence[Sequence[str]]) -> None:
@@ -87,20 +79,53 @@ def _warn_without_words(query_ids: pa.Array, words: Sequence[Sequence[str]]) -> 
         )
 
 
-def _best(index: Any, query: list[str], keep: int) -> Hits:
-    """Return the `keep` passages of highest score above 0, and all that tie with the last."""
-    scores = index.get_scores_from_ids(index.get_tokens_ids(query))
+def _batches(index: Any, words: Sequence[list[str]], keep: int) -> Iterator[tuple[int, Candidates]]:
+    """Yield the candidates of `TOGETHER` queries, and the row of the first of these."""
+    with tqdm(total=len(words), unit="query", desc="retrieving", delay=1) as bar:
+        for start in range(0, len(words), TOGETHER):
+            some = words[start : start + TOGETHER]
+            yield start, _candidates(index, some, keep)
+            bar.update(len(some))
+
+
+def _candidates(index: Any, queries: Sequence[list[str]], keep: int) -> Candidates:
+    """Return the best passages of queries in words, as `_best` chooses them."""
+    query, passage, score = [], [], []
+    for row, words in enumerate(queries):
+        scores = index.get_scores_from_ids(index.get_tokens_ids(words))
+        best = _best(scores, keep)
+        query.append(np.full(len(best), row, np.int32))
+        passage.append(best)
+        score.append(scores[best])
+    return Candidates(np.concatenate(query), np.concatenate(passage), np.concatenate(score))
+
+
+def _best(scores: npt.NDArray[np.float32], keep: int) -> npt.NDArray[np.int64]:
+    """Return the rows of the `keep` highest scores above 0, and all that tie with the last."""
     rows = np.flatnonzero(scores > 0)
     if len(rows) > keep:
         last = np.partition(scores[rows], -keep)[-keep]
         rows = rows[scores[rows] >= last]
-    return Hits(rows, scores[rows])
+    return rows
 
 
 def _pieces(passages: Path) -> Iterator[list[str]]:
     for batch in PASSAGES.batches(passages, ["text"]):
         for start in range(0, len(batch), PIECE):
             yield batch["text"].slice(start, PIECE).to_pylist()
+
+
+class Flat(NamedTuple):
+    """The words of some passages one after the other, and where the words of each end."""
+
+    words: npt.NDArray[np.int32]
+    ends: npt.NDArray[np.int64]
+
+
+def _flat(passages: Sequence[Sequence[int]]) -> Flat:
+    ends = np.cumsum(list(map(len, passages)))
+    words = np.fromiter(chain.from_iterable(passages), np.int32, int(ends[-1]))
+    return Flat(words, ends)
 
 
 class Words:
@@ -110,14 +135,12 @@ class Words:
     """
 
     def __init__(self, passages: Path, tokenizer: Any) -> None:
-        self._pieces: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]] = []
+        self._pieces: list[Flat] = []
         total = PASSAGES.count(passages)
         with tqdm(total=total, desc="passages", unit_scale=True, delay=1) as bar:
             for texts in _pieces(passages):
                 words = list(tokenizer.streaming_tokenize(texts, allow_empty=False))
-                ends = np.cumsum(list(map(len, words)))
-                flat = np.fromiter(chain.from_iterable(words), np.int32, int(ends[-1]))
-                self._pieces.append((flat, ends))
+                self._pieces.append(_flat(words))
                 bar.update(len(texts))
         self.vocab: dict[str, int] = tokenizer.get_vocab_dict()
         if not self.vocab:
@@ -128,25 +151,12 @@ class Words:
         return self
 
     def __len__(self) -> int:
-        return sum(len(ends) for _, ends in self._pieces)
+        return sum(len(piece.ends) for piece in self._pieces)
 
     def __iter__(self) -> Iterator[list[int]]:
-        for flat, ends in self._pieces:
-            words, starts = flat.tolist(), [0, *ends[:-1].tolist()]
-            for start, end in zip(starts, ends.tolist(), strict=True):
+        for piece in self._pieces:
+            words = piece.words.tolist()
+            start = 0
+            for end in piece.ends.tolist():
                 yield words[start:end]
-
-
-def _pairs(query_ids: pa.Array, doc_ids: pa.Array, hits: Sequence[Hits]) -> pa.Table:
-    """Return the hits of consecutive queries as scored pairs."""
-    counts = [len(each.rows) for each in hits]
-    queries = np.repeat(np.arange(len(hits)), counts)
-    rows = np.concatenate([each.rows for each in hits])
-    scores = np.concatenate([each.scores for each in hits])
-    return pa.table(
-        {
-            "query_id": query_ids.take(pa.array(queries)),
-            "doc_id": doc_ids.take(pa.array(rows)),
-            "score": pa.array(scores, pa.float32()),
-        }
-    )
+                start = end
