@@ -25,7 +25,7 @@ from redistil.storage.tables import QRELS, RUN
 
 @click.command()
 @click.argument("out", type=Out())
-@setting("--settings", Json(dict), "The settings of one training, as JSON.")
+@setting("--settings", Json(), "The settings of one training, as JSON.")
 def recipe(out: Path, settings: dict[str, Any]) -> None:
     """Write the resolved settings of one training as YAML."""
     write_settings(settings, out)

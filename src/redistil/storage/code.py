@@ -31,6 +31,7 @@ TOLD = frozenset(
 # calls whose statement only tells something, and keywords that only describe
 SPEAKING = frozenset({"warn", "print", "echo", "secho", "debug", "info", "warning", "error"})
 DESCRIBING = frozenset({"help", "short_help", "epilog", "metavar", "description"})
+DECLARING = frozenset({"settings_from"})  # decorators: what an option holds is in the settings
 BAR = "tqdm"
 
 Chosen = Mapping[str, str]  # of a registry, by its name: the one entry that is used
@@ -329,7 +330,11 @@ class _Wordless(ast.NodeTransformer):
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.decorator_list = [_unworded(one) for one in node.decorator_list]
+        kept = []
+        for decorator in node.decorator_list:
+            if not (isinstance(decorator, ast.Call) and _called(decorator) in DECLARING):
+                kept.append(_unworded(decorator))
+        node.decorator_list = kept
         return self._without_docstring(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
