@@ -20,6 +20,7 @@ from redistil.cli.options import (
     write_settings,
 )
 from redistil.storage.lineage import Made
+from redistil.storage.settings import Stated
 from redistil.storage.tables import QRELS, RUN
 
 
@@ -64,7 +65,7 @@ def recipe(out: Path, settings: dict[str, Any]) -> None:
 )
 @making
 def train(
-    recipe: dict[str, Any],
+    recipe: Stated,
     backbone: Path,
     queries: Path,
     passages: Path,
@@ -97,7 +98,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     with Processes(device) as processes:
         models.train(
-            typed(recipe),
+            typed(recipe, recipe.where),
             backbone,
             (queries, passages),
             negatives,

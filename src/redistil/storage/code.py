@@ -330,11 +330,10 @@ class _Wordless(ast.NodeTransformer):
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        kept = []
-        for decorator in node.decorator_list:
-            if not (isinstance(decorator, ast.Call) and _called(decorator) in DECLARING):
-                kept.append(_unworded(decorator))
-        node.decorator_list = kept
+        for one in [*node.decorator_list]:
+            if isinstance(one, ast.Call) and _called(one) in DECLARING:
+                node.decorator_list.remove(one)
+        node.decorator_list = [_unworded(one) for one in node.decorator_list]
         return self._without_docstring(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:

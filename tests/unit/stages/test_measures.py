@@ -1,6 +1,5 @@
 """Values per query: by hand, and those of trec_eval (ir_measures) on whatever can be drawn."""
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from redistil.errors import BadSettings, BadTable, UserError
 from redistil.stages import measures
 from redistil.storage import lineage
 from redistil.storage.tables import MEASURES, QRELS, RUN
+from redistil.study import measures as definitions
 from tests.made.rankings import Grades, Scores, qrels_of, run_of, values
 
 NAMES = "nDCG@10 nDCG@20 nDCG@3 nDCG RR@10 RR AP AP@5 R@3 R@100 R@1000 P@5 Success@2".split()

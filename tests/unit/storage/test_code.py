@@ -59,6 +59,7 @@ WORDS = [
     ("cli/options.py", 'help="CPU threads."', 'help="Threads of the processor."'),
     ("stages/runs.py", "import pyarrow as pa\n", "import pyarrow as pa\n\n# a remark\n"),
     ("learning/scoring.py", 'unit="pair"', 'unit="scored pair"'),  # of a progress bar
+    ("study/candidates.py", "ge=0, le=10", "ge=0, le=11"),  # the range of an option
 ]
 
 
