@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from redistil.cli.declared import settings_from
 from redistil.cli.options import How, In, Json, Out, Source, making, setting, write_settings
 from redistil.storage import lineage
 from redistil.storage.tables import (
@@ -21,6 +22,7 @@ from redistil.storage.tables import (
     TEACHER_SCORES,
     VALIDATION,
 )
+from redistil.study.protocol import Page, Publishing, Statistics
 
 
 def several(flag: str, type: Any, help: str, **more: Any) -> Callable[..., Any]:
@@ -30,7 +32,7 @@ def several(flag: str, type: Any, help: str, **more: Any) -> Callable[..., Any]:
 
 @click.command()
 @click.argument("out", type=Out())
-@setting("--settings", Json(dict), "The merged configuration, as JSON.")
+@setting("--settings", Json(), "The merged configuration, as JSON.")
 def resolve(out: Path, settings: dict[str, Any]) -> None:
     """Write the resolved study, catalogues and grid, as YAML."""
     write_settings(settings, out)
@@ -51,19 +53,7 @@ def resolve(out: Path, settings: dict[str, Any]) -> None:
 )
 @setting("--published", Source(), "Published values, as CSV.")
 @setting("--names", Source(), "How their names map to ours, as YAML.")
-@setting("--alpha", click.FloatRange(0, 1, True, True), "Level of the tests, such as 0.05.")
-@setting(
-    "--margin",
-    click.FloatRange(0, 1, True, True),
-    "Two systems at most this far apart are equivalent.",
-)
-@setting(
-    "--reproduced-within",
-    click.FloatRange(0, 1, True, True),
-    "A published value counts as reproduced within this distance.",
-)
-@setting("--resamples", click.IntRange(100), "Rounds of the bootstrap and the randomisation test.")
-@setting("--seed", int, "Seed of those rounds.")
+@settings_from(Statistics, "alpha", "margin", "reproduced_within", "resamples", "seed")
 @making
 def tabulate(
     study: Path,
@@ -169,8 +159,7 @@ def plot(
 @click.argument("study", type=Source())
 @click.argument("out", type=Out())
 @setting("--measures", In(MEASURES), "Measures of a system; once per system.", multiple=True)
-@setting("--resamples", click.IntRange(100), "Rounds of the randomisation test.")
-@setting("--seed", int, "Seed of those rounds.")
+@settings_from(Statistics, "resamples", "seed")
 @making
 def compare(
     study: Path,
@@ -206,8 +195,7 @@ def _named(paths: tuple[Path, ...]) -> dict[str, Path]:
 @setting("--measures", In(MEASURES), "Measures of a system; once per system.", multiple=True)
 @setting("--runs", In(RUN), "Run of a system on that data set; once each.", multiple=True)
 @setting("--queries", click.IntRange(0), "How many queries to choose.")
-@setting("--depth", click.IntRange(1), "How many passages of each ranking to show.")
-@setting("--characters", click.IntRange(20), "How much of a text to show.")
+@settings_from(Page, "depth", "characters")
 @making
 def contrast(
     study: Path,
@@ -297,7 +285,7 @@ def page(
 @click.argument("tables", type=Source())
 @click.argument("out", type=Out())
 @setting("--models", Source(), "Record (made.json) of a model; once per model.", multiple=True)
-@setting("--licence", str, "Licence of the weights: an identifier of the hub, such as apache-2.0.")
+@settings_from(Publishing, "licence")
 @making
 def publish(
     study: Path,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from redistil.errors import BadSettings
 
@@ -92,26 +92,3 @@ def _refuse_repeated(node: Any, file: str, path: str) -> None:
             )
         lines[key.value] = line
         _refuse_repeated(value, file, below)
-
-
-# --- shapes, as Python writes types: dict[str, int] -----------------------------------------------
-
-_WORDS = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
-
-
-def fits(value: Any, shape: Any) -> bool:
-    """Say whether a value of JSON has a shape: str, int, Any, or a list or dict of those."""
-    if shape is Any:
-        return True
-    if not isinstance(value, get_origin(shape) or shape) or isinstance(value, bool):
-        return False
-    items = value.values() if isinstance(value, dict) else value
-    return all(fits(item, inner) for inner in get_args(shape)[-1:] for item in items)
-
-
-def worded(shape: Any) -> str:
-    """Return a shape in words: `a list, each item text`."""
-    said = _WORDS[get_origin(shape) or shape]
-    inner = get_args(shape)[-1:]
-    each = "each value" if get_origin(shape) is dict else "each item"
-    return f"{said}, {each} {worded(inner[0])}" if inner and inner[0] is not Any else said

@@ -43,6 +43,7 @@ from redistil.study.grid import (
     training_sets,
     words,
 )
+from redistil.study.measures import of_dataset
 from redistil.study.reading import read as typed
 from redistil.study.recipes import Recipe, Validated, recipe_class
 from redistil.study.study import Study
@@ -224,15 +225,13 @@ def _results(study: Study) -> Iterator[Artefact]:
 
 def _measured(study: Study, levels: Mapping[str, int]) -> Settings:
     """Return what every system is measured by."""
-    more = {}
+    measures: list[str] = list(study.measures)
     for dataset in study.grid.datasets:
-        own = own_measures(study, dataset)
-        if own:
-            more[dataset] = own
+        for own in own_measures(study, dataset):
+            measures.append(of_dataset(dataset, own))
     return {
         "on": list(study.grid.datasets),
-        "measures": list(study.measures),
-        "more": more or None,
+        "measures": measures,
         "relevant_from": dict(levels),
     }
 
@@ -294,17 +293,34 @@ def _validated(study: Study) -> Validated | None:
 # --- flags ----------------------------------------------------------------------------------------
 
 
+BY_DATASET = frozenset({"relevant_from"})  # its flag is repeated: `--relevant-from dl19=2`
+PATHS = frozenset({"on", "runs"})  # name what lies at paths that only the workflow knows
+
+
 def flags(of_artefact: Mapping[str, Any]) -> str:
-    """Return settings as command-line flags, in the order of their names.
+    """Return settings as command-line flags, in the order of their names; none for PATHS.
 
-    `on` and `runs` name what lies at paths that only the workflow knows: it spells those.
+    A list, `depths`, is one flag an item, `--depth`. A mapping is JSON, but for BY_DATASET.
     """
-    return " ".join(
-        f"--{key.replace('_', '-')} {shlex.quote(_spelled(value))}"
-        for key, value in sorted(of_artefact.items())
-        if value is not None and key not in {"on", "runs"}
-    )
+    spelled = []
+    for key, value in sorted(of_artefact.items()):
+        if value is None or key in PATHS:
+            continue
+        flag = f"--{key.replace('_', '-')}"
+        if isinstance(value, list):
+            flag = flag.removesuffix("s")
+        for word in _words(key, value):
+            spelled.append(f"{flag} {shlex.quote(word)}")
+    return " ".join(spelled)
 
 
-def _spelled(value: Any) -> str:
+def _words(key: str, value: Any) -> list[str]:
+    if isinstance(value, list):
+        return [_word(item) for item in value]
+    if key in BY_DATASET and isinstance(value, Mapping):
+        return [of_dataset(dataset, one) for dataset, one in sorted(value.items())]
+    return [_word(value)]
+
+
+def _word(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

@@ -103,9 +103,9 @@ class Build(Entry):
     corpus: Annotated[Name, Names("corpora")]
     dataset: Annotated[Name, Names("datasets")]
     vocabulary: Annotated[Whole, Field(ge=300, le=100000, description="word pieces")]
-    layers: Annotated[Whole, Field(ge=1, le=48)]
-    width: Annotated[Whole, Field(ge=8, le=4096)]
-    heads: Annotated[Whole, Field(ge=1, le=64)]
+    layers: Annotated[Whole, Field(ge=1, le=48, description="transformer layers")]
+    width: Annotated[Whole, Field(ge=8, le=4096, description="dimensions of a hidden state")]
+    heads: Annotated[Whole, Field(ge=1, le=64, description="attention heads")]
 
     @model_validator(mode="after")
     def _check_heads(self) -> "Build":

@@ -314,7 +314,7 @@ def test_a_sweep_is_a_row_for_each_run_and_depth(tmp_path: Path):
     QRELS.write(rows, tmp_path / "qrels.parquet", lineage.make("export-queries", "d", {}, "", []))
     words = ["--on", "d", tmp_path / "first.parquet", tmp_path / "qrels.parquet"]
     words += ["--runs", "s/l/1", "d", tmp_path / "run.parquet", "--measure", "RR@10"]
-    words += ["--depths", "[0, 2, 3]", "--relevant-from", '{"d": 1}']
+    words += [*"--depth 0 --depth 2 --depth 3 --relevant-from d=1".split()]
     invoke("sweep", tmp_path / "out.parquet", *words)
     assert DEPTHS.read(tmp_path / "out.parquet").to_pylist() == [
         {"system": "s/l/1", "dataset": "d", "depth": depth, "value": value}

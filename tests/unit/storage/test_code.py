@@ -67,6 +67,11 @@ def test_words_are_not_code(package, file, old, new):
     assert stale(lambda: changed(package / file, old, new)) == set()
 
 
+def test_the_range_of_an_option_is_no_code(package):
+    change = lambda: changed(package / "study/candidates.py", "le=10", "le=11")  # noqa: E731
+    assert "retrieve-bm25" not in stale(change)
+
+
 def test_an_error_message_is_no_code(package):
     text = "is not sorted by query_id: make it again"
     change = lambda: changed(package / "storage/pools.py", text, "lacks its order")  # noqa: E731

@@ -170,7 +170,8 @@ def test_a_measure_of_a_dataset_remakes_measures_only(config):
     before = settings_of(config)
     config["datasets"]["pydocs-test"]["measures"] = ["Success@5", "nDCG@10"]
     assert commands_of(changed(before, settings_of(config))) == {"evaluate"}
-    assert settings_of(config)["evaluate", "bm25"]["more"] == {"pydocs-test": ["Success@5"]}
+    measured = settings_of(config)["evaluate", "bm25"]["measures"]
+    assert measured == [*config["measures"], "pydocs-test=Success@5"]
     assert study.measures_of(config, "pydocs-test")[-1] == "Success@5"
 
 
@@ -253,3 +254,8 @@ def test_flags_are_words_and_json():
     assert words[::2] == ["--mapping", "--per-query", "--rate", "--words", "--yes"]
     assert words[1::2] == ['{"a": null, "b": [1, 2]}', "3", "1e-05", "it's; $(a) b", "true"]
     assert study.flags({"b": 1, "a": 2}) == study.flags({"a": 2, "b": 1})
+
+
+def test_lists_and_grades_are_repeated_flags():
+    line = study.flags({"depths": [0, 5], "relevant_from": {"b": 2, "a": 1}})
+    assert line == "--depth 0 --depth 5 --relevant-from a=1 --relevant-from b=2"
