@@ -20,6 +20,7 @@ ROOT = "redistil"
 # modules that no byte of a result comes from: errors, records, and what work cost and on what
 TOLD = frozenset(
     {
+        "redistil.cli.commands",
         "redistil.errors",
         "redistil.study.reading",
         "redistil.storage.code",

@@ -110,7 +110,7 @@ def test_tables_edited_by_hand_are_refused(small: tuple[Path, Any]):
 def test_tables_of_another_version_of_the_study_are_refused(small: tuple[Path, Any]):
     folder, options = small
     study = report_study.config(title="Another title")
-    (folder / "study.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    (folder / "study.yaml").write_text(yaml.safe_dump(dict(study)), encoding="utf-8")
     result = page(folder, options)
     assert isinstance(result.exception, Stale)
     assert "study.yaml" in str(result.exception)

@@ -13,6 +13,7 @@ from redistil.stages.report.page import page as pages
 from redistil.stages.report.page import payload
 from redistil.stages.report.page.places import Places
 from redistil.storage.tables import CONTRASTS, PAIRS
+from redistil.study.study import LeftOut
 from tests.made import largest_study, report_study
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -380,7 +381,8 @@ def luminance(colour: str) -> float:
 def test_the_tables_of_the_papers_grid_fit_a_screen(browser: Any, tmp_path: Path):
     """Its names and counts are long; what it left out is said at the top."""
     study, rng = largest_study.config(), np.random.default_rng(1)
-    study["left_out"] = [{"dataset": "robust04", "groups": ["Robust04"]}]
+    lost = LeftOut(dataset="robust04", groups=["Robust04"])
+    study = study.changed(left_out=[lost])
     paths = largest_study.write(tmp_path, study, rng)
     compared = payload.comparison(study, paths[0], [])
     files = {name: tmp_path / name for name in ("study", "tables", "figures", "pairs")}

@@ -17,7 +17,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = report_study.config()
     config["grid"]["seeds"] = [1]
     keep = {"first_stage": "splade", "depth": 5, "every": 3, "keep": "best"}
-    config["training"]["validation"] = keep | {"datasets": {"test": 1}, "measure": "nDCG@10"}
+    config["training"]["validation"] = keep | {"datasets": ["test"], "measure": "nDCG@10"}
     config["negatives"] = {name: {"dataset": "test"} for name in ("triples", "lists")}
     options = report_study.write(folder, config)
     ended_well(tabulate(folder, options))

@@ -24,6 +24,7 @@ from redistil.stages.report.page.places import Places
 from redistil.storage import lineage
 from redistil.storage.tables import PAIRS
 from redistil.study import artefacts as studies
+from redistil.study.study import LeftOut
 from tests.made import largest_study, report_study
 from tests.made.markup import Seen, carried
 from tests.made.report_study import SYSTEMS, ended_well, named, page, plot
@@ -247,7 +248,7 @@ def test_a_table_longer_than_the_page_shows_says_how_long_it_is(
 def costly(folder: Path, options: dict[str, Any], out: Path) -> str:
     """Return the page of a study that left a data set out, and has published values and costs."""
     study = studies.read(Path(options["study"][0]))
-    study |= {"left_out": [{"dataset": "away", "groups": []}]}
+    study = study.changed(left_out=[LeftOut(dataset="away", groups=[])])
     found = tabulated.read(folder / "tables")
     row = report_study.published_row(cite="a value of theirs", ours=0.5, verdict="close")
     training = costs.Spent(seconds=1234.5, device="<b>an abacus</b>")
