@@ -185,7 +185,7 @@ def test_the_columns_are_filtered_by_group_and_data_set(opened: Opened):
     opened.page.select_option("[name=columns]", label="Out of domain")
     shown = opened.texts(heads)
     assert "away" in shown and "hard" not in shown and shown.count("verdict") == 1
-    assert opened.texts("#board thead tr.over th") == ["Out of domain", "data sets"]
+    assert opened.texts("#board thead tr.over th") == ["Out of domain", "datasets"]
     opened.page.select_option("[name=columns]", label="hard")
     assert opened.texts(heads) == ["system", "hard", "kind", "student", "loss", "seeds"]
     for row in opened.page.query_selector_all("#board tbody tr"):

@@ -245,7 +245,7 @@ def test_a_table_longer_than_the_page_shows_says_how_long_it_is(
 
 
 def costly(folder: Path, options: dict[str, Any], out: Path) -> str:
-    """Return the page of a study that left a data set out, and has published values and costs."""
+    """Return the page of a study that left a dataset out, and has published values and costs."""
     study = studies.read(Path(options["study"][0]))
     study |= {"left_out": [{"dataset": "away", "groups": []}]}
     found = tabulated.read(folder / "tables")
@@ -306,7 +306,7 @@ def test_the_page_of_the_papers_grid_stays_below_five_megabytes(tmp_path: Path):
     study, rng = largest_study.config(), np.random.default_rng(1)
     paths = largest_study.write(tmp_path, study, rng)
     compared = payload.comparison(study, paths[0], paths[1:])
-    assert len(compared.contrasts) == compared.asked == 22 * (500 // 22)
+    assert len(compared.contrasts) == compared.chosen == 22 * (500 // 22)
     tables = largest_study.tables(study, rng)
     assert len(tables.made.ancestors) > 22 * 163
     files = {name: tmp_path / name for name in ("study", "tables", "figures", "pairs")}

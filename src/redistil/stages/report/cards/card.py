@@ -86,8 +86,8 @@ def front_matter(study: Mapping[str, Any], tabulated: Tabulated, cell: Cell, lic
     front["model-index"] = [
         {"name": f"{cell.student}-{cell.loss}", "results": list(_results(study, tabulated, cell))}
     ]
-    found: str = yaml.safe_dump(front, sort_keys=False, allow_unicode=True)
-    return found
+    text: str = yaml.safe_dump(front, sort_keys=False, allow_unicode=True)
+    return text
 
 
 def _results(

@@ -1,4 +1,4 @@
-"""What failed a gate: backbones that did not learn, teachers that teach nothing new."""
+"""Failed gates: backbones that did not learn, teachers that teach nothing new."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ def failed(study: Mapping[str, Any], made: Made) -> list[str]:
 
     A gate is a mapping of `subject`, `passed` and `reason`. A study may list them as `gates`, and a
     record may have them as the setting `gates`: of a backbone in `build`, of a teacher in `score`
-    or `average`. Each is told once.
+    or `average`. Each has one sentence.
     """
     gates = list(study.get("gates", []))
     for record in made.chain().values():
