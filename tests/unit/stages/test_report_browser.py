@@ -247,11 +247,11 @@ def test_two_systems_are_compared_by_the_tests_in_the_table(opened: Opened, buil
 
 def test_a_verdict_of_the_leaderboard_opens_its_comparison(opened: Opened):
     page = opened.page
-    row = page.locator("#board tbody tr:visible", has_text="small-bert/infonce").first
+    row = page.locator("#board tbody tr:visible", has_text="small-electra/infonce").first
     word = row.locator("a[data-with]").first
     shown = word.text_content()
     word.click()
-    assert page.input_value("#first") == "small-bert/infonce"
+    assert page.input_value("#first") == "small-electra/infonce"
     assert page.input_value("#second") == "splade"
     assert opened.texts("#scopes tr:first-child td")[4] == shown
 
