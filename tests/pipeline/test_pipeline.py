@@ -80,7 +80,7 @@ def test_snakemakes_own_report_has_every_table_and_figure_with_its_caption(house
     house.run("snakemake", "--report", str(tmp_path / "report.zip"))
     with zipfile.ZipFile(tmp_path / "report.zip") as found:
         names = [Path(name).name for name in found.namelist()]
-    for name in ("leaderboard.csv", "tests.csv", "bars.svg", "curves.svg", "index.html"):
+    for name in ("leaderboard.csv", "tests.csv", "forest.svg", "curves.svg", "index.html"):
         assert any(name in found for found in names), names
 
 

@@ -195,9 +195,7 @@ class Interval:
 
 def cell_of(entry: Entry, datasets: Sequence[str], values: Values) -> Cell:
     """Return the values of a line of the leaderboard; the seeds of one student share a pool."""
-    strata = []
-    for dataset in datasets:
-        strata.append(np.stack([values.per_query[name, dataset] for name in entry.systems]))
+    strata = [values.seeds(entry, dataset) for dataset in datasets]
     return Cell(entry.name, strata, entry.student)
 
 
