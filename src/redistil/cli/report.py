@@ -84,28 +84,28 @@ def tabulate(
     from redistil.stages.report.numbers.rows import Source as From
     from redistil.study import artefacts as studies
 
-    asked = studies.read(study)
+    planned = studies.read(study)
     records = {path: lineage.of(path) for path in measures}
-    provenance.check(asked, list(records.values()), [lineage.of(path) for path in models])
+    provenance.check(planned, list(records.values()), [lineage.of(path) for path in models])
     files = {record.name: path for path, record in records.items()}
     sources = {record.name: From(str(path), record.fingerprint) for path, record in records.items()}
-    values = leaderboard.read(asked, files)
+    values = leaderboard.read(planned, files)
     how = leaderboard.Settings(alpha, resamples, seed, margin)
-    tables = leaderboard.tabulate(asked, values, how)
-    lines = leaderboard.entries(studies.systems(asked))
+    tables = leaderboard.tabulate(planned, values, how)
+    lines = leaderboard.entries(studies.systems(planned))
     theirs = elsewhere.read(published, names)
-    beside = elsewhere.beside(theirs, asked, lines, values, reproduced_within, leaderboard.LEVEL)
-    spent = costs.rows(asked, models, reranked)
-    printed = sheets.sheets(asked, tables.leaderboard, tables.losses, tables.versus, beside)
+    beside = elsewhere.beside(theirs, planned, lines, values, reproduced_within, leaderboard.LEVEL)
+    spent = costs.rows(planned, models, reranked)
+    printed = sheets.sheets(planned, tables.leaderboard, tables.losses, tables.versus, beside)
     if spent:
-        printed["costs"] = costs.sheet(asked, tables.leaderboard, spent)
+        printed["costs"] = costs.sheet(planned, tables.leaderboard, spent)
     tabulated.write(
         tables,
         sources,
         out,
         made,
         published=beside,
-        sizes=taught.sizes(asked, models),
+        sizes=taught.sizes(planned, models),
         sheets=printed,
         spent=spent,
     )
@@ -176,9 +176,9 @@ def compare(
     from redistil.stages.report.numbers import leaderboard, pairs
     from redistil.study import artefacts as studies
 
-    asked = studies.read(study)
-    values = leaderboard.read(asked, _named(measures))
-    PAIRS.write(pairs.compare(asked, values, resamples, seed), out, made)
+    planned = studies.read(study)
+    values = leaderboard.read(planned, _named(measures))
+    PAIRS.write(pairs.compare(planned, values, resamples, seed), out, made)
 
 
 def _named(paths: tuple[Path, ...]) -> dict[str, Path]:
@@ -191,9 +191,9 @@ def _named(paths: tuple[Path, ...]) -> dict[str, Path]:
 @click.argument("passages", type=In(PASSAGES))
 @click.argument("qrels", type=In(QRELS))
 @click.argument("out", type=Out())
-@setting("--dataset", str, "The data set that QUERIES, PASSAGES and QRELS are of.")
+@setting("--dataset", str, "The dataset that QUERIES, PASSAGES and QRELS are of.")
 @setting("--measures", In(MEASURES), "Measures of a system; once per system.", multiple=True)
-@setting("--runs", In(RUN), "Run of a system on that data set; once each.", multiple=True)
+@setting("--runs", In(RUN), "Run of a system on that dataset; once each.", multiple=True)
 @setting("--queries", click.IntRange(0), "How many queries to choose.")
 @settings_from(Page, "depth", "characters")
 @making
@@ -218,12 +218,12 @@ def contrast(
     from redistil.stages.report.numbers import contrasts, leaderboard
     from redistil.study import artefacts as studies
 
-    asked = studies.read(study)
-    values = leaderboard.read(asked, _named(measures), [dataset])
-    shown = contrasts.shown(asked, runs, dataset)
+    planned = studies.read(study)
+    values = leaderboard.read(planned, _named(measures), [dataset])
+    shown = contrasts.shown(planned, runs, dataset)
     texts = contrasts.TextFiles(query_texts, passages, qrels)
     sizes = contrasts.Sizes(queries, depth, characters)
-    CONTRASTS.write(contrasts.contrast(asked, dataset, values, shown, texts, sizes), out, made)
+    CONTRASTS.write(contrasts.contrast(planned, dataset, values, shown, texts, sizes), out, made)
 
 
 @click.command()
@@ -263,16 +263,16 @@ def page(
     from redistil.storage.tables import aside
     from redistil.study import artefacts as studies
 
-    asked, words = studies.read(study), pages.captions(captions)
+    planned, words = studies.read(study), pages.captions(captions)
     numbers = tabulated.read(tables)
     places = {"study": study, "tables": tables, "figures": figures, "pairs": pairs}
     text = pages.render(
-        asked,
+        planned,
         numbers,
         illustrations.illustrations(figures),
         words,
         departures.read_text(encoding="utf-8"),
-        payload.comparison(asked, pairs, contrasts),
+        payload.comparison(planned, pairs, contrasts),
         Places.around(out, models, **places),
     )
     with aside(out) as partial:

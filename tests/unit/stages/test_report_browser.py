@@ -186,7 +186,7 @@ def test_the_columns_are_filtered_by_group_and_data_set(opened: Opened):
     opened.page.select_option("[name=columns]", label="Out of domain")
     shown = opened.texts(heads)
     assert "away" in shown and "hard" not in shown and shown.count("verdict") == 1
-    assert opened.texts("#board thead tr.over th") == ["Out of domain", "data sets"]
+    assert opened.texts("#board thead tr.over th") == ["Out of domain", "datasets"]
     opened.page.select_option("[name=columns]", label="hard")
     assert opened.texts(heads) == ["system", "hard", "kind", "student", "loss", "seeds"]
     for row in opened.page.query_selector_all("#board tbody tr"):
@@ -248,11 +248,11 @@ def test_two_systems_are_compared_by_the_tests_in_the_table(opened: Opened, buil
 
 def test_a_verdict_of_the_leaderboard_opens_its_comparison(opened: Opened):
     page = opened.page
-    row = page.locator("#board tbody tr:visible", has_text="small-bert/infonce").first
+    row = page.locator("#board tbody tr:visible", has_text="small-electra/infonce").first
     word = row.locator("a[data-with]").first
     shown = word.text_content()
     word.click()
-    assert page.input_value("#first") == "small-bert/infonce"
+    assert page.input_value("#first") == "small-electra/infonce"
     assert page.input_value("#second") == "splade"
     assert opened.texts("#scopes tr:first-child td")[4] == shown
 

@@ -17,6 +17,7 @@ from markupsafe import escape
 from redistil.errors import Stale
 from redistil.stages.report import figures
 from redistil.stages.report.numbers import costs, tabulated, wording
+from redistil.stages.report.numbers.rows import Verdicts, Versus
 from redistil.stages.report.page import departures, gates, illustrations, payload, summary
 from redistil.stages.report.page import page as pages
 from redistil.stages.report.page.illustrations import illustrations as illustrated
@@ -102,6 +103,34 @@ def test_losses_stand_against_losses_above_the_leaderboard(built: Any, seen: See
         value, difference = wording.number(row.value), wording.signed(row.difference)
         assert f"{row.loss}{value} {difference}" in text
     assert "2/0/0" in text and "0/0/2" in text
+
+
+def versus(one: str, other: str, *counts: int) -> Versus:
+    return Versus("All", one, other, 0.1, 0.0, 0.2, Verdicts(*counts))
+
+
+def test_losses_win_that_beat_one_and_are_beaten_by_none():
+    rows = [
+        versus("a", "b", 1, 0, 1, 0),
+        versus("a", "c", 0, 0, 2, 0),
+        versus("b", "c", 0, 2, 0, 0),
+    ]
+    assert summary.losses(rows, ["a", "b", "c"]) == (
+        "a wins (no loss is shown to be better), b loses; "
+        "1 of 6 comparisons of two losses show a difference."
+    )
+    none = [versus("a", "b", 0, 1, 0, 0)]
+    assert "no loss is shown to be better" in summary.losses(none, ["a", "b"])
+    circle = [versus("a", "b", 1, 0, 0, 1)]
+    assert summary.losses(circle, ["a", "b"]).endswith("2 of 2 comparisons; none wins.")
+
+
+def test_every_loss_is_set_against_every_other_both_ways(built: Any):
+    both = pages._versus(tabulated.read(built[0] / "tables"))
+    one = both["In domain", "infonce", report_study.HOSTILE_LOSS]
+    other = both["In domain", report_study.HOSTILE_LOSS, "infonce"]
+    assert (str(one.verdicts), str(other.verdicts)) == ("2/0/0", "0/0/2")
+    assert (one.difference, one.low) == (-other.difference, -other.high)
 
 
 def test_what_failed_a_gate_is_told_once(built: Any):
@@ -246,7 +275,7 @@ def test_a_table_longer_than_the_page_shows_says_how_long_it_is(
 
 
 def costly(folder: Path, options: dict[str, Any], out: Path) -> str:
-    """Return the page of a study that left a data set out, and has published values and costs."""
+    """Return the page of a study that left a dataset out, and has published values and costs."""
     study = studies.read(Path(options["study"][0]))
     study = study.changed(left_out=[LeftOut(dataset="away", groups=[])])
     found = tabulated.read(folder / "tables")
@@ -307,7 +336,7 @@ def test_the_page_of_the_papers_grid_stays_below_five_megabytes(tmp_path: Path):
     study, rng = largest_study.config(), np.random.default_rng(1)
     paths = largest_study.write(tmp_path, study, rng)
     compared = payload.comparison(study, paths[0], paths[1:])
-    assert len(compared.contrasts) == compared.asked == 22 * (500 // 22)
+    assert len(compared.contrasts) == compared.chosen == 22 * (500 // 22)
     tables = largest_study.tables(study, rng)
     assert len(tables.made.ancestors) > 22 * 163
     files = {name: tmp_path / name for name in ("study", "tables", "figures", "pairs")}

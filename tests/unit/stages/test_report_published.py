@@ -29,7 +29,7 @@ VALUES, NAMES = RESOURCES / "published.csv", RESOURCES / "published.yaml"
 
 @pytest.fixture
 def study() -> dict[str, Any]:
-    """Two cells of the paper on two of its data sets."""
+    """Two cells of the paper on two of its datasets."""
     study = report_study.config(study="part")
     study["students"] = {
         s: study["students"]["small-bert"] for s in ("bert-base", "deberta-v3-base")

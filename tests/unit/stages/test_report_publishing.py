@@ -70,7 +70,7 @@ def publish(folder: Path, options: dict[str, list[str]], out: Path) -> Any:
 
 
 def validate(record: str, *values: float, dataset: str = "dev", first: int = 100) -> None:
-    """Write a validation of rising steps, the headline on one data set."""
+    """Write a validation of rising steps, the headline on one dataset."""
     rows = {
         "step": [first * (place + 1) for place in range(len(values))],
         "dataset": [dataset] * len(values),

@@ -87,8 +87,8 @@ def front_matter(study: Study, tabulated: Tabulated, cell: Cell, licence: str) -
     front["model-index"] = [
         {"name": f"{cell.student}-{cell.loss}", "results": list(_results(study, tabulated, cell))}
     ]
-    found: str = yaml.safe_dump(front, sort_keys=False, allow_unicode=True)
-    return found
+    text: str = yaml.safe_dump(front, sort_keys=False, allow_unicode=True)
+    return text
 
 
 def _results(study: Study, tabulated: Tabulated, cell: Cell) -> Iterator[dict[str, Any]]:

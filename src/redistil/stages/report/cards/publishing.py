@@ -95,7 +95,7 @@ def _model(study: Study, tabulated: Tabulated, path: Path) -> Model:
 def validated(recipe: Mapping[str, Any], path: Path) -> float | None:
     """Return a model's value on validation; None where none was done.
 
-    That is the mean over data sets at the step whose weights were kept: the best, or the last.
+    That is the mean over datasets at the step whose weights were kept: the best, or the last.
     """
     if not path.exists():
         return None
@@ -146,9 +146,9 @@ def _validation(model: Model) -> float:
 
 def _write(folder: Path, model: Model, words: str) -> None:
     weights = lineage.sha256(model.folder / WEIGHTS)
-    told = card.provenance(model.made, weights, _trained(model))
+    origin = card.provenance(model.made, weights, _trained(model))
     with aside(folder / PROVENANCE) as partial:
-        partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(origin, indent=1) + "\n", encoding="utf-8")
     for file in sorted(model.folder.iterdir()):
         if file.is_file() and file.name not in _OURS and not file.name.startswith("."):
             _give(file, folder / file.name)
@@ -159,8 +159,8 @@ def _write(folder: Path, model: Model, words: str) -> None:
 def _trained(model: Model) -> dict[str, Any]:
     """Return what the training told of itself: cost, machine, and commit of the code."""
     file = model.folder / TRAINED
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    return found
+    trained: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return trained
 
 
 def _give(file: Path, copy: Path) -> None:

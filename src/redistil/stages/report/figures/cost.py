@@ -34,7 +34,7 @@ def draw(given: Given) -> "Figure | str":
 def by_cost(given: Given, work: str) -> "Figure | None":
     """Return the headline by what a work cost, training or reranking; None where nobody knows.
 
-    A row of panels for each group of data sets, a column for each amount that is known. Only
+    A row of panels for each group of datasets, a column for each amount that is known. Only
     students are drawn; a point is the mean over seeds.
     """
     spent = [row for row in given.tables.spent if row.kind == "student"]

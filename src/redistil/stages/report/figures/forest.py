@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CAPTION = (
-    "The headline measure of every student and loss, a panel for each group of data sets. A dot is "
+    "The headline measure of every student and loss, a panel for each group of datasets. A dot is "
     "a seed, the upright stroke their mean. The thick line is the 95 % interval over queries "
     "alone, the thin one over queries and seeds. Lines down are the first stages and the teachers."
 )
@@ -28,7 +28,7 @@ _GAP = 0.6  # between students, in rows
 
 
 def draw(given: Given) -> "Figure":
-    """Return a panel for each group of data sets, a row for each student and loss."""
+    """Return a panel for each group of datasets, a row for each student and loss."""
     study, leaderboard = given.study, given.tables.leaderboard
     groups, grid = list(study["groups"]), study["grid"]
     rows = _rows(given)

@@ -21,7 +21,7 @@ CAPTION = (
 
 
 def draw(given: Given) -> "Figure | str":
-    """Return a panel for each group of data sets: blue leads, orange trails."""
+    """Return a panel for each group of datasets: blue leads, orange trails."""
     losses, groups = given.study["grid"]["losses"], list(given.study["groups"])
     versus = given.tables.versus
     if len(losses) < 2:

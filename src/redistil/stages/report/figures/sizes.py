@@ -31,7 +31,7 @@ CAPTION = (
 
 
 def draw(given: Given) -> "Figure | str":
-    """Return the headline by parameters (log axis), a panel for each group of data sets."""
+    """Return the headline by parameters (log axis), a panel for each group of datasets."""
     sizes = given.tables.sizes
     parameters = sorted(size.parameters for size in sizes.values())
     if len(set(parameters)) < 2:

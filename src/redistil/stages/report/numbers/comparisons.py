@@ -1,4 +1,4 @@
-"""The numbers of a group of data sets: values with their intervals, and every comparison.
+"""The numbers of a group of datasets: values with their intervals, and every comparison.
 
 Which comparisons are one family, and how sure a difference is, says `inference`. A comparison has
 one record, and whatever is shown of it is read from there.
@@ -43,7 +43,7 @@ class Settings:
 
 
 class Group:
-    """The data sets of one group, with the values of every line of the leaderboard on them."""
+    """The datasets of one group, with the values of every line of the leaderboard on them."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Group:
         self.scope = Scope(name, [cell_of(entry, datasets, values) for entry in lines])
 
     def strata(self, name: str) -> Sequence[Floats]:
-        """Return the values [seeds, queries] of a line on each data set."""
+        """Return the values [seeds, queries] of a line on each dataset."""
         return self.scope.cells[name].strata
 
     def per_seed(self, entry: Entry) -> Floats:
@@ -72,11 +72,11 @@ class Group:
         return float(self.scope.estimate([entry.name]).value)
 
     def means(self, name: str) -> list[Floats]:
-        """Return, on each data set, a line's mean over seeds, by query."""
+        """Return, on each dataset, a line's mean over seeds, by query."""
         return [values.mean(axis=0) for values in self.strata(name)]
 
     def lead(self, system: str, against: str) -> list[Floats]:
-        """Return, on each data set, one line's mean over seeds less another's, by query."""
+        """Return, on each dataset, one line's mean over seeds less another's, by query."""
         both = zip(self.means(system), self.means(against), strict=True)
         return [one - other for one, other in both]
 
@@ -195,9 +195,7 @@ class Interval:
 
 def cell_of(entry: Entry, datasets: Sequence[str], values: Values) -> Cell:
     """Return the values of a line of the leaderboard; the seeds of one student share a pool."""
-    strata = []
-    for dataset in datasets:
-        strata.append(np.stack([values.per_query[name, dataset] for name in entry.systems]))
+    strata = [values.seeds(entry, dataset) for dataset in datasets]
     return Cell(entry.name, strata, entry.student)
 
 

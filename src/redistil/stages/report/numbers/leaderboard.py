@@ -102,13 +102,13 @@ def _metrics(groups: Sequence[Group], lines: Sequence[Entry], losses: Sequence[L
     metrics: Metrics = {}
     for group in groups:
         means = {entry: group.mean(entry) for entry in lines}
-        told = metrics[group.name] = {}
+        values = metrics[group.name] = {}
         if group.students:
-            told["best student"] = max(means[entry] for entry in group.students)
+            values["best student"] = max(means[entry] for entry in group.students)
         for entry, mean in means.items():
             if entry.kind != "student":
-                told[entry.name] = mean
+                values[entry.name] = mean
         for row in losses:
             if row.group == group.name:
-                told[row.loss] = row.value
+                values[row.loss] = row.value
     return metrics

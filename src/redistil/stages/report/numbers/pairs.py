@@ -1,7 +1,7 @@
-"""Any two systems compared, for each data set and group.
+"""Any two systems compared, for each dataset and group.
 
 A comparison that is in a declared family on a group has the record of that family. All others, and
-those on single data sets, are judged by the same engine in a family of their scope: nobody declared
+those on single datasets, are judged by the same engine in a family of their scope: nobody declared
 them beforehand, so their p is corrected over all of them.
 """
 
@@ -27,7 +27,7 @@ OPPOSITE = {BETTER: WORSE, WORSE: BETTER}
 
 
 def scopes(study: Study) -> dict[str, list[str]]:
-    """Return the data sets of each group, and of each data set itself."""
+    """Return the datasets of each group, and of each dataset itself."""
     return {**study["groups"], **{dataset: [dataset] for dataset in study["grid"]["datasets"]}}
 
 

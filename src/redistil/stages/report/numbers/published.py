@@ -182,7 +182,7 @@ def interval(
 
 
 def verdict(difference: float, low: float | None, high: float | None, within: float) -> str:
-    """Return the word for a difference and its interval: one of VERDICTS, as said there."""
+    """Return the word for a difference and its interval: one of VERDICTS."""
     if low is None or high is None:
         return CLOSE if abs(difference) <= within else UNSETTLED
     if abs(difference) <= within:

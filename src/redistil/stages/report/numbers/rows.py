@@ -9,7 +9,7 @@ from redistil.stages.report.numbers.inference import Record
 
 @dataclass(frozen=True)
 class GroupValue:
-    """A line of the leaderboard on one group of data sets.
+    """A line of the leaderboard on one group of datasets.
 
     low, high: the interval over queries and seeds; queries_low, queries_high: over queries alone.
     The difference is from the first stage, which has none itself; baselines have no test.
@@ -33,7 +33,7 @@ class GroupValue:
 
 @dataclass(frozen=True)
 class SetValue:
-    """A line of the leaderboard on one data set."""
+    """A line of the leaderboard on one dataset."""
 
     value: float
     spread: float | None
@@ -41,7 +41,7 @@ class SetValue:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the leaderboard: groups and sets are by the name of the group or data set."""
+    """A line of the leaderboard: groups and sets are by the name of the group or dataset."""
 
     system: str
     kind: str
@@ -52,7 +52,7 @@ class Line:
     sets: Mapping[str, SetValue]
 
     def value(self, scope: str) -> float:
-        """Return the mean on a group or a data set."""
+        """Return the mean on a group or a dataset."""
         return self.groups[scope].value if scope in self.groups else self.sets[scope].value
 
 
@@ -177,7 +177,7 @@ class LossRow:
 
 @dataclass(frozen=True)
 class Cell:
-    """The mean of one measure for one system on one data set."""
+    """The mean of one measure for one system on one dataset."""
 
     system: str
     kind: str
@@ -250,7 +250,7 @@ def flat(line: Line) -> dict[str, object]:
 
 
 class OnGroup(Protocol):
-    """A row that is about one group of data sets."""
+    """A row that is about one group of datasets."""
 
     @property
     def group(self) -> str:
@@ -276,7 +276,7 @@ def by_system(leaderboard: Iterable[Line]) -> dict[str, Line]:
 
 
 def best(leaderboard: Iterable[Line], group: str) -> Line | None:
-    """Return the line of the student that is best in a group of data sets; None without any."""
+    """Return the line of the student that is best in a group of datasets; None without any."""
     students = of_kind(leaderboard, "student")
     return max(students, key=lambda line: line.value(group), default=None)
 

@@ -1,8 +1,8 @@
 """Means, spreads and the randomisation test: pure functions of arrays.
 
-A group of data sets is a list of *strata*, one array per data set, whose last axis is its queries.
-The value of a group is the unweighted mean of its data sets' means, and every function here is
-about that number: a data set of 43 queries weighs as much as one of 6,980.
+A group of datasets is a list of *strata*, one array per dataset, whose last axis is its queries.
+The value of a group is the unweighted mean of its datasets' means, and every function here is
+about that number: a dataset of 43 queries weighs as much as one of 6,980.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ _AT_ONCE = 1 << 22  # numbers in a block of resampling weights or signs: 32 MiB
 
 
 def group_mean(strata: Strata) -> Floats:
-    """Return the unweighted mean over data sets of the mean over queries."""
+    """Return the unweighted mean over datasets of the mean over queries."""
     means: Floats = np.mean([values.mean(axis=-1) for values in strata], axis=0)
     return means
 
@@ -25,14 +25,14 @@ def group_mean(strata: Strata) -> Floats:
 def spread(per_seed: Floats) -> float | None:
     """Return the standard deviation over seeds (n - 1), or None for a single seed.
 
-    Give it one aggregate per seed: the mean of the data sets' own variances is not the variance
+    Give it one aggregate per seed: the mean of the datasets' own variances is not the variance
     of their mean (docs/protocol.md; the original study's notebook plots the former).
     """
     return float(np.std(per_seed, ddof=1)) if len(per_seed) > 1 else None
 
 
 def spread_of_sets(strata: Strata) -> float | None:
-    """Return the root of the mean over data sets of their variances over seeds [seeds, queries].
+    """Return the root of the mean over datasets of their variances over seeds [seeds, queries].
 
     This is how the notebook of arXiv 2603.03010 draws the bars of its aggregates. It is kept to be
     set beside theirs: it is not the spread of the aggregate, which `spread` is.
@@ -45,8 +45,8 @@ def spread_of_sets(strata: Strata) -> float | None:
 def effect_size(strata: Strata) -> float:
     """Return the mean difference in standard deviations of a query's difference: Cohen's d_z.
 
-    Over several data sets both are means, of the differences and of the variances. 0 where no query
-    differs from its data set's mean.
+    Over several datasets both are means, of the differences and of the variances. 0 where no query
+    differs from its dataset's mean.
     """
     varied = [values.var(ddof=1) for values in strata if len(values) > 1]
     deviation = float(np.sqrt(np.mean(varied))) if varied else 0.0

@@ -36,7 +36,7 @@ Kind = TypeVar("Kind")
 
 @dataclass(frozen=True)
 class Tabulated:
-    """What the figures and the page read: rows as `leaderboard` made them, and their record.
+    """The tables that figures and page read: rows as `leaderboard` made them, and their record.
 
     published: ours beside published values. sizes: by student, where they are known.
     sources: by system. cells: by (system, dataset, measure), the mean over queries.
@@ -93,7 +93,7 @@ def write(
         for name, columns in files.items():
             header = list(columns[0]) if columns else HEADER if name == "published" else []
             _write_csv(list(map(_rounded, columns)), header, folder / name)
-        metrics = {group: _rounded(told) for group, told in tables.metrics.items()}
+        metrics = {group: _rounded(values) for group, values in tables.metrics.items()}
         _write_json(metrics, folder / "metrics.json")
         _write_sheets(sheets or {}, folder / "paste")
         costs.write(spent, folder)

@@ -14,7 +14,7 @@ from redistil.study.study import Study
 
 @dataclass(frozen=True)
 class Column:
-    """scope: the group or data set it tells of; sort: number or text."""
+    """scope: the group or dataset it tells of; sort: number or text."""
 
     scope: str
     title: str
@@ -111,7 +111,7 @@ def _verdict(line: Line, values: GroupValue) -> Cell:
 def _of_one_seed(
     system: studies.System, groups: Mapping[str, Sequence[str]], values: Mapping[str, float]
 ) -> BoardRow:
-    """Return the row of one training; values: by data set."""
+    """Return the row of one training; values: by dataset."""
     cells = []
     for datasets in groups.values():
         mean = float(np.mean([values[dataset] for dataset in datasets]))

@@ -1,4 +1,4 @@
-"""What failed a gate: backbones that did not learn, teachers that teach nothing new."""
+"""Failed gates: backbones that did not learn, teachers that teach nothing new."""
 
 from redistil.storage.lineage import Made
 from redistil.study.study import Study
@@ -9,7 +9,7 @@ def failed(study: Study, made: Made) -> list[str]:
 
     A gate is a mapping of `subject`, `passed` and `reason`. A study may list them as `gates`, and a
     record may have them as the setting `gates`: of a backbone in `build`, of a teacher in `score`
-    or `average`. Each is told once.
+    or `average`. Each has one sentence.
     """
     gates = list(study.get("gates", []))
     for record in made.chain().values():

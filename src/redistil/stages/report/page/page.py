@@ -132,7 +132,7 @@ def _counts(tabulated: Tabulated) -> dict[str, int]:
 
 
 def left_out(study: Study) -> list[str]:
-    """Return a sentence for each data set that the study would have, but for missing texts."""
+    """Return a sentence for each dataset that the study would have, but for missing texts."""
     sentences = []
     for one in study.get("left_out", []):
         corpus = study["corpora"][study["datasets"][one["dataset"]]["corpus"]]

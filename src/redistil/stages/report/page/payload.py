@@ -1,4 +1,4 @@
-"""What the page carries for its comparisons, small: whole numbers, each text once, compressed."""
+"""The data of the page's comparisons, small: whole numbers, each text once, compressed."""
 
 import base64
 import json
@@ -45,13 +45,13 @@ class Comparison:
 
     lines: what is compared, in the order of the study; pairs: by scope, the number of queries and
     a row for each pair of lines, first against second, first against third, ...;
-    contrasts: one for each query; asked: how many there were before the size of the page cut them.
+    contrasts: one for each query; chosen: how many there were before the size of the page cut them.
     """
 
     lines: list[str]
     pairs: Mapping[str, Any] = field(default_factory=dict)
     contrasts: list[dict[str, Any]] = field(default_factory=list)
-    asked: int = 0
+    chosen: int = 0
 
 
 def comparison(study: Study, pairs: Path | None, contrasts: Sequence[Path]) -> Comparison:
@@ -110,7 +110,7 @@ def _query(row: Mapping[str, Any], dataset: str, lines: int) -> dict[str, Any]:
 
 
 def bounded(contrasts: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
-    """Return the contrasts that fit into `most` bytes: of every data set the first chosen ones."""
+    """Return the contrasts that fit into `most` bytes: of every dataset the first chosen ones."""
     kept = contrasts
     while kept and len(compressed(kept)) > most:
         last = max(contrast["choice"] for contrast in kept)

@@ -1,4 +1,4 @@
-"""What the figures of a study are drawn from."""
+"""The data that the figures of a study are drawn from."""
 
 from dataclasses import dataclass
 from pathlib import Path
