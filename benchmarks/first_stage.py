@@ -23,7 +23,8 @@ import pyarrow as pa
 from scipy import sparse
 
 from redistil.seeds import generator
-from redistil.stages.candidates.search import Hits, cut, pieces, search
+from redistil.stages.candidates.cut import Candidates
+from redistil.stages.candidates.search import cut, pieces, search
 from redistil.stages.candidates.splade import WINDOW, _vector_rows
 from redistil.storage.lineage import Made
 from redistil.storage.tables import VECTORS
@@ -66,7 +67,7 @@ def write(folder: Path, passages: int, shards: int) -> tuple[list[Path], int]:
     return paths, postings
 
 
-def by_scipy(queries: sparse.csr_matrix, index: sparse.csr_matrix, depth: int) -> Hits:
+def by_scipy(queries: sparse.csr_matrix, index: sparse.csr_matrix, depth: int) -> Candidates:
     """Answer as one would with scipy alone: the whole product, then the best of each row."""
     scores = (queries @ index).tocsr()
     kept = []
@@ -77,7 +78,9 @@ def by_scipy(queries: sparse.csr_matrix, index: sparse.csr_matrix, depth: int) -
             best = values >= np.partition(values, -depth)[-depth]
             values, passages = values[best], passages[best]
         kept.append((np.full(len(values), row, np.int32), passages.astype(np.int64), values))
-    return cut(Hits(*(np.concatenate(column) for column in zip(*kept, strict=True))), depth)
+    query, passage, score = zip(*kept, strict=True)
+    candidates = Candidates(np.concatenate(query), np.concatenate(passage), np.concatenate(score))
+    return cut(candidates, depth)
 
 
 def timed(queries: int, work: Callable[[], Any]) -> tuple[Any, float, float]:

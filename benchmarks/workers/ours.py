@@ -67,6 +67,7 @@ def train(
     """Train for some steps; return seconds of all but the first, and the loss of every step."""
     from redistil.machine.processes import Processes
     from redistil.stages import models
+    from redistil.stages.models.reading import Inputs
     from redistil.storage.lineage import Made
     from redistil.storage.tables import CURVE
 
@@ -74,20 +75,18 @@ def train(
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
     recipe = _recipe(work, loss, device) | {"precision": precision, "batch": batch, "steps": steps}
-    pairs, teacher = ("triples", "teacher") if loss == "margin-mse" else ("lists", None)
+    learns_scores = loss == "margin-mse"
+    inputs = Inputs(
+        backbone=work / "backbone",
+        queries=work / "queries.arrow",
+        passages=work / "passages.arrow",
+        negatives=work / ("triples.parquet" if learns_scores else "lists.parquet"),
+        teacher=work / "teacher.parquet" if learns_scores else None,
+        predecessor=work / "model",
+    )
     with Processes(device) as processes, Clock(device).listening() as clock:
-        models.train(
-            typed_recipe(recipe),
-            work / "backbone",
-            (work / "queries.arrow", work / "passages.arrow"),
-            work / f"{pairs}.parquet",
-            work / f"{teacher}.parquet" if teacher else None,
-            [],
-            out,
-            Made("train", "bench", recipe),
-            processes,
-            predecessor=work / "model",
-        )
+        made = Made("train", "bench", recipe)
+        models.train(typed_recipe(recipe), inputs, out, made, processes)
     losses = CURVE.read(out / "curve.parquet")["loss"].to_pylist()
     shutil.rmtree(out)
     return {"seconds": clock.seconds, "steps": clock.steps, "losses": losses}

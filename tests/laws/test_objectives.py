@@ -35,13 +35,16 @@ def test_every_option_is_required_and_examined():
             else:
                 first.append(parameter.name)
         assert first == ["scores", "targets", "mask"], name
-        assert all(option.default is option.empty for option in options.values()), name
-        assert all(set(case) == set(options) for case in OPTIONS.get(name, [{}])), name
+        for option in options.values():
+            assert option.default is option.empty, name
+        for case in OPTIONS.get(name, [{}]):
+            assert set(case) == set(options), name
 
 
 def test_every_objective_says_what_it_reads():
     assert OBJECTIVES.keys() == DECLARED.keys()
-    assert all(loss.targets for loss in DECLARED.values())
+    for loss in DECLARED.values():
+        assert loss.targets
 
 
 # Padding, order, size
@@ -192,7 +195,7 @@ def test_autocast_changes_nothing(name, options, batch):
 @examine
 @given(batch=batches())
 def test_arguments_are_left_as_they_were(name, options, batch):
-    before = [table.clone() for table in batch]
+    before = tuple(map(torch.clone, batch))
     first = objective(name, options)(*batch)
     assert all(map(torch.equal, batch, before))
     assert torch.equal(first, objective(name, options)(*batch))
@@ -231,7 +234,8 @@ def test_shapes_that_would_broadcast_are_refused(name, options, shapes):
     scores, targets, mask = map(torch.ones, shapes)
     with pytest.raises(ValueError) as refusal:
         objective(name, options)(scores, targets, mask.bool())
-    assert all(str(list(shape)) in str(refusal.value) for shape in shapes)
+    for shape in shapes:
+        assert str(list(shape)) in str(refusal.value)
 
 
 @cases()

@@ -48,6 +48,14 @@ def put(config, path, value):
     config[name] = value
 
 
+def flat(cases):
+    """Return (key, *values) for each case of a mapping, as `parametrize` takes them."""
+    rows = []
+    for key, values in cases.items():
+        rows.append((key, *values))
+    return rows
+
+
 def refusal(config):
     with pytest.raises(BadSettings) as caught:
         study.resolve(config)

@@ -24,6 +24,8 @@ from redistil.stages.report.numbers.rows import (
     Size,
     Source,
     Test,
+    Verdicts,
+    Versus,
     best,
 )
 from redistil.storage import lineage
@@ -36,6 +38,7 @@ from redistil.storage.tables import (
     PAIRS,
     TEACHER_SCORES,
     TRIPLES,
+    VALIDATION,
 )
 from redistil.study import artefacts as studies
 from tests.made.configs import resolved
@@ -61,8 +64,9 @@ def _board(study: dict[str, Any], rng: np.random.Generator) -> list[Line]:
     for entry in leaderboard.entries(studies.systems(study)):
         groups = {}
         for group in study["groups"]:
-            value, *others = (float(number) for number in rng.random(10))
-            numbers = [value, *others[:2], value - 0.02, value + 0.03, *others[2:]]
+            value, *others = (float(number) for number in rng.random(9))
+            ends = [value - 0.02, value + 0.03, value - 0.01, value + 0.02]
+            numbers = [value, *others[:2], *ends, *others[2:]]
             groups[group] = GroupValue(*numbers, verdict="not distinguishable")
         sets = {d: SetValue(*map(float, rng.random(2))) for d in study["grid"]["datasets"]}
         who = (entry.name, entry.kind, entry.student, entry.loss, len(entry.systems))
@@ -122,6 +126,8 @@ def _pairs(study: dict[str, Any], rng: np.random.Generator) -> pa.Table:
     )
     for name in ("difference", "low", "high", "p", "p_randomisation", "p_holm"):
         columns[name] = rng.random(len(couples))
+    for name, value in (("family", "explored"), ("over", "queries"), ("verdict", "better")):
+        columns[name] = [value] * len(couples)
     for name in ("queries", "wins", "losses"):
         columns[name] = rng.integers(0, 10_000, len(couples))
     return PAIRS.rows(columns)
@@ -141,8 +147,8 @@ def tables(study: dict[str, Any], rng: np.random.Generator) -> tabulated.Tabulat
     """Return tables of random numbers and long names, with the records of all behind them."""
     losses = [
         LossRow(
-            group, loss, 9, 3, -0.1, None, *[-0.1] * 5, *[0.1] * 4, "not distinguishable",
-            "not shown", "deberta-v3-base", 0.1, 0.1, 0.1, "not distinguishable",
+            group, loss, 9, 3, -0.1, None, -0.1, -0.1, -0.1, Verdicts(2, 2, 3, 2),
+            "deberta-v3-base", 0.1, 0.1, 0.1, "not distinguishable",
         )
         for group in study["groups"]
         for loss in study["grid"]["losses"]
@@ -166,6 +172,7 @@ def tables(study: dict[str, Any], rng: np.random.Generator) -> tabulated.Tabulat
     return tabulated.Tabulated(
         _board(study, rng),
         losses,
+        _versus(study, rng),
         _tests(study, rng),
         _published(study, cells),
         sizes,
@@ -177,21 +184,29 @@ def tables(study: dict[str, Any], rng: np.random.Generator) -> tabulated.Tabulat
     )
 
 
-def _tests(study: dict[str, Any], rng: np.random.Generator) -> list[Test]:
-    tests = []
+def _versus(study: dict[str, Any], rng: np.random.Generator) -> list[Versus]:
+    rows = []
     for group in study["groups"]:
         for one, other in combinations(study["grid"]["losses"], 2):
-            names = [(f"{s}/{one}", f"{s}/{other}") for s in study["grid"]["students"]]
-            tests.append(_test(group, "loss pairs", one, other, rng))
-            tests += [_test(group, "pairs", left, right, rng) for left, right in names]
+            numbers = map(float, rng.normal(size=3))
+            rows.append(Versus(group, one, other, *numbers, Verdicts(2, 2, 3, 2)))
+    return rows
+
+
+def _tests(study: dict[str, Any], rng: np.random.Generator) -> list[Test]:
+    first, tests = study["grid"]["first_stage"], []
+    for group in study["groups"]:
+        for student in study["grid"]["students"]:
+            names = [f"{student}/{loss}" for loss in study["grid"]["losses"]]
+            tests += [_test(group, "losses", *pair, rng) for pair in combinations(names, 2)]
+            tests += [_test(group, "baselines", name, first, rng) for name in names]
     return tests
 
 
 def _test(group: str, family: str, one: str, other: str, rng: np.random.Generator) -> Test:
-    difference, effect = map(float, rng.normal(size=2))
-    chances = [float(number) for number in rng.random(6)]
+    numbers = [float(number) for number in rng.random(8)]
     return Test(
-        group, family, one, other, 9, difference, effect, *chances, "better", 0.5, "not shown"
+        group, family, one, other, "queries and seeds", 9, *numbers, 810, "better", 0.02, None, 0.5
     )
 
 
@@ -231,6 +246,7 @@ def draw(
         _measures(folder, study, found, rng),
         _depths(folder, study, rng),
         _teachers(folder, rng),
+        _validations(folder, study, rng),
     )
     plotting.plot(given, folder / "figures", Made("plot", "morand2026"))
     return folder / "figures"
@@ -245,6 +261,18 @@ def _curves(folder: Path, study: dict[str, Any], rng: np.random.Generator) -> tu
         columns = {"step": steps, "loss": loss, "gradient_norm": loss, "learning_rate": loss}
         paths.append(folder / "curves" / f"{cell.name}.parquet")
         CURVE.write(CURVE.rows(columns), paths[-1], Made("train", cell.name))
+    return tuple(paths)
+
+
+def _validations(folder: Path, study: dict[str, Any], rng: np.random.Generator) -> tuple[Path, ...]:
+    """Write a validation every 5,000 steps of each training."""
+    steps = np.arange(5_000, 200_001, 5_000)
+    paths = []
+    for cell in studies.grid_cells(study):
+        columns = {"step": steps, "dataset": ["d"] * 40, "measure": ["AP"] * 40}
+        paths.append(folder / "validations" / f"{cell.name}.parquet")
+        rows = VALIDATION.rows(columns | {"value": rng.random(40)})
+        VALIDATION.write(rows, paths[-1], Made("train", cell.name))
     return tuple(paths)
 
 

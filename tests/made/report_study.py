@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from redistil.cli import cli
 from redistil.seeds import generator
 from redistil.stages.report.numbers.entries import Values
-from redistil.stages.report.numbers.rows import GroupValue, Line, Source
+from redistil.stages.report.numbers.rows import GroupValue, Line, PublishedRow, Source
 from redistil.storage import lineage, tables
 from redistil.storage.lineage import Made
 from redistil.storage.tables import CURVE, MEASURES, PASSAGES, QRELS, RUN, ranked
@@ -360,6 +360,12 @@ def board_line(system: str, kind: str = "student", **values: float) -> Line:
     nothing = dict.fromkeys(field.name for field in fields(GroupValue))
     groups = {group: GroupValue(**{**nothing, "value": v}) for group, v in values.items()}
     return Line(system, kind, None, None, 1, groups, {})
+
+
+def published_row(**values: Any) -> PublishedRow:
+    """Return a published value beside ours that has these values and no others."""
+    nothing = dict.fromkeys(field.name for field in fields(PublishedRow))
+    return PublishedRow(**{**nothing, **values})
 
 
 def only(rows: list[Any], **wanted: Any) -> Any:

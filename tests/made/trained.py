@@ -5,7 +5,7 @@ from click.testing import CliRunner
 from redistil.cli import cli
 from redistil.machine.processes import Processes
 from redistil.stages import models
-from redistil.stages.models.reading import Dataset
+from redistil.stages.models.reading import Dataset, Inputs
 from redistil.storage.lineage import Made
 from redistil.storage.tables import LISTS, QRELS, RUN, TEACHER_SCORES, TRIPLES, VALIDATION
 from redistil.study.recipes import recipe as typed_recipe
@@ -66,18 +66,16 @@ def DEV(house):
 def train(house, out, pairs="lists", scores=None, **changed):
     recipe = tiny.recipe(**changed)
     out.mkdir(exist_ok=True)
-    models.train(
-        typed_recipe(recipe),
-        house / "bert",
-        (house / "q.arrow", house / "d.arrow"),
-        house / f"{pairs}.parquet",
-        house / f"{scores}.parquet" if scores else None,
-        [DEV(house)] if recipe["validation"] else [],
-        out,
-        Made("train", "cell", recipe),
-        Processes("cpu"),
-        house / "first" if recipe["predecessor"] else None,
+    inputs = Inputs(
+        backbone=house / "bert",
+        queries=house / "q.arrow",
+        passages=house / "d.arrow",
+        negatives=house / f"{pairs}.parquet",
+        teacher=house / f"{scores}.parquet" if scores else None,
+        predecessor=house / "first" if recipe["predecessor"] else None,
+        datasets=(DEV(house),) if recipe["validation"] else (),
     )
+    models.train(typed_recipe(recipe), inputs, out, Made("train", "cell", recipe), Processes("cpu"))
     return out
 
 

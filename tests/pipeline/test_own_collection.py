@@ -1,4 +1,4 @@
-"""A user's own collection, the whole way: the study that README shows, on a folder made by hand."""
+"""A user's own collection, the whole way: the study that its page shows, on a small folder."""
 
 import csv
 import hashlib
@@ -16,7 +16,7 @@ from tests.made import tiny
 from tests.pipeline.conftest import House, clone
 
 pytestmark = pytest.mark.xdist_group("own collection")  # one process builds, and tests, the clone
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs/own-collection.md"
 SMALLER = {  # laid on top, as one would to try a study out
     "grid": {"seeds": [1]},
     "training": {
@@ -69,10 +69,9 @@ def collection(root):
 
 
 def shown():
-    """Return the study that README shows, and the folders that it names."""
-    (text,) = re.findall(
-        r"^```yaml\n(# studies/mine\.yaml.*?)^```", README.read_text(), re.M | re.S
-    )
+    """Return the study that the page shows, and the folders that it names."""
+    block = r"^```yaml\n(# studies/mine\.yaml.*?)^```"
+    (text,) = re.findall(block, PAGE.read_text(encoding="utf-8"), re.M | re.S)
     study = yaml.safe_load(text)
     (corpus,), (backbone,) = study["corpora"].values(), study["backbones"].values()
     return text, corpus["folder"], backbone["folder"]
@@ -120,8 +119,6 @@ def test_dots_in_names_match_only_dots(house):
     stages = yaml.safe_load((house.root / "params.yaml").read_text())["first_stages"]
     alike = {"bm25.x": stages["bm25"], "bm25-x": stages["tiny-splade"]}
     change = {"first_stages": alike, "grid": {"baselines": list(alike)}}
-    # what warms the encoder up is kept apart from what is tested here
-    change["datasets"] = {"pydocs-train": {"apart_from": ["mine-test"]}}
     (house.root / "alike.yaml").write_text(yaml.safe_dump(change))
     planned = house.planned("--configfile", "alike.yaml")
     assert (planned["retrieve_bm25"], planned["retrieve"]) == (1, 1)
@@ -211,4 +208,39 @@ def test_unusable_files_end_in_one_sentence(house, file, text, complaint):
         said = house.run("redistil", *command, *words, ok=False)
         assert complaint in said and "Traceback" not in said and not out.exists()
     finally:
+        path.write_bytes(kept)
+
+
+def test_folders_may_have_braces(house):
+    """Snakemake reads them as wildcards: a digest of the files stands for the inputs."""
+    corpus, checkpoint = "my {corpus}", "my {set}/checkpoint"
+    collection(house.root / corpus)
+    tiny.checkpoint(house.root / checkpoint)
+    dataset = {"corpus": "braced", "split": "test", "relevant_from": 1}
+    change = {
+        "corpora": {"braced": {"folder": corpus}},
+        "datasets": {"braced-test": dataset},
+        "backbones": {"braced": {"folder": checkpoint}},
+    }
+    (house.root / "braced.yaml").write_text(yaml.safe_dump(change))
+    targets = [
+        "data/corpora/passages/braced.parquet",
+        "data/corpora/qrels/braced-test.parquet",
+        "data/backbones/braced/made.json",
+    ]
+    flags = ["--configfile", "braced.yaml", "--", *targets]
+    made = {"export_passages", "export_queries", "fetch"}
+    assert house.planned(*flags).keys() == made
+    house.run("snakemake", *flags)
+    assert house.planned(*flags) == {}
+    edits = {
+        f"{corpus}/corpus.jsonl": {"export_passages", "export_queries"},
+        f"{corpus}/qrels/test.tsv": {"export_queries"},
+        f"{checkpoint}/model.safetensors": {"fetch"},
+    }
+    for file, stale in edits.items():
+        path = house.root / file
+        kept = path.read_bytes()
+        path.write_bytes(kept + b"\n")
+        assert house.planned(*flags).keys() == stale, file
         path.write_bytes(kept)

@@ -82,7 +82,7 @@ def test_snakemake_report_holds_tables_and_figures(house, tmp_path):
     house.run("snakemake", "--report", str(tmp_path / "report.zip"))
     with zipfile.ZipFile(tmp_path / "report.zip") as found:
         names = [Path(name).name for name in found.namelist()]
-    for name in ("leaderboard.csv", "tests.csv", "bars.svg", "curves.svg", "index.html"):
+    for name in ("leaderboard.csv", "tests.csv", "forest.svg", "curves.svg", "index.html"):
         assert any(name in found for found in names), names
 
 

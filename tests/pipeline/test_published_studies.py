@@ -67,8 +67,7 @@ def smaller(study: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
         if (left := [dataset for dataset in datasets if dataset in kept])
     }
     columns = [name for name in study["table"] if name in {*kept, *groups}]
-    found = {"grid": part, "groups": groups, "table": columns}
-    found["datasets"] = {"msmarco-train": {"apart_from": sorted(tested)}}
+    found = {"grid": part, "groups": groups, "table": columns, "kept_apart": sorted(tested)}
     if study["training"]["validation"]:
         found["training"] = {"validation": {"datasets": VALIDATED}}
     return found

@@ -1,7 +1,12 @@
+def folder_files(wildcards):
+    """The files of a checkpoint that lies in a folder of one's own."""
+    return placed.checkpoint_files(config["backbones"][wildcards.fetched].get("folder"))
+
+
 rule fetch:
     """A checkpoint from the hub at its revision, or from a local folder: the only door to the hub."""
     input:
-        lambda w: placed.checkpoint_files(config["backbones"][w.fetched].get("folder")),
+        lambda w: placed.as_inputs(folder_files(w)),
     output:
         # the weights of a large one lie in several files
         "data/backbones/{fetched}/made.json",
@@ -9,7 +14,7 @@ rule fetch:
         "logs/backbones/{fetched}.log",
     retries: 2
     params:
-        code=code("fetch"),
+        code=reading(code("fetch"), folder_files),
         settings=settings("fetch", "{fetched}"),
     shell:
         "redistil fetch data/backbones/{wildcards.fetched} {params.settings} 2> {log}"

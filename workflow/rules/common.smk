@@ -84,6 +84,16 @@ def code(command, **settings):
     return f"code of {command} {code_of(command, settings)}"
 
 
+def reading(code, files):
+    """A fingerprint of code, and of the files behind a job that no input can name."""
+
+    def fingerprint(wildcards):
+        unnamed = placed.unnamed(files(wildcards))
+        return f"{code}, files {unnamed}" if unnamed else code
+
+    return fingerprint
+
+
 if workflow.is_main_process:
     print(*left_out, sep="\n", end="\n" * bool(left_out), file=sys.stderr)
     # `workflow.touch` is not known yet when this is read

@@ -1,7 +1,18 @@
+def passage_files(wildcards):
+    """The files in a folder of one's own that hold a corpus."""
+    return beir.listed(config, wildcards.corpus)
+
+
+def query_files(wildcards):
+    """The files in a folder of one's own that hold a dataset, and its corpus."""
+    corpus = config["datasets"][wildcards.dataset]["corpus"]
+    return beir.listed(config, corpus, wildcards.dataset)
+
+
 rule export_passages:
     """The passages of a corpus."""
     input:
-        lambda w: beir.listed(config, w.corpus),
+        lambda w: placed.as_inputs(passage_files(w)),
     output:
         "data/corpora/passages/{corpus}.parquet",
     log:
@@ -9,7 +20,7 @@ rule export_passages:
     resources:
         docstore=lambda w: int("irds" in config["corpora"][w.corpus]),
     params:
-        code=code("export-passages"),
+        code=reading(code("export-passages"), passage_files),
         settings=settings("export-passages", "{corpus}"),
     shell:
         "redistil export-passages {output} {params.settings} 2> {log}"
@@ -18,9 +29,7 @@ rule export_passages:
 rule export_queries:
     """The queries of a dataset and their judgements."""
     input:
-        lambda w: beir.listed(
-            config, config["datasets"][w.dataset]["corpus"], w.dataset
-        ),
+        lambda w: placed.as_inputs(query_files(w)),
     output:
         queries="data/corpora/queries/{dataset}.parquet",
         qrels="data/corpora/qrels/{dataset}.parquet",
@@ -29,7 +38,7 @@ rule export_queries:
     resources:
         docstore=lambda w: int("irds" in config["datasets"][w.dataset]),
     params:
-        code=code("export-queries"),
+        code=reading(code("export-queries"), query_files),
         settings=settings("export-queries", "{dataset}"),
     shell:
         "redistil export-queries {output.queries} {output.qrels} {params.settings} 2> {log}"

@@ -16,7 +16,7 @@ rule evaluate:
             "datasets",
         ),
     shell:
-        "redistil evaluate {output} {params.on} {params.settings} 2> {log}"
+        "redistil evaluate {params.on} {params.settings} --out {output} 2> {log}"
 
 
 use rule evaluate as evaluate_first_stage with:

@@ -47,6 +47,7 @@ rule tabulate:
             for table in (
                 "leaderboard",
                 "losses",
+                "versus",
                 "tests",
                 "cells",
                 "published",
@@ -82,6 +83,10 @@ rule plot:
         curves=every(
             "results/{study}/models/{student}/{loss}/{seed}/curve.parquet", "cells"
         ),
+        validations=every(
+            "results/{study}/models/{student}/{loss}/{seed}/validation.parquet",
+            "cells",
+        ),
         depths=every("results/{study}/measures/depths/{student}.parquet", "students"),
         scores=every("data/teachers/{teacher}.parquet", "teaching"),
         pairs=every("data/negatives/{negatives}.parquet", "teaching"),
@@ -105,6 +110,7 @@ rule plot:
         code=code("plot"),
         measures=repeated("--measures", "measures"),
         curves=repeated("--curves", "curves"),
+        validations=repeated("--validations", "validations"),
         depths=repeated("--depths", "depths"),
         teachers=each(
             "--teacher {teacher} data/teachers/{teacher}.parquet {negatives}"
@@ -113,7 +119,7 @@ rule plot:
         ),
     shell:
         "redistil plot {input.study} $(dirname {input.tables}) $(dirname {output.made})"
-        " {params.measures} {params.curves} {params.depths} {params.teachers}"
+        " {params.measures} {params.curves} {params.validations} {params.depths} {params.teachers}"
         " 2> {log}"
 
 

@@ -5,15 +5,18 @@ from typing import Any
 
 import click
 
+from redistil.cli.declared import settings_from
 from redistil.cli.options import In, Json, Out, making, setting, test_queries, threads, warn
 from redistil.storage.lineage import Made
 from redistil.storage.tables import PASSAGES, QRELS, QUERIES
+from redistil.study.backbones import FAMILIES, Build
+from redistil.study.corpora import Dataset
 
 
 @click.command()
 @click.argument("out", type=Out())
 @setting(
-    "--source", Json(dict), '{"hub": ID, "revision": R} or {"folder": PATH}; optional "lower_case".'
+    "--source", Json(), '{"hub": ID, "revision": R} or {"folder": PATH}; optional "lower_case".'
 )
 @making
 def fetch(out: Path, source: dict[str, Any], made: Made) -> None:
@@ -31,17 +34,10 @@ def fetch(out: Path, source: dict[str, Any], made: Made) -> None:
 @click.argument("queries", type=In(QUERIES))
 @click.argument("qrels", type=In(QRELS))
 @click.argument("out", type=Out())
-@setting(
-    "--family", click.Choice(["bert", "modernbert", "splade"]), "Kind of encoder and tokenizer."
-)
-@setting("--vocabulary", click.IntRange(300), "Entries of the tokenizer's vocabulary.")
-@setting("--layers", click.IntRange(1), "Transformer layers.")
-@setting("--width", click.IntRange(8), "Dimensions of a hidden state.")
-@setting("--heads", click.IntRange(1), "Attention heads.")
-@setting(
-    "--warmup", Json(dict), "Steps, queries, negatives, rates, lengths and seed of the warm-up."
-)
-@setting("--relevant-from", click.IntRange(1), "Least grade of a relevant passage.")
+@setting("--family", click.Choice(list(FAMILIES)), "Kind of encoder and tokenizer.")
+@settings_from(Build, "vocabulary", "layers", "width", "heads")
+@setting("--warmup", Json(), "Steps, queries, negatives, rates, lengths and seed of the warm-up.")
+@settings_from(Dataset, "relevant_from")
 @test_queries
 @threads
 @making

@@ -4,37 +4,21 @@ from pathlib import Path
 
 import click
 
-from redistil.cli.options import (
-    Folder,
-    In,
-    Out,
-    Source,
-    bm25_settings,
-    device,
-    making,
-    setting,
-    threads,
-)
+from redistil.cli.declared import settings_from
+from redistil.cli.options import Folder, In, Out, Source, device, making, setting, threads
 from redistil.errors import BadSettings
 from redistil.storage.lineage import Made
 from redistil.storage.tables import PASSAGES, QRELS, QUERIES, VECTORS
-
-depth = setting("--depth", click.IntRange(1), "Passages kept for each query.")
-drop_identical = setting(
-    "--drop-identical", click.BOOL, "Drop passages whose doc_id is the query_id, as BEIR does."
-)
-least_success = setting(
-    "--least-success",
-    click.FloatRange(0, 1),
-    "Refuse the run if fewer of the judged queries have a relevant passage in it.",
-)
+from redistil.study.candidates import Bm25Stage, SpladeStage
+from redistil.study.corpora import Dataset
+from redistil.study.study import Study
 
 
 @click.command()
 @click.argument("checkpoint", type=Folder())
 @click.argument("tokens", type=Source())
 @click.argument("out", type=Out())
-@setting("--passage-length", click.IntRange(4), "Tokens of a passage, special ones included.")
+@settings_from(SpladeStage, "passage_length")
 @setting("--shard", click.IntRange(0), "Which stretch of the passages to encode, from 0.")
 @setting("--shards", click.IntRange(1), "Into how many stretches the passages are divided.")
 @threads
@@ -82,10 +66,9 @@ def encode(
 @click.argument("qrels", type=In(QRELS))
 @click.argument("out", type=Out())
 @click.argument("vectors", type=In(VECTORS), nargs=-1, required=True)
-@setting("--query-length", click.IntRange(4), "Tokens of a query, special ones included.")
-@depth
-@drop_identical
-@least_success
+@settings_from(SpladeStage, "query_length", "depth")
+@settings_from(Dataset, "drop_identical")
+@settings_from(Study, "least_success")
 @threads
 @making
 def retrieve(
@@ -130,10 +113,9 @@ def retrieve(
 @click.argument("queries", type=In(QUERIES))
 @click.argument("qrels", type=In(QRELS))
 @click.argument("out", type=Out())
-@bm25_settings
-@depth
-@drop_identical
-@least_success
+@settings_from(Bm25Stage, "k1", "b", "stemmer", "depth")
+@settings_from(Dataset, "drop_identical")
+@settings_from(Study, "least_success")
 @making
 def retrieve_bm25(
     passages: Path,
@@ -170,8 +152,8 @@ def retrieve_bm25(
 @click.argument("source", type=Source())
 @click.argument("qrels", type=In(QRELS))
 @click.argument("out", type=Out())
-@drop_identical
-@least_success
+@settings_from(Dataset, "drop_identical")
+@settings_from(Study, "least_success")
 @making
 def import_run(
     source: Path,

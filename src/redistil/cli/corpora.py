@@ -5,13 +5,15 @@ from typing import Any
 
 import click
 
+from redistil.cli.declared import settings_from
 from redistil.cli.options import In, Json, Out, making, setting, test_queries, warn
 from redistil.storage.lineage import Made
 from redistil.storage.tables import QUERIES
+from redistil.study.candidates import DocpairNegatives
 
 _corpus = setting(
     "--corpus",
-    Json(dict),
+    Json(),
     'The corpus, as JSON: {"pydocs": [...]}, {"irds": "..."} or {"folder": "..."}.',
 )
 
@@ -33,7 +35,7 @@ def export_passages(out: Path, corpus: dict[str, Any], made: Made) -> None:
 @_corpus
 @setting(
     "--dataset",
-    Json(dict),
+    Json(),
     'The dataset, as JSON: {"part": ...}, {"irds": "..."} or {"split": "..."}.',
 )
 @making
@@ -49,9 +51,7 @@ def export_queries(
 @click.command("export-docpairs")
 @click.argument("queries", type=In(QUERIES))
 @click.argument("out", type=Out())
-@setting("--irds", str, "The id of ir_datasets that has them.")
-@setting("--at-most", click.IntRange(1), "How many are drawn.")
-@setting("--seed", int, "Seed of the stream that draws them.")
+@settings_from(DocpairNegatives, "at_most", "seed", irds="docpairs")
 @test_queries
 @making
 def export_docpairs(

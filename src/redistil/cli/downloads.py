@@ -4,16 +4,17 @@ from pathlib import Path
 
 import click
 
-from redistil.cli.options import Out, setting
+from redistil.cli.declared import settings_from
+from redistil.cli.options import Out
+from redistil.study.corpora import Download, Md5Download, Sha256Download
 
 
 @click.command()
 @click.argument("out", type=Out())
 @click.argument("checked", type=Out())
-@setting("--url", str, "Where the file is published; http or https.")
-@setting("--md5", str, "Its MD5, as hexadecimal digits.", required=False)
-@setting("--sha256", str, "Its SHA-256, as hexadecimal digits.", required=False)
-@setting("--bytes", click.IntRange(1), "Its size.", required=False)
+@settings_from(Download, "url", "bytes")
+@settings_from(Md5Download, "md5", optional=True)
+@settings_from(Sha256Download, "sha256", optional=True)
 def download(
     out: Path, checked: Path, url: str, md5: str | None, sha256: str | None, bytes: int | None
 ) -> None:

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import click
 
+from redistil.cli.declared import settings_from
 from redistil.cli.options import In, Out, Source, making, setting
 from redistil.storage.lineage import Made
 from redistil.storage.tables import PASSAGES, QRELS, QUERIES, RUN, TEACHER_SCORES
+from redistil.study.protocol import Export
 
 
 @click.command("export-training")
@@ -15,17 +17,7 @@ from redistil.storage.tables import PASSAGES, QRELS, QUERIES, RUN, TEACHER_SCORE
 @click.argument("passages", type=In(PASSAGES))
 @click.argument("out", type=Out())
 @click.option("--teacher", type=In(TEACHER_SCORES), help="Teacher scores of the NEGATIVES.")
-@setting(
-    "--library",
-    click.Choice(["sentence-transformers", "lightning-ir", "pylate", "tevatron", "matchmaker"]),
-    "Library that is to read it.",
-)
-@setting(
-    "--per-example",
-    click.IntRange(2),
-    "Passages of each example; for sentence-transformers and pylate only.",
-    required=False,
-)
+@settings_from(Export, "library", per_example="passages")
 @making
 def export_training(
     negatives: Path,

@@ -20,12 +20,13 @@ from redistil.cli.options import (
     write_settings,
 )
 from redistil.storage.lineage import Made
+from redistil.storage.settings import Stated
 from redistil.storage.tables import QRELS, RUN
 
 
 @click.command()
 @click.argument("out", type=Out())
-@setting("--settings", Json(dict), "The settings of one training, as JSON.")
+@setting("--settings", Json(), "The settings of one training, as JSON.")
 def recipe(out: Path, settings: dict[str, Any]) -> None:
     """Write the resolved settings of one training as YAML."""
     write_settings(settings, out)
@@ -64,7 +65,7 @@ def recipe(out: Path, settings: dict[str, Any]) -> None:
 )
 @making
 def train(
-    recipe: dict[str, Any],
+    recipe: Stated,
     backbone: Path,
     queries: Path,
     passages: Path,
@@ -91,21 +92,11 @@ def train(
     quiet(threads)
     from redistil.machine.processes import Processes
     from redistil.stages import models
-    from redistil.stages.models.reading import Dataset
+    from redistil.stages.models.reading import Dataset, Inputs
     from redistil.study.recipes import recipe as typed
 
+    datasets = tuple(Dataset(*paths) for paths in validate)
+    inputs = Inputs(backbone, queries, passages, negatives, teacher, predecessor, datasets)
     out.mkdir(parents=True, exist_ok=True)
     with Processes(device) as processes:
-        models.train(
-            typed(recipe),
-            backbone,
-            (queries, passages),
-            negatives,
-            teacher,
-            [Dataset(*one) for one in validate],
-            out,
-            made,
-            processes,
-            predecessor,
-            tensorboard,
-        )
+        models.train(typed(recipe, recipe.where), inputs, out, made, processes, tensorboard)

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import click
 
-from redistil.cli.options import In, Out, making, setting, test_queries, warn
+from redistil.cli.declared import settings_from
+from redistil.cli.options import In, Out, making, test_queries, warn
 from redistil.storage.lineage import Made
 from redistil.storage.tables import PASSAGES, QRELS, QUERIES, RUN
+from redistil.study.candidates import MinedNegatives
+from redistil.study.corpora import Dataset
 
 
 @click.command()
@@ -14,17 +17,8 @@ from redistil.storage.tables import PASSAGES, QRELS, QUERIES, RUN
 @click.argument("queries", type=In(QUERIES))
 @click.argument("qrels", type=In(QRELS))
 @click.argument("out", type=Out())
-@setting("--kind", click.Choice(["triples", "lists"]), "What to write.")
-@setting(
-    "--positives",
-    click.Choice(["judged", "retrieved", "first-retrieved"]),
-    "Every judged positive, those retrieved at the depth, or the best ranked of them.",
-)
-@setting("--relevant-from", click.IntRange(1), "Least grade of a positive.")
-@setting("--depth", click.IntRange(1), "Last rank a negative may have.")
-@setting("--per-query", click.IntRange(1), "Negatives drawn for each query.")
-@setting("--seed", int, "Seed of the streams that draw them.")
-@setting("--at-most", click.IntRange(1), "Queries used.", required=False)
+@settings_from(MinedNegatives, "kind", "positives", "depth", "per_query", "seed", "at_most")
+@settings_from(Dataset, "relevant_from")
 @click.option(
     "--passages",
     type=In(PASSAGES),

@@ -96,24 +96,21 @@ class Out(click.ParamType[Path]):
 
 
 class Json(click.ParamType[Any]):
-    """A setting with parts, as JSON of one shape, written as Python's types are: list[int]."""
+    """A setting with parts, as a JSON object."""
 
     name = "json"
-
-    def __init__(self, shape: Any) -> None:
-        self.shape = shape
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         if not isinstance(value, str):
             return value
-        where, wanted = param.opts[0], settings.worded(self.shape)
+        where = param.opts[0]
         try:
-            found = json.loads(value)
+            parts = json.loads(value)
         except (json.JSONDecodeError, RecursionError) as error:
-            raise BadSettings(f"{where}: wanted JSON, {wanted}, got {value!r} ({error})") from None
-        if not settings.fits(found, self.shape):
-            raise BadSettings(f"{where}: wanted {wanted}, got {value}: {param.help}")
-        return settings.stated(found, where)
+            raise BadSettings(f"{where}: wanted JSON, an object, got {value!r} ({error})") from None
+        if not isinstance(parts, dict):
+            raise BadSettings(f"{where}: wanted an object, got {value}: {param.help}")
+        return settings.stated(parts, where)
 
 
 class How(click.Option):
@@ -137,25 +134,6 @@ device = click.option(
     show_envvar=True,
     help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.",
 )
-
-standardise = setting(
-    "--standardise",
-    click.Choice(["query"]),
-    "Bring each member's scores to mean 0 and standard deviation 1 over every query first.",
-    required=False,
-)
-
-
-def bm25_settings(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the settings of BM25."""
-    stemmed = "A Snowball stemmer; stop words are its too."
-    for option in (
-        setting("--stemmer", click.Choice(["english"]), stemmed),
-        setting("--b", click.FloatRange(0, 1), "Length normalisation."),
-        setting("--k1", click.FloatRange(0), "Term frequency saturation."),
-    ):
-        command = option(command)
-    return command
 
 
 def test_queries(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -200,7 +178,7 @@ def _record(context: click.Context, name: str | None, given: dict[str, Any]) -> 
         if any(isinstance(kind, Source) for kind in types):
             inputs += [lineage.of(path) for path in _paths(value)]
         if any(isinstance(kind, Out) for kind in types):
-            out = out or str(value)
+            out = out or str(value or "")
         elif isinstance(param.type, Settings):
             asked |= value or {}
         elif isinstance(param, click.Option) and not isinstance(param, How):

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from redistil.cli.declared import settings_from
 from redistil.cli.options import How, In, Json, Out, Source, making, setting, write_settings
 from redistil.storage import lineage
 from redistil.storage.tables import (
@@ -19,7 +20,9 @@ from redistil.storage.tables import (
     QUERIES,
     RUN,
     TEACHER_SCORES,
+    VALIDATION,
 )
+from redistil.study.protocol import Page, Publishing, Statistics
 
 
 def several(flag: str, type: Any, help: str, **more: Any) -> Callable[..., Any]:
@@ -29,7 +32,7 @@ def several(flag: str, type: Any, help: str, **more: Any) -> Callable[..., Any]:
 
 @click.command()
 @click.argument("out", type=Out())
-@setting("--settings", Json(dict), "The merged configuration, as JSON.")
+@setting("--settings", Json(), "The merged configuration, as JSON.")
 def resolve(out: Path, settings: dict[str, Any]) -> None:
     """Write the resolved study, catalogues and grid, as YAML."""
     write_settings(settings, out)
@@ -50,19 +53,7 @@ def resolve(out: Path, settings: dict[str, Any]) -> None:
 )
 @setting("--published", Source(), "Published values, as CSV.")
 @setting("--names", Source(), "How their names map to ours, as YAML.")
-@setting("--alpha", click.FloatRange(0, 1, True, True), "Level of the tests, such as 0.05.")
-@setting(
-    "--margin",
-    click.FloatRange(0, 1, True, True),
-    "Two systems at most this far apart are equivalent.",
-)
-@setting(
-    "--reproduced-within",
-    click.FloatRange(0, 1, True, True),
-    "A published value counts as reproduced within this distance.",
-)
-@setting("--resamples", click.IntRange(100), "Rounds of the bootstrap and the randomisation test.")
-@setting("--seed", int, "Seed of those rounds.")
+@settings_from(Statistics, "alpha", "margin", "reproduced_within", "resamples", "seed")
 @making
 def tabulate(
     study: Path,
@@ -84,8 +75,8 @@ def tabulate(
     OUT is the folder of the tables.
 
     Refuses a number that is not the one the study asks for. Writes leaderboard.csv, losses.csv,
-    tests.csv, cells.csv, published.csv, costs.csv, lines.csv, metrics.json, tables.json and
-    made.json, and tables to paste (Markdown, LaTeX) in the folder paste.
+    versus.csv, tests.csv, cells.csv, published.csv, costs.csv, lines.csv, metrics.json,
+    tables.json and made.json, and tables to paste (Markdown, LaTeX) in the folder paste.
     """
     from redistil.stages.report.numbers import costs, leaderboard, provenance, sheets, tabulated
     from redistil.stages.report.numbers import models as taught
@@ -93,28 +84,28 @@ def tabulate(
     from redistil.stages.report.numbers.rows import Source as From
     from redistil.study import artefacts as studies
 
-    asked = studies.read(study)
+    planned = studies.read(study)
     records = {path: lineage.of(path) for path in measures}
-    provenance.check(asked, list(records.values()), [lineage.of(path) for path in models])
+    provenance.check(planned, list(records.values()), [lineage.of(path) for path in models])
     files = {record.name: path for path, record in records.items()}
     sources = {record.name: From(str(path), record.fingerprint) for path, record in records.items()}
-    values = leaderboard.read(asked, files)
+    values = leaderboard.read(planned, files)
     how = leaderboard.Settings(alpha, resamples, seed, margin)
-    tables = leaderboard.tabulate(asked, values, how)
-    lines = leaderboard.entries(studies.systems(asked))
+    tables = leaderboard.tabulate(planned, values, how)
+    lines = leaderboard.entries(studies.systems(planned))
     theirs = elsewhere.read(published, names)
-    beside = elsewhere.beside(theirs, asked, lines, values, reproduced_within, leaderboard.LEVEL)
-    spent = costs.rows(asked, models, reranked)
-    printed = sheets.sheets(asked, tables.leaderboard, tables.losses, tables.tests, beside)
+    beside = elsewhere.beside(theirs, planned, lines, values, reproduced_within, leaderboard.LEVEL)
+    spent = costs.rows(planned, models, reranked)
+    printed = sheets.sheets(planned, tables.leaderboard, tables.losses, tables.versus, beside)
     if spent:
-        printed["costs"] = costs.sheet(asked, tables.leaderboard, spent)
+        printed["costs"] = costs.sheet(planned, tables.leaderboard, spent)
     tabulated.write(
         tables,
         sources,
         out,
         made,
         published=beside,
-        sizes=taught.sizes(asked, models),
+        sizes=taught.sizes(planned, models),
         sheets=printed,
         spent=spent,
     )
@@ -134,6 +125,7 @@ def tabulate(
     "A teacher, its scores, and the negatives it scored with their file; once each.",
     metavar="TEACHER SCORES NEGATIVES FILE",
 )
+@several("--validations", In(VALIDATION), "Validations of a model; once each.")
 @making
 def plot(
     study: Path,
@@ -143,6 +135,7 @@ def plot(
     measures: tuple[Path, ...],
     depths: tuple[Path, ...],
     teacher: tuple[tuple[str, Path, str, Path], ...],
+    validations: tuple[Path, ...],
     made: lineage.Made,
 ) -> None:
     """Draw the figures.
@@ -159,15 +152,14 @@ def plot(
 
     taught = tuple(Taught(*files) for files in teacher)
     known = (studies.read(study), tabulated.read(tables))
-    plotting.plot(Given(*known, curves, measures, depths, taught), out, made)
+    plotting.plot(Given(*known, curves, measures, depths, taught, validations), out, made)
 
 
 @click.command()
 @click.argument("study", type=Source())
 @click.argument("out", type=Out())
 @setting("--measures", In(MEASURES), "Measures of a system; once per system.", multiple=True)
-@setting("--resamples", click.IntRange(100), "Rounds of the randomisation test.")
-@setting("--seed", int, "Seed of those rounds.")
+@settings_from(Statistics, "resamples", "seed")
 @making
 def compare(
     study: Path,
@@ -184,9 +176,9 @@ def compare(
     from redistil.stages.report.numbers import leaderboard, pairs
     from redistil.study import artefacts as studies
 
-    asked = studies.read(study)
-    values = leaderboard.read(asked, _named(measures))
-    PAIRS.write(pairs.compare(asked, values, resamples, seed), out, made)
+    planned = studies.read(study)
+    values = leaderboard.read(planned, _named(measures))
+    PAIRS.write(pairs.compare(planned, values, resamples, seed), out, made)
 
 
 def _named(paths: tuple[Path, ...]) -> dict[str, Path]:
@@ -199,12 +191,11 @@ def _named(paths: tuple[Path, ...]) -> dict[str, Path]:
 @click.argument("passages", type=In(PASSAGES))
 @click.argument("qrels", type=In(QRELS))
 @click.argument("out", type=Out())
-@setting("--dataset", str, "The data set that QUERIES, PASSAGES and QRELS are of.")
+@setting("--dataset", str, "The dataset that QUERIES, PASSAGES and QRELS are of.")
 @setting("--measures", In(MEASURES), "Measures of a system; once per system.", multiple=True)
-@setting("--runs", In(RUN), "Run of a system on that data set; once each.", multiple=True)
+@setting("--runs", In(RUN), "Run of a system on that dataset; once each.", multiple=True)
 @setting("--queries", click.IntRange(0), "How many queries to choose.")
-@setting("--depth", click.IntRange(1), "How many passages of each ranking to show.")
-@setting("--characters", click.IntRange(20), "How much of a text to show.")
+@settings_from(Page, "depth", "characters")
 @making
 def contrast(
     study: Path,
@@ -227,12 +218,12 @@ def contrast(
     from redistil.stages.report.numbers import contrasts, leaderboard
     from redistil.study import artefacts as studies
 
-    asked = studies.read(study)
-    values = leaderboard.read(asked, _named(measures), [dataset])
-    shown = contrasts.shown(asked, runs, dataset)
+    planned = studies.read(study)
+    values = leaderboard.read(planned, _named(measures), [dataset])
+    shown = contrasts.shown(planned, runs, dataset)
     texts = contrasts.TextFiles(query_texts, passages, qrels)
     sizes = contrasts.Sizes(queries, depth, characters)
-    CONTRASTS.write(contrasts.contrast(asked, dataset, values, shown, texts, sizes), out, made)
+    CONTRASTS.write(contrasts.contrast(planned, dataset, values, shown, texts, sizes), out, made)
 
 
 @click.command()
@@ -272,16 +263,16 @@ def page(
     from redistil.storage.tables import aside
     from redistil.study import artefacts as studies
 
-    asked, words = studies.read(study), pages.captions(captions)
+    planned, words = studies.read(study), pages.captions(captions)
     numbers = tabulated.read(tables)
     places = {"study": study, "tables": tables, "figures": figures, "pairs": pairs}
     text = pages.render(
-        asked,
+        planned,
         numbers,
         illustrations.illustrations(figures),
         words,
         departures.read_text(encoding="utf-8"),
-        payload.comparison(asked, pairs, contrasts, numbers.made.settings["alpha"]),
+        payload.comparison(planned, pairs, contrasts),
         Places.around(out, models, **places),
     )
     with aside(out) as partial:
@@ -294,7 +285,7 @@ def page(
 @click.argument("tables", type=Source())
 @click.argument("out", type=Out())
 @setting("--models", Source(), "Record (made.json) of a model; once per model.", multiple=True)
-@setting("--licence", str, "Licence of the weights: an identifier of the hub, such as apache-2.0.")
+@settings_from(Publishing, "licence")
 @making
 def publish(
     study: Path,

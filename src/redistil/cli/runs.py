@@ -4,21 +4,22 @@ from pathlib import Path
 
 import click
 
+from redistil.cli.declared import settings_from
 from redistil.cli.options import (
     Folder,
     In,
     Out,
     Source,
-    bm25_settings,
     device,
     making,
     setting,
-    standardise,
     threads,
 )
 from redistil.machine.precision import PRECISIONS
 from redistil.storage.lineage import Made
 from redistil.storage.tables import PASSAGES, QUERIES, RUN
+from redistil.study.candidates import Bm25Stage
+from redistil.study.teachers import AveragedTeacher
 
 depth = setting("--depth", click.IntRange(1), "Candidates of each query that are re-ranked.")
 
@@ -69,7 +70,7 @@ def rerank(
 @click.argument("passages", type=In(PASSAGES))
 @click.argument("out", type=Out())
 @depth
-@bm25_settings
+@settings_from(Bm25Stage, "k1", "b", "stemmer")
 @making
 def rerank_bm25(
     candidates: Path,
@@ -96,7 +97,7 @@ def rerank_bm25(
 @click.command()
 @click.argument("out", type=Out())
 @click.argument("members", type=In(RUN), nargs=-1, required=True)
-@standardise
+@settings_from(AveragedTeacher, "standardise")
 @making
 def fuse(out: Path, members: tuple[Path, ...], standardise: str | None, made: Made) -> None:
     """Fuse runs into that of an ensemble, by mean score.

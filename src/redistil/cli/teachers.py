@@ -5,16 +5,15 @@ from typing import Any
 
 import click
 
+from redistil.cli.declared import settings_from
 from redistil.cli.options import (
     Folder,
     In,
     Out,
     Source,
-    bm25_settings,
     device,
     making,
     setting,
-    standardise,
     test_queries,
     threads,
     warn,
@@ -23,6 +22,8 @@ from redistil.errors import BadSettings
 from redistil.machine.precision import PRECISIONS
 from redistil.storage.lineage import Made
 from redistil.storage.tables import PASSAGES, QUERIES, RUN, TEACHER_SCORES
+from redistil.study.candidates import Bm25Stage
+from redistil.study.teachers import AveragedTeacher
 
 precision = setting("--precision", click.Choice(PRECISIONS), "Precision of the forward pass.")
 over = click.option(
@@ -96,7 +97,7 @@ def score(
 @click.argument("passages", type=In(PASSAGES))
 @click.argument("out", type=Out())
 @over
-@bm25_settings
+@settings_from(Bm25Stage, "k1", "b", "stemmer")
 @making
 def score_bm25(
     queries: Path,
@@ -121,7 +122,7 @@ def score_bm25(
 @click.argument("out", type=Out())
 @click.argument("agreement", type=Out())
 @click.argument("members", type=In(TEACHER_SCORES), nargs=-1, required=True)
-@standardise
+@settings_from(AveragedTeacher, "standardise")
 @making
 def average(
     out: Path,

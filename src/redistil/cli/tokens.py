@@ -5,17 +5,19 @@ from pathlib import Path
 
 import click
 
-from redistil.cli.options import Folder, Out, Source, making, setting, threads
+from redistil.cli.declared import settings_from
+from redistil.cli.options import Folder, Out, Source, making, threads
 from redistil.errors import BadTable
 from redistil.storage.lineage import Made
 from redistil.storage.tables import PASSAGES, QUERIES, Table
+from redistil.study.study import Tokens
 
 
 @click.command()
 @click.argument("checkpoint", type=Folder())
 @click.argument("texts", type=Source())
 @click.argument("out", type=Out())
-@setting("--longest", click.IntRange(4), "Tokens kept of each text.")
+@settings_from(Tokens, "longest")
 @threads
 @making
 def tokenize(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +73,19 @@ class PairScorer:
         return scores
 
 
+class Flat(NamedTuple):
+    """The words of some passages one after the other, and where the words of each end."""
+
+    words: npt.NDArray[np.int32]
+    ends: npt.NDArray[np.int64]
+
+
+def _flat(passages: Sequence[Sequence[int]]) -> Flat:
+    ends = np.cumsum(list(map(len, passages)))
+    words = np.fromiter(chain.from_iterable(passages), np.int32, int(ends[-1]))
+    return Flat(words, ends)
+
+
 class Words:
     """The words of passages as numbers, read in pieces: the input of an index of bm25s.
 
@@ -80,14 +93,12 @@ class Words:
     """
 
     def __init__(self, passages: Path, tokenizer: Any) -> None:
-        self._pieces: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]] = []
+        self._pieces: list[Flat] = []
         total = PASSAGES.count(passages)
         with tqdm(total=total, desc="passages", unit_scale=True, delay=1) as bar:
             for texts in _pieces(passages):
                 words = list(tokenizer.streaming_tokenize(texts, allow_empty=False))
-                ends = np.cumsum(list(map(len, words)))
-                flat = np.fromiter(chain.from_iterable(words), np.int32, int(ends[-1]))
-                self._pieces.append((flat, ends))
+                self._pieces.append(_flat(words))
                 bar.update(len(texts))
         self.vocab: dict[str, int] = tokenizer.get_vocab_dict()
         if not self.vocab:
@@ -98,13 +109,15 @@ class Words:
         return self
 
     def __len__(self) -> int:
-        return sum(len(ends) for _, ends in self._pieces)
+        return sum(len(piece.ends) for piece in self._pieces)
 
     def __iter__(self) -> Iterator[list[int]]:
-        for flat, ends in self._pieces:
-            words, starts = flat.tolist(), [0, *ends[:-1].tolist()]
-            for start, end in zip(starts, ends.tolist(), strict=True):
+        for piece in self._pieces:
+            words = piece.words.tolist()
+            start = 0
+            for end in piece.ends.tolist():
                 yield words[start:end]
+                start = end
 
 
 def _pieces(passages: Path) -> Iterator[list[str]]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,18 @@ class Example:
 
         Where nobody judged, the teacher's best is the positive, and the others follow in order.
         """
-        places = range(len(self.doc_ids))
-        relevant = [i for i in places if self.relevance[i] > 0]
-        scores = self.scores or [-float(i) for i in places]
-        first = max(relevant or places, key=lambda i: scores[i])
-        return [first, *(i for i in places if i != first and self.relevance[i] <= 0)]
+        relevant: list[int] = []
+        others: list[int] = []
+        for place, grade in enumerate(self.relevance):
+            (relevant if grade > 0 else others).append(place)
+        if relevant:
+            return [max(relevant, key=self._preference), *others]
+        first = max(others, key=self._preference)
+        others.remove(first)
+        return [first, *others]
+
+    def _preference(self, place: int) -> float:
+        return self.scores[place] if self.scores else -float(place)
 
 
 Examples = Iterator[Example]
@@ -80,13 +87,11 @@ def export_training(
     check_passages("--per-example", library, per_example)
     negatives, queries, passages = files
     out.mkdir(parents=True, exist_ok=True)
-    # of an earlier export, perhaps for another library, or killed
-    for old in (*(out / name for name in (SIDECAR, *FILES)), *out.glob(".*.partial")):
-        old.unlink(missing_ok=True)
+    _clear(out)
     with scratch(out) as texts:
         examples = _examples(negatives, queries, passages, teacher, texts)
-        asked = Export(examples, queries, passages, teacher is not None, per_example)
-        counts = LIBRARIES[library](asked, out)
+        export = Export(examples, queries, passages, teacher is not None, per_example)
+        counts = LIBRARIES[library](export, out)
     if not counts["examples"]:
         few = f" has {per_example} passages: ask for fewer" if per_example else ""
         raise BadTable(f"{negatives}: no example{few}")
@@ -97,45 +102,57 @@ def export_training(
         "ids": "strings",
         "made": made.record() | {"fingerprint": made.fingerprint},
     }
-    with aside(out / "card.json") as partial:
-        partial.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    with aside(out / SIDECAR) as partial:
-        partial.write_text(made.dumps() + "\n", encoding="utf-8")
+    _write_line(json.dumps(card, indent=2), out / "card.json")
+    _write_line(made.dumps(), out / SIDECAR)
     return counts
+
+
+def _clear(folder: Path) -> None:
+    """Remove an earlier export, perhaps for another library, or killed."""
+    for name in (SIDECAR, *FILES):
+        (folder / name).unlink(missing_ok=True)
+    for partial in folder.glob(".*.partial"):
+        partial.unlink()
+
+
+def _write_line(text: str, path: Path) -> None:
+    with aside(path) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
 
 
 # --- the libraries --------------------------------------------------------------------------------
 
 
-def _sentence_transformers(asked: Export, out: Path) -> dict[str, int]:
+def _sentence_transformers(export: Export, out: Path) -> dict[str, int]:
     """Columns query, positive, negative_1 ... and label: the raw scores, positive first.
 
     Every other column would be a model input. A pair of passages has `score` instead, the margin
     (sentence-transformers >= 4: MarginMSELoss and DistillKLDivLoss of its CrossEncoder).
     """
-    count = asked.per_example or 0
+    count = export.per_example or 0
     names = ["negative"] if count == 2 else [f"negative_{i}" for i in range(1, count)]
-    schema = pa.schema([(name, pa.string()) for name in ("query", "positive", *names)])
-    if asked.scored:
-        kind = pa.float32() if count == 2 else pa.list_(pa.float32())
-        schema = schema.append(pa.field("score" if count == 2 else "label", kind))
+    schema = pa.schema(dict.fromkeys(["query", "positive", *names], pa.string()))
+    if export.scored and count == 2:
+        schema = schema.append(pa.field("score", pa.float32()))
+    elif export.scored:
+        schema = schema.append(pa.field("label", pa.list_(pa.float32())))
 
     def row(example: Example) -> list[Any] | None:
         places = example.positive_first()[:count]
         if len(places) < count:
             return None
-        values: list[Any] = [example.query, *(example.docs[i] for i in places)]
+        values: list[Any] = [example.query, *map(example.docs.__getitem__, places)]
         if example.scores is not None:
-            scores = [example.scores[i] for i in places]
+            scores = list(map(example.scores.__getitem__, places))
             values.append(scores[0] - scores[1] if count == 2 else scores)
         return values
 
-    return _parquet(asked.examples, out / "train.parquet", schema, row)
+    return _parquet(export.examples, out / "train.parquet", schema, row)
 
 
-def _lightning_ir(asked: Export, out: Path) -> dict[str, int]:
+def _lightning_ir(export: Export, out: Path) -> dict[str, int]:
     """A run with texts for its RunDataset (targets: score); rank is mandatory there."""
-    asked.needs_scores("lightning-ir")
+    export.needs_scores("lightning-ir")
     schema = pa.schema(
         {
             "query_id": pa.string(),
@@ -147,50 +164,43 @@ def _lightning_ir(asked: Export, out: Path) -> dict[str, int]:
         }
     )
 
-    def rows(example: Example) -> list[list[Any]]:
-        scores = example.scores or []
-        best = sorted(range(len(scores)), key=lambda i: -scores[i])
-        return [
-            [example.query_id, example.doc_ids[i], rank, scores[i], example.query, example.docs[i]]
-            for rank, i in enumerate(best, 1)
-        ]
-
-    written, queries = 0, _grouped(asked.examples)
+    written, queries = 0, _grouped(export.examples)
     with _writing(out / "run.parquet", schema) as write:
         while some := list(islice(queries, TOGETHER // 16)):
-            write([row for query in some for row in rows(query)])
+            write(list(chain.from_iterable(map(_ranked, some))))
             written += len(some)
     return {"examples": written, "left_out": 0}
+
+
+def _ranked(query: Example) -> Iterator[list[Any]]:
+    """Yield the rows of a query's passages, the best first."""
+    scores = query.scores or []
+    best = sorted(range(len(scores)), key=lambda place: -scores[place])
+    for rank, place in enumerate(best, 1):
+        doc_id, text = query.doc_ids[place], query.docs[place]
+        yield [query.query_id, doc_id, rank, scores[place], query.query, text]
 
 
 def _grouped(examples: Examples) -> Examples:
     """Yield the distinct passages of each query: a run has a query once."""
     for (query_id, query), of_query in groupby(examples, lambda each: (each.query_id, each.query)):
-        found: dict[str, tuple[Any, ...]] = {}
+        passages: dict[str, tuple[Any, ...]] = {}
         for example in of_query:
             columns = example.docs, example.relevance, example.scores or []
             for doc_id, *row in zip(example.doc_ids, *columns, strict=True):
-                found.setdefault(doc_id, (*row,))
-        docs, relevance, scores = map(list, zip(*found.values(), strict=True))
-        yield Example(query_id, query, list(found), docs, relevance, scores)
+                passages.setdefault(doc_id, (*row,))
+        docs, relevance, scores = map(list, zip(*passages.values(), strict=True))
+        yield Example(query_id, query, list(passages), docs, relevance, scores)
 
 
-def _pylate(asked: Export, out: Path) -> dict[str, int]:
+def _pylate(export: Export, out: Path) -> dict[str, int]:
     """Three tables for its KDProcessing: queries, documents, and train with lists of scores.
 
     Its `n_ways` takes the first so many of each list, and batches them: no list may be shorter.
     """
-    asked.needs_scores("pylate")
-    tables: list[tuple[Path, Table, str]] = [
-        (asked.queries, QUERIES, "query_id"),
-        (asked.passages, PASSAGES, "document_id"),
-    ]
-    for source, table, key in tables:
-        schema = pa.schema({key: pa.string(), "text": pa.large_string()})
-        name = "queries.parquet" if table is QUERIES else "documents.parquet"
-        with aside(out / name) as partial, pq.ParquetWriter(partial, schema) as writer:
-            for batch in table.batches(source):
-                writer.write_table(pa.table(batch.columns, schema=schema))
+    export.needs_scores("pylate")
+    _copy_texts(QUERIES, export.queries, out / "queries.parquet", "query_id")
+    _copy_texts(PASSAGES, export.passages, out / "documents.parquet", "document_id")
     schema = pa.schema(
         {
             "query_id": pa.string(),
@@ -198,21 +208,29 @@ def _pylate(asked: Export, out: Path) -> dict[str, int]:
             "scores": pa.list_(pa.float32()),
         }
     )
-    count = asked.per_example or 0
+    count = export.per_example or 0
 
     def row(example: Example) -> list[Any] | None:
         if len(example.doc_ids) < count:
             return None
         return [example.query_id, example.doc_ids[:count], (example.scores or [])[:count]]
 
-    return _parquet(asked.examples, out / "train.parquet", schema, row)
+    return _parquet(export.examples, out / "train.parquet", schema, row)
 
 
-def _tevatron(asked: Export, out: Path) -> dict[str, int]:
+def _copy_texts(table: Table, source: Path, out: Path, key: str) -> None:
+    """Write the ids and texts of a table, with `key` as the name of the ids."""
+    schema = pa.schema({key: pa.string(), "text": pa.large_string()})
+    with aside(out) as partial, pq.ParquetWriter(partial, schema) as writer:
+        for batch in table.batches(source):
+            writer.write_table(pa.table(batch.columns, schema=schema))
+
+
+def _tevatron(export: Export, out: Path) -> dict[str, int]:
     """JSON lines with the texts and scores of positive_passages and negative_passages."""
     written = 0
     with aside(out / "train.jsonl") as partial, partial.open("w", encoding="utf-8") as lines:
-        for example in asked.examples:
+        for example in export.examples:
             first, *others = example.positive_first()
             line = {
                 "query_id": example.query_id,
@@ -226,15 +244,13 @@ def _tevatron(asked: Export, out: Path) -> dict[str, int]:
 
 
 def _passage(example: Example, place: int) -> dict[str, Any]:
-    passage: dict[str, Any] = {
-        "docid": example.doc_ids[place],
-        "title": "",
-        "text": example.docs[place],
-    }
-    return passage | ({} if example.scores is None else {"score": example.scores[place]})
+    passage = {"docid": example.doc_ids[place], "title": "", "text": example.docs[place]}
+    if example.scores is None:
+        return passage
+    return {**passage, "score": example.scores[place]}
 
 
-def _matchmaker(asked: Export, out: Path) -> dict[str, int]:
+def _matchmaker(export: Export, out: Path) -> dict[str, int]:
     """Tab-separated: positive score, negative score, query, positive, negative; a line a pair.
 
     It counts columns: blanks stand for the tabs and line ends of a text. Without a teacher the
@@ -242,15 +258,21 @@ def _matchmaker(asked: Export, out: Path) -> dict[str, int]:
     """
     written = 0
     with aside(out / "train.tsv") as partial, partial.open("w", encoding="utf-8") as lines:
-        for example in asked.examples:
+        for example in export.examples:
             first, *others = example.positive_first()
+            scores = example.scores
             for other in others:
-                scores = example.scores or []
-                columns = [f"{scores[i]:.9g}" for i in (first, other)] if scores else []
-                texts = (example.query, example.docs[first], example.docs[other])
-                lines.write("\t".join([*columns, *(" ".join(t.split()) for t in texts)]) + "\n")
+                columns = [example.query, example.docs[first], example.docs[other]]
+                columns = list(map(_without_tabs, columns))
+                if scores:
+                    columns = [f"{scores[first]:.9g}", f"{scores[other]:.9g}", *columns]
+                lines.write("\t".join(columns) + "\n")
                 written += 1
     return {"examples": written, "left_out": 0}
+
+
+def _without_tabs(text: str) -> str:
+    return " ".join(text.split())
 
 
 LIBRARIES: dict[str, Callable[[Export, Path], dict[str, int]]] = {
@@ -273,21 +295,22 @@ FILES += "train.jsonl train.tsv".split()
 def _examples(
     negatives: Path, queries: Path, passages: Path, teacher: Path | None, folder: Path
 ) -> Examples:
-    asked, texts = Texts(QUERIES, queries, folder), Texts(PASSAGES, passages, folder)
+    of_queries = Texts(QUERIES, queries, folder)
+    of_passages = Texts(PASSAGES, passages, folder)
     for piece in pools(negatives, teacher):
-        yield from _of(piece, asked, texts)
+        yield from _of(piece, of_queries, of_passages)
 
 
-def _of(piece: Pools, asked: "Texts", texts: "Texts") -> Examples:
+def _of(piece: Pools, of_queries: "Texts", of_passages: "Texts") -> Examples:
     query_ids, doc_ids = piece.query_id.to_pylist(), piece.doc_id.to_pylist()
-    query, docs = asked.of(piece.query_id), texts.of(piece.doc_id)
+    queries, docs = of_queries.of(piece.query_id), of_passages.of(piece.doc_id)
     grades = piece.relevance.tolist()
     scores = None if piece.scores is None else piece.scores.tolist()
     for n, query_id in enumerate(query_ids):
         part = slice(int(piece.offsets[n]), int(piece.offsets[n + 1]))
         yield Example(
             query_id,
-            query[n],
+            queries[n],
             doc_ids[part],
             docs[part],
             grades[part],
@@ -318,9 +341,10 @@ def _writing(path: Path, schema: pa.Schema) -> Iterator[Callable[[list[list[Any]
     with aside(path) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as writer:
 
         def write(rows: list[list[Any]]) -> None:
-            columns = [
-                pa.array([row[i] for row in rows], field.type) for i, field in enumerate(schema)
-            ]
+            columns = []
+            for place, field in enumerate(schema):
+                values = [row[place] for row in rows]
+                columns.append(pa.array(values, field.type))
             writer.write_table(pa.table(columns, schema=schema))
 
         yield write

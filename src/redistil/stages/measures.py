@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from redistil.errors import BadSettings, BadTable
+from redistil.errors import BadSettings, BadTable, nearest
 from redistil.storage.stretches import positions
 from redistil.storage.tables import MEASURES, RUN
 from redistil.study import measures as study
@@ -32,6 +32,7 @@ __all__ = ["Evaluation", "by_dataset", "depths", "distinct", "evaluate", "parse"
 
 Indices = npt.NDArray[np.int64]
 
+ALL = ""  # in place of a dataset: a setting is for all of them
 _UNJUDGED = -1  # the code of a passage without a judgement
 
 
@@ -39,23 +40,28 @@ _UNJUDGED = -1  # the code of a passage without a judgement
 class Evaluation:
     """The values of one run, and how many queries had no result or no judgement."""
 
+    measures: list[str]
     rows: pa.Table
     queries: int
     unanswered: int
     unjudged: int
 
-    def summary(self, dataset: str) -> str:
-        """Return one line: how many queries counted and how, and the mean of every measure."""
-        means = self.rows.group_by("measure", use_threads=False).aggregate([("value", "mean")])
-        values = []
-        for row in means.to_pylist():
-            values.append(f"{row['measure']} {row['value_mean']:.4f}")
-        line = (
-            f"{dataset}: {self.queries} queries, {self.unanswered} without a result (scored zero)"
-        )
+    def lines(self, dataset: str) -> list[str]:
+        """Return the mean of every measure, each in a line, and how many queries counted.
+
+        dataset: stands before each line, unless it is "".
+        """
+        means = {}
+        table = self.rows.group_by("measure", use_threads=False).aggregate([("value", "mean")])
+        for row in table.to_pylist():
+            means[row["measure"]] = row["value_mean"]
+        widest = max(map(len, self.measures))
+        lines = [f"{name:{widest}}  {means[name]:.4f}" for name in self.measures]
+        counts = f"{self.queries} queries, {self.unanswered} without a result (scored zero)"
         if self.unjudged:
-            line += f"; {self.unjudged} of the run without judgements left out"
-        return f"{line}: {', '.join(values)}"
+            counts += f"; {self.unjudged} of the run without judgements left out"
+        lines.append(counts)
+        return [f"{dataset}: {line}" for line in lines] if dataset else lines
 
 
 class Places(NamedTuple):
@@ -83,15 +89,15 @@ def evaluate(
     answered = len(np.unique(places.query))
     if not answered:
         raise BadTable(
-            f"{dataset}: none of the {in_run} queries of the run is among the {queries} of the "
-            f"qrels (first: {_first(run)} and {_first(qrels)}): give the qrels of the dataset that "
-            "the run is for"
+            f"{dataset or 'qrels'}: none of the {in_run} queries of the run is among the {queries} "
+            f"of the qrels (first: {_first(run)} and {_first(qrels)}): give the qrels of the "
+            "dataset that the run is for"
         )
     values = {}
     for measure in measures:
         values[measure.name] = _values(measure, places, judged, relevant_from)
     rows = _rows(dataset, judged.queries, values)
-    return Evaluation(rows, queries, queries - answered, in_run - answered)
+    return Evaluation(list(values), rows, queries, queries - answered, in_run - answered)
 
 
 def _first(rows: pa.Table) -> str:
@@ -213,18 +219,7 @@ def sweep(
     the run's own depth what `evaluate` says of it. Deeper depths than the run's are left out.
     Raises BadTable for a passage that is no candidate.
     """
-    joined = run.join(
-        candidates.select(["query_id", "doc_id", "rank"]),
-        ["query_id", "doc_id"],
-        right_suffix="_first",
-        use_threads=False,
-    )
-    missing = joined["rank_first"].null_count
-    if missing:
-        raise BadTable(
-            f"{dataset}: {missing} passages of the run are not among the candidates: give the "
-            "candidates that were re-ranked"
-        )
+    joined = _with_first_ranks(run, candidates, dataset)
     first, rank = joined["rank_first"].to_numpy(), joined["rank"].to_numpy()
     query = _numbers(pc.index_in(joined["query_id"], value_set=pc.unique(joined["query_id"])))
     deepest = int(first.max(initial=0))
@@ -239,6 +234,23 @@ def sweep(
     return means
 
 
+def _with_first_ranks(run: pa.Table, candidates: pa.Table, dataset: str) -> pa.Table:
+    """Return a run with the rank of each passage among the candidates, as `rank_first`."""
+    joined = run.join(
+        candidates.select(["query_id", "doc_id", "rank"]),
+        ["query_id", "doc_id"],
+        right_suffix="_first",
+        use_threads=False,
+    )
+    missing = joined["rank_first"].null_count
+    if missing:
+        raise BadTable(
+            f"{dataset}: {missing} passages of the run are not among the candidates: give the "
+            "candidates that were re-ranked"
+        )
+    return joined
+
+
 def _ranks(query: Indices, place: Indices) -> pa.Array:
     """Return 1, 2, ... for the rows of each query, by their place."""
     order = np.lexsort((place, query))
@@ -250,36 +262,58 @@ def _ranks(query: Indices, place: Indices) -> pa.Array:
 # --- settings -------------------------------------------------------------------------------
 
 
-def thresholds(datasets: Sequence[str], relevant_from: Mapping[str, Any]) -> dict[str, int]:
-    """Return the least relevant grade of each dataset, or raise BadSettings."""
-    levels = {}
+def by_dataset(datasets: Sequence[str], words: Sequence[str]) -> dict[str, list[Measure]]:
+    """Return the measures of each dataset, in the order of `words`.
+
+    A word is a measure for all datasets, `nDCG@10`, or for one alone, `lotte=Success@5`.
+    Raises BadSettings for no measure, one twice, an unknown one, and for an unknown dataset.
+    """
+    names: dict[str, list[str]] = {dataset: [] for dataset in datasets}
+    for word in words:
+        dataset, name = study.parted(word)
+        _check_dataset(f"--measure {word}", dataset, datasets)
+        for one in datasets if dataset == ALL else [dataset]:
+            names[one].append(name)
+    chosen = {}
     for dataset in datasets:
-        levels[dataset] = study.threshold(dataset, relevant_from.get(dataset))
-    return levels
-
-
-def by_dataset(datasets: Sequence[str], measures: Any, more: Any) -> dict[str, list[Measure]]:
-    """Return the measures of each dataset: those of all, and `more` that it declares itself."""
-    further = more or {}
-    if not isinstance(further, Mapping) or not set(further) <= set(datasets):
-        raise BadSettings(
-            f"more: wanted lists of measures by dataset ({', '.join(datasets)}), got {more!r}"
-        )
-    chosen = {dataset: distinct(measures) for dataset in datasets}
-    for dataset, own in further.items():
-        distinct(own)
-        chosen[dataset] = distinct([*measures, *own])
+        if not names[dataset]:
+            raise BadSettings(
+                f"--measure: none for {dataset}: give one for all datasets, such as nDCG@10, or "
+                f"{dataset}=nDCG@10"
+            )
+        chosen[dataset] = distinct(names[dataset])
     return chosen
 
 
-def depths(wanted: Any) -> list[int]:
-    """Return depths of re-ranking, or raise BadSettings."""
-    refusal = BadSettings(f"depths: wanted distinct whole numbers such as [0, 10], got {wanted!r}")
-    if not isinstance(wanted, list) or not wanted:
-        raise refusal
-    for depth in wanted:
-        if isinstance(depth, bool) or not isinstance(depth, int) or depth < 0:
-            raise refusal
+def thresholds(datasets: Sequence[str], grades: Mapping[str, int]) -> dict[str, int]:
+    """Return the least relevant grade of each dataset: its own, or that of all, at "".
+
+    Raises BadSettings where a dataset has none, and for an unknown dataset.
+    """
+    for dataset, grade in grades.items():
+        _check_dataset(f"--relevant-from {dataset}={grade}", dataset, datasets)
+    levels = {}
+    for dataset in datasets:
+        level = grades.get(dataset, grades.get(ALL))
+        if level is None:
+            raise BadSettings(
+                f"--relevant-from: none for {dataset}: give the least grade that counts as "
+                f"relevant, such as 2 for TREC DL, for all datasets or as {dataset}=2"
+            )
+        levels[dataset] = level
+    return levels
+
+
+def _check_dataset(option: str, dataset: str, datasets: Sequence[str]) -> None:
+    if dataset != ALL and dataset not in datasets:
+        raise BadSettings(
+            f"{option}: no --on names {dataset!r}{nearest(dataset, datasets)} (a value without a "
+            "dataset is for all)"
+        )
+
+
+def depths(wanted: Sequence[int]) -> list[int]:
+    """Return depths of re-ranking; BadSettings where one is given twice."""
     if len(set(wanted)) != len(wanted):
-        raise refusal
+        raise BadSettings(f"--depth: one is given twice in {list(wanted)}: give each once")
     return list(wanted)

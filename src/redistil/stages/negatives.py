@@ -6,6 +6,7 @@ from itertools import islice, product
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -76,8 +77,8 @@ def mine(
         counts=counts,
     )
     table, rows_of = (LISTS, _lists) if kind == "lists" else (TRIPLES, _triples)
-    used = 0
     with table.writer(out, made) as write, in_row_groups(table, write) as append:
+        used = 0
         while drawn := list(islice(draws, TOGETHER)):
             append(rows_of(drawn))
             used += len(drawn)
@@ -97,10 +98,12 @@ def mine(
 def _positives(grades: Grades, relevant_from: int) -> set[str]:
     positives: set[str] = set()
     for judged in grades.values():
-        for doc_id, grade in judged.items():
-            if grade >= relevant_from:
-                positives.add(doc_id)
+        positives |= _relevant(judged, relevant_from)
     return positives
+
+
+def _relevant(judged: Mapping[str, int], least: int) -> set[str]:
+    return {doc_id for doc_id, grade in judged.items() if grade >= least}
 
 
 def some(qrels: pa.Table, at_most: int | None, leave_out: Collection[str] = ()) -> Grades:
@@ -139,27 +142,34 @@ def draw(
         if not judged:
             continue
         near = doc_ids[:depth]
+        relevant = _relevant(judged, relevant_from)
         pool = [doc_id for doc_id in near if doc_id not in judged and doc_id != query_id]
-        every = [doc_id for doc_id, grade in judged.items() if grade >= relevant_from]
-        same = copies.of(every, pool)
-        if same:
-            pool = [doc_id for doc_id in pool if doc_id not in same]
+        same = copies.of(relevant, pool)
         if counts is not None:
             counts["copies"] += len(same)
-        relevant = _relevant(judged, near, positives, relevant_from)
-        relevant = [doc_id for doc_id in relevant if doc_id not in copies.absent]
-        if relevant and pool:
-            rng = generator(seed, "negatives", query_id)
-            places = rng.choice(len(pool), size=min(per_query, len(pool)), replace=False)
-            drawn = [pool[place] for place in sorted(places)]
-            yield Drawn(query_id, relevant, [judged[doc_id] for doc_id in relevant], drawn)
+        pool = _without(same, pool)
+        used = _without(copies.absent, _used(relevant, near, positives))
+        if used and pool:
+            negatives = _some(pool, per_query, generator(seed, "negatives", query_id))
+            yield Drawn(query_id, used, [judged[doc_id] for doc_id in used], negatives)
 
 
-def _relevant(judged: Mapping[str, int], near: list[str], which: str, least: int) -> list[str]:
+def _without(left_out: Collection[str], doc_ids: list[str]) -> list[str]:
+    return [doc_id for doc_id in doc_ids if doc_id not in left_out] if left_out else doc_ids
+
+
+def _used(relevant: Collection[str], near: list[str], which: str) -> list[str]:
+    """Return the relevant passages that are positives: `which` is an option of `mine`."""
     if which == "judged":
-        return sorted(doc_id for doc_id, grade in judged.items() if grade >= least)
-    retrieved = [doc_id for doc_id in near if judged.get(doc_id, 0) >= least]
+        return sorted(relevant)
+    retrieved = [doc_id for doc_id in near if doc_id in relevant]
     return retrieved[:1] if which == "first-retrieved" else sorted(retrieved)
+
+
+def _some(pool: list[str], count: int, rng: np.random.Generator) -> list[str]:
+    """Return at most `count` passages at random, in the order of the pool."""
+    places = rng.choice(len(pool), size=min(count, len(pool)), replace=False)
+    return [pool[place] for place in sorted(places)]
 
 
 def _triples(drawn: list[Drawn]) -> pa.Table:

@@ -17,9 +17,12 @@ from redistil.errors import BadSettings
 PACKAGE = Path(__file__).parents[1]
 ROOT = "redistil"
 
-# modules that no byte of a result comes from: records, and what work cost and on what
+# modules that no byte of a result comes from: errors, records, and what work cost and on what
 TOLD = frozenset(
     {
+        "redistil.cli.commands",
+        "redistil.errors",
+        "redistil.study.reading",
         "redistil.storage.code",
         "redistil.storage.lineage",
         "redistil.machine.costs",
@@ -31,6 +34,7 @@ TOLD = frozenset(
 # calls whose statement only tells something, and keywords that only describe
 SPEAKING = frozenset({"warn", "print", "echo", "secho", "debug", "info", "warning", "error"})
 DESCRIBING = frozenset({"help", "short_help", "epilog", "metavar", "description"})
+DECLARING = frozenset({"settings_from"})  # decorators: what an option holds is in the settings
 BAR = "tqdm"
 
 Chosen = Mapping[str, str]  # of a registry, by its name: the one entry that is used
@@ -329,7 +333,8 @@ class _Wordless(ast.NodeTransformer):
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.decorator_list = [_unworded(one) for one in node.decorator_list]
+        kept = [one for one in node.decorator_list if _called(one) not in DECLARING]
+        node.decorator_list = [_unworded(one) for one in kept]
         return self._without_docstring(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
@@ -370,9 +375,9 @@ class _Wordless(ast.NodeTransformer):
         return None if node.names[0].name.split(".")[0] == ROOT else node
 
 
-def _called(call: ast.Call) -> str:
+def _called(call: ast.expr) -> str:
     """Return the last word of what is called: `echo` of `click.echo(...)`."""
-    function = call.func
+    function = call.func if isinstance(call, ast.Call) else call
     if isinstance(function, ast.Attribute):
         return function.attr
     return function.id if isinstance(function, ast.Name) else ""

@@ -94,12 +94,13 @@ def _write(words: Sequence[pa.ChunkedArray | str], count: int, path: Path) -> No
         _refuse_blanks(column, path)
     with aside(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as out:
         for start in range(0, count, ROW_GROUP):
-            parts = [
-                w if isinstance(w, str) else w.slice(start, ROW_GROUP).cast(pa.string())
-                for w in words
-            ]
-            lines = pc.binary_join_element_wise(*parts, " ").to_pylist()
-            out.writelines(f"{line}\n" for line in lines)
+            parts: list[pa.ChunkedArray | str] = []
+            for column in words:
+                if not isinstance(column, str):
+                    column = column.slice(start, ROW_GROUP).cast(pa.string())
+                parts.append(column)
+            for line in pc.binary_join_element_wise(*parts, " ").to_pylist():
+                out.write(f"{line}\n")
 
 
 def _refuse_blanks(words: pa.ChunkedArray | str, path: Path) -> None:

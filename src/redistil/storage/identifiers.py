@@ -31,9 +31,7 @@ class Identifiers:
         self._table: Codes | None = None
         numbers = _numbers(ids)
         if numbers is None:
-            placed = pa.chunked_array([ids]) if isinstance(ids, pa.Array) else ids
-            placed = placed.take(pc.sort_indices(placed)).combine_chunks()
-            self._texts = placed.filter(pa.array(_new(placed)))
+            self._texts = _distinct(ids)
             return
         # from number to code; what lies beyond has the last place, which no number has
         self._table = np.full(int(numbers.max()) + 2, -1, np.int32)
@@ -123,6 +121,13 @@ def _plain(ids: pa.Array | pa.ChunkedArray) -> Codes | None:
     spelled = pc.sum(pc.binary_length(ids)).as_py()
     digits = len(numbers) + sum(np.count_nonzero(numbers >= power) for power in POWERS)
     return numbers if spelled == digits else None
+
+
+def _distinct(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Return ids without repetition, sorted by their bytes."""
+    chunked = pa.chunked_array([ids]) if isinstance(ids, pa.Array) else ids
+    placed = chunked.take(pc.sort_indices(chunked)).combine_chunks()
+    return placed.filter(pa.array(_new(placed)))
 
 
 def _new(placed: pa.Array) -> npt.NDArray[np.bool_]:

@@ -14,9 +14,7 @@ def warnings(folder: Path, study: str, names: Collection[str]) -> Iterator[str]:
     """
     logs_of: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*.log")):
-        words = {*path.relative_to(folder).parent.parts, path.stem}
-        is_token_log = path.relative_to(folder).parts[0] == "tokens"
-        if study not in words and (is_token_log or words.isdisjoint(names)):
+        if not _is_behind(path.relative_to(folder), study, names):
             continue
         for line in path.read_text(errors="replace").splitlines():
             if MARK in line:
@@ -24,3 +22,10 @@ def warnings(folder: Path, study: str, names: Collection[str]) -> Iterator[str]:
     for warning, paths in logs_of.items():
         also = f" (so do {len(paths) - 1} more logs)" if len(paths) > 1 else ""
         yield f"{paths[0]}: {warning}{also}"
+
+
+def _is_behind(log: Path, study: str, names: Collection[str]) -> bool:
+    words = {*log.parent.parts, log.stem}
+    if study in words:
+        return True
+    return log.parts[0] != "tokens" and not words.isdisjoint(names)

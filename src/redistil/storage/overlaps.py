@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from redistil.storage.tables import QUERIES, texts
@@ -21,10 +21,7 @@ def overlapping(
     if not same and not others:
         return {}
     queries = texts(training, QUERIES)
-    by_text: dict[str, list[str]] = {}
-    for query_id, text in queries.items():
-        by_text.setdefault(normal(text), []).append(query_id)
-    by_text.pop("", None)
+    by_text = _by_text(queries)
     shared: dict[str, str] = {}
     for path in [*same, *others]:
         for query_id, text in texts(path, QUERIES).items():
@@ -33,6 +30,15 @@ def overlapping(
             for twin in by_text.get(normal(text), ()):
                 shared.setdefault(twin, f"text, in {path}")
     return shared
+
+
+def _by_text(queries: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the query_ids of each text, as `normal` spells it; those without a word nowhere."""
+    by_text: dict[str, list[str]] = {}
+    for query_id, text in queries.items():
+        by_text.setdefault(normal(text), []).append(query_id)
+    by_text.pop("", None)
+    return by_text
 
 
 def normal(text: str) -> str:

@@ -54,8 +54,10 @@ def exactly(rows: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
         waiting.append(some)
         held = sum(map(len, waiting))
         if held >= size:
-            table, rest = pa.concat_tables(waiting), held % size
-            yield from (table.slice(start, size) for start in range(0, held - rest, size))
-            waiting = [table.slice(held - rest)]
+            table = pa.concat_tables(waiting)
+            end = held - held % size
+            for start in range(0, end, size):
+                yield table.slice(start, size)
+            waiting = [table.slice(end)]
     if sum(map(len, waiting)):
         yield pa.concat_tables(waiting)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from redistil.errors import Stale
-from redistil.storage.lineage import SIDECAR
+from redistil.storage.lineage import SIDECAR, digest, sha256
 
 # files of a checkpoint that are read; never *.bin, *.pt: a pickle is code
 PATTERNS = ["*.json", "*.txt", "*.model", "*.safetensors"]
@@ -23,6 +23,27 @@ def checkpoint_files(folder: str | Path | None) -> list[Path]:
     for pattern in PATTERNS:
         files.extend(Path(folder).glob(pattern))
     return sorted(files)
+
+
+def as_inputs(files: Iterable[Path]) -> list[Path]:
+    """Return the files that a rule can name: Snakemake takes braces in a path for a wildcard."""
+    return [file for file in files if not _has_brace(file)]
+
+
+def unnamed(files: Iterable[Path]) -> str:
+    """Return a digest of the files that `as_inputs` leaves out, by content; '' if it leaves none.
+
+    As a parameter of the rule it makes outputs stale, as an input would.
+    """
+    sums: dict[str, str] = {}
+    for file in files:
+        if _has_brace(file):
+            sums[str(file)] = sha256(file)
+    return digest(sums) if sums else ""
+
+
+def _has_brace(file: Path) -> bool:
+    return "{" in str(file)
 
 
 def refuse_unrecorded(study: str, state: str) -> None:

@@ -8,6 +8,7 @@ time, with 2.5 times the memory and a folder to spill to, which a reader does no
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +18,11 @@ from tqdm import tqdm
 
 from redistil.errors import BadTable
 from redistil.storage.pieces import in_pieces
+from redistil.storage.stretches import stretches
 from redistil.storage.tables import LISTS, RUN, TEACHER_SCORES, TRIPLES
 
 Scores = npt.NDArray[np.float32]
+Strings: TypeAlias = pa.Array | pa.ChunkedArray
 
 PIECE = 1 << 18  # rows of triples or lists held at a time, and what their last query has beyond
 
@@ -30,21 +33,26 @@ def by_query(candidates: Path) -> Iterator[tuple[str, list[str]]]:
     with tqdm(total=RUN.count(candidates), unit="row", unit_scale=True, mininterval=2) as bar:
         for batch in RUN.batches(candidates, ["query_id", "doc_id"]):
             bar.update(len(batch))
-            codes = batch["query_id"].dictionary_encode()
-            places = codes.indices.to_numpy()
-            ends = [*(np.flatnonzero(np.diff(places)) + 1).tolist(), len(batch)]
-            names, docs = codes.dictionary.to_pylist(), batch["doc_id"].to_pylist()
-            for start, end in zip([0, *ends], ends, strict=False):
-                name = names[places[start]]
+            for name, some in _parted(batch):
                 if name < query_id:
                     raise BadTable(f"{candidates} is not sorted by query_id: make it again")
                 if name != query_id and doc_ids:
                     yield query_id, doc_ids
                     doc_ids = []
                 query_id = name
-                doc_ids += docs[start:end]
+                doc_ids += some
     if doc_ids:
         yield query_id, doc_ids
+
+
+def _parted(batch: pa.RecordBatch) -> Iterator[tuple[str, list[str]]]:
+    """Yield each query of a batch with its passages there."""
+    codes = batch["query_id"].dictionary_encode()
+    names, doc_ids = codes.dictionary.to_pylist(), batch["doc_id"].to_pylist()
+    places = codes.indices.to_numpy()
+    starts, lengths = stretches(places)
+    for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
+        yield names[places[start]], doc_ids[start : start + length]
 
 
 @dataclass(frozen=True)
@@ -163,20 +171,26 @@ class _Scores:
 def _joined(query_id: pa.Array, doc_id: pa.Array, known: pa.Table) -> tuple[Scores, int]:
     """Return the score of each (query, passage), 0 where there is none, and how many have none."""
     queries, passages = pc.unique(query_id), pc.unique(doc_id)
-    wanted = _key(pc.index_in(query_id, queries), pc.index_in(doc_id, passages), len(passages))
-    query_places = pc.index_in(known["query_id"], queries)
-    passage_places = pc.index_in(known["doc_id"], passages)
-    useful = pc.and_(pc.is_valid(query_places), pc.is_valid(passage_places))
-    keys = _key(query_places.filter(useful), passage_places.filter(useful), len(passages))
-    if not len(keys):
+    wanted = _keys(query_id, doc_id, queries, passages)
+    keys = _keys(known["query_id"], known["doc_id"], queries, passages)
+    useful = np.flatnonzero(keys >= 0)
+    if not len(useful):
         return np.zeros(len(wanted), np.float32), len(wanted)
-    order = np.argsort(keys)
-    keys, scores = keys[order], known["score"].filter(useful).to_numpy()[order]
+    order = useful[np.argsort(keys[useful])]
+    keys, scores = keys[order], known["score"].to_numpy()[order]
     places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     scored = keys[places] == wanted
     return np.where(scored, scores[places], np.float32(0)), int((~scored).sum())
 
 
-def _key(query: pa.Array, doc: pa.Array, width: int) -> npt.NDArray[np.int64]:
-    keys: npt.NDArray[np.int64] = np.asarray(query).astype(np.int64) * width + np.asarray(doc)
-    return keys
+def _keys(
+    query_id: Strings, doc_id: Strings, queries: pa.Array, passages: pa.Array
+) -> npt.NDArray[np.int64]:
+    """Return a number for each pair of ids, -1 where `queries` or `passages` lack one."""
+    query, doc = _places(query_id, queries), _places(doc_id, passages)
+    return np.where((query < 0) | (doc < 0), -1, query * len(passages) + doc)
+
+
+def _places(ids: Strings, known: pa.Array) -> npt.NDArray[np.int64]:
+    places = pc.fill_null(pc.index_in(ids, known), -1)
+    return np.asarray(places).astype(np.int64)

@@ -111,7 +111,7 @@ def _batches(path: Path) -> list[pa.RecordBatch]:
     """Return the batches of a token file, mapped into memory; BadTable if it is none."""
     try:
         file = pa.ipc.open_file(pa.memory_map(str(path)))
-        batches = [file.get_batch(number) for number in range(file.num_record_batches)]
+        batches = list(map(file.get_batch, range(file.num_record_batches)))
     except (pa.ArrowException, OSError) as error:
         raise BadTable(f"{path} is not a readable token file ({error})") from None
     if file.schema.remove_metadata() != SCHEMA:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from redistil.errors import BadSettings
 
@@ -73,42 +73,22 @@ def _loaded(path: Path) -> Any:
 
 def _refuse_repeated(node: Any, file: str, path: str) -> None:
     """Refuse a key that one mapping has twice: YAML's readers take the last and say nothing."""
-    pairs = node.value if node is not None and node.id == "mapping" else []
+    kind = node.id if node is not None else "nothing"
+    if kind == "sequence":
+        for number, item in enumerate(node.value):
+            _refuse_repeated(item, file, f"{path}.{number}")
+    if kind != "mapping":
+        return
     lines: dict[str, int] = {}
-    for key, value in pairs:
+    for key, value in node.value:
+        if key.id != "scalar" or key.value == "<<":
+            continue
         line = key.start_mark.line + 1
         below = f"{path}.{key.value}" if path else str(key.value)
-        if key.id == "scalar" and key.value != "<<":
-            if key.value in lines:
-                raise BadSettings(
-                    f"{file}: {below} is said twice, in line {lines[key.value]} and in line "
-                    f"{line}: keep one"
-                )
-            lines[key.value] = line
-            _refuse_repeated(value, file, below)
-    items = node.value if node is not None and node.id == "sequence" else []
-    for number, item in enumerate(items):
-        _refuse_repeated(item, file, f"{path}.{number}")
-
-
-# --- shapes, as Python writes types: dict[str, int] -----------------------------------------------
-
-_WORDS = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
-
-
-def fits(value: Any, shape: Any) -> bool:
-    """Say whether a value of JSON has a shape: str, int, Any, or a list or dict of those."""
-    if shape is Any:
-        return True
-    if not isinstance(value, get_origin(shape) or shape) or isinstance(value, bool):
-        return False
-    items = value.values() if isinstance(value, dict) else value
-    return all(fits(item, inner) for inner in get_args(shape)[-1:] for item in items)
-
-
-def worded(shape: Any) -> str:
-    """Return a shape in words: `a list, each item text`."""
-    said = _WORDS[get_origin(shape) or shape]
-    inner = get_args(shape)[-1:]
-    each = "each value" if get_origin(shape) is dict else "each item"
-    return f"{said}, {each} {worded(inner[0])}" if inner and inner[0] is not Any else said
+        if key.value in lines:
+            raise BadSettings(
+                f"{file}: {below} is said twice, in line {lines[key.value]} and in line "
+                f"{line}: keep one"
+            )
+        lines[key.value] = line
+        _refuse_repeated(value, file, below)

@@ -290,7 +290,7 @@ PAIRS = _table(
     "pairs",
     ["scope", "system", "against"],
     "",
-    **dict.fromkeys(("scope", "system", "against"), pa.string()),
+    **dict.fromkeys(("scope", "system", "against", "family", "over", "verdict"), pa.string()),
     **dict.fromkeys(("queries", "wins", "losses"), pa.int32()),
     **dict.fromkeys(("difference", "low", "high", "p", "p_randomisation", "p_holm"), pa.float64()),
 )

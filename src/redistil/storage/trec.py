@@ -33,14 +33,14 @@ def column_batches(
     # no word stands for a missing value: a score "nan" is refused as what it is
     convert = csv.ConvertOptions(column_types=dict(types), null_values=[])
 
-    def parsed(block: bytes) -> pa.Table:
+    def parse_block(block: bytes) -> pa.Table:
         read = csv.ReadOptions(column_names=names, block_size=max(len(block), 1), use_threads=False)
         return csv.read_csv(pa.BufferReader(block), read, parse, convert)
 
     with _refusing(path, names), unpacked(path) as stream, ThreadPoolExecutor(AHEAD) as pool:
         waiting: list[Future[pa.Table]] = []
         for block in _blocks(stream):
-            waiting.append(pool.submit(parsed, block))
+            waiting.append(pool.submit(parse_block, block))
             if len(waiting) > AHEAD:
                 yield from waiting.pop(0).result().to_batches()
         for last in waiting:

@@ -44,6 +44,7 @@ from redistil.study.grid import (
     training_sets,
     words,
 )
+from redistil.study.measures import of_dataset
 from redistil.study.reading import read as typed
 from redistil.study.recipes import Recipe, Validated, recipe_class
 from redistil.study.study import Study
@@ -140,11 +141,7 @@ def _backbone(study: Study, name: str) -> Iterator[Artefact]:
 
 def _first_stage(study: Study, name: str, stage: FirstStage | ImportedStage) -> Iterator[Artefact]:
     if isinstance(stage, SpladeStage):
-        for corpus in study.corpora:
-            count = shards(study, name, corpus)
-            of_shard = {"passage_length": stage.passage_length, "shards": count}
-            for shard in range(count):
-                yield ("encode", f"{name}/{corpus}/{shard}"), of_shard | {"shard": shard}
+        yield from _shards(study, name, stage)
     for dataset, entry in study.datasets.items():
         key = f"{name}/{dataset}"
         checked: Settings = {
@@ -154,11 +151,18 @@ def _first_stage(study: Study, name: str, stage: FirstStage | ImportedStage) -> 
         if isinstance(stage, SpladeStage):
             kept = {"query_length": stage.query_length, "depth": stage.depth}
             yield ("retrieve", key), kept | checked
-        elif isinstance(stage, ImportedStage):
-            if stage.run_of(dataset):
-                yield ("import-run", key), checked
-        else:
+        elif isinstance(stage, FirstStage):
             yield ("retrieve-bm25", key), stage.settings() | checked
+        elif stage.run_of(dataset):
+            yield ("import-run", key), checked
+
+
+def _shards(study: Study, name: str, stage: SpladeStage) -> Iterator[Artefact]:
+    for corpus in study.corpora:
+        count = shards(study, name, corpus)
+        for shard in range(count):
+            lengths = {"passage_length": stage.passage_length, "shards": count}
+            yield ("encode", f"{name}/{corpus}/{shard}"), lengths | {"shard": shard}
 
 
 def _negatives(study: Study, name: str) -> Iterator[Artefact]:
@@ -252,15 +256,13 @@ def _reranked_by(study: Study, name: str, dataset: str) -> Iterator[Artefact]:
 
 def _measured(study: Study, levels: Mapping[str, int]) -> Settings:
     """Return what every system is measured by."""
-    more = {}
+    measures: list[str] = list(study.measures)
     for dataset in study.grid.datasets:
-        own = own_measures(study, dataset)
-        if own:
-            more[dataset] = own
+        for own in own_measures(study, dataset):
+            measures.append(of_dataset(dataset, own))
     return {
         "on": list(study.grid.datasets),
-        "measures": list(study.measures),
-        "more": more or None,
+        "measures": measures,
         "relevant_from": dict(levels),
     }
 
@@ -282,8 +284,7 @@ def recipe(study: Study, cell: Cell) -> Recipe:
     student, loss, training = study.students[cell.student], study.losses[cell.loss], study.training
     source, size = study.sources[loss.reads], training.sizes[student.size]
     start = predecessor(study, cell)
-    validation = training.validation
-    common: Settings = {
+    settings: Settings = {
         "student": cell.student,
         "architecture": student.architecture,
         "backbone": student.backbone,
@@ -302,33 +303,55 @@ def recipe(study: Study, cell: Cell) -> Recipe:
         "precision": training.precision,
         "memory": training.memory,
         "compile": training.compile,
-        "validation": None,
+        "validation": _validated(study),
         "checkpoint_every": training.checkpoint_every,
         "log_every": training.log_every,
     }
-    if validation:
-        levels = {name: study.datasets[name].relevant_from for name in validation.datasets}
-        how = validation.settings() | {"datasets": levels, "patience": validation.patience}
-        common["validation"] = Validated.model_validate(how)
-    optimiser = {key: training.optimiser[key] for key in type(training.optimiser).model_fields}
-    reading = training.reading(student.architecture).stated()
-    return recipe_class(student.architecture).model_validate(common | optimiser | reading)
+    settings |= dict(training.optimiser)
+    settings |= dict(training.reading(student.architecture))
+    return recipe_class(student.architecture).model_validate(settings)
+
+
+def _validated(study: Study) -> Validated | None:
+    """Return how a training is validated, each dataset with its least relevant grade."""
+    validation = study.training.validation
+    if validation is None:
+        return None
+    levels = {name: study.datasets[name].relevant_from for name in validation.datasets}
+    return Validated.model_validate(dict(validation) | {"datasets": levels})
 
 
 # --- flags ----------------------------------------------------------------------------------------
 
 
+BY_DATASET = frozenset({"relevant_from"})  # its flag is repeated: `--relevant-from dl19=2`
+PATHS = frozenset({"on", "runs"})  # name what lies at paths that only the workflow knows
+
+
 def flags(of_artefact: Mapping[str, Any]) -> str:
-    """Return settings as command-line flags, in the order of their names.
+    """Return settings as command-line flags, in the order of their names; none for PATHS.
 
-    `on` and `runs` name what lies at paths that only the workflow knows: it spells those.
+    A list, `depths`, is one flag an item, `--depth`. A mapping is JSON, but for BY_DATASET.
     """
-    return " ".join(
-        f"--{key.replace('_', '-')} {shlex.quote(_spelled(value))}"
-        for key, value in sorted(of_artefact.items())
-        if value is not None and key not in {"on", "runs"}
-    )
+    spelled = []
+    for key, value in sorted(of_artefact.items()):
+        if value is None or key in PATHS:
+            continue
+        flag = f"--{key.replace('_', '-')}"
+        if isinstance(value, list):
+            flag = flag.removesuffix("s")
+        for word in _words(key, value):
+            spelled.append(f"{flag} {shlex.quote(word)}")
+    return " ".join(spelled)
 
 
-def _spelled(value: Any) -> str:
+def _words(key: str, value: Any) -> list[str]:
+    if isinstance(value, list):
+        return [_word(item) for item in value]
+    if key in BY_DATASET and isinstance(value, Mapping):
+        return [of_dataset(dataset, one) for dataset, one in sorted(value.items())]
+    return [_word(value)]
+
+
+def _word(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

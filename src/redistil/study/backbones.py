@@ -61,6 +61,14 @@ class Bm25Teacher(Entry):
     tokens: Annotated[NotNegative, Field(description="weight of what each token is asked")]
 
 
+class Gate(Entry):
+    """A re-ranking of training queries that the warm-up of an encoder never saw."""
+
+    queries: Annotated[Count, Field(description="held-out queries; a quarter of all at most")]
+    depth: Annotated[Whole, Field(ge=2, description="candidates of each")]
+    least: Annotated[Part, Field(description="nDCG@10; below it the backbone is refused")]
+
+
 class Warmup(Entry):
     """How a backbone learns what a match is, before any study trains it."""
 
@@ -78,6 +86,7 @@ class EncoderWarmup(Warmup):
 
     called: ClassVar[str | None] = "the warm-up of bert and modernbert"
     bm25: Bm25Teacher
+    gate: Gate | None = None
 
 
 class SpladeWarmup(Warmup):
@@ -94,9 +103,9 @@ class Build(Entry):
     corpus: Annotated[Name, Names("corpora")]
     dataset: Annotated[Name, Names("datasets")]
     vocabulary: Annotated[Whole, Field(ge=300, le=100000, description="word pieces")]
-    layers: Annotated[Whole, Field(ge=1, le=48)]
-    width: Annotated[Whole, Field(ge=8, le=4096)]
-    heads: Annotated[Whole, Field(ge=1, le=64)]
+    layers: Annotated[Whole, Field(ge=1, le=48, description="transformer layers")]
+    width: Annotated[Whole, Field(ge=8, le=4096, description="dimensions of a hidden state")]
+    heads: Annotated[Whole, Field(ge=1, le=64, description="attention heads")]
 
     @model_validator(mode="after")
     def _check_heads(self) -> "Build":

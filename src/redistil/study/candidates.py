@@ -23,12 +23,13 @@ from redistil.study.fields import Number as _Number
 DatasetName = Annotated[Name, Names("datasets")]
 DownloadName = Annotated[Name, Names("downloads")]
 StageName = Annotated[Name, Names("first_stages")]
+_Depth = Annotated[Count, Field(description="passages kept for each query")]
 
 
 class FirstStage(Entry):
     """What finds the candidates of a query."""
 
-    depth: Annotated[Count | None, Field(description="passages kept for each query")] = None
+    depth: _Depth | None = None
 
 
 class SpladeStage(FirstStage, kind="encoder"):
@@ -37,19 +38,21 @@ class SpladeStage(FirstStage, kind="encoder"):
     encoder: Annotated[
         Annotated[Name, Names("backbones")], Field(description="with a masked-LM head")
     ]
-    query_length: Length
-    passage_length: Length
+    query_length: Annotated[Length, Field(description="tokens of a query, special ones included")]
+    passage_length: Annotated[
+        Length, Field(description="tokens of a passage, special ones included")
+    ]
     shard: Annotated[Count, Field(description="passages that one job encodes")]
-    depth: Count
+    depth: _Depth
 
 
 class Bm25Stage(FirstStage, kind="k1"):
     """BM25."""
 
-    k1: Annotated[_Number, Field(ge=0, le=10)]
-    b: Part
+    k1: Annotated[_Number, Field(ge=0, le=10, description="term frequency saturation")]
+    b: Annotated[Part, Field(description="length normalisation")]
     stemmer: Annotated[Literal["english"], Field(description="Snowball's, with its stop words")]
-    depth: Count
+    depth: _Depth
 
 
 class ImportedStage(Entry, kind="import"):
@@ -79,13 +82,16 @@ class Negatives(Entry):
 class MinedNegatives(Negatives, kind="kind"):
     """Unjudged candidates of a first stage, drawn at random from its first `depth`."""
 
-    kind: Literal["triples", "lists"]
-    positives: Literal["judged", "retrieved", "first-retrieved"]
+    kind: Annotated[Literal["triples", "lists"], Field(description="what is written")]
+    positives: Annotated[
+        Literal["judged", "retrieved", "first-retrieved"],
+        Field(description="all judged positives, those in the first `depth`, or the best of these"),
+    ]
     first_stage: StageName
-    depth: Count
-    per_query: Count
-    seed: Seed
-    at_most: Annotated[Count | None, Field(description="queries")] = None
+    depth: Annotated[Count, Field(description="last rank that a negative may have")]
+    per_query: Annotated[Count, Field(description="negatives drawn for each query")]
+    seed: Annotated[Seed, Field(description="seed of the streams that draw them")]
+    at_most: Annotated[Count | None, Field(description="queries that are used")] = None
 
 
 class DocpairNegatives(Negatives, kind="docpairs"):
@@ -93,7 +99,7 @@ class DocpairNegatives(Negatives, kind="docpairs"):
 
     docpairs: Annotated[Text, Field(description="an id of ir_datasets")]
     at_most: Annotated[Whole, Field(ge=1, description="rows, drawn at random")]
-    seed: Seed
+    seed: Annotated[Seed, Field(description="seed of the stream that draws them")]
 
 
 class BroughtNegatives(Negatives, kind="teacher"):

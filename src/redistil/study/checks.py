@@ -4,17 +4,24 @@ Types, ranges and keys are refused by the classes of the settings, unknown names
 message names the path of the key, what was expected and the nearest valid name.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from redistil.errors import BadSettings, nearest
-from redistil.study.candidates import Bm25Stage, BroughtNegatives, ImportedStage, MinedNegatives
+from redistil.study.candidates import (
+    Bm25Stage,
+    BroughtNegatives,
+    FirstStage,
+    ImportedStage,
+    MinedNegatives,
+)
 from redistil.study.fields import NAME, Entry, references
 from redistil.study.grid import (
     Cell,
     default_groups,
     imported_run,
     members,
+    needed,
     teachers_behind,
     trained_cells,
     training_sets,
@@ -23,7 +30,7 @@ from redistil.study.objectives import LABELS, ORDER, SCORES
 from redistil.study.protocol import Size, Source
 from redistil.study.reading import read
 from redistil.study.study import Study
-from redistil.study.teachers import AveragedTeacher, Bm25Teacher, Teacher, TrainedTeacher
+from redistil.study.teachers import AveragedTeacher, Bm25Teacher, ScoringTeacher, TrainedTeacher
 
 COLUMNS = ("system", "kind", "student", "loss", "seeds")  # of a leaderboard, before its numbers
 
@@ -37,15 +44,10 @@ def resolve(config: Mapping[str, Any]) -> Study:
     """
     study = read(Study, config)
     _check_names(study)
-    for path, name, catalogue in references(study):
-        known = study[catalogue]
-        if name not in known:
-            raise BadSettings(
-                f"{path}: no {catalogue} entry {name!r}{nearest(name, known)} "
-                f"(params.yaml or the study must define it under {catalogue})"
-            )
+    _check_references(study)
     _check_order(study)
     _check_teachers(study)
+    _check_sources(study)
     _check_systems(study)
     for cell in trained_cells(study):
         _check_cell(study, cell)
@@ -63,18 +65,28 @@ def resolve(config: Mapping[str, Any]) -> Study:
 
 def _check_names(study: Study) -> None:
     """Refuse names of entries that cannot be names of files."""
-    names = {"study": [study.study]}
+    names = [("study", study.study)]
     for key in type(study).model_fields:
         entries = study[key]
         if isinstance(entries, Mapping) and key != "groups":
-            names[key] = list(entries)
-    for path, of_path in names.items():
-        for name in of_path:
-            if not NAME.fullmatch(name):
-                raise BadSettings(
-                    f"{path}: {name!r} is no name: wanted letters, digits, `.`, `_` and `-`, "
-                    "a letter or digit first"
-                )
+            names += [(key, name) for name in entries]
+    for path, name in names:
+        if not NAME.fullmatch(name):
+            raise BadSettings(
+                f"{path}: {name!r} is no name: wanted letters, digits, `.`, `_` and `-`, "
+                "a letter or digit first"
+            )
+
+
+def _check_references(study: Study) -> None:
+    """Refuse the name of an entry that its catalogue does not have."""
+    for path, name, catalogue in references(study):
+        known = study[catalogue]
+        if name not in known:
+            raise BadSettings(
+                f"{path}: no {catalogue} entry {name!r}{nearest(name, known)} "
+                f"(params.yaml or the study must define it under {catalogue})"
+            )
 
 
 def _check_order(study: Study) -> None:
@@ -93,37 +105,44 @@ def _check_order(study: Study) -> None:
 def _check_systems(study: Study) -> None:
     """Refuse two systems of one name: they would share their files and their line."""
     grid, named = study.grid, {"random": "the random order"}
-    lines = [("first_stage", grid.first_stage)]
-    lines += [("baselines", name) for name in grid.baselines]
-    lines += [("teachers", name) for name in grid.teachers]
-    for axis, name in lines:
-        if name in named:
-            raise BadSettings(
-                f"grid.{axis}: {name!r} is the name of {named[name]} too: each line of the "
-                "leaderboard needs its own"
-            )
-        named[name] = f"grid.{axis}"
+    axes = {
+        "grid.first_stage": [grid.first_stage],
+        "grid.baselines": grid.baselines,
+        "grid.teachers": grid.teachers,
+    }
+    for axis, names in axes.items():
+        for name in names:
+            if name in named:
+                raise BadSettings(
+                    f"{axis}: {name!r} is the name of {named[name]} too: each line of the "
+                    "leaderboard needs its own"
+                )
+            named[name] = axis
 
 
 def _check_columns(study: Study) -> None:
     """Refuse groups and columns that are not there, or that would share a name."""
     groups, datasets = study.groups or {}, study.grid.datasets
-    for group, of_group in groups.items():
-        for name in of_group:
+    for group, names in groups.items():
+        for name in names:
             if name not in datasets:
                 close = nearest(name, datasets)
                 raise BadSettings(f"groups.{group}: {name!r} is not in grid.datasets{close}")
-    for path, names in (("groups", list(groups)), ("grid.datasets", datasets)):
-        for name in names:
-            if name in COLUMNS:
-                raise BadSettings(f"{path}: {name!r} is a column of the leaderboard: rename it")
-    for name in groups:
-        if name in datasets:
-            raise BadSettings(f"groups.{name}: a dataset has this name too: rename the group")
+    _refuse_columns("groups", groups)
+    _refuse_columns("grid.datasets", datasets)
+    for group in groups:
+        if group in datasets:
+            raise BadSettings(f"groups.{group}: a dataset has this name too: rename the group")
     known = [*datasets, *groups]
     for name in study.table or []:
         if name not in known:
             raise BadSettings(f"table: no dataset or group {name!r}{nearest(name, known)}")
+
+
+def _refuse_columns(path: str, names: Iterable[str]) -> None:
+    for name in names:
+        if name in COLUMNS:
+            raise BadSettings(f"{path}: {name!r} is a column of the leaderboard: rename it")
 
 
 def check_passages(path: str, library: str, passages: int | None) -> None:
@@ -135,22 +154,13 @@ def check_passages(path: str, library: str, passages: int | None) -> None:
 
 
 def _check_teachers(study: Study) -> None:
-    for name, teacher in study.teachers.items():
-        _check_names_of(study, name, teacher)
+    for name in study.teachers:
+        _refuse_nested_average(study, name)
+        _check_bm25(study, name)
         _refuse_circle(study, name)
-    for name, teacher in study.teachers.items():
-        own = study.negatives.get(name)
-        if teacher.brings and not (isinstance(own, BroughtNegatives) and own.teacher == name):
-            raise BadSettings(
-                f"teachers.{name}: what it scores belongs to a dataset: say which, as "
-                f"negatives.{name}: {{teacher: {name}, dataset: ...}}"
-            )
-        taught = sorted({study.negatives[one].dataset for one in teacher.get("over", [])})
-        if len(taught) > 1:
-            raise BadSettings(
-                f"teachers.{name}.over: negatives of {' and '.join(taught)}: a teacher scores one "
-                "dataset, give each its own"
-            )
+    for name in study.teachers:
+        _check_brought(study, name)
+        _check_over(study, name)
     for name, negatives in study.negatives.items():
         if isinstance(negatives, BroughtNegatives) and negatives.teacher != name:
             raise BadSettings(
@@ -160,17 +170,19 @@ def _check_teachers(study: Study) -> None:
         for member in members(study, name):
             if not study.teachers[member].re_ranks:
                 raise BadSettings(f"grid.teachers: {member!r} has no model here that could re-rank")
-    for kind, source in study.sources.items():
-        if source.teacher:
-            _check_source(study, kind, source.negatives, source.teacher)
 
 
-def _check_names_of(study: Study, name: str, teacher: Teacher) -> None:
-    """Refuse a teacher that names an entry of the wrong kind."""
+def _refuse_nested_average(study: Study, name: str) -> None:
+    teacher = study.teachers[name]
     if isinstance(teacher, AveragedTeacher):
         for member in teacher.average:
             if isinstance(study.teachers[member], AveragedTeacher):
                 raise BadSettings(f"teachers.{name}.average: {member!r} is itself an average")
+
+
+def _check_bm25(study: Study, name: str) -> None:
+    """Refuse a BM25 teacher whose first stage is another kind."""
+    teacher = study.teachers[name]
     if isinstance(teacher, Bm25Teacher):
         if not isinstance(study.first_stages[teacher.bm25], Bm25Stage):
             raise BadSettings(
@@ -178,14 +190,40 @@ def _check_names_of(study: Study, name: str, teacher: Teacher) -> None:
             )
 
 
-def _check_source(study: Study, kind: str, negatives: str, teacher: str) -> None:
-    for member in members(study, teacher):
-        over = study.teachers[member].get("over")
-        if over and negatives not in over:
-            raise BadSettings(
-                f"sources.{kind}: teacher {member!r} scores {over}, not "
-                f"{negatives!r}: add it to teachers.{member}.over"
-            )
+def _check_brought(study: Study, name: str) -> None:
+    """Refuse a teacher that comes with negatives which no dataset is declared for."""
+    own = study.negatives.get(name)
+    is_declared = isinstance(own, BroughtNegatives) and own.teacher == name
+    if study.teachers[name].brings and not is_declared:
+        raise BadSettings(
+            f"teachers.{name}: what it scores belongs to a dataset: say which, as "
+            f"negatives.{name}: {{teacher: {name}, dataset: ...}}"
+        )
+
+
+def _check_over(study: Study, name: str) -> None:
+    """Refuse a teacher that scores pairs of several datasets."""
+    teacher = study.teachers[name]
+    if not isinstance(teacher, ScoringTeacher):
+        return
+    datasets = {study.negatives[negatives].dataset for negatives in teacher.over}
+    if len(datasets) > 1:
+        raise BadSettings(
+            f"teachers.{name}.over: negatives of {' and '.join(sorted(datasets))}: a teacher "
+            "scores one dataset, give each its own"
+        )
+
+
+def _check_sources(study: Study) -> None:
+    """Refuse a source whose teacher does not score its negatives."""
+    for kind, source in study.sources.items():
+        for member in members(study, source.teacher) if source.teacher else []:
+            teacher = study.teachers[member]
+            if isinstance(teacher, ScoringTeacher) and source.negatives not in teacher.over:
+                raise BadSettings(
+                    f"sources.{kind}: teacher {member!r} scores {teacher.over}, not "
+                    f"{source.negatives!r}: add it to teachers.{member}.over"
+                )
 
 
 def _refuse_circle(study: Study, teacher: str, pupils: tuple[str, ...] = ()) -> None:
@@ -218,69 +256,55 @@ def _check_training_sets(study: Study) -> None:
 
 def _check_depths(study: Study) -> None:
     """Refuse a depth beyond what the first stage keeps: fewer would be used without a word."""
-    wanted = [("reranking.depth", study.grid.first_stage, study.reranking.depth)]
-    validation = study.training.validation
-    if validation:
-        wanted.append(("training.validation.depth", validation.first_stage, validation.depth))
-    for name, entry in study.negatives.items():
-        if isinstance(entry, MinedNegatives):
-            wanted.append((f"negatives.{name}.depth", entry.first_stage, entry.depth))
-    for path, stage, depth in wanted:
-        kept = study.first_stages[stage].get("depth")
-        if kept and depth > kept:
-            raise BadSettings(f"{path}: {depth} exceeds first_stages.{stage}.depth ({kept})")
+    _check_depth(study, "reranking.depth", study.grid.first_stage, study.reranking.depth)
+    how = study.training.validation
+    if how:
+        _check_depth(study, "training.validation.depth", how.first_stage, how.depth)
+    for name, negatives in study.negatives.items():
+        if isinstance(negatives, MinedNegatives):
+            path = f"negatives.{name}.depth"
+            _check_depth(study, path, negatives.first_stage, negatives.depth)
+
+
+def _check_depth(study: Study, path: str, first_stage: str, depth: int) -> None:
+    stage = study.first_stages[first_stage]
+    if isinstance(stage, FirstStage) and stage.depth and depth > stage.depth:
+        raise BadSettings(
+            f"{path}: {depth} exceeds first_stages.{first_stage}.depth ({stage.depth})"
+        )
 
 
 def _check_runs(study: Study) -> None:
     """Refuse a dataset that is tested on, and for which an imported first stage has no run."""
-    for stage in [study.grid.first_stage, *study.grid.baselines]:
-        if isinstance(study.first_stages[stage], ImportedStage):
-            for name in study.grid.datasets:
-                if imported_run(study, stage, name) is None:
-                    raise BadSettings(
-                        f"first_stages.{stage}.import: no run for {name!r} of the grid"
-                    )
+    for name in [study.grid.first_stage, *study.grid.baselines]:
+        stage = study.first_stages[name]
+        for dataset in study.grid.datasets if isinstance(stage, ImportedStage) else []:
+            if imported_run(study, name, dataset) is None:
+                raise BadSettings(f"first_stages.{name}.import: no run for {dataset!r} of the grid")
 
 
 def _check_lengths(study: Study) -> None:
     """Refuse a cap beyond the tokens that are kept, and a pair too short for any passage."""
-    longest = study.tokens.longest
-    holders: dict[str, Entry] = {"training": study.training}
-    for name in _stages(study):
-        holders[f"first_stages.{name}"] = study.first_stages[name]
-    for name in _teachers(study):
-        holders[f"teachers.{name}"] = study.teachers[name]
-    for path, entry in holders.items():
-        for key in ("query_length", "passage_length"):
-            length = entry.get(key, 0)
-            if length > longest:
-                raise BadSettings(f"{path}.{key}: {length} exceeds tokens.longest ({longest})")
-        pair = entry.get("pair_length")
-        query = entry.get("query_length", 0)
-        if pair and pair <= query:
-            raise BadSettings(
-                f"{path}.pair_length: {pair} leaves a query of {path}.query_length ({query}) no "
-                "tokens for a passage"
-            )
+    names = needed(study)
+    _check_caps(study, "training", study.training)
+    for name in sorted(names["first_stages"]):
+        _check_caps(study, f"first_stages.{name}", study.first_stages[name])
+    for name in sorted(names["teachers"]):
+        _check_caps(study, f"teachers.{name}", study.teachers[name])
 
 
-def _teachers(study: Study) -> Iterator[str]:
-    """Yield every single teacher that the study tests or learns from."""
-    taught = [source.teacher for source in study.sources.values() if source.teacher]
-    for name in [*study.grid.teachers, *taught]:
-        yield from members(study, name)
-
-
-def _stages(study: Study) -> Iterator[str]:
-    """Yield every first stage that the study runs: to test, to validate, to draw negatives."""
-    yield from [study.grid.first_stage, *study.grid.baselines]
-    if study.training.validation:
-        yield study.training.validation.first_stage
-    for source in study.sources.values():
-        for catalogue in (study.negatives, study.teachers):
-            entry = catalogue.get(source.negatives)
-            if entry and "first_stage" in entry:
-                yield entry["first_stage"]
+def _check_caps(study: Study, path: str, entry: Entry) -> None:
+    settings, longest = entry.settings(), study.tokens.longest
+    for key in ("query_length", "passage_length"):
+        length = settings.get(key, 0)
+        if length > longest:
+            raise BadSettings(f"{path}.{key}: {length} exceeds tokens.longest ({longest})")
+    query, pair = settings.get("query_length", 0), settings.get("pair_length")
+    if pair and pair <= query:
+        raise BadSettings(
+            f"{path}.pair_length: {pair} leaves a query of {path}.query_length ({query}) no "
+            "tokens for a passage"
+        )
 
 
 def _check_cell(study: Study, cell: Cell) -> None:
@@ -311,21 +335,21 @@ def _check_targets(study: Study, name: str, source: Source) -> None:
     """Refuse a loss whose source gives it other targets than its objective learns from."""
     loss = study.losses[name]
     objective, targets = loss.objective, loss.targets
-    if LABELS not in targets and not source.teacher:
-        raise BadSettings(
-            f"losses.{name}: {objective} learns from a teacher, and sources.{loss.reads} names none"
-        )
     if source.teacher is None:
+        if LABELS not in targets:
+            raise BadSettings(
+                f"losses.{name}: {objective} learns from a teacher, and sources.{loss.reads} "
+                "names none"
+            )
         return
     if targets == {LABELS}:
         raise BadSettings(
             f"losses.{name}: {objective} learns from labels, and "
             f"sources.{loss.reads} would give it the scores of {source.teacher!r}"
         )
-    if ORDER in targets or SCORES not in targets:
-        return
+    reads_scores = SCORES in targets and ORDER not in targets
     for member in members(study, source.teacher):
-        if study.teachers[member].gives_order():
+        if reads_scores and study.teachers[member].gives_order():
             raise BadSettings(
                 f"losses.{name}: {objective} reads a teacher's scores, and "
                 f"teachers.{member} gives an order (a run with a model's scores says "

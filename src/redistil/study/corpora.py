@@ -12,6 +12,7 @@ from redistil.study.fields import (
     Name,
     Names,
     Once,
+    Part,
     Share,
     Text,
     by_key,
@@ -97,6 +98,10 @@ class FolderDataset(Dataset, kind="split"):
     """The queries of one qrels file of the corpus's folder."""
 
     split: Annotated[Text, Field(description="the queries that qrels/SPLIT.tsv judges")]
+    missing_at_most: Annotated[
+        Part | None,
+        Field(description="share of judgements whose passage may be missing; 0.1 where unsaid"),
+    ] = None
     queries: Annotated[Count | None, Field(description="how many it must have")] = None
     qrels: Annotated[Count | None, Field(description="how many it must have")] = None
 
@@ -109,7 +114,9 @@ class Download(Entry):
     """A file that is fetched as it is, and refused if it is another."""
 
     url: Annotated[
-        str, matching(r"https?://.*", description="an address that begins with https://")
+        str,
+        matching(r"https?://.*", description="an address that begins with https://"),
+        Field(description="where the file is published; http or https"),
     ]
     bytes: Annotated[Count | None, Field(description="its size")] = None
 
@@ -117,13 +124,21 @@ class Download(Entry):
 class Md5Download(Download, kind="md5"):
     """A file with a known MD5 sum."""
 
-    md5: Annotated[str, matching("[0-9a-f]{32}", description="32 hexadecimal digits")]
+    md5: Annotated[
+        str,
+        matching("[0-9a-f]{32}", description="32 hexadecimal digits"),
+        Field(description="its MD5 sum, as hexadecimal digits"),
+    ]
 
 
 class Sha256Download(Download, kind="sha256"):
     """A file with a known SHA-256 sum."""
 
-    sha256: Annotated[str, matching("[0-9a-f]{64}", description="64 hexadecimal digits")]
+    sha256: Annotated[
+        str,
+        matching("[0-9a-f]{64}", description="64 hexadecimal digits"),
+        Field(description="its SHA-256 sum, as hexadecimal digits"),
+    ]
 
 
 DOWNLOADS = kinds(Md5Download, Sha256Download)

@@ -5,7 +5,7 @@ value as the name of an entry in a catalogue; `references` finds every such valu
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from types import UnionType
 from typing import (
@@ -75,19 +75,24 @@ class Entry(BaseModel):
     def _check_keys(cls, value: Any) -> Any:
         if not isinstance(value, Mapping):
             return value
-        fields = {field.alias or name: field for name, field in cls.model_fields.items()}
-        for key in sorted(value.keys() - fields.keys(), key=str):
-            raise mistake(f"{_unknown(cls, str(key), sorted(fields))}", str(key))
-        for key in sorted(fields.keys() - value.keys()):
-            if fields[key].is_required():
+        names = cls.names()
+        for key in sorted(value.keys() - names.keys(), key=str):
+            raise mistake(_unknown(cls, str(key), sorted(names)), str(key))
+        for key in sorted(names.keys() - value.keys()):
+            if cls.model_fields[names[key]].is_required():
                 raise mistake(f"{cls.called or 'a key is missing: it'} needs `{key}`")
         return value
 
+    @classmethod
+    def names(cls) -> dict[str, str]:
+        """Return the name of the attribute that each key has: another one for `import`."""
+        names = {}
+        for name, field in cls.model_fields.items():
+            names[field.alias or name] = name
+        return names
+
     def __getitem__(self, key: str) -> Any:
-        for name, field in type(self).model_fields.items():
-            if key == (field.alias or name):
-                return getattr(self, name)
-        raise KeyError(key)
+        return getattr(self, type(self).names()[key])
 
     def __contains__(self, key: object) -> bool:
         return self.get(str(key)) is not None
@@ -102,21 +107,20 @@ class Entry(BaseModel):
 
     def stated(self) -> dict[str, Any]:
         """Return the settings that were given, as plain values."""
-        found = {}
-        for name, field in type(self).model_fields.items():
+        stated = {}
+        for key, name in type(self).names().items():
             if name in self.model_fields_set:
-                found[field.alias or name] = plain(getattr(self, name))
-        return found
+                stated[key] = plain(getattr(self, name))
+        return stated
 
     def settings(self, without: frozenset[str] = frozenset({"licence"})) -> dict[str, Any]:
         """Return the settings that have a value, but for the keys in `without`."""
-        found = {}
-        for name, field in type(self).model_fields.items():
-            key = field.alias or name
+        settings = {}
+        for key, name in type(self).names().items():
             value = getattr(self, name)
             if value is not None and key not in without:
-                found[key] = plain(value)
-        return found
+                settings[key] = plain(value)
+        return settings
 
     def changed(self, **values: Any) -> Self:
         """Return a copy with other values, which are not checked again."""
@@ -136,7 +140,7 @@ def plain(value: Any) -> Any:
         return value.stated()
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list) else value
+    return list(map(plain, value)) if isinstance(value, list) else value
 
 
 # --- numbers, as YAML 1.2 reads them --------------------------------------------------------------
@@ -225,11 +229,7 @@ def kinds(*classes: type[Entry]) -> Kinds:
 def by_key(known: Kinds) -> PlainValidator:
     """Return a check that finds an entry's class by the one key of `known` that it has."""
 
-    def read(value: Any) -> Entry:
-        if isinstance(value, Entry):
-            return value
-        if not isinstance(value, Mapping):
-            raise mistake(f"wanted a mapping of settings, got {value!r}")
+    def class_of(value: Mapping[str, Any]) -> type[Entry]:
         given = [key for key in known if key in value]
         if not given:
             raise mistake(f"of no kind: give it one of {', '.join(known)}")
@@ -238,22 +238,29 @@ def by_key(known: Kinds) -> PlainValidator:
                 f"{' and '.join(given)}: an entry is of one kind, keep one of these keys "
                 "(a study only adds keys to an entry: give another kind a name of its own)"
             )
-        return known[given[0]].model_validate(value)
+        return known[given[0]]
 
-    return PlainValidator(read)
+    return _of_class(class_of)
 
 
 def by_value(key: str, known: Kinds) -> PlainValidator:
     """Return a check that finds an entry's class by the value of one of its keys."""
 
+    def class_of(value: Mapping[str, Any]) -> type[Entry]:
+        if key not in value:
+            raise mistake(f"a key is missing: it needs `{key}`")
+        return kind_of(value, key, known)
+
+    return _of_class(class_of)
+
+
+def _of_class(class_of: Callable[[Mapping[str, Any]], type[Entry]]) -> PlainValidator:
     def read(value: Any) -> Entry:
         if isinstance(value, Entry):
             return value
         if not isinstance(value, Mapping):
             raise mistake(f"wanted a mapping of settings, got {value!r}")
-        if key not in value:
-            raise mistake(f"a key is missing: it needs `{key}`")
-        return kind_of(value, key, known).model_validate(value)
+        return class_of(value).model_validate(value)
 
     return PlainValidator(read)
 
@@ -297,12 +304,10 @@ class Reference(NamedTuple):
 
 def references(entry: Entry, path: str = "") -> Iterator[Reference]:
     """Yield every name of another entry that is said in an entry, however deep."""
-    for name, annotation in _hints(type(entry)).items():
-        if name not in type(entry).model_fields:
-            continue
-        key = type(entry).model_fields[name].alias or name
+    hints = _hints(type(entry))
+    for key, name in type(entry).names().items():
         below = f"{path}.{key}" if path else key
-        yield from _references(getattr(entry, name), annotation, below)
+        yield from _references(getattr(entry, name), hints[name], below)
 
 
 @cache
@@ -340,5 +345,5 @@ def _class_of(annotation: Any) -> type:
     """Return the class that values of an annotation have."""
     while get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
-    found = get_origin(annotation) or annotation
-    return found if isinstance(found, type) else type(None)
+    kind = get_origin(annotation) or annotation
+    return kind if isinstance(kind, type) else type(None)

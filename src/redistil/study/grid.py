@@ -1,11 +1,14 @@
 """The grid of a study: its cells, its systems, and the words that its catalogues derive."""
 
-from collections.abc import Callable
+from collections import defaultdict
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from redistil.study.backbones import BuiltBackbone
-from redistil.study.candidates import ImportedStage, SpladeStage
+from redistil.study.candidates import ImportedStage, MinedNegatives, SpladeStage
+from redistil.study.fields import Entry, Reference, references
+from redistil.study.objectives import Loss
 from redistil.study.study import Study
 from redistil.study.teachers import AveragedTeacher, TrainedTeacher
 
@@ -50,13 +53,8 @@ class KeptApart:
 
 def grid_cells(study: Study) -> list[Cell]:
     """Return every student x loss x seed of the grid."""
-    grid = study.grid
-    return [
-        Cell(student, loss, seed)
-        for student in grid.students
-        for loss in grid.losses
-        for seed in grid.seeds
-    ]
+    axes = product(study.grid.students, study.grid.losses, study.grid.seeds)
+    return [Cell(*words) for words in axes]
 
 
 def losses_behind(study: Study, loss: str) -> list[str]:
@@ -112,8 +110,10 @@ def systems(study: Study) -> list[System]:
     """Return everything the study compares, baselines first."""
     grid, seed = study.grid, study.random_seed
     lines = [System(f"random/{seed}", "random", seed=seed)]
-    lines += [System(name, "first stage") for name in [grid.first_stage, *grid.baselines]]
-    lines += [System(name, "teacher") for name in grid.teachers]
+    for first_stage in [grid.first_stage, *grid.baselines]:
+        lines.append(System(first_stage, "first stage"))
+    for teacher in grid.teachers:
+        lines.append(System(teacher, "teacher"))
     for cell in grid_cells(study):
         lines.append(System(cell.name, "student", cell.student, cell.loss, cell.seed))
     return lines
@@ -132,8 +132,11 @@ def own_measures(study: Study, dataset: str) -> list[str]:
 
 def sweep_depths(depth: int) -> list[int]:
     """Return 0, 1, 2, 5, 10, 20, 50, ... and `depth`: the ticks of a logarithmic axis."""
-    ticks = [m * 10**power for power in range(len(str(depth))) for m in (1, 2, 5)]
-    return [0, *(tick for tick in ticks if tick < depth), depth]
+    depths, power = [0], 1
+    while power < depth:
+        depths += [tick for tick in (power, 2 * power, 5 * power) if tick < depth]
+        power *= 10
+    return [*depths, depth]
 
 
 def words(study: Study, /, **known: Any) -> dict[str, Any]:
@@ -142,53 +145,71 @@ def words(study: Study, /, **known: Any) -> dict[str, Any]:
     A student has a backbone; a loss reads negatives and perhaps a teacher's scores; negatives
     belong to a dataset; a dataset to a corpus. A word that does not apply is None.
     """
-    found = dict(known)
-
-    def derive(word: str, value: Callable[[], Any]) -> None:
-        if word not in found:
-            found[word] = value()
-
-    if "student" in found:
-        derive("backbone", lambda: study.students[found["student"]].backbone)
-    if "loss" in found:
-        source = study.sources[study.losses[found["loss"]].reads]
-        derive("negatives", lambda: source.negatives)
-        derive("teacher", lambda: source.teacher)
-    if "negatives" in found:
-        negatives = study.negatives[found["negatives"]]
-        derive("dataset", lambda: negatives.dataset)
-        derive("first_stage", lambda: negatives.get("first_stage"))
-    if "built" in found:
-        backbone = study.backbones[found["built"]]
+    row = dict(known)
+    if "student" in row:
+        row.setdefault("backbone", study.students[row["student"]].backbone)
+    if "loss" in row:
+        source = study.sources[study.losses[row["loss"]].reads]
+        row.setdefault("negatives", source.negatives)
+        row.setdefault("teacher", source.teacher)
+    if "negatives" in row:
+        negatives = study.negatives[row["negatives"]]
+        first_stage = negatives.first_stage if isinstance(negatives, MinedNegatives) else None
+        row.setdefault("dataset", negatives.dataset)
+        row.setdefault("first_stage", first_stage)
+    if "built" in row:
+        backbone = study.backbones[row["built"]]
         assert isinstance(backbone, BuiltBackbone)
-        derive("dataset", lambda: backbone.build.dataset)
-        derive("corpus", lambda: backbone.build.corpus)
-    if "splade" in found:
-        derive("backbone", lambda: study.first_stages[found["splade"]]["encoder"])
-    if "dataset" in found:
-        derive("corpus", lambda: study.datasets[found["dataset"]].corpus)
-    return found
+        row.setdefault("dataset", backbone.build.dataset)
+        row.setdefault("corpus", backbone.build.corpus)
+    if "splade" in row:
+        row.setdefault("backbone", _splade(study, row["splade"]).encoder)
+    if "dataset" in row:
+        row.setdefault("corpus", study.datasets[row["dataset"]].corpus)
+    return row
 
 
-def training_sets(study: Study) -> list[str]:
-    """Return the datasets that the study trains on, each once: warm-ups of backbones too."""
-    negatives, stages = [], [study.grid.first_stage, *study.grid.baselines]
-    for cell in trained_cells(study):
-        source = study.sources.get(study.losses[cell.loss].reads)
-        if source:
-            negatives.append(study.negatives[source.negatives])
-    stages += [entry["first_stage"] for entry in negatives if "kind" in entry]
-    backbones = [study.students[cell.student].backbone for cell in trained_cells(study)]
-    for name in stages:
-        stage = study.first_stages[name]
-        if isinstance(stage, SpladeStage):
-            backbones.append(stage.encoder)
-    datasets = [entry.dataset for entry in negatives]
-    for name in backbones:
+def _splade(study: Study, first_stage: str) -> SpladeStage:
+    stage = study.first_stages[first_stage]
+    assert isinstance(stage, SpladeStage)
+    return stage
+
+
+def needed(study: Study) -> dict[str, set[str]]:
+    """Return the names of the entries that the study's numbers come from, by catalogue."""
+    names: dict[str, set[str]] = defaultdict(set)
+    waiting = [*references(study.grid)]
+    waiting += [Reference("kept_apart", name, "datasets") for name in study.kept_apart]
+    if study.training.validation:
+        waiting += references(study.training.validation)
+    while waiting:
+        _, name, catalogue = waiting.pop()
+        if name not in names[catalogue]:
+            names[catalogue].add(name)
+            waiting += _needed_by(study, study[catalogue][name])
+    return names
+
+
+def _needed_by(study: Study, entry: Entry) -> list[Reference]:
+    """Return the references of an entry, but for those to what it could serve besides."""
+    needs = []
+    for reference in references(entry):
+        if reference.path.partition(".")[0] not in {"over", "import"}:
+            needs.append(reference)
+    if isinstance(entry, Loss) and entry.reads in study.sources:
+        needs.append(Reference("reads", entry.reads, "sources"))
+    return needs
+
+
+def training_sets(study: Study) -> set[str]:
+    """Return the datasets that the study trains on: warm-ups of backbones too."""
+    names = needed(study)
+    datasets = {study.negatives[name].dataset for name in names["negatives"]}
+    for name in names["backbones"]:
         backbone = study.backbones[name]
         if isinstance(backbone, BuiltBackbone):
-            datasets.append(backbone.build.dataset)
-    return list(dict.fromkeys(datasets))
+            datasets.add(backbone.build.dataset)
+    return datasets
 
 
 def test_sets(study: Study, dataset: str) -> KeptApart:
@@ -208,11 +229,12 @@ def test_sets(study: Study, dataset: str) -> KeptApart:
 def default_groups(study: Study) -> dict[str, list[str]]:
     """Return the datasets in domain, over a corpus that is trained on, and those out of it."""
     trained = {study.datasets[name].corpus for name in training_sets(study)}
-    groups: dict[str, list[str]] = {"In domain": [], "Out of domain": []}
-    for name in study.grid.datasets:
-        inside = study.datasets[name].corpus in trained
-        groups["In domain" if inside else "Out of domain"].append(name)
-    return {group: names for group, names in groups.items() if names}
+    groups: dict[str, list[str]] = {}
+    for group, is_in_domain in (("In domain", True), ("Out of domain", False)):
+        for name in study.grid.datasets:
+            if (study.datasets[name].corpus in trained) == is_in_domain:
+                groups.setdefault(group, []).append(name)
+    return groups
 
 
 def members(study: Study, teacher: str) -> list[str]:
@@ -223,16 +245,10 @@ def members(study: Study, teacher: str) -> list[str]:
 
 def names_behind(study: Study) -> set[str]:
     """Return the names of the artefacts that a study's numbers come from, models left out."""
-    names = {study.grid.first_stage, *study.grid.baselines, *study.grid.datasets}
-    names |= {study.datasets[dataset].corpus for dataset in study.grid.datasets}
-    for source in study.sources.values():
-        names |= {source.negatives, study.negatives[source.negatives].dataset}
-        names |= {source.teacher} if source.teacher else set()
-    for name in names & {*study.first_stages}:
-        stage = study.first_stages[name]
-        names |= {stage.encoder} if isinstance(stage, SpladeStage) else set()
-    for cell in trained_cells(study):
-        names.add(study.students[cell.student].backbone)
+    names = set[str]()
+    for catalogue, of_catalogue in needed(study).items():
+        if catalogue not in {"students", "losses", "sources"}:
+            names |= of_catalogue
     return names
 
 
@@ -252,5 +268,4 @@ def shards(study: Study, first_stage: str, corpus: str) -> int:
     A corpus that does not declare its `passages` is one part.
     """
     passages = study.corpora[corpus].passages or 1
-    shard: int = study.first_stages[first_stage]["shard"]
-    return -(-passages // shard)
+    return -(-passages // _splade(study, first_stage).shard)

@@ -149,14 +149,34 @@ def _nearest(name: str) -> str:
     return f"; did you mean {nearest!r}?"
 
 
-def threshold(dataset: str, grade: object) -> int:
-    """Return `grade`, the least relevant one of `dataset`, or raise BadSettings."""
-    if isinstance(grade, bool) or not isinstance(grade, int) or grade < 1:
-        raise BadSettings(
-            f"relevant_from.{dataset}: wanted a whole number from 1, got {grade!r}: give the least "
-            "grade that counts as relevant, such as 2 for TREC DL"
-        )
-    return grade
+def of_dataset(dataset: str, value: object) -> str:
+    """Return a value for one dataset alone as a word: `dl19=2`. `parted` takes it apart."""
+    return f"{dataset}={value}"
+
+
+def parted(word: str) -> tuple[str, str]:
+    """Return the dataset that a value is for, "" for all of them, and the value."""
+    parts = re.fullmatch(r"([^=()]+)=(.*)", word)
+    return (parts[1], parts[2]) if parts else ("", word)
+
+
+def grades(words: Sequence[str]) -> dict[str, int]:
+    """Return the least relevant grade by dataset, "" for all: of words such as `1` or `dl19=2`.
+
+    Raises BadSettings for a grade that is no whole number from 1, and for a second one.
+    """
+    least: dict[str, int] = {}
+    for word in words:
+        dataset, grade = parted(word)
+        if not re.fullmatch("[1-9][0-9]*", grade):
+            raise BadSettings(
+                f"--relevant-from: wanted a whole number from 1, got {word!r}: give the least "
+                "grade that counts as relevant, such as 2 for TREC DL, or dl19=2 for dl19 alone"
+            )
+        if dataset in least:
+            raise BadSettings(f"--relevant-from {word}: it has a grade already: keep one")
+        least[dataset] = int(grade)
+    return least
 
 
 def distinct(names: Sequence[str]) -> list[Measure]:

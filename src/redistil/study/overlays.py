@@ -7,18 +7,19 @@ Snakemake merges configuration files. `groups` is replaced too: it names the col
 
 import os
 from collections.abc import Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 from redistil.errors import BadSettings, nearest
 from redistil.storage import settings
-from redistil.study.backbones import BuiltBackbone
-from redistil.study.candidates import SpladeStage
+from redistil.study.backbones import FolderBackbone
 from redistil.study.checks import resolve
+from redistil.study.corpora import FolderCorpus, IrdsCorpus
 from redistil.study.fields import Entry
-from redistil.study.grid import members, test_sets, trained_cells, training_sets
-from redistil.study.study import LeftOut, Study
-from redistil.study.teachers import AdoptedTeacher, RankingTeacher
+from redistil.study.grid import needed
+from redistil.study.reading import read
+from redistil.study.study import Study
 
 LIKE, GROUPS, TABLE = "like", "groups", "table"  # keys of a study
 
@@ -29,10 +30,8 @@ def overlay(name: str, folder: str | Path = "studies") -> dict[str, Any]:
     Raises BadSettings when there is no such study, when its file is no mapping of settings, or when
     it is like itself.
     """
-    whole: dict[str, Any] = {}
-    for one in _chain(name, Path(folder), ()):
-        whole = laid_on(whole, one)
-    return whole
+    studies = _chain(name, Path(folder), ())
+    return reduce(laid_on, studies)
 
 
 def planned(config: Mapping[str, Any], command_line: Mapping[str, Any]) -> tuple[Study, list[str]]:
@@ -57,12 +56,10 @@ def laid_on(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     datasets = (above.get("grid") or {}).get("datasets")
     if GROUPS in above:
         both[GROUPS] = above[GROUPS]
-    elif datasets is not None and both.get(GROUPS):
-        both[GROUPS] = _whole_groups(both[GROUPS], datasets)
-        if not both[GROUPS]:
-            del both[GROUPS]
+    elif datasets is not None:
+        _reduce_groups(both, datasets)
     if datasets is not None and TABLE not in above:
-        _reduce_table(both, [*datasets, *both.get(GROUPS, {})])
+        _reduce_table(both)
     return both
 
 
@@ -70,21 +67,28 @@ def merged(below: Any, above: Any) -> Any:
     """Return `above` laid on `below`: mappings merge key by key, all else is replaced."""
     if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
         return above
-    both = {key: merged(below.get(key), value) for key, value in above.items()}
-    return {**below, **both}
+    both = dict(below)
+    for key, value in above.items():
+        both[key] = merged(below.get(key), value)
+    return both
 
 
-def _whole_groups(groups: Mapping[str, list[str]], datasets: list[str]) -> dict[str, list[str]]:
-    """Return the groups that have lost no dataset: a mean over fewer is another number."""
-    return {group: names for group, names in groups.items() if set(names) <= set(datasets)}
+def _reduce_groups(config: dict[str, Any], datasets: list[str]) -> None:
+    """Keep the groups that have lost no dataset: a mean over fewer is another number."""
+    groups = {}
+    for group, names in (config.pop(GROUPS, None) or {}).items():
+        if set(names) <= set(datasets):
+            groups[group] = names
+    if groups:
+        config[GROUPS] = groups
 
 
-def _reduce_table(config: dict[str, Any], known: list[str]) -> None:
+def _reduce_table(config: dict[str, Any]) -> None:
     """Keep the columns of the main table that there are; without any it is that of all groups."""
-    columns = config.pop(TABLE, None) or []
-    left = [name for name in columns if name in known]
-    if left:
-        config[TABLE] = left
+    known = {*config["grid"]["datasets"], *config.get(GROUPS, {})}
+    columns = [name for name in config.pop(TABLE, None) or [] if name in known]
+    if columns:
+        config[TABLE] = columns
 
 
 def _chain(name: str, folder: Path, above: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -93,16 +97,17 @@ def _chain(name: str, folder: Path, above: tuple[str, ...]) -> list[dict[str, An
         raise BadSettings(f"studies: {' is like '.join([*above, name])}: one of them must end it")
     own = _read(name, folder, f"studies/{above[-1]}.yaml: like" if above else "study")
     like = own.pop(LIKE, None)
-    return [*(_chain(str(like), folder, (*above, name)) if like else ()), own]
+    below = _chain(str(like), folder, (*above, name)) if like else []
+    return [*below, own]
 
 
 def _read(name: str, folder: Path, path: str) -> dict[str, Any]:
-    known = sorted(file.stem for file in folder.glob("*.yaml"))
-    if name not in known:
+    files = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+    if name not in files:
         raise BadSettings(
-            f"{path}: no {folder}/{name}.yaml{nearest(name, known)} (there is: {', '.join(known)})"
+            f"{path}: no {folder}/{name}.yaml{nearest(name, files)} (there is: {', '.join(files)})"
         )
-    return settings.mapping(folder / f"{name}.yaml")
+    return settings.mapping(files[name])
 
 
 # --- what is licensed -----------------------------------------------------------------------------
@@ -116,34 +121,36 @@ def leave_out(study: Study, exported: str | Path) -> tuple[Study, list[str]]:
     dataset goes too: its mean over fewer would be another number under the same name. The main
     table shows what is left of it, and `left_out` of the study what was taken.
     """
-    datasets, groups = study.grid.datasets, study.groups or {}
-    left_out, lines = [], []
+    datasets, lines, left_out = [], [], []
     for name in study.grid.datasets:
-        corpus = study.datasets[name].corpus
-        place = study.corpora[corpus].get("licensed")
-        if not place or Path(exported, f"{corpus}.parquet").exists() or _filled(_home() / place):
+        place = _missing(study, name, Path(exported))
+        if place is None:
+            datasets.append(name)
             continue
-        datasets = [other for other in datasets if other != name]
-        lost = sorted(group for group, names in groups.items() if name in names)
-        groups = _whole_groups(groups, datasets)
-        left_out.append(LeftOut(dataset=name, groups=lost))
+        lost = sorted(group for group, names in (study.groups or {}).items() if name in names)
+        left_out.append({"dataset": name, "groups": lost})
         also = f", and with it {' and '.join(map(repr, lost))}" if lost else ""
         lines.append(
             f"{name} is left out{also}: its texts are licensed and not in place; to have it, put "
-            f"them below {_home() / place}"
+            f"them below {place}"
         )
-    if not (datasets and groups):
-        raise BadSettings(f"grid.datasets: nothing is left to be measured: {'; '.join(lines)}")
     if not left_out:
         return study, []
-    columns = [name for name in study.table or [] if name in {*datasets, *groups}]
-    rest = {
-        "grid": study.grid.changed(datasets=datasets),
-        "groups": groups,
-        "left_out": left_out,
-        "table": columns or None,
-    }
-    return study.changed(**rest), lines
+    reduced = laid_on(study.stated(), {"grid": {"datasets": datasets}})
+    if not datasets or GROUPS not in reduced:
+        raise BadSettings(f"grid.datasets: nothing is left to be measured: {'; '.join(lines)}")
+    return read(Study, reduced | {"left_out": left_out}), lines
+
+
+def _missing(study: Study, dataset: str, exported: Path) -> Path | None:
+    """Return where the licensed texts of a dataset should lie, if they are nowhere."""
+    name = study.datasets[dataset].corpus
+    corpus = study.corpora[name]
+    if not isinstance(corpus, IrdsCorpus) or corpus.licensed is None:
+        return None
+    place = _home() / corpus.licensed
+    is_there = _filled(place) or (exported / f"{name}.parquet").exists()
+    return None if is_there else place
 
 
 def _home() -> Path:
@@ -163,62 +170,16 @@ def refuse_missing(study: Study) -> None:
 
     What was made of it before is no substitute: Snakemake would remove that to make it anew.
     """
-    backbones = _backbones_read(study)
-    for name in sorted(_corpora_read(study, backbones)):
+    names = needed(study)
+    for name in sorted(names["corpora"]):
         content = "corpus.jsonl, queries.jsonl, qrels"
         _refuse_without_folder(f"corpora.{name}", study.corpora[name], content)
-    for name in sorted(backbones):
+    for name in sorted(names["backbones"]):
         _refuse_without_folder(f"backbones.{name}", study.backbones[name], "the checkpoint's files")
 
 
 def _refuse_without_folder(path: str, entry: Entry, content: str) -> None:
-    folder = entry.get("folder")
-    if folder and not Path(folder).is_dir():
+    if isinstance(entry, FolderCorpus | FolderBackbone) and not Path(entry.folder).is_dir():
         raise BadSettings(
-            f"{path}.folder: {folder} is not a folder: check the path, or put {content} there"
+            f"{path}.folder: {entry.folder} is not a folder: check the path, or put {content} there"
         )
-
-
-def _backbones_read(study: Study) -> set[str]:
-    """Return the backbones of all models, teachers and first stages that a study needs."""
-    stages = {study.grid.first_stage, *study.grid.baselines}
-    teachers: list[str | None] = [*study.grid.teachers]
-    if study.training.validation:
-        stages.add(study.training.validation.first_stage)
-    backbones = set()
-    for cell in trained_cells(study):
-        backbones.add(study.students[cell.student].backbone)
-        source = study.sources[study.losses[cell.loss].reads]
-        negatives = study.negatives[source.negatives]
-        stages.add(negatives.get("first_stage"))
-        teachers += [source.teacher, negatives.get("teacher")]
-    for name in filter(None, teachers):
-        for member in members(study, name):
-            teacher = study.teachers[member]
-            stages.add(teacher.get("first_stage"))
-            if isinstance(teacher, AdoptedTeacher):
-                backbones.add(teacher.checkpoint)
-            elif isinstance(teacher, RankingTeacher):
-                backbones.add(teacher.llm)
-    for name in filter(None, stages):
-        stage = study.first_stages[name]
-        if isinstance(stage, SpladeStage):
-            backbones.add(stage.encoder)
-    return backbones
-
-
-def _corpora_read(study: Study, backbones: set[str]) -> set[str]:
-    """Return the corpora that a study trains, validates and tests on, or builds from."""
-    corpora = set()
-    datasets = [*study.grid.datasets, *training_sets(study)]
-    if study.training.validation:
-        datasets += study.training.validation.datasets
-    for name in backbones:
-        backbone = study.backbones[name]
-        if isinstance(backbone, BuiltBackbone):
-            corpora.add(backbone.build.corpus)
-            datasets.append(backbone.build.dataset)
-    for name in training_sets(study):
-        apart = test_sets(study, name)
-        datasets += [*apart.same_corpus, *apart.elsewhere]
-    return corpora | {study.datasets[name].corpus for name in datasets}

@@ -13,6 +13,7 @@ from redistil.errors import BadSettings
 from redistil.study import grid
 from redistil.study.grid import Cell
 from redistil.study.study import Study
+from redistil.study.teachers import AdoptedTeacher, ImportedTeacher, ScoringTeacher, TrainedTeacher
 
 Words = Mapping[str, Any]
 Rows = Iterator[dict[str, Any]]
@@ -155,7 +156,9 @@ def _validated(study: Study, known: Words) -> Rows:
 def _over(study: Study, known: Words) -> Rows:
     """Yield the negatives whose pairs a teacher scores."""
     name = known["scored"] if "scored" in known else known["lexical"]
-    for negatives in study.teachers[name]["over"]:
+    teacher = study.teachers[name]
+    assert isinstance(teacher, ScoringTeacher)
+    for negatives in teacher.over:
         yield {"over": negatives}
 
 
@@ -169,9 +172,9 @@ def _members(study: Study, known: Words) -> Rows:
 def _model(study: Study, teacher: str) -> dict[str, str]:
     """Return the folder of the model that a teacher is, and the backbone whose tokens it reads."""
     entry = study.teachers[teacher]
-    if "checkpoint" in entry:
-        return {"model": f"data/teachers/models/{teacher}", "backbone": entry["checkpoint"]}
-    if "model" not in entry:
+    if isinstance(entry, AdoptedTeacher):
+        return {"model": f"data/teachers/models/{teacher}", "backbone": entry.checkpoint}
+    if not isinstance(entry, TrainedTeacher):
         return {}
     cells = grid.teacher_cells(study)
     if teacher not in cells:
@@ -186,10 +189,10 @@ def _model(study: Study, teacher: str) -> dict[str, str]:
 
 def _taught_on(study: Study, teacher: str, known: Words) -> dict[str, str]:
     """Return the dataset whose pairs a teacher scores, unless the job names another."""
-    over = study.teachers[teacher].get("over")
-    if "dataset" in known or not over:
+    entry = study.teachers[teacher]
+    if "dataset" in known or not isinstance(entry, ScoringTeacher):
         return {}
-    return {"dataset": study.negatives[over[0]].dataset}
+    return {"dataset": study.negatives[entry.over[0]].dataset}
 
 
 def _teaching(study: Study, known: Words) -> Rows:
@@ -232,7 +235,9 @@ def _shards(study: Study, known: Words) -> Rows:
 def _imported(study: Study, known: Words) -> Rows:
     """Yield the download that a teacher, or a first stage for a dataset, is imported from."""
     if "published" in known:
-        yield {"file": study.teachers[known["published"]]["import"]}
+        teacher = study.teachers[known["published"]]
+        assert isinstance(teacher, ImportedTeacher)
+        yield {"file": teacher.file}
         return
     stage, dataset = known["imported"], known["dataset"]
     file = grid.imported_run(study, stage, dataset)

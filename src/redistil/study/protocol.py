@@ -117,13 +117,11 @@ class Training(Entry):
 
     def reading(self, architecture: str) -> Architecture:
         """Return how an architecture reads a pair; BadSettings where a setting is missing."""
-        kind = ARCHITECTURES[architecture]
-        values = {}
+        kind, settings = ARCHITECTURES[architecture], self.settings()
         for key in kind.model_fields:
-            values[key] = self.get(key)
-            if values[key] is None:
+            if key not in settings:
                 raise BadSettings(f"training: the architecture {architecture} needs `{key}`")
-        return kind.model_validate(values)
+        return kind.model_validate({key: settings[key] for key in kind.model_fields})
 
 
 def training_class() -> type[Training]:
@@ -155,34 +153,42 @@ class Statistics(Entry):
     """How two systems are compared."""
 
     alpha: Annotated[_Level, Field(description="level of the tests, after Holm's correction")]
-    margin: Annotated[_Level, Field(description="of the headline: less is equivalent")]
-    reproduced_within: Annotated[_Level, Field(description="likewise, of a published value")]
-    resamples: Annotated[
-        Whole, Field(ge=100, description="of the bootstrap and the randomisation test")
+    margin: Annotated[
+        _Level, Field(description="systems at most this far apart in the headline are equivalent")
     ]
-    seed: Seed
+    reproduced_within: Annotated[
+        _Level, Field(description="distance within which a published value counts as reproduced")
+    ]
+    resamples: Annotated[
+        Whole, Field(ge=100, description="rounds of the bootstrap and the randomisation test")
+    ]
+    seed: Annotated[Seed, Field(description="seed of those rounds")]
 
 
 class Page(Entry):
     """What the page shows of single queries."""
 
     queries: Annotated[CountOrNone, Field(description="of the whole study, in equal shares")]
-    depth: Annotated[Count, Field(description="passages of each ranking")]
-    characters: Annotated[Whole, Field(ge=20, description="of a text")]
+    depth: Annotated[Count, Field(description="passages of each ranking that are shown")]
+    characters: Annotated[Whole, Field(ge=20, description="characters of a text that are shown")]
 
 
 class Publishing(Entry):
     """What is said of weights that are given away."""
 
-    licence: Annotated[Text, Field(description="in the front matter of every model card")]
+    licence: Annotated[Text, Field(description="licence in the front matter of every model card")]
 
 
 class Export(Entry):
     """Training data in the format of another library."""
 
-    library: Literal["sentence-transformers", "lightning-ir", "pylate", "tevatron", "matchmaker"]
+    library: Annotated[
+        Literal["sentence-transformers", "lightning-ir", "pylate", "tevatron", "matchmaker"],
+        Field(description="library that is to read it"),
+    ]
     negatives: _NegativesName
     teacher: _TeacherName | None = None
     passages: Annotated[
-        Whole | None, Field(ge=2, description="of an example, for libraries that want one number")
+        Whole | None,
+        Field(ge=2, description="passages of an example, for libraries that want one number"),
     ] = None

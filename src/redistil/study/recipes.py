@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model
 
+from redistil.errors import BadSettings
 from redistil.study.architectures import ARCHITECTURES
 from redistil.study.fields import (
     Count,
@@ -78,5 +79,8 @@ def recipe_class(architecture: str) -> type[Recipe]:
 def recipe(settings: Mapping[str, Any], where: str = "the recipe") -> Recipe:
     """Return a recipe as it was written; BadSettings names what is wrong, and `where`."""
     architecture = settings.get("architecture")
-    kind = recipe_class(architecture) if architecture in ARCHITECTURES else Recipe
-    return read(kind, settings, where)
+    if architecture not in ARCHITECTURES:
+        raise BadSettings(
+            f"{where}, architecture: wanted one of {', '.join(ARCHITECTURES)}, got {architecture!r}"
+        )
+    return read(recipe_class(architecture), settings, where)

@@ -101,13 +101,17 @@ class Bm25Teacher(Teacher, kind="bm25"):
     over: _Negatives
 
 
+# scores the pairs of the negatives it names
+ScoringTeacher = TrainedTeacher | AdoptedTeacher | Bm25Teacher
+
+
 class AveragedTeacher(Teacher, kind="average"):
     """The mean of other teachers' scores."""
 
     average: Annotated[list[Annotated[Name, Names("teachers")]], Once, Field(min_length=2)]
     standardise: Annotated[
         Literal["query"] | None,
-        Field(description="to mean 0 and standard deviation 1 over each query's pairs, before"),
+        Field(description="bring each member's scores of a query to mean 0, deviation 1 first"),
     ] = None
 
 

@@ -185,7 +185,9 @@ def test_reranking_refuses_ids_without_tokens(refused, house):
 
 
 def test_an_unknown_precision_is_refused(refused, house):
-    assert "precision: wanted one of 'float32'" in refused(*train(house, precision="float16"))
+    message = refused(*train(house, precision="float16"))
+    assert f"{house / 'recipe.yaml'}, precision: wanted one of " in message
+    assert "got 'float16': did you mean 'bfloat16'?" in message
     nothing_made(house)
 
 

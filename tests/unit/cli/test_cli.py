@@ -137,11 +137,13 @@ def anything(kind: click.ParamType[Any], folder: Path, out: Path) -> list[str]:
         path.write_text("{a: 1}\n")
         return [str(path)]
     if isinstance(kind, Json):
-        return ["[]" if kind.shape in (list[int], list[str]) else "{}"]
+        return ["{}"]
     if isinstance(kind, click.Choice):
         return [str(kind.choices[0])]
-    if isinstance(kind, (click.IntRange, click.FloatRange)):
-        return ["1000" if kind.max is None else "1"]
+    if isinstance(kind, click.IntRange):
+        return [str(kind.min)]
+    if isinstance(kind, click.FloatRange):
+        return ["0.5"]
     return {"integer": ["1"], "float": ["1"], "boolean": ["true"]}.get(kind.name, ["word"])
 
 

@@ -14,8 +14,10 @@ import pytest
 import yaml
 
 import redistil.cli
+from redistil.errors import BadSettings
 from redistil.stages.report.numbers.sealed import sealing
 from redistil.storage.tables import MEASURES, PASSAGES, QRELS, QUERIES, RUN, ranked
+from redistil.study.checks import resolve
 from tests.made import report_study, tiny
 
 
@@ -112,20 +114,51 @@ def test_a_collection_must_be_an_object(refused, tmp_path, option, value, wanted
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("--measures", "5"),
-        ("--measures", '[["a"]]'),
-        ("--relevant-from", '{"d": "2"}'),
-        ("--more", '{"d": 5}'),
-        ("--more", "[]"),
+        ("--measure", '["nDCG@10"]'),
+        ("--measure", "d="),
+        ("--relevant-from", "0"),
+        ("--relevant-from", '{"d": 2}'),
+        ("--relevant-from", "d=many"),
     ],
 )
-def test_measures_of_another_shape_are_refused(refused, house, option, value):
+def test_misspelt_measures_are_refused(refused, house, option, value):
     out = house / "out.parquet"
-    given = {"--measures": '["nDCG@10"]', "--relevant-from": '{"d": 1}'} | {option: value}
+    given = {"--measure": "nDCG@10", "--relevant-from": "1"} | {option: value}
     files = [house / "run.parquet", house / "qrels.parquet"]
     words = [word for pair in given.items() for word in pair]
-    assert f"{option}: wanted " in refused("evaluate", out, "--on", "d", *files, *words)
+    message = refused("evaluate", "--on", "d", *files, *words, "--out", out)
+    assert "wanted " in message and "got " in message or "no measure" in message
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--measure", "ndcg@10"], "did you mean 'nDCG@10'"),
+        (["--measure", "e=AP", "--measure", "AP"], "no --on names 'e'"),
+        (["--relevant-from", "f=2"], "no --on names 'f'"),
+        (["--relevant-from", "2"], "--relevant-from 2: it has a grade already"),
+        (["--measure", "AP", "--measure", "AP"], "listed twice"),
+    ],
+)
+def test_unknown_names_are_told(refused, house, more, told):
+    files = [house / "run.parquet", house / "qrels.parquet"]
+    line = ["evaluate", "--on", "d", *files, "--measure", "RR@10", "--relevant-from", 1]
+    assert told in refused(*line, *more)
+
+
+def test_a_dataset_needs_its_grade(refused, house):
+    files = [house / "run.parquet", house / "qrels.parquet"]
+    line = ["evaluate", "--on", "d", *files, "--on", "e", *files, "--measure", "AP"]
+    assert "--relevant-from: none for e: give " in refused(*line, "--relevant-from", "d=2")
+
+
+@pytest.mark.parametrize("given", ["none", "run", "both"])
+def test_what_to_measure_is_told_once(refused, house, given):
+    run, qrels = house / "run.parquet", house / "qrels.parquet"
+    files = {"none": [], "run": [run], "both": [run, qrels, "--on", "d", run, qrels]}[given]
+    message = refused("evaluate", *files, "--measure", "AP", "--relevant-from", 1)
+    assert "wanted RUN QRELS, or --on DATASET RUN QRELS" in message
 
 
 def test_a_source_must_be_an_object(refused, tmp_path):
@@ -142,12 +175,14 @@ def test_a_warm_up_needs_settings(refused, house):
     assert not (house / "out" / "made.json").exists()
 
 
-@pytest.mark.parametrize("depths", ["[5000]", "[5000, 3]"])
+@pytest.mark.parametrize("depths", [[5000], [5000, 3]])
 def test_depths_beyond_every_run_are_refused(refused, house, depths):
     out = house / "out.parquet"
     run, qrels = house / "run.parquet", house / "qrels.parquet"
     line = ["sweep", out, "--on", "d", run, qrels, "--runs", "x", "d", run]
-    line += ["--measure", "nDCG@10", "--relevant-from", '{"d": 1}', "--depths", depths]
+    line += ["--measure", "nDCG@10", "--relevant-from", "d=1"]
+    for depth in depths:
+        line += ["--depth", depth]
     assert "every run has fewer candidates" in refused(*line)
     assert not out.exists()
 
@@ -187,11 +222,16 @@ def test_an_incomplete_recipe_is_refused(refused, trained, monkeypatch, key):
     recipe.write_text(yaml.safe_dump({k: v for k, v in tiny.recipe().items() if k != key}))
     files = [trained / name for name in ("q.arrow", "d.arrow", "lists.parquet", "out")]
     backbone = trained / "bert" / "model.safetensors"
-    assert f"{recipe}: wanted `{key}`" in refused("train", recipe, backbone, *files)
+    message = refused("train", recipe, backbone, *files)
+    if key == "architecture":
+        assert f"{recipe}, architecture: wanted one of cat, got None" in message
+    else:
+        assert f"{recipe}: a key is missing: it needs `{key}`" in message
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("a: [1\n", "is not a readable study"), ("a: 1\n", "wanted `"), ("", "not")]
+    ("text", "told"),
+    [("a: [1\n", "is not a readable study"), ("a: 1\n", "a: unknown key"), ("", "not")],
 )
 def test_an_unreadable_study_is_refused(refused, tmp_path, text, told):
     study, out = tmp_path / "study.yaml", tmp_path / "pairs.parquet"
@@ -221,7 +261,7 @@ def test_a_system_without_measures_is_named(refused, tmp_path, command):
 
 def test_tables_of_another_version_are_refused(refused, tmp_path):
     study = tmp_path / "study.yaml"
-    study.write_text(yaml.safe_dump(report_study.config()))
+    study.write_text(yaml.safe_dump(dict(report_study.config())))
     tables = tmp_path / "tables"
     tables.mkdir()
     with sealing(tables, ["tables.json"], tiny.Made("tabulate", "small")):
@@ -243,9 +283,6 @@ def test_qrels_without_header_are_refused(refused, tmp_path, header):
 
 
 def test_unknown_settings_are_named():
-    from redistil.errors import BadSettings
-    from redistil.study.checks import check
-
-    schema = {"additionalProperties": False, "properties": {"a": {}}}
-    with pytest.raises(BadSettings, match="unknown key"):
-        check({1: 2, "zz": 3}, schema)  # type: ignore[dict-item]
+    given = dict(report_study.config()) | {"zz": 3}
+    with pytest.raises(BadSettings, match="zz: unknown key"):
+        resolve(given)

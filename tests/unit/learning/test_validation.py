@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from redistil.errors import BadTable
 from redistil.learning.validation import Judged
 from redistil.stages import measures
-from redistil.stages.models.reading import Dataset, judged_candidates
-from redistil.storage.ragged import Ragged
+from redistil.stages.models.reading import Dataset, TokenFiles, judged_candidates
 from redistil.storage.tables import QRELS, RUN, ranked
 from redistil.study.measures import MEASURES, Kind
+from redistil.study.recipes import Validated
 from tests.made import tiny
 
 NAMES = ["nDCG@3", "nDCG", "RR@2", "RR", "AP", "AP@3", "R@3", "P@9", "Success@2"]
@@ -36,6 +36,13 @@ pairs = st.lists(
 )
 
 
+def validated(level):
+    """Return a validation on `dev` that counts grades from `level` as relevant."""
+    return Validated(
+        datasets={"dev": level}, first_stage="f", depth=5, every=1, measure="RR", keep="last"
+    )
+
+
 @settings(max_examples=60, deadline=None)
 @given(qrels_rows, pairs, st.data())
 def test_values_equal_the_stage(tokens, tmp_path_factory, judged, shown, data):
@@ -50,8 +57,8 @@ def test_values_equal_the_stage(tokens, tmp_path_factory, judged, shown, data):
     RUN.write(first, folder / "run.parquet", tiny.MADE)
     level = data.draw(st.integers(1, 2))
     dataset = Dataset("dev", folder / "run.parquet", folder / "qrels.parquet", *tokens)
-    files = Ragged(tokens[0]), Ragged(tokens[1])
-    known = judged_candidates(dataset, files, {"depth": 5, "datasets": {"dev": level}})
+    files = TokenFiles.of(*tokens)
+    known = judged_candidates(dataset, files, validated(level))
     scores = np.array(
         data.draw(
             st.lists(
@@ -121,6 +128,4 @@ def test_candidates_of_other_queries_are_refused(tokens, tmp_path):
     RUN.write(ranked(["q0"], ["d0"], [1.0]), tmp_path / "run.parquet", tiny.MADE)
     dataset = Dataset("dev", tmp_path / "run.parquet", tmp_path / "qrels.parquet", *tokens)
     with pytest.raises(BadTable, match="are both of one dataset"):
-        judged_candidates(
-            dataset, (Ragged(tokens[0]), Ragged(tokens[1])), {"depth": 5, "datasets": {"dev": 1}}
-        )
+        judged_candidates(dataset, TokenFiles.of(*tokens), validated(1))

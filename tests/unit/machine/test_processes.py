@@ -57,7 +57,7 @@ def house(tmp_path_factory):
         steps=6,
         batch=4,
         passages=5,
-        memory={"at_once": 60, "held": 100},
+        memory={"at_once": 64, "held": 100},
         validation=asked | {"keep": "best", "patience": None, "first_stage": "run"},
     )
     import yaml

@@ -53,7 +53,7 @@ def test_the_command_retrieves(tmp_path):
     assert texts_of(tmp_path / "queries.parquet", QUERIES) == tiny.texts(3, "q", 2)
 
 
-def test_the_commands_refuse_the_wrong_table_and_write_nothing(tmp_path):
+def test_commands_refuse_wrong_tables(tmp_path):
     bm25_run(tmp_path, {"a": "graph"}, {"q": "graph"})
     (tmp_path / "cut.parquet").write_bytes((tmp_path / "passages.parquet").read_bytes()[:-20])
     options = [*"--k1 1 --b 0 --stemmer english --depth 1".split(), *KEEP]

@@ -40,20 +40,20 @@ def test_bm25_stems_words(tmp_path):
     assert ranking(out) == [("q", "a", 1)]
 
 
-def test_bm25_breaks_any_number_of_ties_at_the_cut(tmp_path):
+def test_bm25_ranks_all_ties_at_cut(tmp_path):
     passages = {f"d{i:03}": "graph" for i in range(200)} | {"best": "graph graph"}
     out = bm25_run(tmp_path, passages, {"q": "graph"}, depth=3)
     assert ranking(out) == [("q", "best", 1), ("q", "d198", 3), ("q", "d199", 2)]
 
 
-def test_bm25_drops_the_querys_own_passage_where_asked(tmp_path):
+def test_bm25_drops_identical_ids(tmp_path):
     passages = {"a": "graph graph", "b": "graph", "c": "tensor"}
     assert ranking(bm25_run(tmp_path, passages, {"a": "graph"}, depth=1)) == [("a", "a", 1)]
     out = bm25_run(tmp_path, passages, {"a": "graph"}, depth=1, drop_identical=True)
     assert ranking(out) == [("a", "b", 1)]
 
 
-def test_bm25_is_the_same_wherever_pieces_of_the_passages_end(tmp_path, monkeypatch):
+def test_pieces_do_not_change_bm25(tmp_path, monkeypatch):
     """The numbers of words, their frequencies and the mean length are those of all passages."""
     passages = tiny.texts(40, "d") | {"empty": "", "odd": "zebra graphs"}
     queries = tiny.texts(5, "q", 2) | {"z": "zebra graph"}
@@ -68,6 +68,6 @@ def test_passages_without_any_word_are_refused(tmp_path):
         bm25_run(tmp_path, {"a": "", "b": "the"}, {"q": "graph"})
 
 
-def test_a_query_of_unknown_words_has_no_candidate(tmp_path):
+def test_unknown_words_find_no_candidate(tmp_path):
     out = bm25_run(tmp_path, {"a": "graph", "b": "tensor"}, {"q": "zebra", "r": "graph"})
     assert ranking(out) == [("r", "a", 1)]

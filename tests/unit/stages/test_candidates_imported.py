@@ -43,13 +43,13 @@ def test_a_trec_run_is_taken_whole(tmp_path, delimiter, end):
     ]
 
 
-def test_ranks_are_written_anew_from_the_scores(tmp_path):
+def test_ranks_follow_from_scores(tmp_path):
     lines = ["q Q0 a 1 1.0 t", "q Q0 b 2 3.0 t", "q Q0 c 3 3.0 t"]
     rows = import_text(tmp_path, "\n".join(lines)).to_pylist()
     assert [(row["doc_id"], row["rank"]) for row in rows] == [("c", 1), ("b", 2), ("a", 3)]
 
 
-def test_an_imported_run_drops_identical_ids_where_asked(tmp_path):
+def test_import_drops_identical_ids(tmp_path):
     lines = ["a Q0 a 1 2.0 t", "a Q0 b 2 1.0 t"]
     assert import_text(tmp_path, "\n".join(lines))["rank"].to_pylist() == [1, 2]
     rows = import_text(tmp_path, "\n".join(lines), drop=True).to_pylist()
@@ -64,25 +64,25 @@ def as_parquet(path, rows, names):
 
 
 @pytest.mark.parametrize("names", [("qid", "docno", "score"), ("query_id", "doc_id", "score")])
-def test_a_parquet_run_is_taken_whole_whatever_its_columns_are_called(tmp_path, names):
+def test_column_names_of_parquet_runs_vary(tmp_path, names):
     rows = [("q2", "b", 2.0), ("q1", "a", 0.5), ("q1", "é", 1.5)]
     got = import_file(tmp_path, as_parquet(tmp_path / "a.parquet", rows, names))
     wanted = [("q1", "é", 1, 1.5), ("q1", "a", 2, 0.5), ("q2", "b", 1, 2.0)]
     assert [tuple(row.values()) for row in got.to_pylist()] == wanted
 
 
-def test_a_parquet_run_with_numbers_for_ids_has_strings_here(tmp_path):
+def test_numeric_ids_of_parquet_become_strings(tmp_path):
     source = as_parquet(tmp_path / "a.parquet", [(7, 12, 1.0)], ["qid", "docid", "score"])
     assert import_file(tmp_path, source).to_pylist()[0]["doc_id"] == "12"
 
 
-def test_a_parquet_file_that_is_no_run_is_refused(tmp_path):
+def test_parquet_without_run_is_refused(tmp_path):
     source = as_parquet(tmp_path / "a.parquet", [("q", "d", 1.0)], ["qid", "title", "score"])
     with pytest.raises(BadTable, match="the column doc_id, got rank, qid, title, score"):
         import_file(tmp_path, source)
 
 
-def test_a_run_is_sorted_however_its_queries_lie(tmp_path, monkeypatch):
+def test_import_sorts_runs_by_query(tmp_path, monkeypatch):
     """In pieces far smaller than the run, with queries in pieces of their own, gzipped."""
     monkeypatch.setattr(imported, "ROWS", 7)
     monkeypatch.setattr(trec, "BLOCK", 100)
@@ -100,7 +100,7 @@ def test_a_run_is_sorted_however_its_queries_lie(tmp_path, monkeypatch):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.run", "b.run.gz", "out.parquet"]
 
 
-def test_a_run_of_another_collection_is_refused(tmp_path):
+def test_foreign_runs_are_refused(tmp_path):
     (tmp_path / "a.run").write_text("\n".join(LINES))
     import_file(tmp_path, tmp_path / "a.run", least=0.5, pairs=[("q1", "007"), ("q10", "x")])
     (tmp_path / "out.parquet").unlink()
@@ -121,14 +121,14 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("text", MALFORMED.values(), ids=MALFORMED.keys())
-def test_a_malformed_run_is_refused_in_one_sentence(tmp_path, text):
+def test_malformed_runs_are_refused(tmp_path, text):
     with pytest.raises(BadTable) as caught:
         import_text(tmp_path, text)
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["a.run"]
 
 
-def test_bytes_that_are_no_text_are_refused(tmp_path):
+def test_binary_files_are_refused(tmp_path):
     (tmp_path / "a.run").write_bytes(b"q Q0 \xff\xfe 1 0.5 tag\n")
     with pytest.raises(BadTable):
         import_file(tmp_path, tmp_path / "a.run")

@@ -11,7 +11,7 @@ from redistil.storage.tables import VECTORS
 from tests.made.first_stages import MADE
 
 
-def test_scores_do_not_hang_on_the_shard_to_the_last_bit(tmp_path, monkeypatch):
+def test_shards_do_not_change_scores(tmp_path, monkeypatch):
     """Weights with all their digits: a sum in another order would show."""
     rng = generator(5, "weights")
     passages, queries = (
@@ -30,7 +30,7 @@ def test_scores_do_not_hang_on_the_shard_to_the_last_bit(tmp_path, monkeypatch):
     assert len(found[0].score) == 6 * 9
 
 
-def test_vectors_survive_the_round_trip_of_their_table(tmp_path, monkeypatch):
+def test_vectors_survive_a_round_trip(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "ROW_GROUP", 4)
     rows = VECTORS.rows(
         {

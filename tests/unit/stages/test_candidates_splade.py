@@ -105,7 +105,7 @@ def test_the_search_is_exact(tmp_path, bag, depth):
 
 
 @pytest.mark.parametrize("drop", [False, True])
-def test_the_run_is_the_same_however_many_shards_pieces_and_passes(tmp_path, bag, small, drop):
+def test_shards_pieces_and_passes_change_nothing(tmp_path, bag, small, drop):
     passages, queries = random_rows("d", 60, 6), random_rows("q", 9, 4)
     passages |= {name: passages["d7"] for name in queries}  # they could be dropped
     files, dense = collection(tmp_path, passages, queries)
@@ -118,7 +118,7 @@ def test_the_run_is_the_same_however_many_shards_pieces_and_passes(tmp_path, bag
 
 
 @pytest.mark.parametrize("ties", [3, 60, 300])
-def test_however_many_tie_at_the_cut_they_are_ranked_by_doc_id_downwards(tmp_path, bag, ties):
+def test_ties_rank_by_doc_id_downwards(tmp_path, bag, ties):
     order = generator(1, "order").permutation(ties)  # the winner lies anywhere in the corpus
     passages = {f"d{i:03}": [1] for i in order} | {"best": [1, 1], "none": [2]}
     files, _ = collection(tmp_path, passages, {"q": [1, 1], "r": [2]})
@@ -126,7 +126,7 @@ def test_however_many_tie_at_the_cut_they_are_ranked_by_doc_id_downwards(tmp_pat
     assert ranking(found(tmp_path, files, 2)) == rows
 
 
-def test_the_querys_own_passage_is_dropped_where_asked_and_another_takes_its_place(tmp_path, bag):
+def test_next_passage_replaces_identical_id(tmp_path, bag):
     passages = {"a": [1, 1, 1], "b": [1, 1], "c": [1], "d": [2]}
     files, dense = collection(tmp_path, passages, {"a": [1], "b": [1]})
     assert ranking(found(tmp_path, files, 2)) == by_hand(dense, "ab", passages, 2)
@@ -134,14 +134,14 @@ def test_the_querys_own_passage_is_dropped_where_asked_and_another_takes_its_pla
     assert dropped == [("a", "b", 1), ("a", "c", 2), ("b", "a", 1), ("b", "c", 2)]
 
 
-def test_an_encoder_that_says_nothing_is_refused(tmp_path, bag):
+def test_empty_query_vectors_are_refused(tmp_path, bag):
     files, _ = collection(tmp_path, {"a": [1]}, {"q": [], "r": []})
     with pytest.raises(BadSource, match="all 2 vectors of the queries of .* are empty"):
         found(tmp_path, files, 2)
     assert not (tmp_path / "run.parquet").exists()
 
 
-def test_an_encoder_that_says_nothing_of_any_passage_is_refused(tmp_path, bag):
+def test_empty_passage_vectors_are_refused(tmp_path, bag):
     files, _ = collection(tmp_path, {"a": [], "b": []}, {"q": [1]})
     with pytest.raises(BadSource, match="all 2 vectors of the passages of .* are empty"):
         found(tmp_path, files, 2)
@@ -154,7 +154,7 @@ def test_empty_passages_are_counted_aloud(tmp_path, bag, caplog):
     assert "1 of 2 passages of" in caplog.text and "1 of 2 queries of" in caplog.text
 
 
-def test_a_first_stage_that_finds_nothing_relevant_is_refused(tmp_path, bag, caplog):
+def test_irrelevant_first_stages_are_refused(tmp_path, bag, caplog):
     """As a checkpoint does whose weights were not loaded: vectors full of plausible numbers."""
     passages, queries = {"a": [1], "b": [2], "c": [3]}, {"q": [1], "r": [2], "s": [4]}
     files, _ = collection(tmp_path, passages, queries)
@@ -168,12 +168,12 @@ def test_a_first_stage_that_finds_nothing_relevant_is_refused(tmp_path, bag, cap
     assert not (tmp_path / "run.parquet").exists()
 
 
-def test_an_empty_query_has_no_candidate_and_the_others_keep_theirs(tmp_path, bag):
+def test_empty_queries_change_no_other_candidates(tmp_path, bag):
     files, _ = collection(tmp_path, {"a": [1], "b": [2]}, {"q": [], "r": [2]})
     assert ranking(found(tmp_path, files, 2)) == [("r", "b", 1)]
 
 
-def test_a_checkpoint_encodes_as_the_formula_says(tmp_path):
+def test_encoding_equals_the_formula(tmp_path):
     """max over tokens of log(1 + relu(logit)), padding out of it, cut with the special tokens."""
     folder = tiny.checkpoint(tmp_path / "splade", "splade")
     texts = tiny.texts(5, "d", 3) | {"long": " ".join(tiny.WORDS)}
@@ -195,7 +195,7 @@ def test_a_checkpoint_encodes_as_the_formula_says(tmp_path):
         assert got == pytest.approx(wanted, abs=1e-5)
 
 
-def test_a_vector_is_the_same_whatever_shard_it_is_made_in(tmp_path, monkeypatch):
+def test_shards_do_not_change_vectors(tmp_path, monkeypatch):
     monkeypatch.setattr(splade, "WINDOW", 7)
     folder = tiny.checkpoint(tmp_path / "splade", "splade")
     tokens = tiny.tokens(tmp_path / "p.arrow", folder, tiny.texts(40, "d", 9))

@@ -19,12 +19,12 @@ def folder(tmp_path):
     return write_folder(tmp_path / "set")
 
 
-def test_passages_without_text_are_kept_and_counted(folder, out, caplog):
+def test_textless_passages_are_kept_and_counted(folder, out, caplog):
     redistil("export-passages", out, "--corpus", {"folder": str(folder)})
     assert "1 of 4 passages have no text" in caplog.text
 
 
-def test_queries_without_text_are_kept_and_counted(folder, out, caplog):
+def test_textless_queries_are_kept_and_counted(folder, out, caplog):
     (folder / "queries.jsonl").write_text(jsonl([ASKED[0], {"_id": "q1", "text": " "}]))
     assert export(folder, out)[0] == {"q1": "", "q2": "question 2"}
     assert "1 of 2 judged queries have no text" in caplog.text
@@ -40,7 +40,7 @@ def test_dangling_judgements_are_left_out_aloud(folder, out, caplog):
         assert any(f": {count} " in line and what in line for line in caplog.messages), what
 
 
-def test_two_minds_about_one_pair_are_refused(folder, out):
+def test_contradicting_grades_are_refused(folder, out):
     (folder / "qrels" / "test.tsv").write_text(tsv([("q1", "d1", 1), ("q1", "d1", 0)]))
     with pytest.raises(BadSource, match="judged both 1 and 0"):
         export(folder, out)
@@ -59,7 +59,7 @@ def test_judgements_of_missing_passages_are_kept(folder, out, caplog):
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.5, True, "all"])
-def test_a_wrong_share_of_missing_is_refused(folder, out, share):
+def test_wrong_missing_share_is_refused(folder, out, share):
     with pytest.raises(BadSettings, match="`missing_at_most` must be a share"):
         export(folder, out, missing_at_most=share)
 
@@ -85,7 +85,7 @@ def test_another_number_of_documents_is_refused(folder, out):
 
 def test_an_empty_corpus_is_refused(folder, out):
     (folder / "corpus.jsonl").write_text("\n")
-    with pytest.raises(BadSource, match="no documents at all"):
+    with pytest.raises(BadSource, match="no passages at all"):
         redistil("export-passages", out, "--corpus", {"folder": str(folder)})
     assert not out.exists()
 
@@ -101,7 +101,7 @@ def test_repeated_ids_are_refused_across_batches(folder, out, monkeypatch):
     assert not out.exists()
 
 
-def test_half_characters_do_not_stop_an_export(folder, out):
+def test_lone_surrogates_do_not_stop_exports(folder, out):
     (folder / "corpus.jsonl").write_text(
         r'{"_id": "d1", "text": "half \ud83d a smile \ud83d\ude00"}'
     )
@@ -123,6 +123,6 @@ def test_queries_without_any_judgement_are_refused():
         corpora.judgements(Queries({"q1": "a"}, [Judgement("q2", "d1", 0)]), "here")
 
 
-def test_judgements_of_queries_without_any_are_not_invented():
+def test_unjudged_queries_get_no_judgements():
     asked = Queries({"q1": "a", "q2": "b"}, [Judgement("q1", "d1", 0)])
     assert corpora.judgements(asked, "here") == (["q1"], [("q1", "d1", 0)])

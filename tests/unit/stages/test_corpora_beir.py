@@ -23,7 +23,7 @@ def folder(tmp_path):
     return write_folder(tmp_path / "set")
 
 
-def test_a_folder_gives_its_texts_in_order(folder, out):
+def test_texts_keep_their_order(folder, out):
     redistil("export-passages", out, "--corpus", {"folder": str(folder), "passages": 4})
     assert list(texts(out, PASSAGES).items()) == [
         ("d1", "One first words"),
@@ -33,7 +33,7 @@ def test_a_folder_gives_its_texts_in_order(folder, out):
     ]
 
 
-def test_a_folder_gives_the_queries_that_a_split_judges(folder, out, caplog):
+def test_splits_select_their_judged_queries(folder, out, caplog):
     caplog.set_level(logging.INFO)
     queries, judged = export(folder, out, queries=2, qrels=3)
     assert queries == {"q1": "question 1", "q2": "question 2"}
@@ -46,7 +46,7 @@ def test_a_folder_gives_the_queries_that_a_split_judges(folder, out, caplog):
     [("qrels-dev.tsv", "dev"), ("qrels_dev.tsv", "dev"), ("qrels.dev.tsv", "dev")]
     + [("qrels/dev.tsv", "dev"), ("qrels.tsv", None)],
 )
-def test_qrels_are_found_where_folders_have_them(folder, out, file, split):
+def test_qrels_lie_at_any_known_path(folder, out, file, split):
     (folder / file).write_text(tsv([("q3", "d1", 1)]))
     assert export(folder, out, split) == ({"q3": "question 3"}, [("q3", "d1", 1)])
 
@@ -59,13 +59,13 @@ def test_the_only_qrels_need_no_split(folder, out):
 
 
 @pytest.mark.parametrize("second", ["qrels-test.tsv", "qrels/test.tsv.gz"])
-def test_two_qrels_of_one_split_are_refused(folder, out, second):
+def test_duplicate_split_qrels_are_refused(folder, out, second):
     (folder / second).write_bytes(gzip.compress(tsv(TEST).encode()))
     with pytest.raises(BadSource, match=r"split 'test', got qrels.*test.tsv.* and qrels"):
         export(folder, out)
 
 
-def test_a_split_that_is_not_there_is_told_which_are(folder, out):
+def test_missing_splits_name_those_there(folder, out):
     with pytest.raises(BadSource, match="qrels/tset.tsv or qrels-tset.tsv.*it has qrels/test.tsv"):
         export(folder, out, "tset")
     (folder / "qrels" / "test.tsv").unlink()
@@ -86,7 +86,7 @@ STRANGE = [
 ]
 
 
-def test_ids_are_kept_whatever_is_in_them(folder, out):
+def test_any_id_is_kept(folder, out):
     """Blanks, slashes, other scripts; tabs and quotation marks where they are quoted."""
     (folder / "corpus.jsonl").write_text(
         jsonl([{"_id": name, "text": f"text {n}"} for n, name in enumerate(STRANGE)])
@@ -105,13 +105,13 @@ def test_ids_are_kept_whatever_is_in_them(folder, out):
     assert set(queries) == {f"q {name}" for name in STRANGE}
 
 
-def test_a_quotation_mark_that_is_not_closed_swallows_nothing(folder, out):
+def test_unclosed_quotation_marks_swallow_nothing(folder, out):
     (folder / "qrels" / "test.tsv").write_text(tsv([*TEST, ('"q1', "d1", 1), ("q2", "d1", 1)]))
     with pytest.raises(BadSource, match="line 5: wanted a query"):
         export(folder, out)
 
 
-def test_gzip_marks_and_line_ends_change_nothing(folder, out):
+def test_gzip_bom_and_newlines_change_nothing(folder, out):
     plain = export(folder, out)
     for name in ("corpus.jsonl", "queries.jsonl"):
         text = (folder / name).read_text(encoding="utf-8")
@@ -168,7 +168,7 @@ def test_other_qrels_than_beirs_are_refused(folder, out, qrels):
         export(folder, out)
 
 
-def test_a_file_that_breaks_off_is_refused(folder, out):
+def test_truncated_files_are_refused(folder, out):
     whole = gzip.compress(jsonl(CORPUS * 100).encode())
     (folder / "corpus.jsonl").unlink()
     (folder / "corpus.jsonl.gz").write_bytes(whole[: len(whole) // 2])

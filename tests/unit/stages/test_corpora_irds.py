@@ -133,7 +133,7 @@ def test_irds_refusals(home, out):
     assert not out.exists()
 
 
-def test_the_catalogue_declares_what_the_library_counts(home):
+def test_catalogue_counts_equal_the_librarys(home):
     """Every id exists, and every count is the one that ir_datasets publishes with it."""
     code = """
         import json, sys
@@ -159,7 +159,7 @@ def test_the_catalogue_declares_what_the_library_counts(home):
         assert has and published in (declared, None), (name, kind)
 
 
-def test_no_library_is_imported_before_it_is_needed(home):
+def test_libraries_are_imported_when_needed(home):
     done = python(
         home,
         """

@@ -120,7 +120,7 @@ def package(tmp_path, monkeypatch):
     return "politeness"
 
 
-def test_a_docstring_is_a_query_and_a_passage(package):
+def test_docstrings_give_queries_and_passages(package):
     pairs = {pair.doc_id: pair for pair in pydocs.pairs([package])}
     assert sorted(pairs) == [
         "politeness",
@@ -134,17 +134,17 @@ def test_a_docstring_is_a_query_and_a_passage(package):
     assert pairs["politeness.wave"].passage.endswith("the first.")
 
 
-def test_a_package_is_read_and_never_imported(package, out):
+def test_packages_are_never_imported(package, out):
     redistil("export-passages", out, "--corpus", {"pydocs": [package]})
     assert package not in sys.modules
 
 
-def test_what_is_no_source_of_this_python_is_counted(package, caplog):
+def test_unparsable_sources_are_counted(package, caplog):
     pydocs.pairs([package])
     assert "1 of 3 files left out" in caplog.text
 
 
-def test_a_blank_stands_where_the_package_fills_words_in(tmp_path, monkeypatch):
+def test_blanks_replace_placeholders(tmp_path, monkeypatch):
     text = f"Compute the thing for all.\n\n%(before_notes)s\n\n{REST}"
     (tmp_path / "filled").mkdir()
     (tmp_path / "filled" / "__init__.py").write_text(f'"""{text}"""')
@@ -198,7 +198,7 @@ def test_parts_share_nothing_and_are_everything():
     assert sum(map(len, apart)) == len(ids["all"])
 
 
-def test_the_part_of_a_query_hangs_on_its_text_alone():
+def test_query_text_alone_decides_the_part():
     queries = [f"query number {n}" for n in range(4000)]
     for share in (0.0, 0.1, 0.4):
         found = [pydocs.part(query, 0.0, share) for query in queries].count("test") / len(queries)
@@ -242,7 +242,7 @@ def test_only_top_level_packages_are_read(packages):
         pydocs.sources({"pydocs": packages})
 
 
-def test_a_package_that_is_not_installed_is_one_sentence():
+def test_missing_packages_are_refused():
     with pytest.raises(BadSource, match="no_such_package, but it is not an installed package"):
         pydocs.sources({"pydocs": ["no_such_package"]})
 

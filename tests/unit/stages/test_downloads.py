@@ -117,7 +117,7 @@ def test_a_file_is_fetched_and_checked(out, url, path, sums):
 
 
 @pytest.mark.parametrize("path", ["file", "plain", "astray", "moved"])
-def test_a_part_is_continued_or_begun_anew(out, url, server, path):
+def test_parts_continue_or_restart(out, url, server, path):
     part(out).write_bytes(BODY[:5000])
     download(out, f"{url}/{path}", {"sha256": SHA256})
     assert out.read_bytes() == BODY
@@ -141,7 +141,7 @@ def test_a_broken_connection_keeps_its_part(out, url):
     assert out.read_bytes() == BODY
 
 
-def test_a_whole_part_is_not_fetched_again(out, url, server):
+def test_whole_parts_are_not_refetched(out, url, server):
     part(out).write_bytes(BODY)
     download(out, f"{url}/file", {"md5": MD5}, len(BODY))
     assert server.requests == []
@@ -149,7 +149,7 @@ def test_a_whole_part_is_not_fetched_again(out, url, server):
 
 
 @pytest.mark.parametrize("stale", [BODY, BODY + b"more"])
-def test_a_part_past_the_end_is_begun_anew(out, url, stale):
+def test_parts_past_the_end_restart(out, url, stale):
     part(out).write_bytes(stale)
     download(out, f"{url}/file", {"md5": MD5})
     assert out.read_bytes() == BODY
@@ -161,7 +161,7 @@ def test_another_file_is_refused_and_removed(out, url):
     assert list(out.parent.iterdir()) == []
 
 
-def test_a_part_of_another_file_is_removed(out, url):
+def test_foreign_parts_are_removed(out, url):
     part(out).write_bytes(b"x" * 5000)
     with pytest.raises(BadSource, match=f"sha256 {SHA256} declared"):
         download(out, f"{url}/file", {"sha256": SHA256})
@@ -180,7 +180,7 @@ def test_every_sum_that_is_given_counts(out, url):
         download(out, f"{url}/file", {"md5": MD5, "sha256": "0" * 64})
 
 
-def test_a_present_file_is_checked_and_kept(out, url, server):
+def test_present_files_are_checked_and_kept(out, url, server):
     out.write_bytes(BODY)
     download(out, f"{url}/gone", {"md5": MD5})
     assert server.requests == []

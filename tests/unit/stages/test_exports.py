@@ -74,7 +74,7 @@ def export(files, library, kind="lists", scored=True, documents=3):
 # --- sentence-transformers ------------------------------------------------------------------------
 
 
-def test_sentence_transformers_reads_lists_with_the_raw_scores_as_labels(files):
+def test_sentence_transformers_reads_lists_with_scores(files):
     out, counts = export(files, "sentence-transformers")
     rows = pq.read_table(out / "train.parquet").to_pylist()
     assert counts == {"examples": 2, "left_out": 1}, "q2 has two passages"
@@ -83,7 +83,7 @@ def test_sentence_transformers_reads_lists_with_the_raw_scores_as_labels(files):
     assert rows[1]["label"] == pytest.approx([score("q1", d) for d in ("d1", "d2", "d3")])
 
 
-def test_sentence_transformers_reads_triples_with_a_margin(files):
+def test_sentence_transformers_reads_triples_with_margins(files):
     out, counts = export(files, "sentence-transformers", "triples", documents=2)
     rows = pq.read_table(out / "train.parquet").to_pylist()
     assert counts == {"examples": 4, "left_out": 0}
@@ -93,7 +93,7 @@ def test_sentence_transformers_reads_triples_with_a_margin(files):
     )
 
 
-def test_without_a_teacher_there_is_no_column_but_texts(files):
+def test_unscored_exports_have_texts_alone(files):
     out, _ = export(files, "sentence-transformers", "triples", scored=False, documents=2)
     table = pq.read_table(out / "train.parquet")
     assert table.column_names == ["query", "positive", "negative"]
@@ -114,7 +114,7 @@ def cross_encoder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", ["lists", "triples"])
-def test_sentence_transformers_own_loss_is_zero_for_the_teacher_itself(files, cross_encoder, kind):
+def test_the_teacher_itself_has_no_loss(files, cross_encoder, kind):
     """Its collator finds the labels, its loss the texts and which score belongs to which."""
     import torch
     from sentence_transformers.cross_encoder.losses import MarginMSELoss
@@ -168,7 +168,7 @@ def test_lightning_ir_itself_reads_a_run(files):
     )
 
 
-def test_a_run_has_each_passage_of_a_query_once(files):
+def test_runs_repeat_no_passage(files):
     out, _ = export(files, "lightning-ir", "triples")
     rows = pq.read_table(out / "run.parquet").to_pylist()
     pairs = [(row["query_id"], row["doc_id"]) for row in rows]
@@ -201,7 +201,7 @@ def test_pylate_itself_reads_three_tables(files):
     assert row["scores"] == pytest.approx([score("q1", d) for d in ("d0", "d1", "d2")])
 
 
-def test_pylate_has_as_many_passages_of_every_query(files):
+def test_pylate_lists_are_equally_long(files):
     out, counts = export(files, "pylate")
     rows = pq.read_table(out / "train.parquet").to_pylist()
     assert counts == {"examples": 2, "left_out": 1}, "q2 has two passages"
@@ -210,7 +210,7 @@ def test_pylate_has_as_many_passages_of_every_query(files):
 
 
 @pytest.mark.parametrize("library", exports.LIBRARIES)
-def test_a_number_of_passages_is_asked_for_where_it_is_read_and_refused_elsewhere(files, library):
+def test_only_some_libraries_take_per_example(files, library):
     words = ["export-training", *(str(files / f"{n}.parquet") for n in ("lists", "queries"))]
     words += [str(files / "passages.parquet"), str(files / "out"), "--library", library]
     words += ["--teacher", str(files / "scores.parquet")]
@@ -284,7 +284,7 @@ every_library = pytest.mark.parametrize("library", exports.LIBRARIES)
 
 
 @every_library
-def test_every_export_says_what_it_is_and_can_be_made_again(files, library):
+def test_exports_are_described_and_repeatable(files, library):
     out, counts = export(files, library)
     card = json.loads((out / "card.json").read_text())
     assert card["library"] == library and card["examples"] == counts["examples"]
@@ -295,7 +295,7 @@ def test_every_export_says_what_it_is_and_can_be_made_again(files, library):
     assert not any(name.startswith(".") for name in before)
 
 
-def test_a_killed_export_leaves_nothing_in_its_folder_and_the_next_one_nothing_at_all(files):
+def test_killed_exports_leave_no_rest(files):
     """Texts are copied beside it, in a folder that the next export of that name removes."""
     code = "import os, pyarrow.parquet as pq; pq.ParquetWriter.write_table = lambda *a: os._exit(9)"
     words = ["export-training", *(str(files / f"{n}.parquet") for n in ("lists", "queries"))]
@@ -313,7 +313,7 @@ def test_a_killed_export_leaves_nothing_in_its_folder_and_the_next_one_nothing_a
 
 
 @every_library
-def test_an_export_leaves_nothing_of_one_for_another_library(files, library):
+def test_exports_remove_another_librarys_files(files, library):
     out, _ = export(files, library)
     written = {path.name for path in out.iterdir()}
     assert written <= {"made.json", *exports.FILES}
@@ -324,7 +324,7 @@ def test_an_export_leaves_nothing_of_one_for_another_library(files, library):
 
 
 @every_library
-def test_a_passage_without_a_text_is_refused_and_the_export_unfinished(files, library):
+def test_missing_texts_leave_exports_unfinished(files, library):
     if library == "pylate":
         pytest.skip("it joins the texts itself")
     write(files / "passages.parquet", PASSAGES, [item for item in DOCS.items() if item[0] != "d2"])
@@ -334,12 +334,12 @@ def test_a_passage_without_a_text_is_refused_and_the_export_unfinished(files, li
 
 
 @pytest.mark.parametrize("library", ["lightning-ir", "pylate"])
-def test_a_library_that_reads_scores_wants_a_teacher(files, library):
+def test_scores_need_a_teacher(files, library):
     with pytest.raises(BadSettings, match=f"{library} reads scores: name a teacher"):
         export(files, library, scored=False)
 
 
-def test_more_documents_than_any_example_has_are_refused(files):
+def test_too_many_passages_are_refused(files):
     with pytest.raises(BadTable, match="no example has 9 passages"):
         export(files, "sentence-transformers", documents=9)
 
@@ -367,7 +367,7 @@ class Hashed(str):
         return super().__hash__()
 
 
-def test_triples_of_a_query_are_gathered_in_one_pass():
+def test_triples_are_gathered_in_one_pass():
     """A published query may have thousands: work that grows with their square never ends."""
     examples = (
         exports.Example("q", "q", [Hashed("p"), Hashed(f"d{i}")], ["", ""], [1, 0], [1.0, -i])

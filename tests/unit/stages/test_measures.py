@@ -1,6 +1,5 @@
 """Values per query: by hand, and those of trec_eval (ir_measures) on whatever can be drawn."""
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from redistil.errors import BadSettings, BadTable, UserError
 from redistil.stages import measures
 from redistil.storage import lineage
 from redistil.storage.tables import MEASURES, QRELS, RUN
+from redistil.study import measures as definitions
 from tests.made.rankings import Grades, Scores, qrels_of, run_of, values
 
 NAMES = "nDCG@10 nDCG@20 nDCG@3 nDCG RR@10 RR AP AP@5 R@3 R@100 R@1000 P@5 Success@2".split()
@@ -29,7 +29,7 @@ def one(scores: Mapping[str, float], grades: Mapping[str, int], name: str, level
 # --- by hand ----------------------------------------------------------------------------------
 
 
-def test_ndcg_keeps_grades_and_has_linear_gain():
+def test_ndcg_has_linear_gain():
     dcg = 1 / math.log2(2) + 3 / math.log2(4)
     ideal = 3 / math.log2(2) + 1 / math.log2(3)
     got = one({"a": 3, "x": 2, "b": 1}, {"a": 1, "b": 3}, "nDCG@10")
@@ -66,7 +66,7 @@ def test_ties_fall_by_doc_id():
     assert one({"a": 1, "b": 1}, {"a": 1}, "RR@10") == 1 / 2
 
 
-def test_an_all_tied_list_equals_trec_eval():
+def test_tied_lists_equal_trec_eval():
     grades = {f"d{i}": int(i in {3, 17, 28}) for i in range(29)}
     tied = dict.fromkeys(grades, 0.0)
     assert one(tied, grades, "RR@10") == 1 / 7  # d9 ... d3 is the seventh downwards
@@ -214,22 +214,34 @@ def test_measures_are_distinct_names(given: object):
         measures.distinct(given)
 
 
-@pytest.mark.parametrize("grade", [None, 0, "2", 1.5, True])
-def test_a_threshold_is_a_whole_grade(grade: object):
-    with pytest.raises(BadSettings, match="relevant_from.dl19"):
-        measures.thresholds(["dl19"], {"dl19": grade})
+@pytest.mark.parametrize("word", ["", "0", "two", "1.5", "dl19=", "dl19=0", "dl19=-1"])
+def test_a_threshold_is_a_whole_grade(word: str):
+    with pytest.raises(BadSettings, match="--relevant-from: wanted a whole number from 1"):
+        definitions.grades([word])
 
 
-@pytest.mark.parametrize("more", [{"elsewhere": ["AP"]}, ["AP"], {"d": ["nDCG@10"]}, {"d": []}])
-def test_further_measures_must_be_new(more: object):
+def test_a_datasets_own_grade_goes_first():
+    given = definitions.grades(["1", "dl19=2"])
+    assert measures.thresholds(["dl19", "dev"], given) == {"dl19": 2, "dev": 1}
+    with pytest.raises(BadSettings, match="none for dev"):
+        measures.thresholds(["dl19", "dev"], definitions.grades(["dl19=2"]))
+
+
+@pytest.mark.parametrize("more", ["elsewhere=AP", "d=nDCG@10", "nDCG@10", "d=", "d=AP=AP"])
+def test_further_measures_must_be_new(more: str):
     with pytest.raises(BadSettings):
-        measures.by_dataset(["d"], ["nDCG@10"], more)
+        measures.by_dataset(["d"], ["nDCG@10", more])
 
 
-@pytest.mark.parametrize("depths", [[], [1, 1], [-1], [1.5], [True], 3, "5"])
-def test_depths_are_distinct_counts(depths: object):
-    with pytest.raises(BadSettings, match="depths"):
-        measures.depths(depths)
+def test_every_dataset_needs_a_measure():
+    with pytest.raises(BadSettings, match="--measure: none for e"):
+        measures.by_dataset(["d", "e"], ["d=AP"])
+
+
+def test_a_depth_is_given_once():
+    assert measures.depths((0, 5)) == [0, 5]
+    with pytest.raises(BadSettings, match="--depth"):
+        measures.depths((1, 1))
 
 
 def test_ranks_with_a_gap_are_refused():
@@ -242,7 +254,7 @@ def test_ranks_with_a_gap_are_refused():
 
 
 def evaluate(folder: Path, **changed: object) -> Result:
-    given = {"measures": ["nDCG@10", "AP"], "relevant-from": {"in": 1, "out": 2}} | changed
+    given = {"measure": ["nDCG@10", "AP"], "relevant-from": ["in=1", "out=2"]} | changed
     for name, scores in (("in", {"q1": {"a": 1.0}}), ("out", {"q1": {"b": 2.0, "a": 1.0}})):
         made = lineage.make("rerank", f"tiny/hinge/1/{name}", {}, "", [])
         RUN.write(run_of(scores), folder / f"{name}-run.parquet", made)
@@ -254,20 +266,20 @@ def evaluate(folder: Path, **changed: object) -> Result:
         for name in given.pop("on", ["in", "out"])
         for word in ("--on", name, folder / f"{name}-run.parquet", folder / f"{name}-qrels.parquet")
     ]
-    options = [word for key, value in given.items() for word in (f"--{key}", json.dumps(value))]
-    words = ["evaluate", folder / "out.parquet", *on, *options, "--name", "tiny/hinge/1"]
+    options = [word for key, values in given.items() for v in values for word in (f"--{key}", v)]
+    words = ["evaluate", *on, *options, "--out", folder / "out.parquet", "--name", "tiny/hinge/1"]
     return CliRunner().invoke(cli, [str(word) for word in words])
 
 
 def test_a_dataset_may_add_measures(tmp_path: Path):
-    assert evaluate(tmp_path, more={"out": ["Success@5"]}).exit_code == 0
+    assert evaluate(tmp_path, measure=["nDCG@10", "AP", "out=Success@5"]).exit_code == 0
     rows = MEASURES.read(tmp_path / "out.parquet").to_pylist()
     assert {(r["dataset"], r["measure"]) for r in rows} == {
         ("in", "AP"), ("in", "nDCG@10"), ("out", "AP"), ("out", "nDCG@10"), ("out", "Success@5"),
     }  # fmt: skip
 
 
-def test_the_command_writes_every_value_and_its_record(tmp_path: Path):
+def test_command_writes_values_and_record(tmp_path: Path):
     result = evaluate(tmp_path)
     assert result.exit_code == 0, result.output
     assert "in: 2 queries, 1 without a result" in result.stderr
@@ -295,9 +307,8 @@ def test_the_command_writes_every_value_and_its_record(tmp_path: Path):
 @pytest.mark.parametrize(
     ("changed", "complaint"),
     [
-        ({"measures": ["nDCG@10", "apple"]}, "no measure 'apple'"),
-        ({"relevant-from": {"in": 1}}, "relevant_from.out"),
-        ({"relevant-from": [1]}, "--relevant-from: wanted an object"),
+        ({"measure": ["nDCG@10", "apple"]}, "no measure 'apple'"),
+        ({"relevant-from": ["in=1"]}, "--relevant-from: none for out"),
         ({"on": ["in", "in"]}, "named twice"),
     ],
 )

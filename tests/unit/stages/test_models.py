@@ -14,9 +14,11 @@ from redistil.learning import students
 from redistil.learning.history import History
 from redistil.machine.processes import Processes
 from redistil.stages import models
+from redistil.stages.models.reading import Inputs
 from redistil.storage import lineage
 from redistil.storage.ragged import Ragged
 from redistil.storage.tables import CURVE
+from redistil.study.recipes import recipe as typed
 from tests.made import tiny
 from tests.made.trained import (
     COST,
@@ -98,7 +100,9 @@ def test_a_second_stage_starts_from_the_kept_weights_encoder_and_head(house, tmp
     best = train(house, tmp_path / "best", validation=validating(), **how)
     assert (best / "last.safetensors").exists(), "the last is the best: this test sees nothing"
     monkeypatch.setattr(models, "optimise", lambda *args: History())
-    first = models._started(tiny.recipe(**SECOND), house / "bert", best).network.state_dict()
+    tokens = house / "q.arrow", house / "d.arrow"
+    inputs = Inputs(house / "bert", *tokens, house / "lists.parquet", predecessor=best)
+    first = models._started(typed(tiny.recipe(**SECOND)), inputs).network.state_dict()
     kept = load_file(best / "model.safetensors")
     assert kept.keys() <= first.keys() and "classifier.weight" in kept
     assert all(torch.equal(first[name], value) for name, value in kept.items())

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from redistil.errors import BadTable, Stale
-from redistil.stages import models
+from redistil.stages.models.reading import TokenFiles, read_examples
 from redistil.storage.lineage import Made
-from redistil.storage.ragged import Ragged
 from redistil.storage.tables import LISTS, TEACHER_SCORES, TRIPLES
+from redistil.study.recipes import recipe as typed
 from tests.made import tiny
 from tests.made.trained import DISTILLING, train, write_house
 
@@ -25,12 +25,12 @@ def test_triples_and_lists_train_with_labels_and_with_scores(house, tmp_path, ne
 
 
 def test_examples_carry_the_teachers_score_of_their_own_pair(house):
-    files = [Ragged(house / f"{side}.arrow") for side in "qd"]
+    tokens = TokenFiles.of(house / "q.arrow", house / "d.arrow")
     scores = TEACHER_SCORES.read(house / "teacher.parquet").to_pylist()
     known = {(row["query_id"], row["doc_id"]): row["score"] for row in scores}
     for negatives in ("lists", "triples"):
         paths = house / f"{negatives}.parquet", house / "teacher.parquet"
-        found = models.read_examples(*files, *paths, tiny.recipe(steps=9))
+        found = read_examples(tokens, *paths, typed(tiny.recipe(steps=9)))
         for row, start in enumerate(found.offsets[:-1]):
             for place in range(start, found.offsets[row + 1]):
                 pair = f"q{found.queries[row]}", f"d{found.passages[place]}"
@@ -40,10 +40,10 @@ def test_examples_carry_the_teachers_score_of_their_own_pair(house):
 @pytest.mark.parametrize("negatives", ["lists", "triples"])
 @pytest.mark.parametrize("teacher", ["teacher.parquet", None])
 def test_a_short_training_reads_what_it_shows_and_shows_the_same(house, negatives, teacher):
-    files = [Ragged(house / f"{side}.arrow") for side in "qd"]
+    tokens = TokenFiles.of(house / "q.arrow", house / "d.arrow")
     paths = house / f"{negatives}.parquet", house / teacher if teacher else None
-    few = models.read_examples(*files, *paths, tiny.recipe(steps=1))
-    every = models.read_examples(*files, *paths, tiny.recipe(steps=9))
+    few = read_examples(tokens, *paths, typed(tiny.recipe(steps=1)))
+    every = read_examples(tokens, *paths, typed(tiny.recipe(steps=9)))
     assert len(few.queries) == 2 < len(every.queries) == every.size == few.size
     ours, theirs = (each.batch(2, 3, 1, 0) for each in (few, every))
     for name in ("queries", "passages", "targets", "mask"):
@@ -67,6 +67,6 @@ def test_neither_triples_nor_lists_are_refused(house, tmp_path):
 @pytest.mark.parametrize("table", [LISTS, TRIPLES], ids=["lists", "triples"])
 def test_an_empty_table_is_refused(house, tmp_path, table):
     table.write(table.schema.empty_table(), tmp_path / "none.parquet", Made("mine", "mined"))
-    files = [Ragged(house / f"{side}.arrow") for side in "qd"]
+    tokens = TokenFiles.of(house / "q.arrow", house / "d.arrow")
     with pytest.raises(BadTable, match=f"has no {table.name.rstrip('s')} to train on"):
-        models.read_examples(*files, tmp_path / "none.parquet", None, tiny.recipe())
+        read_examples(tokens, tmp_path / "none.parquet", None, typed(tiny.recipe()))

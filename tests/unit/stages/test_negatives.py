@@ -50,7 +50,7 @@ judged = st.dictionaries(st.integers(0, 24), st.integers(-1, 3), min_size=1)
 
 @settings(max_examples=60, deadline=None)
 @given(judged, st.integers(1, 20), st.integers(1, 30), st.integers(0, 5))
-def test_a_negative_is_an_unjudged_candidate_of_the_first_ranks(grades, depth, per_query, seed):
+def test_negatives_are_unjudged_candidates_within_depth(grades, depth, per_query, seed):
     rows = [("q", f"d{i}", grade) for i, grade in grades.items()]
     found = drawn(run_of("q"), qrels_of(*rows), depth, per_query, seed)
     free = {f"d{i}" for i in range(depth) if i not in grades}
@@ -63,21 +63,21 @@ def test_a_negative_is_an_unjudged_candidate_of_the_first_ranks(grades, depth, p
     assert positives == sorted(f"d{i}" for i, grade in grades.items() if grade > 0)
 
 
-def test_a_passage_judged_not_relevant_is_no_negative():
+def test_judged_passages_are_no_negatives():
     _, chosen = drawn(run_of("q", 4), qrels_of(("q", "d0", 1), ("q", "d1", 0)))["q"]
     assert chosen == ["d2", "d3"]
 
 
-def test_a_querys_own_passage_is_no_negative():
+def test_identical_ids_are_no_negatives():
     run = ranked(["d1", "d1", "d1"], ["d0", "d1", "d2"], [3.0, 2.0, 1.0])
     assert drawn(run, qrels_of(("d1", "elsewhere", 1)))["d1"] == (["elsewhere"], ["d0", "d2"])
 
 
-def test_a_positive_that_was_not_retrieved_is_kept():
+def test_unretrieved_positives_are_kept():
     assert drawn(run_of("q"), qrels_of(("q", "unfound", 2)))["q"][0] == ["unfound"]
 
 
-def test_positives_may_be_those_retrieved_or_the_best_ranked_of_them():
+def test_positives_may_be_retrieved_or_first():
     """The presets of arXiv 2603.03010: a query whose positive was not retrieved is skipped."""
     qrels = qrels_of(("q", "d7", 1), ("q", "d3", 2), ("q", "d5", 0), ("q", "unfound", 1))
 
@@ -91,12 +91,12 @@ def test_positives_may_be_those_retrieved_or_the_best_ranked_of_them():
 
 
 @pytest.mark.parametrize("which", ["retrieved", "first-retrieved"])
-def test_a_positive_that_is_not_shown_is_no_negative_either(which):
+def test_unused_positives_are_no_negatives(which):
     qrels = qrels_of(("q", "d2", 1), ("q", "d9", 1))
     assert not {"d2", "d9"} & set(drawn(run_of("q"), qrels, per_query=99, positives=which)["q"][1])
 
 
-def test_one_more_query_shifts_no_others_draw():
+def test_one_more_query_shifts_no_draw():
     rows = [(q, "d0", 1) for q in ("a", "b", "c")]
     without = drawn(run_of("ac"), qrels_of(rows[0], rows[2]))
     with_b = drawn(run_of("abc"), qrels_of(*rows))
@@ -104,13 +104,13 @@ def test_one_more_query_shifts_no_others_draw():
     assert with_b["b"][1] != with_b["a"][1]
 
 
-def test_a_seed_repeats_its_draw_and_another_draws_otherwise():
+def test_seeds_decide_the_draw():
     qrels = qrels_of(("q", "d0", 1))
     assert drawn(run_of("q"), qrels, seed=1) == drawn(run_of("q"), qrels, seed=1)
     assert drawn(run_of("q"), qrels, seed=1) != drawn(run_of("q"), qrels, seed=2)
 
 
-def test_every_candidate_is_drawn_about_as_often():
+def test_candidates_are_drawn_equally_often():
     qrels = qrels_of(("q", "d0", 1))
     counts = dict.fromkeys([f"d{i}" for i in range(1, 11)], 0)
     for seed in range(400):
@@ -131,7 +131,7 @@ def mined(tmp_path, run, qrels, kind, **how):
 JUDGED = [("a", "d0", 1), ("a", "d5", 2), ("b", "d1", 1), ("c", "d1", 0), ("x", "d1", 1)]
 
 
-def test_triples_pair_every_positive_with_every_negative(tmp_path):
+def test_triples_pair_positives_with_negatives(tmp_path):
     out, counts = mined(tmp_path, run_of("abc"), qrels_of(*JUDGED), "triples")
     rows = TRIPLES.read(out).to_pylist()
     chosen = drawn(run_of("abc"), qrels_of(*JUDGED), per_query=2)
@@ -150,14 +150,14 @@ def test_lists_are_positives_before_their_negatives(tmp_path):
     assert second["doc_ids"][0] == "d1" and second["relevances"] == [1, 0, 0]
 
 
-def test_the_same_is_drawn_for_triples_and_lists(tmp_path):
+def test_triples_and_lists_draw_the_same(tmp_path):
     triples, _ = mined(tmp_path, run_of("b"), qrels_of(("b", "d1", 1)), "triples")
     lists, _ = mined(tmp_path, run_of("b"), qrels_of(("b", "d1", 1)), "lists")
     found = set(LISTS.read(lists)["doc_ids"][0].as_py()[1:])
     assert found == set(TRIPLES.read(triples)["negative_id"].to_pylist())
 
 
-def test_at_most_so_many_queries_are_drawn_for_and_the_same_ones_however_many(tmp_path):
+def test_at_most_takes_a_fixed_order(tmp_path):
     names = [f"q{i}" for i in range(20)]
     qrels, run = qrels_of(*[(q, "d0", 1) for q in names]), run_of(names)
     chosen = {}
@@ -170,7 +170,7 @@ def test_at_most_so_many_queries_are_drawn_for_and_the_same_ones_however_many(tm
 
 
 @pytest.mark.parametrize("kind", ["triples", "lists"])
-def test_pieces_of_any_size_give_the_same_bytes(tmp_path, monkeypatch, kind):
+def test_piece_sizes_do_not_change_bytes(tmp_path, monkeypatch, kind):
     names = [f"q{i:03}" for i in range(40)]
     qrels = qrels_of(*[(q, f"d{i % 7}", 1) for i, q in enumerate(names)])
     whole = mined(tmp_path, run_of(names), qrels, kind)[0].read_bytes()
@@ -183,7 +183,7 @@ def test_pieces_of_any_size_give_the_same_bytes(tmp_path, monkeypatch, kind):
     assert mined(tmp_path, run_of(names), qrels, kind)[0].read_bytes() == whole
 
 
-def test_copies_of_a_positive_are_no_negatives(tmp_path):
+def test_copies_of_positives_are_no_negatives(tmp_path):
     """d2 has the text of the positive d0; d3 that of d9, which is judged and no positive."""
     texts = {f"d{i}": f"text {i}" for i in range(20)} | {"d2": "text 0", "d3": "text 9"}
     columns = {"doc_id": list(texts), "text": list(texts.values())}
@@ -199,7 +199,7 @@ def test_copies_of_a_positive_are_no_negatives(tmp_path):
     assert counts["relevant passages left out: not in the corpus"] == 1
 
 
-def test_queries_that_are_left_out_give_nothing_and_shift_nobody(tmp_path):
+def test_queries_left_out_shift_no_draw(tmp_path):
     qrels = qrels_of(*[(q, "d0", 1) for q in "abc"])
     every, _ = mined(tmp_path, run_of("abc"), qrels, "lists")
     rows = {row["query_id"]: row for row in LISTS.read(every).to_pylist()}
@@ -208,7 +208,7 @@ def test_queries_that_are_left_out_give_nothing_and_shift_nobody(tmp_path):
     assert counts["queries"] == 2
 
 
-def test_a_run_out_of_order_is_refused(tmp_path):
+def test_unsorted_runs_are_refused(tmp_path):
     run = run_of("ab")
     with RUN.writer(tmp_path / "run.parquet", MADE) as write:
         write(run.slice(20))
@@ -218,7 +218,7 @@ def test_a_run_out_of_order_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["triples", "lists"])
-def test_a_run_of_other_queries_is_refused(tmp_path, kind):
+def test_runs_of_other_queries_are_refused(tmp_path, kind):
     with pytest.raises(BadTable, match="are both of one dataset"):
         mined(tmp_path, run_of("a"), qrels_of(("b", "d1", 1)), kind)
     assert not (tmp_path / f"{kind}.parquet").exists()

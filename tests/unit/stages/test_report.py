@@ -29,7 +29,7 @@ def test_the_tables_are_written_with_their_record(built: tuple[Path, Any]):
     folder = built[0] / "tables"
     assert sorted(path.name for path in folder.iterdir()) == [
         "cells.csv", "costs.csv", "leaderboard.csv", "lines.csv", "losses.csv", "made.json",
-        "metrics.json", "paste", "published.csv", "tables.json", "tests.csv",
+        "metrics.json", "paste", "published.csv", "tables.json", "tests.csv", "versus.csv",
     ]  # fmt: skip
     told = report_study.command("tabulate", "--help").output
     assert [path.name for path in folder.iterdir() if path.name not in told] == []
@@ -110,7 +110,7 @@ def test_tables_edited_by_hand_are_refused(small: tuple[Path, Any]):
 def test_tables_of_another_version_of_the_study_are_refused(small: tuple[Path, Any]):
     folder, options = small
     study = report_study.config(title="Another title")
-    (folder / "study.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    (folder / "study.yaml").write_text(yaml.safe_dump(dict(study)), encoding="utf-8")
     result = page(folder, options)
     assert isinstance(result.exception, Stale)
     assert "study.yaml" in str(result.exception)
@@ -148,13 +148,13 @@ def test_a_figure_left_over_from_an_earlier_study_is_not_published(small: tuple[
 
 def test_figures_are_drawn_with_every_name_and_no_date(built: tuple[Path, Any]):
     folder = built[0] / "figures"
-    bars, curves = ((folder / f"{name}.svg").read_text() for name in ("bars", "curves"))
+    forest, curves = ((folder / f"{name}.svg").read_text() for name in ("forest", "curves"))
     for word in ("small-bert", "small-electra", "hinge", "infonce", "splade (first stage)"):
-        assert word in bars
-    assert "both (teacher)" in bars and "Out of domain" in bars
+        assert word in forest
+    assert "both (teacher)" in forest and "Out of domain" in forest
     assert "training loss" in curves and "hinge" in curves
-    assert "<dc:date>" not in bars + curves
-    assert (folder / "bars.png").read_bytes().startswith(b"\x89PNG")
+    assert "<dc:date>" not in forest + curves
+    assert (folder / "forest.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_metrics_are_plain_numbers(built: tuple[Path, Any]):

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from redistil.stages.report.numbers import statistics
 from redistil.stages.report.page import page as pages
 from redistil.stages.report.page import payload
 from redistil.stages.report.page.places import Places
 from redistil.storage.tables import CONTRASTS, PAIRS
+from redistil.study.study import LeftOut
 from tests.made import largest_study, report_study
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -186,7 +186,7 @@ def test_the_columns_are_filtered_by_group_and_data_set(opened: Opened):
     opened.page.select_option("[name=columns]", label="Out of domain")
     shown = opened.texts(heads)
     assert "away" in shown and "hard" not in shown and shown.count("verdict") == 1
-    assert opened.texts("#board thead tr.over th") == ["Out of domain", "data sets"]
+    assert opened.texts("#board thead tr.over th") == ["Out of domain", "datasets"]
     opened.page.select_option("[name=columns]", label="hard")
     assert opened.texts(heads) == ["system", "hard", "kind", "student", "loss", "seeds"]
     for row in opened.page.query_selector_all("#board tbody tr"):
@@ -231,18 +231,30 @@ def test_two_systems_are_compared_by_the_tests_in_the_table(opened: Opened, buil
             row = rows[scope, "bm25", "small-bert/infonce"]
             cells = opened.texts(f"#scopes tr:has(th:text-is('{scope}')) td")
             minus = [text.replace("\N{MINUS SIGN}", "-") for text in cells]
-            assert float(minus[2]) == pytest.approx(sign * row["difference"], abs=0.0006)
+            assert float(minus[2]) == pytest.approx(sign * row["difference"], abs=0.00051)
             low, high = map(float, minus[3].strip("[]").split(", "))
             ends = sorted((sign * row["low"], sign * row["high"]))
             assert (low, high) == pytest.approx(ends, abs=0.0006)
             wins = [row["wins"], row["losses"]][::sign]
-            word = statistics.verdict(sign * row["difference"], row["p_holm"], 0.05)
-            assert minus[4] == word
-            assert minus[8:] == [*map(str, wins), str(row["queries"] - sum(wins))]
+            turned = {"better": "worse", "worse": "better"}
+            word = row["verdict"]
+            assert minus[4] == (word if sign == 1 else turned.get(word, word))
+            assert minus[7:] == [*map(str, wins), str(row["queries"] - sum(wins))]
             assert float(minus[0]) - float(minus[1]) == pytest.approx(float(minus[2]), abs=0.0021)
     assert "In domain: better" in page.text_content("#said")
     page.select_option("#second", "small-bert/infonce")
     assert page.text_content("#said") == "Choose two different systems."
+
+
+def test_a_verdict_of_the_leaderboard_opens_its_comparison(opened: Opened):
+    page = opened.page
+    row = page.locator("#board tbody tr:visible", has_text="small-electra/infonce").first
+    word = row.locator("a[data-with]").first
+    shown = word.text_content()
+    word.click()
+    assert page.input_value("#first") == "small-electra/infonce"
+    assert page.input_value("#second") == "splade"
+    assert opened.texts("#scopes tr:first-child td")[4] == shown
 
 
 def test_the_most_different_queries_come_first_with_both_rankings(opened: Opened, built: Path):
@@ -369,9 +381,10 @@ def luminance(colour: str) -> float:
 def test_the_tables_of_the_papers_grid_fit_a_screen(browser: Any, tmp_path: Path):
     """Its names and counts are long; what it left out is said at the top."""
     study, rng = largest_study.config(), np.random.default_rng(1)
-    study["left_out"] = [{"dataset": "robust04", "groups": ["Robust04"]}]
+    lost = LeftOut(dataset="robust04", groups=["Robust04"])
+    study = study.changed(left_out=[lost])
     paths = largest_study.write(tmp_path, study, rng)
-    compared = payload.comparison(study, paths[0], [], 0.05)
+    compared = payload.comparison(study, paths[0], [])
     files = {name: tmp_path / name for name in ("study", "tables", "figures", "pairs")}
     places = Places.around(tmp_path / "index.html", [], **files)
     tables = largest_study.tables(study, rng)

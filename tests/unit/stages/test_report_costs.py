@@ -33,7 +33,7 @@ def tell(path: Path, seconds: float, pairs: int, **more: Any) -> None:
 
 
 def tell_all(folder: Path, seconds: float, pairs: int, **more: Any) -> None:
-    """Tell of every data set of the study, a third of it each."""
+    """Tell of every dataset of the study, a third of it each."""
     for dataset in report_study.config()["grid"]["datasets"]:
         tell(folder / f"{dataset}.cost.json", seconds / 3, pairs // 3, **more)
 
@@ -71,7 +71,7 @@ def test_runs_on_other_data_sets_do_not_count_and_some_are_not_all(told: Any):
     study, models, runs = told
     folder = dict(runs)[CELL]
     tell_all(folder, 6.0, 300)
-    tell(folder / "left.cost.json", 100.0, 100)  # of a data set that left the grid
+    tell(folder / "left.cost.json", 100.0, 100)  # of a dataset that left the grid
     assert row_of(costs.rows(study, models, runs), CELL).reranking.seconds == 6.0
     (folder / "hard.cost.json").unlink()
     assert costs.rows(study, models, runs) == []

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from matplotlib.container import BarContainer, ErrorbarContainer
+from matplotlib.container import ErrorbarContainer
 from safetensors.torch import save_file
 
 import redistil
@@ -26,7 +26,17 @@ from redistil.machine.costs import account
 from redistil.machine.energy import Spent
 from redistil.machine.processes import Processes
 from redistil.stages.report import figures
-from redistil.stages.report.figures import bars, cost, curves, depths, pairs, reranking, scatter
+from redistil.stages.report.figures import (
+    cost,
+    curves,
+    depths,
+    forest,
+    pairs,
+    published,
+    reranking,
+    scatter,
+    validation,
+)
 from redistil.stages.report.figures import sizes as by_size
 from redistil.stages.report.figures.drawing import style
 from redistil.stages.report.figures.drawing.given import Given
@@ -36,7 +46,7 @@ from redistil.stages.report.numbers.leaderboard import Settings, Tables
 from redistil.stages.report.numbers.rows import Line, Size
 from redistil.stages.report.numbers.tabulated import Tabulated
 from redistil.storage import lineage
-from redistil.storage.tables import DEPTHS, QRELS, RUN, ranked
+from redistil.storage.tables import DEPTHS, QRELS, RUN, VALIDATION, ranked
 from redistil.study import artefacts as studies
 from tests.made import report_study
 from tests.made.report_study import only
@@ -60,8 +70,9 @@ def tables(study: dict[str, Any], values: Values) -> Tables:
 @pytest.fixture(scope="module")
 def given(study: dict[str, Any], tables: Tables) -> Given:
     made = lineage.make("tabulate", "small", {}, "", [])
-    rows = (tables.leaderboard, tables.losses, tables.tests)
-    return Given(study, Tabulated(*rows, [], {}, {}, made, {}))
+    rows = (tables.leaderboard, tables.losses, tables.versus, tables.tests)
+    cells = {(cell.system, cell.dataset, cell.measure): cell.value for cell in tables.cells}
+    return Given(study, Tabulated(*rows, [], {}, {}, made, cells))
 
 
 def with_tables(given: Given, **changed: Any) -> Given:
@@ -73,25 +84,35 @@ def line(tables: Tables, system: str) -> Line:
     return found
 
 
-# --- bars and curves --------------------------------------------------------------------------
+# --- forest and curves ------------------------------------------------------------------------
 
 
-def test_bars_stand_where_the_table_says(given: Given, tables: Tables):
-    figure = bars.draw(given)
-    drawn = {
-        some.get_label(): [patch.get_height() for patch in some]
-        for some in figure.axes[0].containers
-        if isinstance(some, BarContainer)
-    }
-    assert set(drawn) == {"hinge", "infonce"}
-    for loss, found in drawn.items():
-        wanted = [
-            line(tables, f"{student}/{loss}").value("In domain")
-            for student in ("small-bert", "small-electra")
-        ]
-        assert found == pytest.approx(wanted)
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["In domain", "Out of domain"]
-    assert all(axes.get_ylim()[0] == 0 for axes in figure.axes)  # a bar must start at nothing
+def test_the_forest_shows_seeds_means_and_intervals(given: Given, tables: Tables):
+    axes = forest.draw(given).axes
+    assert [panel.get_title(loc="left") for panel in axes] == ["In domain", "Out of domain"]
+    names = [text.get_text() for text in axes[0].get_yticklabels()]
+    assert names[:2] == ["small-bert  hinge", "small-bert  infonce"] and len(names) == 4
+    seeds, mean, *_ = axes[0].lines
+    row = line(tables, "small-bert/hinge").groups["In domain"]
+    assert len(seeds.get_xdata()) == 2
+    assert np.mean(seeds.get_xdata()) == pytest.approx(row.value)
+    assert list(mean.get_xdata()) == [row.value]
+    thin, thick = (drawn.get_segments()[0][:, 0] for drawn in axes[0].collections[:2])
+    assert list(thin) == pytest.approx([row.low, row.high])
+    assert list(thick) == pytest.approx([row.queries_low, row.queries_high])
+    legend = [text.get_text() for text in axes[0].figure.legends[0].get_texts()]
+    assert legend == ["splade (first stage)", "bm25 (first stage)", "both (teacher)"]
+
+
+def test_a_validation_is_the_mean_over_its_sets(given: Given, tmp_path: Path):
+    rows = {"step": [5, 5, 10], "dataset": ["a", "b", "a"], "measure": ["AP"] * 3}
+    path = tmp_path / "validation.parquet"
+    made = lineage.make("train", "small-bert/hinge/1", {}, "", [])
+    VALIDATION.write(VALIDATION.rows(rows | {"value": [0.2, 0.4, 0.7]}), path, made)
+    figure = validation.draw(replace(given, validations=(path,)))
+    (drawn,) = figure.axes[0].lines
+    assert drawn.get_xydata().tolist() == [[5, pytest.approx(0.3)], [10, 0.7]]
+    assert figure.get_supylabel() == "validation, AP"
 
 
 def test_a_curve_is_thinned_to_means_of_neighbours():
@@ -103,7 +124,7 @@ def test_a_curve_is_thinned_to_means_of_neighbours():
 def test_a_curve_of_no_cell_is_refused(study: dict[str, Any]):
     points = curves.Curve(np.arange(3.0), np.arange(3.0))
     with pytest.raises(BadSettings, match="no cell 'small-bert/hinge/9': did you mean"):
-        curves.curves({"small-bert/hinge/9": points}, study)
+        curves.curves({"small-bert/hinge/9": points}, study, "loss")
 
 
 # --- losses against each other ----------------------------------------------------------------
@@ -125,12 +146,6 @@ def test_the_matrix_counts_students_and_mirrors_itself(
     assert lead[0, 1] == -lead[1, 0] == pytest.approx(100 * wanted)
     words = {text.get_position(): text.get_text() for text in axes.texts}
     assert words == {(1, 0): "0/0/2", (0, 1): "2/0/0"}
-    assert not axes.patches  # no frame: they are not equivalent
-
-
-def test_a_frame_marks_equivalent_losses(given: Given, tables: Tables):
-    alike = [replace(test, equivalence="equivalent", difference=0.0) for test in tables.tests]
-    assert len(pairs.draw(with_tables(given, tests=alike)).axes[0].patches) == 2
 
 
 # --- two models query by query -----------------------------------------------------------------
@@ -175,6 +190,16 @@ def test_an_svg_is_slim_and_reads_the_same(tmp_path: Path):
     assert "\n " not in text and "rotate(-0" not in text and text.count("font-family") == 1
     assert not re.search(r' [dxy]="[^"]*\.\d{3}', text)
     assert fromstring(text.encode()).get("style") == "font-family: 'DejaVu Sans', sans-serif"
+
+
+def test_published_values_stand_against_ours(given: Given):
+    assert published.draw(given) == "no published value has a counterpart"
+    row = report_study.published_row(ours=0.5, theirs=0.4, measure="AP", verdict="close")
+    other = replace(row, measure="RR@10", verdict="different")
+    figure = published.draw(with_tables(given, published=[row, row, other]))
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["AP", "RR@10"]
+    (dots,) = figure.axes[0].collections
+    assert dots.get_offsets().tolist() == [[0.4, 0.5]] * 2 and dots.get_label() == "close"
 
 
 # --- what effectiveness costs ------------------------------------------------------------------
@@ -289,7 +314,7 @@ def test_a_sweep_is_a_row_for_each_run_and_depth(tmp_path: Path):
     QRELS.write(rows, tmp_path / "qrels.parquet", lineage.make("export-queries", "d", {}, "", []))
     words = ["--on", "d", tmp_path / "first.parquet", tmp_path / "qrels.parquet"]
     words += ["--runs", "s/l/1", "d", tmp_path / "run.parquet", "--measure", "RR@10"]
-    words += ["--depths", "[0, 2, 3]", "--relevant-from", '{"d": 1}']
+    words += [*"--depth 0 --depth 2 --depth 3 --relevant-from d=1".split()]
     invoke("sweep", tmp_path / "out.parquet", *words)
     assert DEPTHS.read(tmp_path / "out.parquet").to_pylist() == [
         {"system": "s/l/1", "dataset": "d", "depth": depth, "value": value}
@@ -317,7 +342,7 @@ def test_every_figure_has_its_files_and_only_those_with_data_are_sealed(
         [*files_of(*figures.names()), "made.json"]
     )
     sealed = lineage.of(tmp_path / "figures").settings["sha256"]
-    assert sorted(sealed) == files_of("bars", "pairs", "table")
+    assert sorted(sealed) == files_of("forest", "pairs", "table")
     assert "no cost.json beside the models" in (tmp_path / "figures/cost.svg").read_text()
     for record in options["models"]:
         (Path(record).parent / "cost.json").write_text('{"seconds": 3.0, "pairs": 9}')
@@ -326,7 +351,7 @@ def test_every_figure_has_its_files_and_only_those_with_data_are_sealed(
     measures = [w for path in options["measures"] for w in ("--measures", path)]
     invoke("plot", *words, *measures)
     sealed = lineage.of(tmp_path / "figures").settings["sha256"]
-    assert sorted(sealed) == files_of("bars", "cost", "pairs", "scatter", "table")
+    assert sorted(sealed) == files_of("cost", "forest", "pairs", "scatter", "table")
     assert "small-bert/infonce, nDCG@10" in (tmp_path / "figures/scatter.svg").read_text() or (
         "small-electra/infonce, nDCG@10" in (tmp_path / "figures/scatter.svg").read_text()
     )

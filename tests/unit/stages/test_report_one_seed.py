@@ -17,8 +17,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = report_study.config()
     config["grid"]["seeds"] = [1]
     keep = {"first_stage": "splade", "depth": 5, "every": 3, "keep": "best"}
-    config["training"]["validation"] = keep | {"datasets": {"test": 1}, "measure": "nDCG@10"}
-    config["negatives"] = {name: {"dataset": "test"} for name in ("triples", "lists")}
+    config["training"]["validation"] = keep | {"datasets": ["test"], "measure": "nDCG@10"}
+    config["negatives"] = {
+        name: {"docpairs": "a/b", "dataset": "test", "at_most": 9, "seed": 1}
+        for name in ("triples", "lists")
+    }
     options = report_study.write(folder, config)
     ended_well(tabulate(folder, options))
     rows = {"step": [100], "dataset": ["dev"], "measure": ["nDCG@10"], "value": [0.5]}

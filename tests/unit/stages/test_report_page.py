@@ -6,24 +6,26 @@ What it does in a browser is in test_report_browser.py.
 import base64
 import json
 import re
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from markupsafe import escape
 
 from redistil.errors import Stale
 from redistil.stages.report import figures
 from redistil.stages.report.numbers import costs, tabulated, wording
-from redistil.stages.report.numbers.rows import PublishedRow
-from redistil.stages.report.page import illustrations, payload
+from redistil.stages.report.numbers.rows import Verdicts, Versus
+from redistil.stages.report.page import departures, gates, illustrations, payload, summary
 from redistil.stages.report.page import page as pages
 from redistil.stages.report.page.illustrations import illustrations as illustrated
 from redistil.stages.report.page.places import Places
 from redistil.storage import lineage
 from redistil.storage.tables import PAIRS
 from redistil.study import artefacts as studies
+from redistil.study.study import LeftOut
 from tests.made import largest_study, report_study
 from tests.made.markup import Seen, carried
 from tests.made.report_study import SYSTEMS, ended_well, named, page, plot
@@ -79,20 +81,77 @@ def test_hostile_names_stay_inside_their_attributes(seen: Seen):
     assert report_study.HOSTILE_LOSS in {attrs.get("data-loss") for attrs in seen.all("tr")}
 
 
-def test_the_page_says_for_every_loss_whether_it_beats_the_first_stage(built: Any, seen: Seen):
-    tables = json.loads((built[0] / "tables" / "tables.json").read_text())
+def test_the_first_screen_answers_from_the_tests(built: Any, seen: Seen, html: str):
+    tables = tabulated.read(built[0] / "tables")
     text = " ".join(seen.text.split())
-    for row in tables["losses"]:
-        value, difference = wording.number(row["value"]), wording.signed(row["difference"])
-        assert f"{row['loss']}{value} {difference}" in text
-        assert f"{wording.p_value(row['p_holm'])} {row['verdict']}" in text
-    taught = [row for row in tables["leaderboard"] if row["student"]]
-    best = max((row["groups"]["In domain"]["value"], row["student"]) for row in taught)
-    assert f"the best student is {best[1]} taught with infonce {best[0]:.3f} better" in text
+    head = html[: html.index("<nav")]
+    study = studies.read(Path(built[1]["study"][0]))
+    for sentence in summary.summary(study, tables):
+        assert sentence in text and str(escape(sentence)) in head
+    assert "In domain: infonce wins (no loss is shown to be better)" in text
+    assert "2 of 2 comparisons of two losses show a difference" in text
+    assert (
+        "better than the first stage bm25 (+0." in text and "worse than the teacher both (" in text
+    )
+    assert "at most 5% of such studies" in text and "would often be missed" in text
+
+
+def test_losses_stand_against_losses_above_the_leaderboard(built: Any, seen: Seen, html: str):
+    assert html.index('id="losses"') < html.index('id="leaderboard"')
+    text = " ".join(seen.text.split())
+    for row in tabulated.read(built[0] / "tables").losses:
+        value, difference = wording.number(row.value), wording.signed(row.difference)
+        assert f"{row.loss}{value} {difference}" in text
+    assert "2/0/0" in text and "0/0/2" in text
+
+
+def versus(one: str, other: str, *counts: int) -> Versus:
+    return Versus("All", one, other, 0.1, 0.0, 0.2, Verdicts(*counts))
+
+
+def test_losses_win_that_beat_one_and_are_beaten_by_none():
+    rows = [
+        versus("a", "b", 1, 0, 1, 0),
+        versus("a", "c", 0, 0, 2, 0),
+        versus("b", "c", 0, 2, 0, 0),
+    ]
+    assert summary.losses(rows, ["a", "b", "c"]) == (
+        "a wins (no loss is shown to be better), b loses; "
+        "1 of 6 comparisons of two losses show a difference."
+    )
+    none = [versus("a", "b", 0, 1, 0, 0)]
+    assert "no loss is shown to be better" in summary.losses(none, ["a", "b"])
+    circle = [versus("a", "b", 1, 0, 0, 1)]
+    assert summary.losses(circle, ["a", "b"]).endswith("2 of 2 comparisons; none wins.")
+
+
+def test_every_loss_is_set_against_every_other_both_ways(built: Any):
+    both = pages._versus(tabulated.read(built[0] / "tables"))
+    one = both["In domain", "infonce", report_study.HOSTILE_LOSS]
+    other = both["In domain", report_study.HOSTILE_LOSS, "infonce"]
+    assert (str(one.verdicts), str(other.verdicts)) == ("2/0/0", "0/0/2")
+    assert (one.difference, one.low) == (-other.difference, -other.high)
+
+
+def test_what_failed_a_gate_is_told_once(built: Any):
+    gate = {"subject": "tiny <b>", "passed": False, "reason": "0.2 on its validation"}
+    study = {"gates": [gate, gate | {"subject": "other", "passed": True}]}
+    made = lineage.make("build", "tiny", {"gates": [gate]}, "", [])
+    assert gates.failed(study, made) == ["tiny <b> failed its gate: 0.2 on its validation."]
+    assert gates.failed({}, lineage.make("build", "tiny", {}, "", [])) == []
+
+
+def test_departures_are_those_of_the_study():
+    text = "# Departures\n\nIntro.\n\n## arXiv 2603.03010 (a)\nowl\n\n## arXiv 1111.2222\nbat\n"
+    text += "\n## Every study\ncat\n\n## The embedded study\ndog\n"
+    own = departures.of_study(text, "The embedded study", [])
+    assert re.findall("Intro|owl|bat|cat|dog", own) == ["Intro", "cat", "dog"]
+    paper = departures.of_study(text, "A title", ["arXiv 2603.03010"])
+    assert re.findall("Intro|owl|bat|cat|dog", paper) == ["Intro", "owl", "cat"]
 
 
 def test_every_figure_has_its_caption_and_its_file(seen: Seen):
-    for name in ("bars", "curves"):
+    for name in ("forest", "curves"):
         assert figures.module_of(name).CAPTION in seen.text
         assert f"./figures/{name}.svg" in {attrs["href"] for attrs in seen.all("a")}
     assert all(attrs["alt"] for attrs in seen.all("img"))
@@ -197,9 +256,9 @@ def test_one_of_a_kind_is_told_in_the_singular(seen: Seen, tmp_path: Path):
     one = Seen((tmp_path / "index.html").read_text(encoding="utf-8"))
     alone, several = (" ".join(html.text.split()) for html in (one, seen))
     assert "1 student × 1 loss × 1 seed, each" in alone
-    assert "Holm-corrected over the one loss, or" in alone
+    assert "infonce is the only loss" in alone and "better / the same" in alone
     assert "2 students × 2 losses × 2 seeds, each" in several
-    assert "Holm-corrected over the 2 losses, or" in several
+    assert "of the 2 students it is" in several and "of the 1 student it is" in alone
 
 
 def test_a_table_longer_than_the_page_shows_says_how_long_it_is(
@@ -216,12 +275,11 @@ def test_a_table_longer_than_the_page_shows_says_how_long_it_is(
 
 
 def costly(folder: Path, options: dict[str, Any], out: Path) -> str:
-    """Return the page of a study that left a data set out, and has published values and costs."""
+    """Return the page of a study that left a dataset out, and has published values and costs."""
     study = studies.read(Path(options["study"][0]))
-    study |= {"left_out": [{"dataset": "away", "groups": []}]}
+    study = study.changed(left_out=[LeftOut(dataset="away", groups=[])])
     found = tabulated.read(folder / "tables")
-    nothing = dict.fromkeys(column.name for column in fields(PublishedRow))
-    row = PublishedRow(**{**nothing, "cite": "a value of theirs", "ours": 0.5})
+    row = report_study.published_row(cite="a value of theirs", ours=0.5, verdict="close")
     training = costs.Spent(seconds=1234.5, device="<b>an abacus</b>")
     who = ("small-bert/infonce/1", "student", "small-bert", "infonce", 1)
     spent = costs.Cost(*who, training)
@@ -251,11 +309,11 @@ def test_a_figure_too_large_to_draw_is_shown_as_its_picture(
     folder = built[0] / "figures"
     kinds = {found.file[-4:] for found in illustrated(folder)}
     assert kinds == {".svg"}
-    monkeypatch.setattr(illustrations, "_LARGE", (folder / "bars.svg").stat().st_size - 1)
+    monkeypatch.setattr(illustrations, "_LARGE", (folder / "forest.svg").stat().st_size - 1)
     shown = {found.file: found for found in illustrated(folder)}
-    assert "bars.png" in shown and "bars.svg" not in shown
-    picture = base64.b64encode((folder / "bars.png").read_bytes()).decode()
-    assert shown["bars.png"].source == f"data:image/png;base64,{picture}"
+    assert "forest.png" in shown and "forest.svg" not in shown
+    picture = base64.b64encode((folder / "forest.png").read_bytes()).decode()
+    assert shown["forest.png"].source == f"data:image/png;base64,{picture}"
 
 
 def test_pairs_of_other_measures_are_refused(built: Any, tmp_path: Path):
@@ -277,8 +335,8 @@ def test_the_page_of_the_papers_grid_stays_below_five_megabytes(tmp_path: Path):
     """Random numbers throughout, the worst that can be; every figure, drawn of them."""
     study, rng = largest_study.config(), np.random.default_rng(1)
     paths = largest_study.write(tmp_path, study, rng)
-    compared = payload.comparison(study, paths[0], paths[1:], 0.05)
-    assert len(compared.contrasts) == compared.asked == 22 * (500 // 22)
+    compared = payload.comparison(study, paths[0], paths[1:])
+    assert len(compared.contrasts) == compared.chosen == 22 * (500 // 22)
     tables = largest_study.tables(study, rng)
     assert len(tables.made.ancestors) > 22 * 163
     files = {name: tmp_path / name for name in ("study", "tables", "figures", "pairs")}

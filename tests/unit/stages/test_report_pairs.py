@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from redistil.stages.report.numbers import leaderboard, pairs, statistics
+from redistil.stages.report.numbers import inference, leaderboard, pairs, statistics
 from redistil.stages.report.numbers.leaderboard import Settings
 from tests.made import report_study
 from tests.made.report_study import SYSTEMS, values_of
@@ -26,46 +26,48 @@ def test_every_pair_of_lines_is_tested_in_every_group_and_data_set(tested: list[
         assert len(found) == SYSTEMS * (SYSTEMS - 1) / 2
 
 
-def test_a_pair_is_tested_as_the_leaderboard_tests_it(tested: list[dict[str, Any]]):
+def pair(tested: list[dict[str, Any]], scope: str, one: str, other: str) -> dict[str, Any]:
+    wanted = (scope, one, other)
+    (row,) = [r for r in tested if (r["scope"], r["system"], r["against"]) == wanted]
+    return row
+
+
+def test_a_declared_pair_has_the_record_of_its_family(tested: list[dict[str, Any]]):
     """The first stage comes before the students, so the signs are turned."""
     study = report_study.config()
     tables = leaderboard.tabulate(study, values_of(study), Settings(0.05, 2000, 1, 0.005))
-    lines = [row for row in tables.tests if row.family == "cells"]
-    assert lines
-    for line in lines:
-        (pair,) = [
-            row
-            for row in tested
-            if (row["scope"], row["system"], row["against"]) == (line.group, "splade", line.system)
-        ]
-        assert pair["difference"] == pytest.approx(-line.difference)
-        assert pair["p"] == pytest.approx(line.p)
-        assert pair["p_randomisation"] == pytest.approx(line.p_randomisation, abs=0.02)
-        assert pair["p_holm"] >= pair["p"]
+    turned = {"better": "worse", "worse": "better"}
+    for test in tables.tests:
+        if test.family == "baselines":
+            row = pair(tested, test.group, test.against, test.system)
+            assert (row["difference"], row["low"]) == (-test.difference, -test.high)
+            assert row["verdict"] == turned.get(test.verdict, test.verdict)
+        else:
+            row = pair(tested, test.group, test.system, test.against)
+            assert (row["difference"], row["low"]) == (test.difference, test.low)
+            assert row["verdict"] == test.verdict
+        assert (row["p"], row["p_holm"], row["family"]) == (test.p, test.p_holm, test.family)
+        assert row["p_randomisation"] == pytest.approx(test.p_randomisation, abs=0.03)
 
 
-def test_the_interval_is_that_of_the_paired_t_test(tested: list[dict[str, Any]]):
+def test_other_pairs_are_corrected_over_their_scope(tested: list[dict[str, Any]]):
+    explored = [row for row in tested if row["family"] == "explored" and row["scope"] == "away"]
+    assert len(explored) == SYSTEMS * (SYSTEMS - 1) / 2
+    p = np.array([row["p"] for row in explored])
+    assert [row["p_holm"] for row in explored] == pytest.approx(list(inference.holm(p)))
+
+
+def test_between_two_baselines_it_is_the_paired_t_test(tested: list[dict[str, Any]]):
     from scipy import stats
 
-    study = report_study.config()
-    values = values_of(study).per_query
-    (row,) = [
-        row
-        for row in tested
-        if (row["scope"], row["system"], row["against"]) == ("away", "splade", "bm25")
-    ]
+    values = values_of(report_study.config()).per_query
+    row = pair(tested, "away", "splade", "bm25")
     differences = values["splade", "away"] - values["bm25", "away"]
-    interval = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    test = stats.ttest_1samp(differences, 0)
+    interval = test.confidence_interval(0.95)
     assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
+    assert (row["p"], row["over"]) == (pytest.approx(test.pvalue), "queries")
     assert row["wins"] == (differences > 0).sum() and row["losses"] == (differences < 0).sum()
-
-
-def test_a_single_query_leaves_everything_possible():
-    """As `statistics.interval` says; 0 would pass for certainty."""
-    found = pairs._between([np.array([0.1, 0.2, 0.3]), np.array([0.4])])
-    assert (found.low, found.high, found.p) == (-1.0, 1.0, 1.0)
-    same = pairs._between([np.zeros(3)])
-    assert (same.low, same.high) == (0.0, 0.0)
 
 
 def test_signing_systems_is_signing_their_differences():

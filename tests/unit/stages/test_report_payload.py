@@ -8,26 +8,20 @@ from redistil.stages.report.page import payload
 
 
 @pytest.mark.parametrize(
-    ("difference", "p", "shown", "word"),
-    [
-        (0.2, 0.04999, 500, 1),  # rounded, it would be no less than alpha
-        (-0.2, 0.04999, 500, -1),
-        (0.2, 0.05, 500, 0),
-        (0.00001, 0.001, 10, 1),  # rounded, the difference would be none
-        (0.2, 0.00099, 0, 1),  # printed as "< 0.001", as in the tables
-        (0.2, 0.04946, 490, 1),
-    ],
+    ("p", "shown"), [(0.04999, 50), (0.05, 50), (0.00099, 0), (0.001, 1), (0.04849, 48)]
 )
-def test_a_verdict_is_carried_and_not_told_from_what_is_rounded(
-    difference: float, p: float, shown: int, word: int
-):
-    row = {"scope": "x", "queries": 9, "wins": 1, "losses": 2, "difference": difference}
-    row |= dict.fromkeys(("low", "high"), 0.0) | dict.fromkeys(
-        ("p", "p_randomisation", "p_holm"), p
-    )
-    (small,) = payload._pairs([row], 0.05)["x"]["rows"]
-    assert small[5] == shown and small[-1] == word
-    assert wording.p_value(p) == ("< 0.001" if shown < 10 else f"{shown / payload.SCALE:.3f}")
+def test_a_verdict_is_carried_not_recomputed(p: float, shown: int):
+    row = {"scope": "x", "queries": 9, "wins": 1, "losses": 2, "difference": 0.00001, "p_holm": p}
+    row |= {"low": 0.0, "high": 0.0, "verdict": "better", "family": "losses"}
+    (small,) = payload._pairs([row])["x"]["rows"]
+    assert small[3] == shown
+    assert payload.VERDICTS[small[-2]] == "better" and payload.FAMILIES[small[-1]] == "losses"
+    assert wording.p_value(p) == ("< 0.001" if shown == 0 else f"{shown / payload.SCALE:.3f}")
+
+
+@pytest.mark.parametrize("value", [0.4135, 0.41349999, 0.0005, 0.12345678, 1.0, 0.0])
+def test_a_value_is_rounded_once(value: float):
+    assert f"{payload.thousandths(value) / payload.SCALE:.3f}" == wording.number(value)
 
 
 def test_a_page_that_would_be_too_large_keeps_the_first_choices_of_every_data_set():

@@ -21,6 +21,7 @@ from redistil.stages.report.numbers.published import (
 )
 from redistil.study.artefacts import systems
 from tests.made import report_study
+from tests.made.configs import resolved
 
 RESOURCES = Path(__file__).parents[3] / "workflow/resources"
 VALUES, NAMES = RESOURCES / "published.csv", RESOURCES / "published.yaml"
@@ -28,7 +29,7 @@ VALUES, NAMES = RESOURCES / "published.csv", RESOURCES / "published.yaml"
 
 @pytest.fixture
 def study() -> dict[str, Any]:
-    """Two cells of the paper on two of its data sets."""
+    """Two cells of the paper on two of its datasets."""
     study = report_study.config(study="part")
     study["students"] = {
         s: study["students"]["small-bert"] for s in ("bert-base", "deberta-v3-base")
@@ -209,9 +210,7 @@ def test_every_published_name_that_is_mapped_is_published():
 
 def test_the_paper_study_has_a_counterpart_for_every_cell_of_the_papers_table():
     """Nine backbones (DeBERTa twice) x six losses x six columns, and the first stage."""
-    root = RESOURCES.parents[1]
-    study = yaml.safe_load((root / "params.yaml").read_text())
-    study |= yaml.safe_load((root / "studies/morand2026.yaml").read_text())
+    study = resolved("morand2026")
     means = {
         (s.name, dataset, measure): 0.5
         for s in systems(study)

@@ -16,8 +16,8 @@ from redistil.storage import lineage
 from redistil.storage.lineage import Made
 from redistil.storage.tables import VALIDATION
 from redistil.study.artefacts import Cell
-from redistil.study.overlays import merged, overlay
 from tests.made import report_study, tiny
+from tests.made.configs import config_of, resolved
 from tests.made.report_study import command, ended_well, named, rows_of, tabulate
 
 CELL = "small-bert/infonce/1"
@@ -33,10 +33,13 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, lis
     """A measured study whose models are real, small checkpoints."""
     folder = tmp_path_factory.mktemp("study")
     config = report_study.config()
-    levels, keep = {"test": 1}, {"first_stage": "splade", "depth": 5, "every": 3, "keep": "best"}
+    levels, keep = ["test"], {"first_stage": "splade", "depth": 5, "every": 3, "keep": "best"}
     config["training"]["validation"] = keep | {"datasets": levels, "measure": "nDCG@10"}
     config["backbones"]["tiny"] |= {"licence": "MIT | with <a bar>"}
-    config["negatives"] = {name: {"dataset": "test"} for name in ("triples", "lists")}
+    config["negatives"] = {
+        name: {"docpairs": "a/b", "dataset": "test", "at_most": 9, "seed": 1}
+        for name in ("triples", "lists")
+    }
     options = report_study.write(folder, config)
     ended_well(tabulate(folder, options))
     backbone = tiny.checkpoint(folder / "backbone")
@@ -67,7 +70,7 @@ def publish(folder: Path, options: dict[str, list[str]], out: Path) -> Any:
 
 
 def validate(record: str, *values: float, dataset: str = "dev", first: int = 100) -> None:
-    """Write a validation of rising steps, the headline on one data set."""
+    """Write a validation of rising steps, the headline on one dataset."""
     rows = {
         "step": [first * (place + 1) for place in range(len(values))],
         "dataset": [dataset] * len(values),
@@ -284,9 +287,7 @@ def test_what_an_earlier_call_left_is_removed_and_what_others_left_is_not(
 
 
 def test_every_source_of_the_default_study_is_named_with_its_licence():
-    root = Path(__file__).parents[3]
-    study = yaml.safe_load((root / "params.yaml").read_text())
-    study |= yaml.safe_load((root / "studies/embedded.yaml").read_text())
+    study = resolved("embedded")
     found = {what: (which, licence) for what, which, licence in sources(study, "margin-mse")}
     assert found["training passages and queries"][1].startswith("PSF-2.0")
     assert found["teacher"] == ("pydocs-mean", "trained here, from the sources in this table")
@@ -297,9 +298,7 @@ def test_every_source_of_the_default_study_is_named_with_its_licence():
 
 def test_a_teachers_file_is_named_by_where_it_is_published():
     """Its terms stand there, where params.yaml declares none."""
-    root = Path(__file__).parents[3]
-    study = yaml.safe_load((root / "params.yaml").read_text())
-    study |= yaml.safe_load((root / "studies/morand2026.yaml").read_text())
+    study = resolved("morand2026")
     found = {what: (which, licence) for what, which, licence in card.sources(
         study, Cell("bert-base", "margin-mse", 662124363)
     )}  # fmt: skip
@@ -309,10 +308,9 @@ def test_a_teachers_file_is_named_by_where_it_is_published():
 
 
 def test_a_second_stage_descends_from_what_the_first_read_too():
-    root = Path(__file__).parents[3]
-    study = yaml.safe_load((root / "params.yaml").read_text())
-    study = merged(study, overlay("rank-distillm", root / "studies"))
-    study["negatives"]["msmarco-colbertv2-200"]["first_stage"] = "splade-v3-distilbert"
+    config = config_of("rank-distillm")
+    config["negatives"]["msmarco-colbertv2-200"]["first_stage"] = "splade-v3-distilbert"
+    study = resolved(config)
     rows = list(card.sources(study, Cell("electra-base", "dual-ranknet", 42)))
     assert [what for what, _, _ in rows] == [
         "backbone",

@@ -68,7 +68,7 @@ def test_without_columns_of_its_own_a_study_shows_its_groups(study: dict[str, An
 
 
 def test_every_sheet_is_written_in_both_forms(study: dict[str, Any], tables: Tables):
-    parts = (tables.leaderboard, tables.losses, tables.tests)
+    parts = (tables.leaderboard, tables.losses, tables.versus)
     every = sheets.sheets(study, *parts, [])
     assert list(every) == ["main", "losses", "pairs"]  # nothing published: no sheet
     for name, sheet in every.items():
@@ -179,7 +179,7 @@ def test_whatever_a_name_is_latex_prints_it(tmp_path: Path):
 def test_the_tables_of_the_papers_grid_fit_their_page(tmp_path: Path):
     study = largest_study.config()
     found = largest_study.tables(study, np.random.default_rng(1))
-    parts = (found.leaderboard, found.losses, found.tests, found.published)
+    parts = (found.leaderboard, found.losses, found.versus, found.published)
     every = sheets.sheets(study, *parts) | {
         "costs": costs.sheet(study, found.leaderboard, found.spent)
     }

@@ -7,6 +7,7 @@ import pytest
 
 from redistil.machine.processes import Processes
 from redistil.stages import models
+from redistil.stages.models.reading import Inputs
 from redistil.storage import lineage
 from redistil.storage.tables import CURVE, LISTS
 from redistil.study.recipes import recipe as typed_recipe
@@ -46,19 +47,10 @@ def test_only_the_first_process_opens_a_board(tmp_path, boards, monkeypatch, fir
     monkeypatch.setattr(Processes, "first", first)
     out, board = tmp_path / "out", tmp_path / "board"
     out.mkdir()
+    recipe, made = typed_recipe(tiny.recipe()), lineage.Made("train", "cell")
+    inputs = Inputs(backbone, queries, passages, lists)
     with Processes("cpu") as processes:
-        models.train(
-            typed_recipe(tiny.recipe()),
-            backbone,
-            (queries, passages),
-            lists,
-            None,
-            [],
-            out,
-            lineage.Made("train", "cell"),
-            processes,
-            tensorboard=board,
-        )
+        models.train(recipe, inputs, out, made, processes, board)
     wanted = [(str(board / "cell"), [1, 2])] if first else []
     assert [(one.folder, one.steps) for one in boards] == wanted
     assert (out / "curve.parquet").exists() == first

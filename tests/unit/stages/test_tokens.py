@@ -35,9 +35,7 @@ def checkpoint(request, tmp_path_factory):
 
 @pytest.mark.parametrize("longest", [512, 4])
 @pytest.mark.parametrize("at_once", [4096, 2])
-def test_ids_are_the_tokenizers_own_cut_and_bare(
-    checkpoint, tmp_path, monkeypatch, longest, at_once
-):
+def test_ids_are_cut_without_special_tokens(checkpoint, tmp_path, monkeypatch, longest, at_once):
     monkeypatch.setattr(tokens, "TEXTS", at_once)
     texts, out = write(tmp_path / "p.parquet", PASSAGES, TEXTS), tmp_path / "p.arrow"
     tokens.tokenize(checkpoint, PASSAGES, texts, out, tiny.MADE, longest)
@@ -51,7 +49,7 @@ def test_ids_are_the_tokenizers_own_cut_and_bare(
     assert wanted["empty"] == []
 
 
-def test_limits_that_a_tokenizer_file_carries_are_lifted(checkpoint, tmp_path):
+def test_limits_in_tokenizer_files_are_lifted(checkpoint, tmp_path):
     folder = tmp_path / "limited"
     folder.mkdir()
     file = json.loads((checkpoint / "tokenizer.json").read_text())
@@ -78,7 +76,7 @@ def test_the_command_takes_queries_and_passages(checkpoint, tmp_path):
         assert made.settings == {"longest": 5} and f"export {table.name}" in made.inputs
 
 
-def test_what_is_no_tokenizer_or_no_text_is_refused(checkpoint, tmp_path):
+def test_bad_tokenizers_and_texts_are_refused(checkpoint, tmp_path):
     texts = write(tmp_path / "q.parquet", QUERIES, TEXTS)
     qrels = tmp_path / "qrels.parquet"
     QRELS.write(QRELS.schema.empty_table(), qrels, tiny.MADE)

@@ -18,7 +18,7 @@ numbers = st.lists(st.integers(0, 99).map(str), min_size=7)
 
 @settings(deadline=None)
 @given(words | numbers, words | numbers)
-def test_a_code_is_the_place_among_the_known_ids(known, asked):
+def test_codes_are_places_among_known_ids(known, asked):
     ids = Identifiers(pa.array(known, pa.string()))
     placed = sorted(set(known), key=lambda text: text.encode())
     wanted = [placed.index(text) if text in placed else -1 for text in asked]
@@ -32,7 +32,7 @@ odd_ids += [" 1", "1 ", "", "9" * 19, "9" * 30, "\uff11", "1\n"]
 
 @settings(deadline=None)
 @given(numbers, st.lists(st.integers(-5, 300).map(str) | st.sampled_from(odd_ids), min_size=1))
-def test_numbers_have_the_codes_of_their_spelling(known, asked):
+def test_numbers_sort_by_their_spelling(known, asked):
     """However an id is spelled otherwise, it is another id."""
     ids = Identifiers(pa.chunked_array([known[:3], known[3:]], pa.string()))
     assert ids.numeric
@@ -42,7 +42,7 @@ def test_numbers_have_the_codes_of_their_spelling(known, asked):
 
 
 @pytest.mark.parametrize("odd", ["007", "-1", "+1", "1.0", "D1", " 1", "", "99999999999", "123456"])
-def test_ids_that_are_no_plain_numbers_are_kept_as_text(odd):
+def test_unplain_numbers_are_kept_as_text(odd):
     ids = Identifiers(pa.array(["1", "2", odd]))
     assert not ids.numeric
     assert ids.codes(pa.array([odd, "7", "x"])).tolist()[1:] == [-1, -1]
@@ -56,7 +56,7 @@ def test_no_ids_know_nothing():
 
 @settings(deadline=None)
 @given(words | numbers, words | numbers)
-def test_a_place_is_where_an_id_stands_last(column, asked):
+def test_places_are_where_ids_stand_last(column, asked):
     last = {text: place for place, text in enumerate(column)}
     places = Places(pa.array(column, pa.string()), Path("some.parquet"))
     there = [text for text in asked if text in last]
@@ -67,6 +67,6 @@ def test_a_place_is_where_an_id_stands_last(column, asked):
             places.of(pa.array(asked, pa.string()))
 
 
-def test_nothing_has_a_place_in_an_empty_column():
+def test_empty_columns_have_no_places():
     with pytest.raises(BadTable, match="1 of 1 ids are not in"):
         Places(pa.array([], pa.string()), Path("some.parquet")).of(pa.array(["a"]))

@@ -26,12 +26,12 @@ def test_numbers_are_compared_by_value():
     assert lineage.digest([1, {"a": 2.0}]) == lineage.digest((1.0, {"a": 2}))
 
 
-def test_the_order_of_keys_is_irrelevant_that_of_items_is_not():
+def test_order_of_items_alone_counts():
     assert lineage.digest({"a": 1, "b": 2}) == lineage.digest({"b": 2, "a": 1})
     assert lineage.digest({"a": [1, 2]}) != lineage.digest({"a": [2, 1]})
 
 
-def test_an_option_not_given_is_as_one_that_does_not_exist():
+def test_options_without_value_do_not_count():
     assert lineage.digest({"a": 1, "b": None}) == lineage.digest({"a": 1})
 
 
@@ -40,7 +40,7 @@ def test_text_and_number_differ():
 
 
 @pytest.mark.parametrize("changed", ["command", "name", "settings", "code", "inputs"])
-def test_everything_that_decides_the_file_is_in_its_fingerprint(changed):
+def test_fingerprints_cover_all_that_decides(changed):
     source = made("export", "s")
     given = {
         "command": "tokenize",
@@ -85,7 +85,7 @@ def test_ancestors_travel_along():
     assert model.inputs == {"tokenize docs.bert": tokens.fingerprint}
 
 
-def test_two_versions_of_one_ancestor_are_refused_by_name():
+def test_two_versions_of_ancestors_are_refused():
     old, new = made("export-passages", "docs", n=1), made("export-passages", "docs", n=2)
     tokens, run = made("tokenize", "docs.bert", old), made("retrieve", "docs.bm25", new)
     with pytest.raises(Stale) as refused:
@@ -96,19 +96,19 @@ def test_two_versions_of_one_ancestor_are_refused_by_name():
     assert old.fingerprint in said and new.fingerprint in said and "\n" not in said
 
 
-def test_an_input_that_is_another_version_of_an_ancestor_is_refused():
+def test_inputs_contradicting_ancestors_are_refused():
     old, new = made("export-passages", "docs", n=1), made("export-passages", "docs", n=2)
     with pytest.raises(Stale, match="export-passages docs"):
         made("rerank", "run", made("tokenize", "docs.bert", old), new)
 
 
-def test_the_same_ancestor_twice_is_one_chain():
+def test_repeated_ancestors_are_one_chain():
     passages = made("export-passages", "docs")
     tokens, run = made("tokenize", "t", passages), made("retrieve", "r", passages)
     assert len(made("rerank", "run", tokens, run, passages).ancestors) == 3
 
 
-def test_reading_more_adds_it_and_refuses_another_version():
+def test_reading_more_refuses_another_version():
     passages, other = made("export-passages", "docs"), made("export-passages", "docs", n=2)
     tokens = made("tokenize", "docs.bert", passages)
     table = made("tabulate", "board").reading(tokens)
@@ -173,14 +173,14 @@ def test_an_arrow_file_carries_its_record(tmp_path):
     assert lineage.of(path) == RECORD
 
 
-def test_a_folder_and_a_file_in_it_carry_the_record_of_the_folder(tmp_path):
+def test_files_carry_their_folders_record(tmp_path):
     (tmp_path / lineage.SIDECAR).write_text(RECORD.dumps())
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     assert lineage.of(tmp_path) == RECORD
     assert lineage.of(tmp_path / "model.safetensors") == RECORD
 
 
-def test_a_file_from_elsewhere_stands_for_itself(tmp_path):
+def test_outside_files_stand_for_themselves(tmp_path):
     path = tmp_path / "run.trec"
     path.write_text("q Q0 d 1 2.0 x\n")
     first = lineage.of(path)
@@ -190,7 +190,7 @@ def test_a_file_from_elsewhere_stands_for_itself(tmp_path):
     assert lineage.of(path).fingerprint != first.fingerprint
 
 
-def test_a_folder_from_elsewhere_is_all_its_files(tmp_path):
+def test_outside_folders_are_all_their_files(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "a.json").write_text("1")
     (tmp_path / "sub" / "b.json").write_text("2")
@@ -202,7 +202,7 @@ def test_a_folder_from_elsewhere_is_all_its_files(tmp_path):
     assert len(seen) == 3
 
 
-def test_a_parquet_file_from_elsewhere_stands_for_itself(tmp_path):
+def test_outside_parquet_stands_for_itself(tmp_path):
     path = tmp_path / "theirs.parquet"
     pa.parquet.write_table(pa.table({"a": [1]}), path)
     assert lineage.of(path).command == "file"

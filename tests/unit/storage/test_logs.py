@@ -16,7 +16,7 @@ def test_one_warning_is_told_once(tmp_path):
     assert told == [f"{tmp_path}/mine/a.log: two queries left out (so do 1 more logs)"]
 
 
-def test_logs_of_other_artefacts_are_left_out(tmp_path):
+def test_other_artefacts_logs_are_left_out(tmp_path):
     write(tmp_path, "mine/other.log", f"{logs.MARK}unseen")
     write(tmp_path, "tokens/a.log", f"{logs.MARK}unseen")
     write(tmp_path, "study/train.log", f"{logs.MARK}seen")

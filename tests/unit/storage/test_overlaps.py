@@ -19,25 +19,25 @@ def training(tmp_path):
     return queries(tmp_path / "train.parquet", asked)
 
 
-def test_a_text_is_the_same_whatever_its_case_and_punctuation(training, tmp_path):
+def test_case_and_punctuation_do_not_count(training, tmp_path):
     test = queries(tmp_path / "test.parquet", {"99": " what  is 'BM25' ", "98": "e\u0301 5!"})
     found = overlaps.overlapping(training, others=[test])
     assert found == dict.fromkeys("125", f"text, in {test}")
     assert overlaps.said(found, 5) == [f"3 of 5 queries left out: same text, in {test}"]
 
 
-def test_an_id_counts_in_the_same_corpus_only(training, tmp_path):
+def test_ids_count_within_one_corpus(training, tmp_path):
     test = queries(tmp_path / "test.parquet", {"3": "something else", "4": "other"})
     assert overlaps.overlapping(training, others=[test]) == {}
     assert set(overlaps.overlapping(training, same=[test])) == {"3", "4"}
 
 
-def test_texts_without_a_word_are_not_all_one_query(training, tmp_path):
+def test_wordless_texts_are_different_queries(training, tmp_path):
     test = queries(tmp_path / "test.parquet", {"90": "...", "91": ""})
     assert overlaps.overlapping(training, others=[test]) == {}
 
 
-def test_a_query_is_counted_once_however_many_tests_have_it(training, tmp_path):
+def test_shared_queries_are_counted_once(training, tmp_path):
     tests = [queries(tmp_path / f"{n}.parquet", {"3": "Who was it?"}) for n in ("a", "b")]
     found = overlaps.overlapping(training, same=tests[:1], others=tests[1:])
     assert found == {"3": f"id, in {tests[0]}"}

@@ -17,7 +17,7 @@ def path(tmp_path) -> Path:
     return tmp_path / "made" / "table.parquet"
 
 
-def test_the_pieces_that_rows_come_in_leave_no_trace(path):
+def test_incoming_pieces_leave_no_trace(path):
     long = [f"{i:05d} " * 40 for i in range(6000)]
     whole = PASSAGES.rows({"doc_id": [str(i) for i in range(6000)], "text": long})
     pieces = pa.concat_tables([whole.slice(start, 77) for start in range(0, 6000, 77)])
@@ -28,9 +28,7 @@ def test_the_pieces_that_rows_come_in_leave_no_trace(path):
 
 
 @pytest.mark.parametrize("cut", [1, 3, 4, 9, 21])
-def test_what_is_written_in_pieces_has_the_bytes_of_what_is_written_at_once(
-    tmp_path, monkeypatch, cut
-):
+def test_pieces_write_the_same_bytes(tmp_path, monkeypatch, cut):
     monkeypatch.setattr(tables, "ROW_GROUP", 4)
     names = [f"q{i:02}" for i in range(21)]
     rows = tables.QUERIES.rows({"query_id": names, "text": names})
@@ -53,7 +51,7 @@ def lists_of(*sizes):
 
 
 @pytest.mark.parametrize("cut", [1, 2, 5, 20])
-def test_lists_are_held_by_the_passages_they_have(path, monkeypatch, cut):
+def test_passages_bound_the_lists_held(path, monkeypatch, cut):
     monkeypatch.setattr(tables, "ROW_GROUP", 10)
     sizes = [4, 5, 4, 1, 1, 30, 0, *[1] * 12, *[0] * 11]
     rows = LISTS.rows(lists_of(*sizes))
@@ -71,7 +69,7 @@ def test_lists_are_held_by_the_passages_they_have(path, monkeypatch, cut):
     assert path.read_bytes() == once
 
 
-def test_lists_of_a_file_with_large_row_groups_are_read_by_their_passages(path, monkeypatch):
+def test_passages_bound_lists_of_row_groups(path, monkeypatch):
     LISTS.write(LISTS.rows(lists_of(*[50] * 40)), path, MADE)
     monkeypatch.setattr(tables, "ROW_GROUP", 200)
     assert {len(batch) for batch in LISTS.batches(path)} == {2}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from redistil.storage.placed import checkpoint_files, unrecorded
+from redistil.storage.placed import as_inputs, checkpoint_files, unnamed, unrecorded
 
 APART = ("data/downloads", "data/exports")
 
@@ -24,21 +24,21 @@ def put(tmp_path, monkeypatch):
     return found
 
 
-def test_a_made_file_without_a_record_is_found(put):
+def test_files_without_a_record_are_found(put):
     made = ["data/teachers/t.parquet", "data/tokens/b/q.arrow", "results/x/study.yaml"]
     assert put(*made, "data/README.md", "results/y/study.yaml") == made
 
 
-def test_a_made_file_with_a_record_is_not(put):
+def test_files_with_a_record_are_not(put):
     mark = urlsafe_b64encode(b"data/teachers/t.parquet").decode()
     assert put("data/teachers/t.parquet", f"state/metadata/{mark}") == []
 
 
-def test_a_published_table_may_be_put_in_place_by_hand(put):
+def test_downloads_may_lack_a_record(put):
     assert put("data/downloads/scores.parquet", "data/exports/x/made.json") == []
 
 
-def test_what_a_killed_job_left_is_none(put):
+def test_rests_of_killed_jobs_are_ignored(put):
     left = [
         "data/candidates/x/.dl19.parquet.scratch/run.arrow",
         "data/backbones/.b.scratch/made.json",
@@ -46,8 +46,21 @@ def test_what_a_killed_job_left_is_none(put):
     assert put(*left, "data/teachers/.t.parquet.7.partial") == []
 
 
-def test_of_a_checkpoint_all_but_pickles_is_taken(put):
+def test_checkpoints_are_taken_without_pickles(put):
     put(*(f"mine/{name}" for name in ("pytorch_model.bin", "model.safetensors", "config.json")))
     names = [path.name for path in checkpoint_files("mine")]
     assert names == ["config.json", "model.safetensors"]
     assert checkpoint_files(None) == checkpoint_files("nowhere") == []
+
+
+def test_digests_replace_inputs_with_braces(tmp_path):
+    plain, braced = tmp_path / "plain", tmp_path / "my {set}"
+    for file in (plain, braced):
+        file.write_text("text")
+    files = [plain, braced]
+    assert as_inputs(files) == [plain]
+    before = unnamed(files)
+    plain.write_text("other")
+    assert unnamed(files) == before != unnamed([plain]) == ""
+    braced.write_text("other")
+    assert unnamed(files) != before

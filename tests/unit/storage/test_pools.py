@@ -58,7 +58,7 @@ sizes = st.sampled_from([2, 6, 1 << 17])
     sizes,
     sizes,
 )
-def test_triples_have_the_scores_of_their_own_pairs(tmp_path_factory, drawn, more, group, piece):
+def test_triples_have_their_pairs_scores(tmp_path_factory, drawn, more, group, piece):
     """Whatever else the teacher scored, and wherever pieces end."""
     tmp_path = tmp_path_factory.mktemp("pools")
     triples = [(f"q{q}", f"d{p}", f"d{n}") for q, p, n in drawn]
@@ -98,7 +98,7 @@ def test_lists_keep_their_order_and_grades(tmp_path, monkeypatch, group):
 
 
 @pytest.mark.parametrize("group", [2, 1 << 17])
-def test_pairs_without_a_score_are_refused_and_counted(tmp_path, monkeypatch, group):
+def test_pairs_without_scores_are_counted(tmp_path, monkeypatch, group):
     monkeypatch.setattr(tables, "ROW_GROUP", group)
     path = write(tmp_path / "t.parquet", TRIPLES, [(f"q{i}", "d1", "d2") for i in range(5)])
     pairs = {(f"q{i}", f"d{j}") for i in range(5) for j in (1, 2)} - {("q1", "d2"), ("q4", "d1")}
@@ -108,7 +108,7 @@ def test_pairs_without_a_score_are_refused_and_counted(tmp_path, monkeypatch, gr
         list(pools.pools(path, scores_of(tmp_path, {("q9", "d1")})))
 
 
-def test_what_is_neither_triples_nor_lists_is_refused(tmp_path):
+def test_other_tables_are_refused(tmp_path):
     path = scores_of(tmp_path, {("q1", "d1")})
     with pytest.raises(BadTable, match="is not a table"):
         list(pools.pools(path))

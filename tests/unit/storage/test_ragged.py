@@ -77,7 +77,7 @@ def test_a_file_without_rows(path):
         tokens.rows(pa.array(["d1"]))
 
 
-def test_rows_are_found_by_id_in_any_order_and_repeatedly(path):
+def test_ids_find_rows_in_any_order(path):
     write(path, ROWS)
     tokens = Ragged(path)
     wanted = ["d9", "d0", "d9", "d10", "d3"]
@@ -91,7 +91,7 @@ numberlike = st.sampled_from(["0", "7", "07", "007", "10", "1", "9", "-1", "1e1"
 
 
 @given(st.lists(numberlike, unique=True, min_size=1), st.data())
-def test_ids_that_look_like_numbers_are_text(tmp_path_factory, ids, data):
+def test_numeric_ids_are_text(tmp_path_factory, ids, data):
     path = tmp_path_factory.mktemp("tokens") / "t.arrow"
     write(path, [(name, [1]) for name in ids])
     tokens = Ragged(path)
@@ -103,28 +103,28 @@ def test_ids_that_look_like_numbers_are_text(tmp_path_factory, ids, data):
             tokens.rows(pa.array(asked, pa.string()))
 
 
-def test_an_id_that_is_not_there_is_named_and_counted(path):
+def test_missing_ids_are_named_and_counted(path):
     write(path, ROWS)
     for ids in (pa.array(["d1", "x", "d2", "y"]), pa.chunked_array([["d1"], ["x", "y"]])):
         with pytest.raises(BadTable, match=rf"2 of {len(ids)} ids are not in {path}.*'x'"):
             Ragged(path).rows(ids)
 
 
-def test_a_row_is_a_view_of_the_file(path):
+def test_rows_are_views_of_the_file(path):
     """Nothing is copied: a corpus larger than memory can be opened."""
     write(path, ROWS)
     row = Ragged(path)[4]
     assert not row.flags.owndata and not row.flags.writeable
 
 
-def test_a_writer_that_is_interrupted_leaves_nothing(path):
+def test_interrupted_writers_leave_nothing(path):
     with pytest.raises(KeyboardInterrupt), ragged.writer(path, MADE) as append:
         append([id for id, _ in ROWS], [tokens for _, tokens in ROWS])
         raise KeyboardInterrupt
     assert list(path.parent.iterdir()) == []
 
 
-def test_a_writer_that_is_interrupted_leaves_the_old_file(path):
+def test_interrupted_writers_keep_the_old_file(path):
     write(path, ROWS)
     before = path.read_bytes()
     with pytest.raises(ValueError), ragged.writer(path, MADE) as append:
@@ -148,7 +148,7 @@ def test_a_truncated_file_is_named(path, keep):
     named(path, "not a readable token file")
 
 
-def test_a_missing_file_a_folder_and_another_kind_are_named(path):
+def test_unreadable_files_are_named(path):
     named(path, "not a readable token file")
     path.mkdir(parents=True)
     named(path, "not a readable token file")
@@ -164,12 +164,12 @@ def arrow(path, schema, *batches):
             out.write_batch(pa.record_batch(batch, schema=schema))
 
 
-def test_an_arrow_file_of_other_columns_is_named(path):
+def test_other_arrow_columns_are_named(path):
     arrow(path, pa.schema([("id", pa.string()), ("text", pa.string())]), [["a"], ["b"]])
     named(path, "wanted id and tokens, got ['id', 'text']")
 
 
-def test_a_token_file_in_other_pieces_is_refused(path):
+def test_other_batch_sizes_are_refused(path):
     """Rows are found by division: in other pieces each would be another's tokens."""
     arrow(path, ragged.SCHEMA, [["a"], [[1]]], [["b"], [[2]]])
     named(path, "pieces of 4 rows")

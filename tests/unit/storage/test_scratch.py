@@ -5,7 +5,7 @@ import pytest
 from redistil.storage.scratch import scratch
 
 
-def test_it_is_empty_and_hidden_and_goes_with_the_block(tmp_path):
+def test_scratch_goes_with_its_block(tmp_path):
     with scratch(tmp_path / "sub" / "out") as folder:
         assert folder.parent == tmp_path / "sub" and folder.name.startswith(".out")
         (folder / "rows").touch()
@@ -15,7 +15,7 @@ def test_it_is_empty_and_hidden_and_goes_with_the_block(tmp_path):
     assert not (tmp_path / ".out.scratch").exists()
 
 
-def test_what_a_killed_job_left_is_gone_when_it_starts_again(tmp_path):
+def test_restarts_clear_a_killed_jobs_scratch(tmp_path):
     with scratch(tmp_path / "out") as folder:
         pass
     folder.mkdir()

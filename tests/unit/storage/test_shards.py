@@ -24,14 +24,14 @@ def made_in_shards(out, sizes, made=MADE):
     shards.join(len(sizes))
 
 
-def test_shards_become_one_file_with_its_record_and_are_gone(tmp_path):
+def test_joined_shards_become_one_file(tmp_path):
     made_in_shards(tmp_path / "run.parquet", [3, 1, 2])
     assert RUN.read(tmp_path / "run.parquet") == run_of([3, 1, 2])
     assert lineage.of(tmp_path / "run.parquet") == MADE
     assert [path.name for path in tmp_path.iterdir()] == ["run.parquet"]
 
 
-def test_a_finished_shard_is_kept_and_the_end_is_the_same(tmp_path):
+def test_finished_shards_are_kept(tmp_path):
     made_in_shards(tmp_path / "whole.parquet", [3, 1])
     shards = Shards(RUN, tmp_path / "run.parquet", MADE)
     RUN.write(run_of([3]), shards.path(0), MADE)
@@ -41,7 +41,7 @@ def test_a_finished_shard_is_kept_and_the_end_is_the_same(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["others", "half", "none"])
-def test_a_shard_of_other_settings_or_half_a_one_is_made_again(tmp_path, how):
+def test_other_or_torn_shards_are_remade(tmp_path, how):
     shards = Shards(RUN, tmp_path / "run.parquet", MADE)
     path = shards.path(0)
     RUN.write(run_of([5]), path, Made("rerank", "run", {"depth": 7}) if how == "others" else MADE)
@@ -59,7 +59,7 @@ def test_no_shard_is_an_empty_file(tmp_path):
     assert len(RUN.read(tmp_path / "run.parquet")) == 0
 
 
-def test_costs_of_a_killed_job_are_kept(tmp_path):
+def test_killed_jobs_costs_are_kept(tmp_path):
     shards, spent = Shards(RUN, tmp_path / "run.parquet", MADE), {"seconds": 3.5}
     assert shards.spent() is None
     shards.spend(spent)

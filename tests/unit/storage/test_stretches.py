@@ -12,7 +12,7 @@ from redistil.storage.stretches import positions, stretches
 
 @given(st.lists(st.integers(0, 3)))
 @pytest.mark.parametrize("kind", [np.int32, np.int64])
-def test_stretches_are_those_of_one_after_the_other(kind, keys):
+def test_stretches_equal_a_plain_loop(kind, keys):
     lengths = [len(list(same)) for _, same in groupby(keys)]
     starts, found = stretches(np.array(keys, kind))
     assert found.tolist() == lengths

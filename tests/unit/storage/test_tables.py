@@ -28,7 +28,7 @@ def test_every_table_has_an_example():
 
 
 @every_table
-def test_what_was_written_is_read_in_canonical_order(table, path):
+def test_rows_are_read_in_canonical_order(table, path):
     rows = rows_of(table)
     table.write(rows, path, MADE)
     wanted = rows.sort_by(list(table.order)) if table.order else rows
@@ -39,7 +39,7 @@ def test_what_was_written_is_read_in_canonical_order(table, path):
 
 
 @every_table
-def test_a_table_without_rows_is_a_table(table, path):
+def test_empty_tables_are_tables(table, path):
     table.write(table.schema.empty_table(), path, MADE)
     assert table.read(path).equals(table.schema.empty_table())
 
@@ -54,13 +54,13 @@ def test_texts_by_id(path):
     assert tables.texts(path, QUERIES) == {"1": "a", "2": "b"}
 
 
-def test_a_new_file_replaces_the_old_one_whole(path):
+def test_new_files_replace_old_ones_whole(path):
     QUERIES.write(rows_of(QUERIES), path, MADE)
     QUERIES.write(QUERIES.rows({"query_id": ["7"], "text": ["x"]}), path, MADE)
     assert QUERIES.read(path).to_pylist() == [{"query_id": "7", "text": "x"}]
 
 
-def test_row_groups_bound_what_a_reader_holds(path, monkeypatch):
+def test_row_groups_bound_a_readers_memory(path, monkeypatch):
     monkeypatch.setattr(tables, "ROW_GROUP", 100)
     rows = QUERIES.rows({"query_id": [f"{i:04}" for i in range(950)], "text": ["x"] * 950})
     QUERIES.write(rows, path, MADE)
@@ -72,7 +72,7 @@ def test_row_groups_bound_what_a_reader_holds(path, monkeypatch):
 # --- complete or not at all -------------------------------------------------------------------
 
 
-def test_a_writer_that_is_interrupted_leaves_nothing(path):
+def test_interrupted_writers_leave_nothing(path):
     with pytest.raises(KeyboardInterrupt), PASSAGES.writer(path, MADE) as write:
         write(rows_of(PASSAGES))
         assert [p.suffix for p in path.parent.iterdir()] == [".partial"]
@@ -80,7 +80,7 @@ def test_a_writer_that_is_interrupted_leaves_nothing(path):
     assert nothing_was_written(path)
 
 
-def test_a_writer_that_is_interrupted_leaves_the_old_file(path):
+def test_interrupted_writers_keep_the_old_file(path):
     PASSAGES.write(rows_of(PASSAGES), path, MADE)
     before = path.read_bytes()
     with pytest.raises(ValueError), PASSAGES.writer(path, MADE) as write:
@@ -90,7 +90,7 @@ def test_a_writer_that_is_interrupted_leaves_the_old_file(path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_stream_is_one_file_with_its_record(path):
+def test_streams_make_one_recorded_file(path):
     with PASSAGES.writer(path, MADE) as write:
         for i in range(5):
             write(PASSAGES.rows({"doc_id": [str(i)], "text": ["x"]}))
@@ -109,7 +109,7 @@ with aside(Path(sys.argv[1])) as partial:
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "a[1]*.json"])
-def test_aside_removes_what_a_kill_left_of_the_same_file_alone(tmp_path, name):
+def test_aside_removes_its_own_files_rests(tmp_path, name):
     subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / name)], check=False)
     (left,) = tmp_path.iterdir()
     assert left.suffix == ".partial"
@@ -122,7 +122,7 @@ def test_aside_removes_what_a_kill_left_of_the_same_file_alone(tmp_path, name):
     assert (tmp_path / name).read_bytes() == b"whole"
 
 
-def test_aside_does_not_clear_what_it_did_not_write(tmp_path):
+def test_aside_keeps_files_of_others(tmp_path):
     with pytest.raises(UserError), aside(tmp_path / "a"):
         raise UserError
     assert not list(tmp_path.iterdir())
@@ -131,7 +131,7 @@ def test_aside_does_not_clear_what_it_did_not_write(tmp_path):
 # --- some of the rows -------------------------------------------------------------------------
 
 
-def test_some_rows_of_a_sorted_file_cost_the_reading_of_their_part(path: Path, monkeypatch):
+def test_sorted_files_are_read_in_part(path: Path, monkeypatch):
     """Of a run of 3 row groups, only the one that can hold the query is read."""
     ids = [f"q{number:05}" for number in range(3 * tables.ROW_GROUP // 100)]
     rows = {
@@ -153,7 +153,7 @@ def test_some_rows_of_a_sorted_file_cost_the_reading_of_their_part(path: Path, m
     assert len(RUN.some(path, "query_id", [])) == 0
 
 
-def test_some_rows_of_an_unsorted_file_are_all_found(path: Path):
+def test_unsorted_files_are_searched_whole(path: Path):
     docs = [f"d{number * 7919 % 1000}" for number in range(1000)]
     PASSAGES.write(PASSAGES.rows({"doc_id": docs, "text": docs}), path, MADE)
     some = PASSAGES.some(path, "doc_id", ["d5", "d999", "missing"])

@@ -17,7 +17,7 @@ def test_ranks_by_hand():
     assert pairs(run) == [("1", "c", 1), ("1", "b", 2), ("1", "a", 3), ("2", "a", 1)]
 
 
-def test_scores_that_are_equal_in_float32_are_tied():
+def test_scores_equal_in_float32_tie():
     run = ranked(["1", "1", "1"], ["a", "c", "b"], [1.0 + 1e-9, 1.0, 1.0 - 1e-9])
     assert pairs(run) == [("1", "c", 1), ("1", "b", 2), ("1", "a", 3)]
 
@@ -31,12 +31,12 @@ def test_a_run_of_nothing():
     assert ranked([], [], []).equals(RUN.schema.empty_table())
 
 
-def test_top_keeps_the_first_of_each_query():
+def test_top_keeps_each_querys_first():
     run = ranked(list("1112"), list("abca"), [1.0, 2.0, 3.0, 0.0])
     assert pairs(top(run, 2)) == [("1", "c", 1), ("1", "b", 2), ("2", "a", 1)]
 
 
-def test_ties_are_broken_as_trec_eval_breaks_them():
+def test_ties_break_as_in_trec_eval():
     """Each passage in turn is the only relevant one: RR tells the rank that trec_eval gave it."""
     rng = np.random.default_rng(3)
     docs = ["d1", "D1", "d10", "d2", "é", "日本", "a b", "_", "Z", "z", "0", "00"]
@@ -49,7 +49,7 @@ def test_ties_are_broken_as_trec_eval_breaks_them():
         assert rr == pytest.approx(1 / row["rank"])
 
 
-def test_a_tied_run_has_the_ndcg_of_trec_eval():
+def test_tied_runs_equal_trec_evals_ndcg():
     docs = [f"d{i}" for i in range(20)]
     grades = {doc: i % 4 for i, doc in enumerate(docs)}
     scores = [float(i // 7) for i in range(20)]

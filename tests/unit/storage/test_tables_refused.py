@@ -34,7 +34,7 @@ def refused(action, *parts: str) -> None:
 
 
 @every_table
-def test_a_repeated_key_is_counted_and_leaves_no_file(table, path):
+def test_repeated_keys_leave_no_file(table, path):
     rows = pa.concat_tables([rows_of(table), rows_of(table).slice(0, 1)])
     key = ", ".join(table.key)
     refused(lambda: table.write(rows, path, MADE), table.name, f"1 of 3 rows repeat a ({key})")
@@ -64,7 +64,7 @@ def test_a_missing_value_is_refused(table, name, path):
         for value in (math.nan, math.inf, -math.inf, 1e300)[: 3 + pa.types.is_float32(field.type)]
     ],
 )
-def test_a_number_that_is_none_is_refused(table, name, value, path):
+def test_numbers_must_be_finite(table, name, value, path):
     columns = {k: list(v) for k, v in EXAMPLES[table.name].items()}
     columns[name][1] = value
     rows = table.rows(columns)
@@ -72,12 +72,12 @@ def test_a_number_that_is_none_is_refused(table, name, value, path):
     assert nothing_was_written(path)
 
 
-def test_a_run_with_a_score_that_is_none_is_not_written(path):
+def test_runs_need_finite_scores(path):
     rows = ranked(["1", "1"], ["a", "b"], [math.nan, 1.0])
     refused(lambda: RUN.write(rows, path, MADE), "1 of 2 score")
 
 
-def test_the_items_of_lists_are_looked_at_too(path):
+def test_items_of_lists_are_checked(path):
     lists = {"query_id": ["1", "2"], "doc_ids": [["a", None], []], "relevances": [[1, 0], []]}
     refused(lambda: LISTS.write(LISTS.rows(lists), path, MADE), "1 of 2 doc_ids are missing")
     vectors = {"doc_id": ["1"], "terms": [[1]], "weights": [[math.nan]]}
@@ -85,7 +85,7 @@ def test_the_items_of_lists_are_looked_at_too(path):
     assert nothing_was_written(path)
 
 
-def test_lists_of_one_row_are_equally_long(path):
+def test_lists_of_rows_are_equally_long(path):
     """Else every later passage would have its neighbour's relevance."""
     lists = {"query_id": ["1", "2"], "doc_ids": [["a"], ["b"]], "relevances": [[1, 0], []]}
     refused(lambda: LISTS.write(LISTS.rows(lists), path, MADE), "doc_ids and relevances", "length")
@@ -102,24 +102,24 @@ def test_lists_of_one_row_are_equally_long(path):
     ],
     ids=["numbers for ids", "words for numbers", "too short", "half a character", "no column"],
 )
-def test_columns_that_do_not_fit_are_refused(columns):
+def test_unfitting_columns_are_refused(columns):
     refused(lambda: TEACHER_SCORES.rows(columns), "teacher_scores")
 
 
-def test_numbers_that_do_not_fit_are_refused():
+def test_overflowing_numbers_are_refused():
     for number in (2**31, 2**63, 2**80):
         judged = {"query_id": ["1"], "doc_id": ["a"], "relevance": [number]}
         refused(lambda judged=judged: QRELS.rows(judged), "qrels")
 
 
 @every_table
-def test_rows_of_another_schema_are_not_written(table, path):
+def test_other_schemas_are_not_written(table, path):
     renamed = rows_of(table).rename_columns([f"{name}s" for name in table.schema.names])
     refused(lambda: table.write(renamed, path, MADE), table.name, table.schema.names[0])
     assert nothing_was_written(path)
 
 
-def test_a_column_too_many_a_column_too_few_and_another_order_are_refused(path):
+def test_other_columns_are_refused(path):
     rows = rows_of(RUN)
     for other in (
         rows.append_column("tag", pa.array(["x", "y"])),
@@ -148,7 +148,7 @@ def test_a_missing_file_is_named(read, path):
 
 @readers
 @pytest.mark.parametrize("content", [b"", b"hello", b"PAR1" + bytes(100) + b"PAR1"])
-def test_a_file_of_another_kind_is_named(read, content, path):
+def test_other_kinds_of_files_are_named(read, content, path):
     path.parent.mkdir()
     path.write_bytes(content)
     refused(lambda: read(path), str(path), "not a readable Parquet file")
@@ -170,7 +170,7 @@ def test_a_truncated_file_is_named(read, keep, path):
 
 
 @readers
-def test_another_table_is_named_with_what_was_wanted_and_got(read, path):
+def test_other_tables_name_wanted_and_got(read, path):
     QRELS.write(rows_of(QRELS), path, MADE)
     refused(
         lambda: read(path),

@@ -22,7 +22,7 @@ def full_disk(monkeypatch):
     return lambda: monkeypatch.setattr(Path, "write_text", half)
 
 
-def test_a_built_checkpoint_has_a_whole_record_or_none(tmp_path, full_disk):
+def test_built_checkpoints_have_no_torn_record(tmp_path, full_disk):
     judged = [("q0", "d0", 1), ("q1", "d1", 1)]
     paths = sources(tmp_path / "corpus", tiny.texts(2, "q", 4), judged)
     out = tmp_path / "out"

@@ -9,7 +9,7 @@ from redistil.storage import trec
 
 @pytest.mark.parametrize("block", [1, 2, 7, 20, 100, 1 << 24])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_rows_are_the_same_wherever_blocks_of_the_file_end(tmp_path, monkeypatch, block, end):
+def test_blocks_do_not_change_rows(tmp_path, monkeypatch, block, end):
     """Lines longer than a block, blank ones, and a last one without an end among them."""
     monkeypatch.setattr(trec, "BLOCK", block)
     lines = ["q ü", "", "q " + "d" * 30, "", "", "r 1", "s 22"]
@@ -22,7 +22,7 @@ def test_rows_are_the_same_wherever_blocks_of_the_file_end(tmp_path, monkeypatch
         list(trec.column_batches(tmp_path / "a.txt", types, " "))
 
 
-def test_a_bad_row_is_quoted_without_the_number_it_has_in_its_block(tmp_path, monkeypatch):
+def test_bad_rows_are_quoted_without_number(tmp_path, monkeypatch):
     monkeypatch.setattr(trec, "BLOCK", 12)
     (tmp_path / "a.txt").write_text("q d\n" * 9 + "one two three\n")
     types = {"query_id": pa.string(), "doc_id": pa.string()}

@@ -26,6 +26,16 @@ def test_a_warm_up_set_is_no_test_set(config, backbone):
     assert refusal(config).startswith("grid.datasets: 'warm' is what is trained on")
 
 
+def test_a_first_stage_that_validates_is_trained_too(config):
+    config["grid"]["datasets"] = ["pydocs-test", "warm"]
+    build = config["backbones"]["tiny-splade"]["build"] | {"dataset": "warm"}
+    config["backbones"]["other"] = {"build": build}
+    config["first_stages"]["other"] = config["first_stages"]["tiny-splade"] | {"encoder": "other"}
+    resolved(config)
+    config["training"]["validation"]["first_stage"] = "other"
+    assert refusal(config).startswith("grid.datasets: 'warm' is what is trained on")
+
+
 def test_the_sets_kept_apart_are_read(config):
     config["corpora"]["theirs"] = {"folder": "nowhere"}
     config["datasets"]["theirs"] = {"corpus": "theirs", "split": "test", "relevant_from": 1}

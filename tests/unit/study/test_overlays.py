@@ -8,7 +8,9 @@ import yaml
 from redistil.errors import BadSettings
 from redistil.study import artefacts as study
 from redistil.study.overlays import laid_on, leave_out, merged, overlay, refuse_missing
-from tests.made.configs import ROOT, Draft, config_of, resolved
+from redistil.study.reading import read as typed
+from redistil.study.study import Study
+from tests.made.configs import ROOT, config_of, resolved
 
 
 @pytest.fixture
@@ -205,7 +207,7 @@ def test_whatever_reads_a_folder_is_found(config, reader):
         place = place[part]
     place[key] = value
     with pytest.raises(BadSettings, match=f"{catalogue}.theirs.folder: nowhere is not a folder"):
-        refuse_missing(Draft(config))
+        refuse_missing(typed(Study, config))
 
 
 # --- how many shards ------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.made.configs import config_of, put, refusal
+from tests.made.configs import config_of, flat, put, refusal
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize(("path", "value", "said", "near"), [(k, *v) for k, v in NAMES.items()])
+@pytest.mark.parametrize(("path", "value", "said", "near"), flat(NAMES))
 def test_a_name_that_no_catalogue_has_is_refused_with_the_nearest(config, path, value, said, near):
     put(config, path, value)
     sentence = refusal(config)

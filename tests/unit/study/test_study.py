@@ -23,6 +23,19 @@ def settings_of(config):
     return study.settings_of(resolved(config))
 
 
+def names_of(artefacts, *commands):
+    return {name for command, name in artefacts if command in commands}
+
+
+def commands_of(artefacts):
+    return {command for command, _ in artefacts}
+
+
+def trained(loss, cells):
+    """Return the keys of the trainings with a loss."""
+    return {("train", cell.name) for cell in cells if cell.loss == loss}
+
+
 def test_a_published_re_ranker_is_tested_and_teaches_as_a_trained_one_does(config):
     put(config, "teachers minilm-l6 over", ["pydocs-triples", "pydocs-lists"])
     put(config, "sources ranked-lists teacher", "minilm-l6")
@@ -45,8 +58,8 @@ def test_an_imported_first_stage_may_have_a_run_for_each_dataset(config):
     runs = {"pydocs-test": "bm25-msmarco-train.run"}
     put(config, "first_stages theirs", {"import": runs})
     study.resolve(config)
-    made = {name for command, name in settings_of(config) if command == "import-run"}
-    assert {name for name in made if name.startswith("theirs/")} == {"theirs/pydocs-test"}
+    made = names_of(settings_of(config), "import-run")
+    assert "theirs/pydocs-test" in made and "theirs/dl19" not in made
     assert "colbertv2/pydocs-test" in made and "colbertv2/dl19" in made
     assert study.imported_run(config, "theirs", "pydocs-test") == "bm25-msmarco-train.run"
     assert study.imported_run(config, "theirs", "dl19") is None
@@ -84,35 +97,30 @@ def test_a_first_stage_is_trained_though_the_grid_does_not_name_it(config):
         assert asked["train", cell.name]["predecessor"] == first.name
         assert asked["train", first.name]["predecessor"] is None
         assert "after" not in asked["train", cell.name]["options"]
-    assert {system.loss for system in study.systems(config) if system.kind == "student"} == {
-        "dual-ranknet"
-    }
+    assert {system.loss for system in study.systems(config)} == {None, "dual-ranknet"}
 
 
 def test_steps_may_be_of_a_source_as_batches_are(config):
     size = config["training"]["sizes"]["tiny"]
     size["steps"] = dict.fromkeys(size["batch"], 200) | {"ranked-lists": 50}
     study.resolve(config)
-    steps = {
-        loss: study.recipe(config, study.Cell("tiny-bert", loss, 1))["steps"]
-        for loss in ("bce", "infonce", "adr-mse")
-    }
-    assert steps == {"bce": 200, "infonce": 200, "adr-mse": 50}
+    for loss, steps in {"bce": 200, "infonce": 200, "adr-mse": 50}.items():
+        assert study.recipe(config, study.Cell("tiny-bert", loss, 1)).steps == steps
 
 
 def test_rank_distillm_has_its_two_stages():
     config = resolved("rank-distillm")
-    recipes = {c.loss: study.recipe(config, c).stated() for c in study.trained_cells(config)}
-    assert len(recipes) == 6 and len(study.trained_cells(config)) == 6
-    first, single, dual = (recipes[n] for n in ("infonce", "distill-ranknet", "dual-ranknet"))
-    assert dual["predecessor"] == "electra-base/infonce/42"
-    assert first["predecessor"] is single["predecessor"] is None
-    told = {"loss", "predecessor"}
-    assert {k: v for k, v in single.items() if k not in told} == {
-        k: v for k, v in dual.items() if k not in told
-    }
-    assert (first["steps"], first["batch"], first["passages"]) == (20000, 32, 8)
-    assert (dual["steps"], dual["batch"], dual["passages"]) == (938, 32, 100)
+
+    def recipe_of(loss):
+        return study.recipe(config, study.Cell("electra-base", loss, 42))
+
+    assert len(study.trained_cells(config)) == 6
+    first, single, dual = map(recipe_of, ("infonce", "distill-ranknet", "dual-ranknet"))
+    assert dual.predecessor == "electra-base/infonce/42"
+    assert first.predecessor is single.predecessor is None
+    assert dual.changed(loss=single.loss, predecessor=None) == single
+    assert (first.steps, first.batch, first.passages) == (20000, 32, 8)
+    assert (dual.steps, dual.batch, dual.passages) == (938, 32, 100)
 
 
 def changed(before, after):
@@ -122,27 +130,26 @@ def changed(before, after):
 def test_a_losss_parameter_changes_only_its_cells_recipes(config):
     before = settings_of(config)
     config["losses"]["hinge"]["margin"] = 2.0
-    cells = [cell for cell in study.grid_cells(config) if cell.loss == "hinge"]
-    assert changed(before, settings_of(config)) == {("train", cell.name) for cell in cells}
+    cells = trained("hinge", study.grid_cells(config))
+    assert changed(before, settings_of(config)) == cells
 
 
 def test_a_teachers_loss_changes_its_students_cells_and_the_teachers(config):
     before = settings_of(config)
     config["losses"]["infonce"]["temperature"] = 2.0
-    names = {name for _, name in changed(before, settings_of(config))}
     cells = [*study.grid_cells(config), *study.teacher_cells(config).values()]
-    assert names == {cell.name for cell in cells if cell.loss == "infonce"}
+    assert changed(before, settings_of(config)) == trained("infonce", cells)
 
 
 def test_a_seed_adds_only_its_cells(config):
     before = settings_of(config)
     config["grid"]["seeds"].append(77)
     after = settings_of(config)
-    gathered = {"sweep"}  # of all runs of a student
-    assert all(after[k] == value for k, value in before.items() if k[0] not in gathered)
     added = after.keys() - before.keys()
-    assert {command for command, _ in added} == {"train", "rerank", "evaluate"}
-    assert all("/77" in name for _, name in added)
+    assert commands_of(added) == {"train", "rerank", "evaluate"}
+    for _, name in added:
+        assert "/77" in name
+    assert commands_of(changed(before, after) - added) == {"sweep"}  # of all runs of a student
 
 
 def test_a_dataset_leaves_every_training_alone(config):
@@ -150,66 +157,64 @@ def test_a_dataset_leaves_every_training_alone(config):
     config["grid"]["datasets"] = ["pydocs-test"]
     after = settings_of(config)
     remade = {"rerank", "fuse", "shuffle", "evaluate", "sweep", "contrast"}
-    assert {command for command, _ in changed(before, after)} == remade
+    assert commands_of(changed(before, after)) == remade
 
 
 def test_a_threshold_of_a_dataset_remakes_its_measures_only(config):
     before = settings_of(config)
     config["datasets"]["pydocs-test"]["relevant_from"] = 2
-    remade = {command for command, _ in changed(before, settings_of(config))}
-    assert remade == {"evaluate", "sweep"}
+    assert commands_of(changed(before, settings_of(config))) == {"evaluate", "sweep"}
 
 
 def test_a_measure_of_a_dataset_remakes_measures_only(config):
     before = settings_of(config)
     config["datasets"]["pydocs-test"]["measures"] = ["Success@5", "nDCG@10"]
-    assert {command for command, _ in changed(before, settings_of(config))} == {"evaluate"}
-    assert settings_of(config)["evaluate", "bm25"]["more"] == {"pydocs-test": ["Success@5"]}
+    assert commands_of(changed(before, settings_of(config))) == {"evaluate"}
+    measured = settings_of(config)["evaluate", "bm25"]["measures"]
+    assert measured == [*config["measures"], "pydocs-test=Success@5"]
     assert study.measures_of(config, "pydocs-test")[-1] == "Success@5"
 
 
 def test_a_recipe_says_all_that_a_training_needs(config):
-    found = study.recipe(config, study.Cell("tiny-bert", "adr-mse", 2))
+    recipe = study.recipe(config, study.Cell("tiny-bert", "adr-mse", 2))
     size = config["training"]["sizes"]["tiny"]
-    assert found["objective"] == "adr-mse" and found["options"] == {"temperature": 1.0}
-    assert found["seed"] == 2 and found["backbone"] == "tiny-bert"
-    assert (found["negatives"], found["teacher"]) == ("pydocs-lists", "pydocs-mean")
-    assert found["passages"] == config["sources"]["ranked-lists"]["passages"]
-    assert found["batch"] == size["batch"]["ranked-lists"]
-    assert all(found[key] == size[key] for key in ("steps", "warmup_steps", "learning_rate"))
-    assert all(found[key] == value for key, value in config["training"]["optimiser"].items())
+    assert recipe.objective == "adr-mse" and recipe.options == {"temperature": 1.0}
+    assert recipe.seed == 2 and recipe.backbone == "tiny-bert"
+    assert (recipe.negatives, recipe.teacher) == ("pydocs-lists", "pydocs-mean")
+    assert recipe.passages == config["sources"]["ranked-lists"]["passages"]
+    assert recipe.batch == size["batch"]["ranked-lists"]
+    assert (recipe.steps, recipe.warmup_steps) == (size["steps"], size["warmup_steps"])
+    assert recipe.learning_rate == size["learning_rate"]
+    assert recipe.stated().items() >= config["training"]["optimiser"].items()
 
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_artefact_of_a_study_is_asked_for(name):
     config = resolved(name)
-    asked, grid = settings_of(config), config["grid"]
-    datasets = {*grid["datasets"], *(n["dataset"] for n in config["negatives"].values())}
-    wanted = {("export-queries", d) for d in datasets}
-    wanted |= {("export-passages", config["datasets"][d]["corpus"]) for d in datasets}
-    for student in grid["students"]:
-        backbone = config["students"][student]["backbone"]
-        wanted |= {("tokenize", f"{backbone}/queries/{d}") for d in datasets}
-        made = "build" if "build" in config["backbones"][backbone] else "fetch"
-        wanted.add((made, backbone))
+    asked, grid = settings_of(config), config.grid
+    assert commands_of(asked) <= COMMANDS.keys()
+    negatives_made, scores_made = names_of(asked, *NEGATIVES), names_of(asked, *SCORES)
+    for negatives in config.negatives.values():
+        assert ("export-queries", negatives.dataset) in asked
+    for dataset in grid.datasets:
+        assert ("export-queries", dataset) in asked
+        assert ("export-passages", config.datasets[dataset].corpus) in asked
+        for student in grid.students:
+            backbone = config.students[student].backbone
+            assert ("tokenize", f"{backbone}/queries/{dataset}") in asked
+            assert backbone in names_of(asked, "build", "fetch")
     for cell in [*study.grid_cells(config), *study.teacher_cells(config).values()]:
         words = study.words(config, loss=cell.loss)
-        wanted.add(("train", cell.name))
-        wanted |= {("rerank", f"{cell.name}/{d}") for d in grid["datasets"]}
-        wanted |= {
-            key
-            for key in asked
-            if key[1] in (words["negatives"], words["teacher"]) and key[0] != "evaluate"
-        }
-        assert words["negatives"] in {n for c, n in asked if c in MAKE_NEGATIVES}
-        assert words["teacher"] in {None} | {n for c, n in asked if c in MAKE_SCORES}
-    wanted |= {("evaluate", system.name) for system in study.systems(config)}
-    assert wanted <= asked.keys()
-    assert {command for command, _ in asked} <= COMMANDS.keys()
+        assert ("train", cell.name) in asked
+        assert {f"{cell.name}/{dataset}" for dataset in grid.datasets} <= names_of(asked, "rerank")
+        assert words["negatives"] in negatives_made
+        assert words["teacher"] in {None} | scores_made
+    for system in study.systems(config):
+        assert ("evaluate", system.name) in asked
 
 
-MAKE_NEGATIVES = ("mine", "export-docpairs", "import-scores", "rank")
-MAKE_SCORES = ("score", "score-bm25", "average", "import-scores", "rank")
+NEGATIVES = ("mine", "export-docpairs", "import-scores", "rank")
+SCORES = ("score", "score-bm25", "average", "import-scores", "rank")
 
 
 def taken(command, flags):
@@ -232,9 +237,9 @@ def test_commands_read_the_flags_as_what_was_asked(name):
     asked = study.settings_of(resolved(name))
     by_kind = {}
     for (command, called), settings in asked.items():
-        shape = (command, *sorted(key for key, value in settings.items() if value is not None))
-        by_kind[shape] = (called, settings)  # one of each kind is enough
-    for (command, *_), (called, settings) in by_kind.items():
+        stated = frozenset(key for key, value in settings.items() if value is not None)
+        by_kind[command, stated] = (called, settings)  # one of each kind is enough
+    for (command, _), (called, settings) in by_kind.items():
         if command == "train":  # takes its recipe as a file
             continue
         parsed = taken(cli.get_command(click.Context(cli), command), study.flags(settings))
@@ -249,3 +254,8 @@ def test_flags_are_words_and_json():
     assert words[::2] == ["--mapping", "--per-query", "--rate", "--words", "--yes"]
     assert words[1::2] == ['{"a": null, "b": [1, 2]}', "3", "1e-05", "it's; $(a) b", "true"]
     assert study.flags({"b": 1, "a": 2}) == study.flags({"a": 2, "b": 1})
+
+
+def test_lists_and_grades_are_repeated_flags():
+    line = study.flags({"depths": [0, 5], "relevant_from": {"b": 2, "a": 1}})
+    assert line == "--depth 0 --depth 5 --relevant-from a=1 --relevant-from b=2"

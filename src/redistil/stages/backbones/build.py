@@ -1,6 +1,7 @@
-"""Tiny checkpoints from a corpus: tokenizer, mimetic network, warm-up."""
+"""Tiny checkpoints from a corpus: tokenizer, mimetic network, warm-up, gate."""
 
-from collections.abc import Collection, Mapping
+import logging
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,17 @@ import pyarrow.compute as pc
 import torch
 
 from redistil.errors import BadTable
-from redistil.learning.history import Checkpoint
+from redistil.learning.history import Checkpoint, History, Point
 from redistil.learning.optimise import Schedule, Watch, optimise, whole
 from redistil.seeds import derive
-from redistil.stages.backbones import warmup as warmups
 from redistil.stages.backbones.networks import network
+from redistil.stages.backbones.pairs import Pairs
 from redistil.stages.backbones.vocabularies import vocabulary
+from redistil.stages.backbones.warmup import CrossEncoder, SpladeEncoder
 from redistil.storage.lineage import SIDECAR, Made
 from redistil.storage.tables import PASSAGES, QRELS, QUERIES, aside
+
+_log = logging.getLogger(__name__)
 
 
 def build(
@@ -35,43 +39,81 @@ def build(
 
     sources: passages, queries and qrels of the training set; shape: layers, width, heads;
     relevant_from: least grade of a relevant passage; leave_out: queries that neither the tokenizer
-    nor the warm-up sees. The encoder is saved without the head it was warmed up with: every
-    student draws its own. Raises BadTable when no query is left.
+    nor the warm-up sees. Raises BadTable when no query is left, and UserError when the encoder does
+    not pass the gate of its warm-up; no weights are written then.
     """
+    warming = prepare(
+        sources,
+        family=family,
+        vocabulary_size=vocabulary_size,
+        shape=shape,
+        warmup=warmup,
+        relevant_from=relevant_from,
+        leave_out=leave_out,
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    state = Checkpoint(out / "checkpoint.safetensors", 100, made.fingerprint)
+    warm_up(warming, warmup, state)
+    verdict = warming.verdict()
+    if verdict:
+        verdict.refuse(made.name)
+        verdict.write(out)
+        _log.info("%s: %s", made.name, verdict)
+    warming.encoder.save_pretrained(out)
+    warming.tokenizer.save_pretrained(out)
+    with aside(out / SIDECAR) as record:
+        record.write_text(made.dumps() + "\n", encoding="utf-8")
+    state.done()
+
+
+def prepare(
+    sources: tuple[Path, Path, Path],
+    *,
+    family: str,
+    vocabulary_size: int,
+    shape: Mapping[str, int],
+    warmup: Mapping[str, Any],
+    relevant_from: int,
+    leave_out: Collection[str] = (),
+) -> CrossEncoder | SpladeEncoder:
+    """Return the warm-up of a fresh network; the arguments are those of `build`."""
     passages = PASSAGES.read(sources[0])
     queries = _without(QUERIES.read(sources[1]), leave_out)
-    qrels = QRELS.read(sources[2])
-    qrels = qrels.filter(pc.greater_equal(qrels["relevance"], relevant_from))
+    qrels = _relevant(QRELS.read(sources[2]), relevant_from)
     texts = [*passages["text"].to_pylist(), *queries["text"].to_pylist()]
     torch.manual_seed(derive(warmup["seed"], "network"))
     tokenizer = vocabulary(family, texts, vocabulary_size)
     model = network(family, tokenizer, **shape)
-    pairs = warmups.Pairs(tokenizer, passages, queries, qrels)
+    pairs = Pairs.of(tokenizer, passages, queries, qrels)
     if not pairs.queries:
         raise BadTable(
             f"no query of {sources[1]} has a passage of {sources[0]} that {sources[2]} judges "
             f"relevant (grade {relevant_from} or above): are they of one dataset, and is any "
             "query left that no test set has?"
         )
-    state = Checkpoint(out / "checkpoint.safetensors", 100, made.fingerprint)
-    out.mkdir(parents=True, exist_ok=True)
-    prepare = warmups.SpladeEncoder if family == "splade" else warmups.CrossEncoder
-    warming = prepare(model, tokenizer, pairs, warmup)
+    encoder = SpladeEncoder if family == "splade" else CrossEncoder
+    return encoder(model, tokenizer, pairs, warmup)
+
+
+def warm_up(
+    warming: CrossEncoder | SpladeEncoder,
+    warmup: Mapping[str, Any],
+    state: Checkpoint | None = None,
+    tell: Callable[[Point], None] = lambda point: None,
+) -> History:
+    """Train the network in place; tell: called after every step."""
     shown = warmup["queries"] * (warmup["negatives"] + 1)
-    optimise(
-        warming.learner, whole(warming.loss), _schedule(warmup), state, watch=Watch(pairs=shown)
-    )
-    saved: Any = model if family == "splade" else model.base_model
-    saved.save_pretrained(out)
-    tokenizer.save_pretrained(out)
-    with aside(out / SIDECAR) as record:
-        record.write_text(made.dumps() + "\n", encoding="utf-8")
-    state.done()
+    watch = Watch(pairs=shown, tell=tell)
+    return optimise(warming.learner, whole(warming.loss), _schedule(warmup), state, watch=watch)
 
 
 def _without(queries: pa.Table, leave_out: Collection[str]) -> pa.Table:
     apart = pc.is_in(queries["query_id"], pa.array(sorted(leave_out), pa.string()))
     return queries.filter(pc.invert(apart))
+
+
+def _relevant(qrels: pa.Table, least: int) -> pa.Table:
+    return qrels.filter(pc.greater_equal(qrels["relevance"], least))
 
 
 def _schedule(warmup: Mapping[str, Any]) -> Schedule:

@@ -21,12 +21,7 @@ def fetch(source: Mapping[str, Any], out: Path, made: Made) -> None:
     Raises BadSource when it cannot be reached, has no safetensors weights, or a tokenizer that is
     missing or another model's; `out` is then as it was.
     """
-    if not ("folder" in source or {"hub", "revision"} <= source.keys()):
-        wanted = 'wanted {"hub": id, "revision": ...} or {"folder": path}'
-        raise BadSource(f"--source: {wanted}, got {json.dumps(dict(source))}")
-    folder = Path(source["folder"]) if "folder" in source else _snapshot(source, out)
-    if not folder.is_dir():
-        raise BadSource(f"{folder} is not a folder: put the checkpoint there, or check the path")
+    folder = _folder(source, out)
     files = checkpoint_files(folder)
     weights = [path for path in files if path.suffix == ".safetensors"]
     if not weights:
@@ -47,6 +42,16 @@ def fetch(source: Mapping[str, Any], out: Path, made: Made) -> None:
     version = _version(source, folder, files)
     with aside(out / SIDECAR) as record:
         record.write_text(made.reading(version).dumps() + "\n", encoding="utf-8")
+
+
+def _folder(source: Mapping[str, Any], out: Path) -> Path:
+    if not ("folder" in source or {"hub", "revision"} <= source.keys()):
+        wanted = 'wanted {"hub": id, "revision": ...} or {"folder": path}'
+        raise BadSource(f"--source: {wanted}, got {json.dumps(dict(source))}")
+    folder = Path(source["folder"]) if "folder" in source else _snapshot(source, out)
+    if not folder.is_dir():
+        raise BadSource(f"{folder} is not a folder: put the checkpoint there, or check the path")
+    return folder
 
 
 def _version(source: Mapping[str, Any], folder: Path, files: Iterable[Path]) -> Made:

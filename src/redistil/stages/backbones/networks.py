@@ -61,6 +61,7 @@ def _modernbert(shape: dict[str, Any], tokenizer: Any) -> nn.Module:
         eos_token_id=tokenizer.sep_token_id,
         intermediate_size=shape["hidden_size"],
         global_attn_every_n_layers=1,
+        classifier_pooling="mean",
     )
     model: nn.Module = ModernBertForSequenceClassification(config)
     _mimic_modernbert(model, shape["hidden_size"])
@@ -91,8 +92,12 @@ def _mimic_bert(model: Any, width: int) -> None:
 
 @torch.no_grad()
 def _mimic_modernbert(model: Any, width: int) -> None:
+    """Let the last layer find copies: without token types, an earlier one must mark the sides.
+
+    The mean over tokens then adds up what it finds, as the published ModernBERT's head does.
+    """
     _unit_rows(model.model.embeddings.tok_embeddings.weight)
-    attention = model.model.layers[0].attn
+    attention = model.model.layers[-1].attn
     stacked = attention.Wqkv.weight.view(3, width, width)
     for part, scale in zip(stacked, (0.8, 0.8, 0.5), strict=True):
         _near_identity(part, scale)

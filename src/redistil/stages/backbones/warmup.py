@@ -1,11 +1,10 @@
 """Warm-ups: what a built encoder learns before a study sees it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,42 +14,10 @@ from redistil.learning.batches import step_rows
 from redistil.learning.splade import Splade, flops
 from redistil.learning.students.cat import Cat
 from redistil.seeds import generator
+from redistil.stages.backbones.gate import Gate, Verdict, held_out
 from redistil.stages.backbones.lexicon import Lexicon
+from redistil.stages.backbones.pairs import Pairs, taken
 from redistil.storage.ragged import Tokens
-
-
-class Pairs:
-    """The training pairs as token ids: queries[i] with its relevant passage, a row of passages.
-
-    qrels: of relevant passages alone; those of queries that are not in `queries` are passed over.
-    """
-
-    def __init__(
-        self, tokenizer: Any, passages: pa.Table, queries: pa.Table, qrels: pa.Table
-    ) -> None:
-        text_of = dict(
-            zip(queries["query_id"].to_pylist(), queries["text"].to_pylist(), strict=True)
-        )
-        row_of = {doc_id: row for row, doc_id in enumerate(passages["doc_id"].to_pylist())}
-        texts: list[str] = []
-        positives: list[int] = []
-        for judgement in qrels.select(["query_id", "doc_id"]).to_pylist():
-            query_id, doc_id = judgement["query_id"], judgement["doc_id"]
-            if query_id in text_of and doc_id in row_of:
-                texts.append(text_of[query_id])
-                positives.append(row_of[doc_id])
-        self.passages = _tokens(tokenizer, passages["text"].to_pylist())
-        self.queries = _tokens(tokenizer, texts)
-        self.positives = np.array(positives, np.int64)
-
-
-def _tokens(tokenizer: Any, texts: Sequence[str]) -> list[Tokens]:
-    encoded = tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
-    return [np.asarray(ids, np.int32) for ids in encoded]
-
-
-def _rows(texts: Sequence[Tokens], rows: Iterable[int]) -> list[Tokens]:
-    return [texts[row] for row in rows]
 
 
 class CrossEncoder:
@@ -58,48 +25,85 @@ class CrossEncoder:
 
     A fresh encoder needs thousands of steps to learn from one bit a pair. So the logit also learns
     BM25's margins. A probe, thrown away afterwards, learns of every token whether it occurs on the
-    other side, and how much that adds (docs/protocol.md: what was tried).
+    other side, and how much that adds (docs/protocol.md: what was tried). The encoder is saved
+    without the head, and every student draws its own. settings["gate"] holds queries back.
     """
 
     def __init__(
         self, model: Any, tokenizer: Any, pairs: Pairs, settings: Mapping[str, Any]
     ) -> None:
-        self._model, self._tokenizer = model, tokenizer
-        self._pairs, self._settings = pairs, settings
-        query, passage = settings["query_length"], settings["passage_length"]
-        lengths = {"query_length": query, "passage_length": passage}
-        self.learner = Cat(model, tokenizer, lengths | {"pair_length": query + passage + 4})
+        self.encoder, self.tokenizer = model.base_model, tokenizer
+        self._model, self._settings = model, settings
+        gate = settings.get("gate")
+        held = held_out(pairs.ids, gate["queries"]) if gate else set()
+        self._pairs, self._held = pairs.parted(held)
+        self.learner = _student(model, tokenizer, settings)
         self._probe = nn.Linear(model.config.hidden_size, 2)
         self.learner.add_module("probe", self._probe)
         bm25 = settings["bm25"]
-        passages = [tokens[:passage] for tokens in pairs.passages]
-        queries = [tokens[:query] for tokens in pairs.queries]
-        self._lexicon = Lexicon.of(passages, len(tokenizer), bm25["k1"], bm25["b"])
-        self._near = self._lexicon.neighbours(queries, passages, bm25["depth"])
+        self._passages = _cut(pairs.passages, settings["passage_length"])
+        self._lexicon = Lexicon.of(self._passages, len(tokenizer), bm25["k1"], bm25["b"])
+        queries = _cut(self._pairs.queries, settings["query_length"])
+        self._near = self._lexicon.neighbours(queries, self._passages, bm25["depth"])
 
     def loss(self, step: int) -> Tensor:
         """Return the loss of a step, counted from 0."""
+        batch = self._batch(step)
+        inputs = self.learner.inputs(batch.queries, batch.passages)
+        output = self._model(**inputs, output_hidden_states=True)
+        scores = output.logits.view(batch.mask.shape)
+        labels = torch.zeros(batch.mask.shape)
+        labels[:, 0] = 1
+        contrast = objectives.infonce(scores, labels, batch.mask, temperature=1.0)
+        bm25 = self._settings["bm25"]
+        matches = _matches(inputs["input_ids"], self.tokenizer, self._lexicon)
+        worth = matches.worth / bm25["scale"]
+        margins = objectives.margin_mse(scores, worth.sum(1).view(scores.shape), batch.mask)
+        tokens = _probed(self._probe(output.hidden_states[-1]), matches, worth)
+        total: Tensor = contrast + bm25["margins"] * margins + bm25["tokens"] * tokens
+        return total
+
+    def _batch(self, step: int) -> "_Batch":
         pairs, count, seed = self._pairs, self._settings["queries"], self._settings["seed"]
         width = self._settings["negatives"] + 1
         rows = step_rows(len(pairs.queries), count, seed, step)
         rng = generator(seed, "warm-up negatives", step)
         chosen = _candidates(pairs, self._near, rows, width, rng)
-        queries = _rows(pairs.queries, np.repeat(rows, width))
-        inputs = self.learner.inputs(queries, _rows(pairs.passages, chosen.ravel()))
-        output = self._model(**inputs, output_hidden_states=True)
-        labels = torch.zeros(count, width)
-        labels[:, 0] = 1
         # a passage drawn may be the query's own: it is then no negative
-        mask = torch.from_numpy(chosen != chosen[:, :1]) | (labels > 0)
-        scores = output.logits.view(count, width)
-        contrast = objectives.infonce(scores, labels, mask, temperature=1.0)
-        bm25 = self._settings["bm25"]
-        matches = _matches(inputs["input_ids"], self._tokenizer, self._lexicon)
-        worth = matches.worth / bm25["scale"]
-        tokens = _probed(self._probe(output.hidden_states[-1]), matches, worth)
-        margins = objectives.margin_mse(scores, worth.sum(1).view(count, width), mask)
-        total: Tensor = contrast + bm25["margins"] * margins + bm25["tokens"] * tokens
-        return total
+        mask = torch.from_numpy(chosen != chosen[:, :1])
+        mask[:, 0] = True
+        queries = taken(pairs.queries, np.repeat(rows, width))
+        return _Batch(queries, taken(pairs.passages, chosen.ravel()), mask)
+
+    def verdict(self) -> Verdict | None:
+        """Return how well the encoder ranks for the queries held back; None if none are."""
+        if not self._held.queries:
+            return None
+        gate = self._settings["gate"]
+        return self.examined(self._held, gate["depth"], gate["least"])
+
+    def examined(self, pairs: Pairs, depth: int, least: float) -> Verdict:
+        """Return how well the encoder ranks for the queries of `pairs`, of the same passages."""
+        queries = _cut(pairs.queries, self._settings["query_length"])
+        gate = Gate(queries, pairs.positives, self._passages, self._lexicon, depth)
+        return gate.verdict(self.learner, least)
+
+
+def _student(model: Any, tokenizer: Any, settings: Mapping[str, Any]) -> Cat:
+    lengths = {key: settings[key] for key in ("query_length", "passage_length")}
+    return Cat(model, tokenizer, lengths | {"pair_length": sum(lengths.values()) + 4})
+
+
+def _cut(texts: Sequence[Tokens], length: int) -> list[Tokens]:
+    return [tokens[:length] for tokens in texts]
+
+
+class _Batch(NamedTuple):
+    """The pairs of a step, query by query, and a mask [queries, width]; the first is relevant."""
+
+    queries: list[Tokens]
+    passages: list[Tokens]
+    mask: Tensor
 
 
 def _candidates(
@@ -146,11 +150,15 @@ def _probed(answers: Tensor, matches: _Matches, worth: Tensor) -> Tensor:
 
 
 class SpladeEncoder:
-    """The warm-up of a SPLADE: each query against the passages of its batch, with FLOPS penalty."""
+    """The warm-up of a SPLADE: each query against the passages of its batch, with FLOPS penalty.
+
+    The encoder is saved with its head.
+    """
 
     def __init__(
-        self, model: nn.Module, tokenizer: Any, pairs: Pairs, settings: Mapping[str, Any]
+        self, model: Any, tokenizer: Any, pairs: Pairs, settings: Mapping[str, Any]
     ) -> None:
+        self.encoder, self.tokenizer = model, tokenizer
         self._pairs, self._settings = pairs, settings
         self.learner = Splade(model, tokenizer)
 
@@ -159,10 +167,12 @@ class SpladeEncoder:
         pairs, settings, count = self._pairs, self._settings, self._settings["queries"]
         rows = step_rows(len(pairs.queries), count, settings["seed"], step)
         own = pairs.positives[rows]
-        texts, answers = _rows(pairs.queries, rows), _rows(pairs.passages, own)
-        queries = self.learner.vectors(texts, settings["query_length"])
-        passages = self.learner.vectors(answers, settings["passage_length"])
+        queries = self.learner.vectors(taken(pairs.queries, rows), settings["query_length"])
+        passages = self.learner.vectors(taken(pairs.passages, own), settings["passage_length"])
         labels, mask = torch.eye(count), torch.ones(count, count, dtype=torch.bool)
         contrast = objectives.infonce(queries @ passages.T, labels, mask, temperature=1.0)
         total: Tensor = contrast + settings["flops"] * (flops(queries) + flops(passages))
         return total
+
+    def verdict(self) -> None:
+        """A SPLADE has no gate."""

@@ -1,9 +1,8 @@
 """BM25 as a first stage."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +10,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from redistil.learning.lexical import Index, Scores
-from redistil.stages.candidates.cut import first
+from redistil.stages.candidates.cut import Candidates, first
 from redistil.stages.candidates.judged import Judged
 from redistil.storage.lineage import Made
 from redistil.storage.tables import QUERIES, RUN
@@ -19,13 +18,6 @@ from redistil.storage.tables import QUERIES, RUN
 TOGETHER = 256  # queries ranked and written at once
 
 _log = logging.getLogger(__name__)
-
-
-class Hits(NamedTuple):
-    """Passages that a query retrieves, by their rows, with their scores."""
-
-    rows: npt.NDArray[np.int64]
-    scores: Scores
 
 
 def retrieve_bm25(
@@ -47,23 +39,17 @@ def retrieve_bm25(
     A passage without any word of the query is no candidate. Raises BadSource, as `Judged` does,
     when too few queries find a relevant passage.
     """
-    texts = QUERIES.read(queries)
     index = Index(passages, k1=k1, b=b, stemmer=stemmer)
+    texts = QUERIES.read(queries)
     query_ids = texts["query_id"].combine_chunks()
     words = index.words(texts["text"].to_pylist())
     _warn_without_words(query_ids, words)
     keep = depth + int(drop_identical)
     judged = Judged(qrels, least_success)
-    with (
-        RUN.writer(out, made) as write,
-        tqdm(total=len(words), unit="query", desc="retrieving", delay=1) as bar,
-    ):
-        for start in range(0, len(words), TOGETHER):
-            some = words[start : start + TOGETHER]
-            hits = [_best(index.scores(query), keep) for query in some]
-            pairs = _pairs(query_ids.slice(start, len(hits)), index.doc_ids, hits)
+    with RUN.writer(out, made) as write:
+        for start, candidates in _batches(index, words, keep):
+            pairs = candidates.pairs(query_ids.slice(start, TOGETHER), index.doc_ids)
             write(judged.passing(first(pairs, depth, drop_identical)))
-            bar.update(len(hits))
         judged.conclude(made.name)
 
 
@@ -79,25 +65,33 @@ def _warn_without_words(query_ids: pa.Array, words: Sequence[Sequence[str]]) -> 
         )
 
 
-def _best(scores: Scores, keep: int) -> Hits:
-    """Return the `keep` passages of highest score above 0, and all that tie with the last."""
+def _batches(
+    index: Index, words: Sequence[list[str]], keep: int
+) -> Iterator[tuple[int, Candidates]]:
+    """Yield the candidates of `TOGETHER` queries, and the row of the first of these."""
+    with tqdm(total=len(words), unit="query", desc="retrieving", delay=1) as bar:
+        for start in range(0, len(words), TOGETHER):
+            some = words[start : start + TOGETHER]
+            yield start, _candidates(index, some, keep)
+            bar.update(len(some))
+
+
+def _candidates(index: Index, queries: Sequence[list[str]], keep: int) -> Candidates:
+    """Return the best passages of queries in words, as `_best` chooses them."""
+    query, passage, score = [], [], []
+    for row, words in enumerate(queries):
+        scores = index.scores(words)
+        best = _best(scores, keep)
+        query.append(np.full(len(best), row, np.int32))
+        passage.append(best)
+        score.append(scores[best])
+    return Candidates(np.concatenate(query), np.concatenate(passage), np.concatenate(score))
+
+
+def _best(scores: Scores, keep: int) -> npt.NDArray[np.int64]:
+    """Return the rows of the `keep` highest scores above 0, and all that tie with the last."""
     rows = np.flatnonzero(scores > 0)
     if len(rows) > keep:
         last = np.partition(scores[rows], -keep)[-keep]
         rows = rows[scores[rows] >= last]
-    return Hits(rows, scores[rows])
-
-
-def _pairs(query_ids: pa.Array, doc_ids: pa.Array, hits: Sequence[Hits]) -> pa.Table:
-    """Return the hits of consecutive queries as scored pairs."""
-    counts = [len(each.rows) for each in hits]
-    queries = np.repeat(np.arange(len(hits)), counts)
-    rows = np.concatenate([each.rows for each in hits])
-    scores = np.concatenate([each.scores for each in hits])
-    return pa.table(
-        {
-            "query_id": query_ids.take(pa.array(queries)),
-            "doc_id": doc_ids.take(pa.array(rows)),
-            "score": pa.array(scores, pa.float32()),
-        }
-    )
+    return rows

@@ -17,6 +17,7 @@ from scipy import sparse
 from sparse_dot_topn import sp_matmul_topn
 from tqdm import tqdm
 
+from redistil.stages.candidates.cut import NOTHING, Candidates, joined
 from redistil.storage.stretches import stretches
 from redistil.storage.tables import VECTORS
 
@@ -32,21 +33,6 @@ class Index(NamedTuple):
     doc_ids: pa.Array
 
 
-class Candidates(NamedTuple):
-    """Scored pairs as rows of queries and of passages: query by query, scores downwards."""
-
-    query: npt.NDArray[np.int32]
-    passage: npt.NDArray[np.int64]
-    score: npt.NDArray[np.float32]
-
-    def at(self, where: npt.NDArray[np.generic]) -> "Candidates":
-        """Return the candidates at these positions, or where the mask is true."""
-        return Candidates(self.query[where], self.passage[where], self.score[where])
-
-
-NOTHING = Candidates(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.float32))
-
-
 def search(
     queries: sparse.csr_matrix, indexes: Iterable[Index], keep: int, threads: int
 ) -> tuple[Candidates, pa.Array]:
@@ -55,22 +41,20 @@ def search(
     queries: [Q, vocabulary]; indexes: `pieces` of a corpus, in order. A score is an inner product
     in float32; a passage that shares no term with the query is none of its candidates.
     """
-    blocks = [queries[start : start + TOGETHER] for start in range(0, queries.shape[0], TOGETHER)]
-    best = [NOTHING] * len(blocks)
+    starts = range(0, queries.shape[0], TOGETHER)
+    best = dict.fromkeys(starts, NOTHING)
     doc_ids: list[pa.Array] = [pa.array([], pa.string())]
     passages = 0
     with tqdm(unit="query", unit_scale=True, desc="searching", delay=1) as bar:
         for index in indexes:
-            for number, block in enumerate(blocks):
-                hits = top(block, index.postings, keep, threads)
-                moved = hits._replace(passage=hits.passage + passages)
-                best[number] = cut(joined(best[number], moved), keep)
+            for start in starts:
+                block = queries[start : start + TOGETHER]
+                hits = top(block, index.postings, keep, threads).moved(start, passages)
+                best[start] = cut(joined(best[start], hits), keep)
                 bar.update(block.shape[0])
             doc_ids.append(index.doc_ids)
             passages += len(index.doc_ids)
-    for number, candidates in enumerate(best):
-        best[number] = candidates._replace(query=candidates.query + np.int32(number * TOGETHER))
-    return joined(NOTHING, *best), pa.concat_arrays(doc_ids)
+    return joined(NOTHING, *best.values()), pa.concat_arrays(doc_ids)
 
 
 def pieces(vectors: Iterable[Path], vocabulary: int) -> Iterator[Index]:
@@ -108,23 +92,28 @@ def top(
     """Return every hit that scores no less than its query's `keep`-th best."""
     size = min(keep + ties, index.shape[1])
     hits = sp_matmul_topn(queries, index, top_n=size, n_threads=threads, sort=True)
-    counts = np.diff(hits.indptr)
-    full = np.flatnonzero((counts == size) & (size < index.shape[1]))
-    ends = hits.indptr[full + 1] - 1
-    tied = full[hits.data[ends] == hits.data[ends - (size - keep)]]
-    rows = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-    candidates = Candidates(rows, hits.indices.astype(np.int64), hits.data)
-    if len(tied):  # a tie may go on beyond the last hit: these queries get more
-        again = top(queries[tied], index, keep, threads, ties * 8)
-        others = candidates.at(~np.isin(candidates.query, tied))
-        candidates = joined(others, again._replace(query=tied.astype(np.int32)[again.query]))
+    candidates = _candidates(hits)
+    if size < index.shape[1]:
+        tied = _tied(hits, size, keep)
+        if len(tied):  # a tie may go on beyond the last hit: these queries get more
+            again = top(queries[tied], index, keep, threads, ties * 8)
+            others = candidates.at(~np.isin(candidates.query, tied))
+            candidates = joined(others, again._replace(query=tied[again.query]))
     return cut(candidates, keep)
 
 
-def joined(*parts: Candidates) -> Candidates:
-    """Return the candidates of all parts, in the order given."""
-    query, passage, score = zip(*parts, strict=True)
-    return Candidates(np.concatenate(query), np.concatenate(passage), np.concatenate(score))
+def _candidates(hits: sparse.csr_matrix) -> Candidates:
+    counts = np.diff(hits.indptr)
+    rows = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    return Candidates(rows, hits.indices.astype(np.int64), hits.data)
+
+
+def _tied(hits: sparse.csr_matrix, size: int, keep: int) -> npt.NDArray[np.int32]:
+    """Return the queries with `size` hits, the last of which scores as the `keep`-th does."""
+    full = np.flatnonzero(np.diff(hits.indptr) == size).astype(np.int32)
+    ends = hits.indptr[full + 1] - 1
+    tied: npt.NDArray[np.int32] = full[hits.data[ends] == hits.data[ends - (size - keep)]]
+    return tied
 
 
 def cut(candidates: Candidates, keep: int) -> Candidates:

@@ -1,7 +1,7 @@
 """SPLADE as a first stage: passages are encoded once, exact search answers the queries."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from redistil.learning.batches import by_budget
 from redistil.learning.splade import Splade
 from redistil.stages.candidates.cut import first
 from redistil.stages.candidates.judged import Judged
-from redistil.stages.candidates.search import Candidates, pieces, search
+from redistil.stages.candidates.search import pieces, search
 from redistil.storage.lineage import Made
 from redistil.storage.ragged import Ragged
 from redistil.storage.tables import RUN, VECTORS
@@ -53,11 +53,10 @@ def encode(
         VECTORS.writer(out, made) as write,
         tqdm(total=len(part), unit="passage", mininterval=2) as bar,
     ):
-        for start in range(part.start, part.stop, WINDOW):
-            rows = range(start, min(start + WINDOW, part.stop))
+        for rows in _windows(part, WINDOW):
             vectors = _vectors(encoder, texts, rows, passage_length)
             empty += _empty(vectors)
-            write(_vector_rows(doc_ids.slice(start, len(rows)), vectors))
+            write(_vector_rows(doc_ids.slice(rows.start, len(rows)), vectors))
             bar.update(len(rows))
         _refuse_empty(empty, len(part), f"passages of {tokens}")
 
@@ -70,9 +69,15 @@ def _rows_of_shard(rows: int, shard: int, shards: int) -> range:
     return range(min(start, rows), min(end, rows))
 
 
+def _windows(rows: range, size: int) -> Iterator[range]:
+    """Yield consecutive rows `size` at a time; the last may be fewer."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
 def _vectors(encoder: Splade, texts: Ragged, rows: range, longest: int) -> sparse.csr_matrix:
     """Return the vectors of some texts as a sparse matrix [len(rows), vocabulary]."""
-    tokens = [texts[row] for row in rows]
+    tokens = list(map(texts.__getitem__, rows))
     lengths = [min(len(text) + encoder.special, longest) for text in tokens]
     blocks, order = [], []
     with torch.inference_mode():
@@ -120,13 +125,12 @@ def retrieve(
     keep = depth + int(drop_identical)
     empty = 0
     with RUN.writer(out, made) as write:
-        for start in range(0, len(texts), QUERIES):
-            rows = range(start, min(start + QUERIES, len(texts)))
+        for rows in _windows(range(len(texts)), QUERIES):
             queries = _vectors(encoder, texts, rows, query_length)
             empty += _empty(queries)
             indexes = pieces(vectors, queries.shape[1])
             candidates, doc_ids = search(queries, indexes, keep, threads)
-            pairs = _pairs(candidates, query_ids.slice(start, len(rows)), doc_ids)
+            pairs = candidates.pairs(query_ids.slice(rows.start, len(rows)), doc_ids)
             write(judged.passing(first(pairs, depth, drop_identical)))
         _refuse_empty(empty, len(texts), f"queries of {tokens}")
         judged.conclude(made.name)
@@ -144,13 +148,3 @@ def _refuse_empty(empty: int, texts: int, what: str) -> None:
         )
     if empty:
         _log.warning("%d of %d %s have an empty vector", empty, texts, what)
-
-
-def _pairs(candidates: Candidates, query_ids: pa.Array, doc_ids: pa.Array) -> pa.Table:
-    return pa.table(
-        {
-            "query_id": query_ids.take(pa.array(candidates.query)),
-            "doc_id": doc_ids.take(pa.array(candidates.passage)),
-            "score": pa.array(candidates.score, pa.float32()),
-        }
-    )

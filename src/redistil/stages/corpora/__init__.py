@@ -7,7 +7,7 @@ A collection is an entry of the catalogue in params.yaml. Its first key tells it
 import logging
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -106,15 +106,19 @@ def judgements(source: Queries, called: str) -> tuple[list[str], list[Judgement]
     for reason, count in left_out.items():
         if count:
             _log.warning("%s: %d %s: left out", called, count, reason)
-    empty = sum(not source.queries[query_id].strip() for query_id in judged)
-    if empty:
-        _log.warning("%s: %d of %d judged queries have no text", called, empty, len(judged))
+    _warn_without_text(source.queries, judged, called)
     if not judged:
         raise BadSource(
             f"{called}: none of {len(source.queries)} queries has one of {len(source.qrels)} "
             "judgements: check that its queries, qrels and corpus belong together"
         )
     return judged, list(kept.values())
+
+
+def _warn_without_text(texts: Mapping[str, str], judged: list[str], called: str) -> None:
+    empty = sum(not texts[query_id].strip() for query_id in judged)
+    if empty:
+        _log.warning("%s: %d of %d judged queries have no text", called, empty, len(judged))
 
 
 def _declared_share(dataset: Entry) -> float:
@@ -130,8 +134,10 @@ def _refuse_missing(source: Queries, at_most: float, called: str) -> None:
     missing = [each.doc_id for each in source.qrels if each.doc_id in source.missing]
     if not missing:
         return
-    share = f"{len(missing)} of {len(source.qrels)} judgements name a passage that is not in the"
-    share = f"{called}: {share} corpus (first: {missing[0]!r})"
+    share = (
+        f"{called}: {len(missing)} of {len(source.qrels)} judgements name a passage that is not "
+        f"in the corpus (first: {missing[0]!r})"
+    )
     if len(missing) > at_most * len(source.qrels):
         raise BadSource(
             f"{share}, wanted {at_most:.0%} of them at most: check that the corpus is whole and "

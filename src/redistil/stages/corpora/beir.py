@@ -63,14 +63,17 @@ def queries(corpus: Entry, dataset: Entry) -> Queries:
     known(dataset, ("split", "queries", "qrels"), "dataset of a folder")
     qrels_file = _qrels_file(corpus, dataset)
     qrels = list(_qrels(qrels_file))
-    judged = {each.query_id for each in qrels}
     texts_file = _file(corpus, "queries.jsonl")
     texts = by_id(_texts(texts_file), str(texts_file))
-    queries = {query_id: text for query_id, text in texts.items() if query_id in judged}
-    if judged and texts and not queries:
+    queries: dict[str, str] = {}
+    for each in qrels:
+        if each.query_id in texts:
+            queries[each.query_id] = texts[each.query_id]
+    if qrels and texts and not queries:
+        judged = min(each.query_id for each in qrels)
         raise BadSource(
             f"{qrels_file} judges none of the queries of {texts_file}: it has ids as "
-            f"{min(judged)!r}, the queries as {min(texts)!r}: check that both belong together"
+            f"{judged!r}, the queries as {min(texts)!r}: check that both belong together"
         )
     if len(queries) < len(texts):
         _log.warning(
@@ -106,23 +109,23 @@ def _qrels_file(corpus: Entry, dataset: Entry) -> Path:
     split, folder = dataset.get("split"), Path(corpus["folder"])
     names = _qrels_names(folder)
     if split is None:
-        fitting = [name for name in names if _stem(name) == "qrels"] or names
+        fitting = _with_stems(names, {"qrels"}) or names
         wanted = "qrels.tsv, or one file of qrels"
     elif isinstance(split, str) and re.fullmatch(r"\w[\w.-]*", split):
         stems = {f"qrels/{split}", f"qrels-{split}", f"qrels_{split}", f"qrels.{split}"}
-        fitting = [name for name in names if _stem(name) in stems]
+        fitting = _with_stems(names, stems)
         wanted = f"qrels/{split}.tsv or qrels-{split}.tsv, plain or gzipped"
     else:
         raise BadSettings(f"dataset of a folder: {split!r} is not the name of a split, as `test`")
-    if not fitting or split is None and len(fitting) > 1:
-        has = ", ".join(names) or "none"
-        raise BadSource(f"{folder}: wanted {wanted}; it has {has}: name a `split`, or add the file")
-    if len(fitting) > 1:
+    if len(fitting) == 1:
+        return folder / fitting[0]
+    if fitting and split is not None:
         raise BadSource(
             f"{folder}: wanted one file of qrels for the split {split!r}, got "
             f"{' and '.join(fitting)}: keep the one that is meant"
         )
-    return folder / fitting[0]
+    has = ", ".join(names) or "none"
+    raise BadSource(f"{folder}: wanted {wanted}; it has {has}: name a `split`, or add the file")
 
 
 def _qrels_names(folder: Path) -> list[str]:
@@ -133,8 +136,9 @@ def _qrels_names(folder: Path) -> list[str]:
     return [str(file.relative_to(folder)) for file in sorted(files)]
 
 
-def _stem(name: str) -> str:
-    return name.removesuffix(".gz").removesuffix(".tsv")
+def _with_stems(names: list[str], stems: set[str]) -> list[str]:
+    """Return the names that are one of `stems`, apart from `.tsv` and `.tsv.gz`."""
+    return [name for name in names if name.removesuffix(".gz").removesuffix(".tsv") in stems]
 
 
 @contextmanager
@@ -160,11 +164,8 @@ def _texts(file: Path) -> Iterator[Text]:
 
 def _text(line: str, where: str) -> Text:
     """Return the id and text of one line: {"_id": ..., "title": ..., "text": ...}."""
-    try:
-        row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError):
-        row = None
-    if not isinstance(row, dict):
+    row = _object(line)
+    if row is None:
         raise BadSource(f"{where}: wanted a JSON object with _id and text, got {line[:60]!r}")
     key = row.get("_id")
     if isinstance(key, int) and not isinstance(key, bool):
@@ -175,6 +176,14 @@ def _text(line: str, where: str) -> Text:
     if "text" not in row or not isinstance(title, str) or not isinstance(text, str):
         raise BadSource(f"{where}: wanted a `text` (and perhaps a `title`) that is a string")
     return Text(key, f"{title} {text}")
+
+
+def _object(line: str) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except (json.JSONDecodeError, RecursionError):
+        return None
+    return row if isinstance(row, dict) else None
 
 
 def _qrels(file: Path) -> Iterator[Judgement]:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -79,10 +80,16 @@ class _Least:
             self._numbers[place] = each[least]
 
 
-def sample(
-    batches: Iterable[pa.Table], at_most: int, seed: int, leave_out: pa.Array
-) -> tuple[pa.Table, int, int]:
-    """Return `at_most` random rows, how many were read, and how many left out.
+class Sample(NamedTuple):
+    """Random rows, how many were read, and how many left out."""
+
+    rows: pa.Table
+    read: int
+    left_out: int
+
+
+def sample(batches: Iterable[pa.Table], at_most: int, seed: int, leave_out: pa.Array) -> Sample:
+    """Return `at_most` random rows of all batches without the queries to leave out.
 
     Every row gets a random number from the stream of its batch, and those with the least are kept.
     Held are at most SLACK times the rows that are kept, and a batch: once there are enough, what
@@ -92,7 +99,9 @@ def sample(
     for place, batch in enumerate(batches):
         numbers = generator(seed, "docpairs", place).random(len(batch))
         usable = np.asarray(pc.invert(pc.is_in(batch["query_id"], leave_out)))
-        read, left_out = read + len(batch), left_out + int((~usable).sum())
+        read += len(batch)
+        left_out += int((~usable).sum())
         chosen = np.flatnonzero(usable & (numbers <= kept.bound))
         kept.add(batch.take(pa.array(chosen)), numbers[chosen])
-    return kept.rows() if read else TRIPLES.schema.empty_table(), read, left_out
+    rows = kept.rows() if read else TRIPLES.schema.empty_table()
+    return Sample(rows, read, left_out)

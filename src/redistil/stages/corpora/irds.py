@@ -23,7 +23,9 @@ BATCH = 500_000  # docpairs held at a time, some 100 MB
 def sources(corpus: Entry, dataset: Entry | None = None) -> list[Made]:
     """Return the ids that are read, each under the version of the library that reads it."""
     version = importlib.metadata.version("ir_datasets")
-    ids = dict.fromkeys(_id(entry) for entry in (corpus, dataset) if entry is not None)
+    ids = [_id(corpus)]
+    if dataset is not None and _id(dataset) not in ids:
+        ids.append(_id(dataset))
     return [Made("irds", name, {"version": version}) for name in ids]
 
 

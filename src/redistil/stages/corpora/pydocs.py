@@ -84,21 +84,26 @@ def passages(corpus: Entry) -> Iterator[Text]:
 def queries(corpus: Entry, dataset: Entry) -> Queries:
     """Return the summaries of a part; each one's only relevant passage is its own docstring's."""
     split = _split(dataset)
-    wanted: list[Pair] = []
-    for pair in pairs(_packages(corpus)):
-        if split.part in ("all", part(pair.query, split.dev, split.test)):
-            wanted.append(pair)
-    if split.at_most is not None:
-        wanted.sort(key=lambda pair: seeds.fraction(f"at most: {pair.query}"))
-        _log.info("pydocs: %d queries in part %s", len(wanted), split.part)
-        wanted = wanted[: split.at_most]
     texts: dict[str, str] = {}
     qrels: list[Judgement] = []
-    for pair in wanted:
+    for pair in _in_split(pairs(_packages(corpus)), split):
         query_id = f"q:{pair.doc_id}"
         texts[query_id] = pair.query
         qrels.append(Judgement(query_id, pair.doc_id, 1))
     return Queries(texts, qrels)
+
+
+def _in_split(every: Iterable[Pair], split: Split) -> list[Pair]:
+    """Return the pairs of a part, at most so many: those whose queries have the least hashes."""
+    chosen: list[Pair] = []
+    for pair in every:
+        if split.part in ("all", part(pair.query, split.dev, split.test)):
+            chosen.append(pair)
+    if split.at_most is None:
+        return chosen
+    _log.info("pydocs: %d queries in part %s", len(chosen), split.part)
+    chosen.sort(key=lambda pair: seeds.fraction(f"at most: {pair.query}"))
+    return chosen[: split.at_most]
 
 
 def part(query: str, dev: float, test: float) -> str:
@@ -203,14 +208,17 @@ def _pair(name: str, docstring: str) -> Pair | None:
     """Return the docstring as a pair, or None if it is too short or gives its query away."""
     first, *rest = re.split(r"\n\s*\n", PLACEHOLDER.sub(" ", docstring), maxsplit=1)
     query_words, passage_words = first.split(), "".join(rest).split()
-    least, most = QUERY_WORDS
-    with_letters = sum(map(_has_letter, query_words))
-    if with_letters < least or len(query_words) > most or len(passage_words) < PASSAGE_WORDS:
+    if not _is_summary(query_words) or len(passage_words) < PASSAGE_WORDS:
         return None
     query, passage = " ".join(query_words), " ".join(passage_words)
     if query.rstrip(".:").casefold() in passage.casefold():
         return None
     return Pair(name, query, passage)
+
+
+def _is_summary(words: list[str]) -> bool:
+    least, most = QUERY_WORDS
+    return len(words) <= most and sum(map(_has_letter, words)) >= least
 
 
 def _has_letter(word: str) -> bool:
@@ -219,11 +227,13 @@ def _has_letter(word: str) -> bool:
 
 def _unambiguous(every: list[Pair]) -> list[Pair]:
     """Leave out every pair that shares its query or its passage: no answer is the only one."""
-    queries = Counter(pair.query.casefold() for pair in every)
-    passages = Counter(pair.passage.casefold() for pair in every)
+    queries, passages = Counter[str](), Counter[str]()
+    for pair in every:
+        queries[pair.query.casefold()] += 1
+        passages[pair.passage.casefold()] += 1
     kept: list[Pair] = []
     for pair in every:
-        if queries[pair.query.casefold()] == 1 and passages[pair.passage.casefold()] == 1:
+        if queries[pair.query.casefold()] == passages[pair.passage.casefold()] == 1:
             kept.append(pair)
     _log.info("pydocs: %d pairs", len(kept))
     shared = len(every) - len(kept)
@@ -275,16 +285,22 @@ def _files(package: str) -> list[Source]:
     files: list[Source] = []
     for folder, folders, names in os.walk(root):
         folders[:] = filter(_is_own, folders)
-        below = Path(folder).relative_to(root).parts
         for name in filter(_is_source, names):
-            parts = [] if package == PYTHON else [package]
-            parts.extend(below)
-            if name != "__init__.py":
-                parts.append(name.removesuffix(".py"))
-            files.append(Source(".".join(parts), Path(folder, name)))
+            path = Path(folder, name)
+            files.append(Source(_module(package, path.relative_to(root)), path))
     if not files:
         raise BadSource(f"pydocs: {package} in {root} has no sources to read: install it unzipped")
     return sorted(files)
+
+
+def _module(package: str, path: Path) -> str:
+    """Return the name of the module in a source, by its path in the package."""
+    parts = list(path.with_suffix("").parts)
+    if path.name == "__init__.py":
+        parts.pop()
+    if package != PYTHON:
+        parts.insert(0, package)
+    return ".".join(parts)
 
 
 def _is_own(folder: str) -> bool:

@@ -1,6 +1,7 @@
 """Trained students: a backbone, a loss and a seed, resolved in a recipe."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,15 @@ from redistil.machine.hardware import commit
 from redistil.machine.processes import Processes, check_precision
 from redistil.seeds import derive
 from redistil.stages.models import writing
-from redistil.stages.models.reading import Dataset, judged_candidates, read_examples
+from redistil.stages.models.reading import (
+    Dataset,
+    Inputs,
+    TokenFiles,
+    judged_candidates,
+    read_examples,
+)
 from redistil.storage import lineage
 from redistil.storage.lineage import SIDECAR, Made
-from redistil.storage.ragged import Ragged
 from redistil.storage.tables import aside
 from redistil.study.architectures import ARCHITECTURES
 from redistil.study.recipes import Recipe
@@ -30,52 +36,36 @@ from redistil.study.recipes import Recipe
 
 def train(
     recipe: Recipe,
-    backbone: Path,
-    tokens: tuple[Path, Path],
-    negatives: Path,
-    teacher: Path | None,
-    datasets: Sequence[Dataset],
+    inputs: Inputs,
     out: Path,
     made: Made,
     processes: Processes,
-    predecessor: Path | None = None,
     tensorboard: Path | None = None,
 ) -> None:
     """Train the recipe's student and leave weights, tokenizer, curve and record in `out`.
 
-    predecessor: the folder of the trained model, encoder and head, that it starts from where the
-    recipe names one; else it starts from `backbone` with a head drawn from the seed. datasets:
-    those that the recipe validates on. The weights are the best of the validations or the last, as
-    the recipe says; `last.safetensors` has the last where they are not the best.
+    The weights are the best of the validations or the last, as the recipe says; `last.safetensors`
+    has the last where they are not the best. tensorboard: the folder of a board, if wanted.
     Killed at any moment and started again, it goes on from its last checkpoint and ends in the
-    same bytes (CPU, float32).
+    same bytes (CPU, float32). Raises Stale for inputs that the recipe does not name.
     """
-    inputs = {"negatives": negatives, "teacher": teacher, "backbone": backbone}
-    _refuse_others(recipe, inputs | {"predecessor": predecessor}, datasets)
+    _refuse_others(recipe, inputs)
     source = commit() if processes.first else ""
     check_precision(recipe.precision, processes.device)
-    queries, passages = map(Ragged, tokens)
-    examples = read_examples(queries, passages, negatives, teacher, recipe)
-    student = _started(recipe, backbone, predecessor).to(processes.device)
+    tokens = TokenFiles.of(inputs.queries, inputs.passages)
+    examples = read_examples(tokens, inputs.negatives, inputs.teacher, recipe)
+    student = _started(recipe, inputs).to(processes.device)
     if recipe.compile:
         student.network.compile(dynamic=True)
-    state = Checkpoint(
-        out / "checkpoint.safetensors",
-        recipe.checkpoint_every,
-        made.fingerprint,
-        processes.first,
-    )
+    lessons = _Lessons(recipe, student, examples, tokens, processes)
+    path, every = out / "checkpoint.safetensors", recipe.checkpoint_every
+    state = Checkpoint(path, every, made.fingerprint, processes.first)
     pairs = recipe.batch * recipe.passages
     gpus = processes.gpus if processes.first else []
     with _board(tensorboard if processes.first else None, made.name) as tell:
-        history = optimise(
-            student,
-            _learner(recipe, student, examples, (queries, passages), processes),
-            _schedule(recipe),
-            state,
-            _validation(recipe, datasets, student, processes),
-            Watch(pairs, _namer(recipe, examples, queries), tell, gpus, not processes.first),
-        )
+        watch = Watch(pairs, lessons.names, tell, gpus, not processes.first)
+        validation = _validation(recipe, inputs.datasets, student, processes)
+        history = optimise(student, lessons.learn, _schedule(recipe), state, validation, watch)
     if processes.first:
         writing.save(student, history, recipe, state, out, made)
         total = len(history.points) * pairs
@@ -86,55 +76,50 @@ def train(
     processes.wait()
 
 
-def _started(recipe: Recipe, backbone: Path, predecessor: Path | None) -> Any:
+def _started(recipe: Recipe, inputs: Inputs) -> Any:
     """Return the student as it is before the first step."""
-    if predecessor is None:
-        return students.new(recipe.stated(), backbone, derive(recipe.seed, "head"))
-    return students.load(predecessor)
+    if inputs.predecessor is None:
+        return students.new(recipe.stated(), inputs.backbone, derive(recipe.seed, "head"))
+    return students.load(inputs.predecessor)
 
 
-def _batch(recipe: Recipe, examples: Examples, step: int) -> Batch:
-    return examples.batch(recipe.batch, recipe.passages, recipe.seed, step)
+@dataclass(frozen=True)
+class _Lessons:
+    """The steps of a training: what is shown in each, and what the student learns from it."""
 
+    recipe: Recipe
+    student: Any
+    examples: Examples
+    tokens: TokenFiles
+    processes: Processes
 
-def _learner(
-    recipe: Recipe,
-    student: Any,
-    examples: Examples,
-    tokens: tuple[Ragged, Ragged],
-    processes: Processes,
-) -> Any:
-    """Return what learns from the batch of a step."""
-    objective, options = OBJECTIVES[recipe.objective], recipe.options
-    queries, passages = tokens
-    memory = Memory(recipe.memory.at_once, recipe.memory.held)
+    def batch(self, step: int) -> Batch:
+        recipe = self.recipe
+        return self.examples.batch(recipe.batch, recipe.passages, recipe.seed, step)
 
-    def step_of(step: int) -> Tensor:
-        batch = _batch(recipe, examples, step)
-        mask = torch.from_numpy(batch.mask).to(processes.device)
-        targets = torch.from_numpy(batch.targets).to(processes.device)
+    def learn(self, step: int) -> Tensor:
+        """Leave the gradients of a step with the student and return its loss."""
+        recipe, batch, device = self.recipe, self.batch(step), self.processes.device
+        mask = torch.from_numpy(batch.mask).to(device)
+        targets = torch.from_numpy(batch.targets).to(device)
+        objective = OBJECTIVES[recipe.objective]
 
         def loss_of(flat: Tensor) -> Tensor:
-            scores = torch.zeros(mask.shape, device=processes.device).masked_scatter(mask, flat)
-            return objective(scores, targets, mask, **options)
+            scores = torch.zeros(mask.shape, device=device).masked_scatter(mask, flat)
+            return objective(scores, targets, mask, **recipe.options)
 
-        pairs = [queries[r] for r in batch.queries], [passages[r] for r in batch.passages]
-        stream = recipe.seed, step
-        return learn(student, pairs, loss_of, memory, recipe.precision, stream, processes)
+        queries = [self.tokens.queries[row] for row in batch.queries]
+        passages = [self.tokens.passages[row] for row in batch.passages]
+        pairs, stream = (queries, passages), (recipe.seed, step)
+        memory = Memory(recipe.memory.at_once, recipe.memory.held)
+        return learn(self.student, pairs, loss_of, memory, recipe.precision, stream, self.processes)
 
-    return step_of
-
-
-def _namer(recipe: Recipe, examples: Examples, queries: Ragged) -> Any:
-    """Return what names the queries of a step, for an error."""
-
-    def name(step: int) -> str:
-        rows = dict.fromkeys(int(row) for row in _batch(recipe, examples, step).queries)
-        ids = [queries.ids()[row].as_py() for row in rows]
+    def names(self, step: int) -> str:
+        """Return the ids of the queries of a step, for an error."""
+        rows = dict.fromkeys(self.batch(step).queries.tolist())
+        ids = self.tokens.queries.ids().take(list(rows)).to_pylist()
         more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
         return ", ".join(map(repr, ids[:5])) + more
-
-    return name
 
 
 class _board:
@@ -177,23 +162,16 @@ def _schedule(recipe: Recipe) -> Schedule:
     )
 
 
-def _refuse_others(
-    recipe: Recipe, inputs: Mapping[str, Path | None], datasets: Sequence[Dataset]
-) -> None:
-    """Refuse inputs, by what the recipe calls them, that are not the ones it names."""
-    for role, path in inputs.items():
-        name = recipe[role]
-        if path is None:
-            if name is not None:
-                raise Stale(f"the recipe wants the {role} {name!r}, and none was given")
-            continue
-        made = lineage.of(path)
-        if made.command != "file" and made.name != name:
-            raise Stale(f"{path} is {made.who}, but the recipe wants the {role} {name!r}")
-    if inputs["predecessor"] is not None:
-        _refuse_another_model(recipe, inputs["predecessor"])
+def _refuse_others(recipe: Recipe, inputs: Inputs) -> None:
+    """Refuse inputs that are not the ones which the recipe names."""
+    _refuse_other("negatives", recipe.negatives, inputs.negatives)
+    _refuse_other("teacher", recipe.teacher, inputs.teacher)
+    _refuse_other("backbone", recipe.backbone, inputs.backbone)
+    _refuse_other("predecessor", recipe.predecessor, inputs.predecessor)
+    if inputs.predecessor is not None:
+        _refuse_another_model(recipe, inputs.predecessor)
     wanted = list(recipe.validation.datasets) if recipe.validation else []
-    given = [one.name for one in datasets]
+    given = [dataset.name for dataset in inputs.datasets]
     if sorted(wanted) != sorted(given):
         raise Stale(
             f"the recipe validates on {', '.join(wanted) or 'nothing'}, and --validate names "
@@ -201,14 +179,24 @@ def _refuse_others(
         )
 
 
+def _refuse_other(role: str, name: str | None, path: Path | None) -> None:
+    """Refuse an input other than `name`, which the recipe names for this role."""
+    if path is not None:
+        made = lineage.of(path)
+        if made.command != "file" and made.name != name:
+            raise Stale(f"{path} is {made.who}, but the recipe wants the {role} {name!r}")
+    elif name is not None:
+        raise Stale(f"the recipe wants the {role} {name!r}, and none was given")
+
+
 def _refuse_another_model(recipe: Recipe, predecessor: Path) -> None:
     """Refuse a trained model that reads pairs otherwise than the student that starts from it."""
-    trained = lineage.of(predecessor).settings
+    trained, wanted = lineage.of(predecessor).settings, recipe.stated()
     for key in ("architecture", "backbone", *ARCHITECTURES[recipe.architecture].model_fields):
-        if trained.get(key) != recipe[key]:
+        if trained.get(key) != wanted[key]:
             raise Stale(
                 f"{predecessor} was trained with {key} = {trained.get(key)!r}, and the recipe that "
-                f"starts from it wants {recipe[key]!r}: train it again, as one study has them both"
+                f"starts from it wants {wanted[key]!r}: train it again, as one study has them both"
             )
 
 
@@ -220,15 +208,15 @@ def _validation(
     if how is None:
         return None
     judged = []
-    for one in datasets:
-        tokens = Ragged(one.queries), Ragged(one.passages)
-        judged.append((one.name, tokens, judged_candidates(one, tokens, how)))
+    for dataset in datasets:
+        tokens = TokenFiles.of(dataset.queries, dataset.passages)
+        judged.append((dataset.name, tokens, judged_candidates(dataset, tokens, how)))
 
     def measure() -> dict[str, float]:
         values = {}
-        for name, (queries, passages), known in judged:
+        for name, tokens, known in judged:
             rows = known.queries, known.passages
-            scores = score_shared(student, queries, passages, rows, recipe.precision, processes)
+            scores = score_shared(student, *tokens, rows, recipe.precision, processes)
             values[name] = known.value(how.measure, scores)
         return values
 

@@ -1,5 +1,6 @@
 """What a training reads: examples with their teacher's scores, candidates to validate on."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -30,44 +31,92 @@ class Dataset:
     passages: Path
 
 
-def judged_candidates(dataset: Dataset, tokens: tuple[Ragged, Ragged], how: Validated) -> Judged:
+@dataclass(frozen=True)
+class Inputs:
+    """The files of a training: what it starts from, learns from and is validated on.
+
+    backbone: the folder of a checkpoint, whose tokens `queries` and `passages` are. negatives:
+    triples or lists. predecessor: the folder of the trained model, encoder and head, to start
+    from; without it a training starts from the backbone with a head drawn from the seed.
+    """
+
+    backbone: Path
+    queries: Path
+    passages: Path
+    negatives: Path
+    teacher: Path | None = None
+    predecessor: Path | None = None
+    datasets: tuple[Dataset, ...] = ()
+
+
+class TokenFiles(NamedTuple):
+    """The token files of queries and passages, under one tokenizer."""
+
+    queries: Ragged
+    passages: Ragged
+
+    @classmethod
+    def of(cls, queries: Path, passages: Path) -> "TokenFiles":
+        return cls(Ragged(queries), Ragged(passages))
+
+
+def judged_candidates(dataset: Dataset, tokens: TokenFiles, how: Validated) -> Judged:
     """Return the first `depth` candidates of each judged query, with their grades."""
     qrels = QRELS.read(dataset.qrels).sort_by(
         [("query_id", "ascending"), ("relevance", "descending")]
     )
     ids = pc.unique(qrels["query_id"])
-    run = top(RUN.read(dataset.candidates), how.depth)
-    run = run.filter(pc.is_in(run["query_id"], ids))
+    run = _candidates(dataset, ids, how.depth)
+    return Judged(
+        query=pc.index_in(run["query_id"], ids).to_numpy().astype(np.int64),
+        queries=tokens.queries.rows(run["query_id"]),
+        passages=tokens.passages.rows(run["doc_id"]),
+        grade=_grades(run, qrels),
+        last=_places_from_last(run["doc_id"]),
+        ideal=_ideal(qrels, ids),
+        relevant_from=how.datasets[dataset.name],
+    )
+
+
+def _candidates(dataset: Dataset, query_ids: pa.Array, depth: int) -> pa.Table:
+    """Return the first `depth` candidates of each of these queries."""
+    run = top(RUN.read(dataset.candidates), depth)
+    run = run.filter(pc.is_in(run["query_id"], query_ids))
     if not len(run):
         raise BadTable(
             f"{dataset.candidates} has no candidates for the judged queries of {dataset.qrels}: "
             "are both of one dataset?"
         )
-    keys = ["query_id", "doc_id"]
+    return run
+
+
+def _grades(run: pa.Table, qrels: pa.Table) -> npt.NDArray[np.float64]:
+    """Return the grade of each candidate, 0 where nobody judged."""
     # a join keeps no order: the place of each candidate brings it back
-    run = run.append_column("place", pa.array(np.arange(len(run))))
-    grades = run.join(qrels, keys=keys).sort_by("place")["relevance"]
-    starts = np.searchsorted(
-        pc.index_in(qrels["query_id"], ids).to_numpy(), np.arange(len(ids) + 1)
-    )
+    placed = run.append_column("place", pa.array(np.arange(len(run))))
+    graded = placed.join(qrels, keys=["query_id", "doc_id"]).sort_by("place")
+    grades: npt.NDArray[np.int32] = pc.fill_null(graded["relevance"], 0).to_numpy()
+    return grades.astype(np.float64)
+
+
+def _places_from_last(doc_ids: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Return the place of each id in their descending order, which breaks ties."""
+    order = pc.array_sort_indices(doc_ids, order="descending").to_numpy()
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    return places
+
+
+def _ideal(qrels: pa.Table, ids: pa.Array) -> tuple[npt.NDArray[np.float64], ...]:
+    """Return the grades of every query's judgements, highest first, as `qrels` has them."""
+    query = pc.index_in(qrels["query_id"], ids).to_numpy()
+    starts = np.searchsorted(query, np.arange(1, len(ids)))
     relevance = qrels["relevance"].to_numpy().astype(np.float64)
-    order = pc.array_sort_indices(run["doc_id"], order="descending").to_numpy()
-    last = np.empty(len(run), np.int64)
-    last[order] = np.arange(len(run))
-    queries, passages = tokens
-    return Judged(
-        query=pc.index_in(run["query_id"], ids).to_numpy().astype(np.int64),
-        queries=queries.rows(run["query_id"]),
-        passages=passages.rows(run["doc_id"]),
-        grade=pc.fill_null(grades, 0).to_numpy().astype(np.float64),
-        last=last,
-        ideal=tuple(relevance[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)),
-        relevant_from=how.datasets[dataset.name],
-    )
+    return tuple(np.split(relevance, starts))
 
 
 def read_examples(
-    queries: Ragged, passages: Ragged, negatives: Path, teacher: Path | None, recipe: Recipe
+    tokens: TokenFiles, negatives: Path, teacher: Path | None, recipe: Recipe
 ) -> Examples:
     """Return triples or lists as rows of the token files, with a teacher's scores if there is one.
 
@@ -79,20 +128,14 @@ def read_examples(
     if not size:
         raise BadTable(f"{negatives} has no {kind} to train on")
     shown = rows_shown(size, recipe.batch, recipe.seed, recipe.steps)
-    parts: list[_Part] = []
-    start = 0
-    for piece in pools(negatives, teacher):
-        end = start + len(piece.query_id)
-        here = None if shown is None else shown[(shown >= start) & (shown < end)] - start
-        parts.append(_some(piece, here, queries, passages))
-        start = end
-    sizes = np.concatenate([part.sizes for part in parts])
+    parts = [_part(piece, tokens) for piece in _pieces(negatives, teacher, shown)]
+    whole = _Part(*map(np.concatenate, zip(*parts, strict=True)))
     return Examples(
-        queries=np.concatenate([part.queries for part in parts]),
-        offsets=np.concatenate([[0], np.cumsum(sizes)]),
-        passages=np.concatenate([part.passages for part in parts]),
-        relevance=np.concatenate([part.relevance for part in parts]),
-        teacher=np.concatenate([part.scores for part in parts]) if teacher else None,
+        queries=whole.queries,
+        offsets=np.concatenate([[0], np.cumsum(whole.sizes)]),
+        passages=whole.passages,
+        relevance=whole.relevance,
+        teacher=whole.scores if teacher else None,
         size=size,
         numbers=shown,
     )
@@ -115,23 +158,41 @@ class _Part(NamedTuple):
     scores: npt.NDArray[np.float32]
 
 
-def _some(piece: Pools, chosen: Rows | None, queries: Ragged, passages: Ragged) -> _Part:
-    """Return the chosen pools of a piece, all for None."""
-    sizes, scores = np.diff(piece.offsets), piece.scores
-    if scores is None:
-        scores = np.zeros(0, np.float32)
-    query_id, doc_id, relevance = piece.query_id, piece.doc_id, piece.relevance
-    if chosen is not None:
-        kept = np.zeros(len(sizes), bool)
-        kept[chosen] = True
-        flat = np.repeat(kept, sizes)
-        query_id, doc_id = query_id.filter(pa.array(kept)), doc_id.filter(pa.array(flat))
-        relevance, scores = relevance[flat], scores[flat] if len(scores) else scores
-        sizes = sizes[kept]
+def _part(piece: Pools, tokens: TokenFiles) -> _Part:
+    """Return pools with the rows of their tokens in place of ids."""
+    no_scores = np.zeros(0, np.float32)
     return _Part(
-        queries.rows(query_id).astype(np.int32),
-        sizes,
-        passages.rows(doc_id).astype(np.int32),
-        relevance,
-        scores,
+        tokens.queries.rows(piece.query_id).astype(np.int32),
+        np.diff(piece.offsets),
+        tokens.passages.rows(piece.doc_id).astype(np.int32),
+        piece.relevance,
+        no_scores if piece.scores is None else piece.scores,
+    )
+
+
+def _pieces(negatives: Path, teacher: Path | None, shown: Rows | None) -> Iterator[Pools]:
+    """Yield the pools at the rows that are shown, all for None, piece by piece."""
+    start = 0
+    for piece in pools(negatives, teacher):
+        end = start + len(piece.query_id)
+        if shown is None:
+            yield piece
+        else:
+            here = shown[(shown >= start) & (shown < end)]
+            yield _chosen(piece, here - start)
+        start = end
+
+
+def _chosen(piece: Pools, rows: Rows) -> Pools:
+    """Return the pools of a piece at these rows."""
+    sizes = np.diff(piece.offsets)
+    kept = np.zeros(len(sizes), bool)
+    kept[rows] = True
+    flat = np.repeat(kept, sizes)
+    return Pools(
+        piece.query_id.filter(pa.array(kept)),
+        piece.doc_id.filter(pa.array(flat)),
+        np.concatenate([[0], np.cumsum(sizes[kept])]),
+        piece.relevance[flat],
+        None if piece.scores is None else piece.scores[flat],
     )

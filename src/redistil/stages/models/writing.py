@@ -36,21 +36,21 @@ def save(
 
 def curve(points: Sequence[Point], every: int) -> pa.Table:
     """Return the training curve: the means over stretches of `every` steps, at their last step."""
-    stretches = [points[start : start + every] for start in range(0, len(points), every)]
-    columns: dict[str, Any] = {"step": [part[-1].step + 1 for part in stretches]}
-    for name in ("loss", "gradient_norm", "learning_rate"):
-        columns[name] = [float(np.mean([getattr(p, name) for p in part])) for part in stretches]
-    return CURVE.rows(columns)
+    rows = []
+    for start in range(0, len(points), every):
+        stretch = points[start : start + every]
+        row: dict[str, Any] = {"step": stretch[-1].step + 1}
+        for name in ("loss", "gradient_norm", "learning_rate"):
+            row[name] = float(np.mean([getattr(point, name) for point in stretch]))
+        rows.append(row)
+    return pa.Table.from_pylist(rows, CURVE.schema)
 
 
 def validations(history: History, how: Validated | None) -> pa.Table:
     """Return the value of every dataset at every validation; no row where there was none."""
-    steps, datasets, values = [], [], []
-    for one in history.validations:
-        for dataset, value in one.values.items():
-            steps.append(one.step)
-            datasets.append(dataset)
-            values.append(value)
-    measures = [how.measure if how else ""] * len(steps)
-    columns = {"step": steps, "dataset": datasets, "measure": measures, "value": values}
-    return VALIDATION.rows(columns)
+    rows = []
+    for validation in history.validations:
+        for dataset, value in validation.values.items():
+            row = {"step": validation.step, "dataset": dataset, "value": value}
+            rows.append(row | {"measure": how.measure if how else ""})
+    return pa.Table.from_pylist(rows, VALIDATION.schema)

@@ -1,1 +1,1 @@
-"""What the study found: tables, tests, figures and one page, from the values of every system."""
+"""The findings of a study: tables, tests, figures and one page, from the values of every system."""

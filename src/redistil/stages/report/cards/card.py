@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from redistil.machine.hardware import commit, machine
+from redistil.stages.report.numbers.rows import by_system
 from redistil.stages.report.numbers.tabulated import Tabulated
 from redistil.stages.report.numbers.wording import joules, number, p_value, signed
 from redistil.storage.lineage import OUTSIDE, SIDECAR, Made, canonical
@@ -38,7 +39,7 @@ def text(
     environment.filters |= {"number": number, "signed": signed, "p": p_value, "words": words}
     environment.filters["joules"] = joules
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    lines = {line.system: line for line in tabulated.leaderboard}
+    lines = by_system(tabulated.leaderboard)
     recipe, backbone = made.settings, study["students"][cell.student]["backbone"]
     return template.render(
         front=front_matter(study, tabulated, cell, licence),
@@ -86,8 +87,8 @@ def front_matter(study: Study, tabulated: Tabulated, cell: Cell, licence: str) -
     front["model-index"] = [
         {"name": f"{cell.student}-{cell.loss}", "results": list(_results(study, tabulated, cell))}
     ]
-    found: str = yaml.safe_dump(front, sort_keys=False, allow_unicode=True)
-    return found
+    text: str = yaml.safe_dump(front, sort_keys=False, allow_unicode=True)
+    return text
 
 
 def _results(study: Study, tabulated: Tabulated, cell: Cell) -> Iterator[dict[str, Any]]:

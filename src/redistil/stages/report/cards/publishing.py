@@ -95,7 +95,7 @@ def _model(study: Study, tabulated: Tabulated, path: Path) -> Model:
 def validated(recipe: Mapping[str, Any], path: Path) -> float | None:
     """Return a model's value on validation; None where none was done.
 
-    That is the mean over data sets at the step whose weights were kept: the best, or the last.
+    That is the mean over datasets at the step whose weights were kept: the best, or the last.
     """
     if not path.exists():
         return None
@@ -116,31 +116,39 @@ def choose(models: Iterable[Model]) -> list[tuple[Model, str]]:
     entries: dict[tuple[str, str], list[Model]] = {}
     for model in models:
         entries.setdefault((model.cell.student, model.cell.loss), []).append(model)
-    chosen = []
+    chosen: list[tuple[Model, str]] = []
     for seeds in entries.values():
-        seeds.sort(key=lambda model: model.cell.seed)
-        known = [model.validation for model in seeds if model.validation is not None]
-        if not known:
-            why = "every seed is published: none was validated, and a test set must not choose"
-            chosen += [(model, why) for model in seeds]
-        elif len(known) < len(seeds):
-            missing = next(model for model in seeds if model.validation is None)
-            raise BadSource(
-                f"{missing.folder} has no {VALIDATED}, and other seeds of it have: train it again"
-            )
-        else:
-            best = next(model for model in seeds if model.validation == max(known))
-            why = f"the best of {len(seeds)} seeds on validation ({max(known):.4f})"
-            alone = f"the only one, {max(known):.4f} on validation"
-            chosen.append((best, why if len(seeds) > 1 else alone))
+        chosen += _choose_seeds(sorted(seeds, key=lambda model: model.cell.seed))
     return chosen
+
+
+def _choose_seeds(seeds: Sequence[Model]) -> list[tuple[Model, str]]:
+    """Return which of a student's seeds to publish."""
+    known = [model for model in seeds if model.validation is not None]
+    if not known:
+        why = "every seed is published: none was validated, and a test set must not choose"
+        return [(model, why) for model in seeds]
+    for model in seeds:
+        if model.validation is None:
+            raise BadSource(
+                f"{model.folder} has no {VALIDATED}, and other seeds of it have: train it again"
+            )
+    best = max(known, key=_validation)  # of equal ones the first
+    if len(seeds) == 1:
+        return [(best, f"the only one, {_validation(best):.4f} on validation")]
+    return [(best, f"the best of {len(seeds)} seeds on validation ({_validation(best):.4f})")]
+
+
+def _validation(model: Model) -> float:
+    assert model.validation is not None
+    return model.validation
 
 
 def _write(folder: Path, model: Model, words: str) -> None:
     weights = lineage.sha256(model.folder / WEIGHTS)
-    told = card.provenance(model.made, weights, _trained(model))
+    origin = card.provenance(model.made, weights, _trained(model))
     with aside(folder / PROVENANCE) as partial:
-        partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(origin, indent=1) + "\n", encoding="utf-8")
     for file in sorted(model.folder.iterdir()):
         if file.is_file() and file.name not in _OURS and not file.name.startswith("."):
             _give(file, folder / file.name)
@@ -151,8 +159,8 @@ def _write(folder: Path, model: Model, words: str) -> None:
 def _trained(model: Model) -> dict[str, Any]:
     """Return what the training told of itself: cost, machine, and commit of the code."""
     file = model.folder / TRAINED
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    return found
+    trained: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return trained
 
 
 def _give(file: Path, copy: Path) -> None:

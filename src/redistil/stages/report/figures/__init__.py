@@ -26,11 +26,11 @@ class Drawing(Protocol):
 
 def names() -> list[str]:
     """Return the names of all figures, in the order of the alphabet, without importing them."""
-    found = []
+    stems = []
     for module in iter_modules(__path__):
         if not module.ispkg:
-            found.append(module.name)
-    return sorted(found)
+            stems.append(module.name)
+    return sorted(stems)
 
 
 def module_of(name: str) -> Drawing:

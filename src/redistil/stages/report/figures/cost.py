@@ -34,7 +34,7 @@ def draw(given: Given) -> "Figure | str":
 def by_cost(given: Given, work: str) -> "Figure | None":
     """Return the headline by what a work cost, training or reranking; None where nobody knows.
 
-    A row of panels for each group of data sets, a column for each amount that is known. Only
+    A row of panels for each group of datasets, a column for each amount that is known. Only
     students are drawn; a point is the mean over seeds.
     """
     spent = [row for row in given.tables.spent if row.kind == "student"]
@@ -63,16 +63,12 @@ def by_cost(given: Given, work: str) -> "Figure | None":
 def _points(axes: "Axes", given: Given, group: str, amount: dict[str, float]) -> None:
     """Draw a point for each student and loss whose amount is known."""
     grid = given.study["grid"]
-    for mark, student in enumerate(grid["students"]):
-        lines = []
-        for line in given.tables.leaderboard:
-            if line.student == student and line.system in amount:
-                lines.append(line)
-        if lines:
+    for line in given.tables.leaderboard:
+        if line.kind == "student" and line.system in amount:
             axes.scatter(
-                [amount[line.system] for line in lines],
-                [line.value(group) for line in lines],
-                color=[pick(COLOURS, grid["losses"].index(line.loss)) for line in lines],
-                marker=pick(MARKS, mark),
+                amount[line.system],
+                line.value(group),
+                color=pick(COLOURS, grid["losses"].index(line.loss)),
+                marker=pick(MARKS, grid["students"].index(line.student)),
                 s=26,
             )

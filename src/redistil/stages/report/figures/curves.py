@@ -31,10 +31,10 @@ CAPTION = (
 
 
 class Curve(NamedTuple):
-    """The steps of a training and the loss at each."""
+    """The steps of a training and the value at each."""
 
     steps: Floats
-    losses: Floats
+    values: Floats
 
 
 def draw(given: Given) -> "Figure | str":
@@ -45,11 +45,11 @@ def draw(given: Given) -> "Figure | str":
     for path in given.curves:
         table = CURVE.read(path)
         runs[lineage.of(path).name] = Curve(table["step"].to_numpy(), table["loss"].to_numpy())
-    return curves(runs, given.study)
+    return curves(runs, given.study, "training loss")
 
 
-def curves(runs: Mapping[str, Curve], study: Study) -> "Figure":
-    """Return the training curves, a panel for each loss: losses have scales of their own.
+def curves(runs: Mapping[str, Curve], study: Study, label: str) -> "Figure":
+    """Return curves by step, a panel for each loss: losses have scales of their own.
 
     runs: by the name of the cell; the seeds of one student share a colour. Raises BadSettings for
     a cell that the study does not have.
@@ -57,8 +57,9 @@ def curves(runs: Mapping[str, Curve], study: Study) -> "Figure":
     cells = {cell.name: cell for cell in studies.grid_cells(study)}
     for name in runs:
         if name not in cells:
-            nearest = studies.nearest(name, cells)
-            raise BadSettings(f"curves: the study has no cell {name!r}{nearest}")
+            raise BadSettings(
+                f"curves: the study has no cell {name!r}{studies.nearest(name, cells)}"
+            )
     students, losses = study["grid"]["students"], study["grid"]["losses"]
     with styled():
         figure, axes_of = panels(len(losses), 2.9, 2.2, across=3)
@@ -69,14 +70,14 @@ def curves(runs: Mapping[str, Curve], study: Study) -> "Figure":
             place = students.index(cells[name].student)
             by_loss[cells[name].loss].plot(
                 _thinned(curve.steps),
-                _thinned(curve.losses),
+                _thinned(curve.values),
                 color=pick(COLOURS, place),
                 linestyle=pick(DASHES, place),
                 linewidth=1.0,
                 label=cells[name].student,
             )
         figure.supxlabel("step", fontsize=9)
-        figure.supylabel("training loss", fontsize=9)
+        figure.supylabel(label, fontsize=9)
         one_legend(figure, axes_of, loc="outside upper center", ncols=4)
     return figure
 

@@ -30,11 +30,11 @@ CAPTION = (
 )
 
 
-Values = dict[tuple[str, str, int], float]  # by system, data set and depth
+Values = dict[tuple[str, str, int], float]  # by system, dataset and depth
 
 
 def draw(given: Given) -> "Figure | str":
-    """Return a panel for each group of data sets, of its best student; a line for each loss."""
+    """Return a panel for each group of datasets, of its best student; a line for each loss."""
     if not given.depths:
         return "no sweep of depths given"
     values = _read(given)
@@ -66,7 +66,7 @@ def _read(given: Given) -> Values:
 def _lines(
     axes: "Axes", given: Given, values: Values, depths: Sequence[int], group: str, student: str
 ) -> None:
-    """Draw a student's mean over seeds and data sets at each depth, a line for each loss."""
+    """Draw a student's mean over seeds and datasets at each depth, a line for each loss."""
     grid = given.study["grid"]
     for place, loss in enumerate(grid["losses"]):
         means = []

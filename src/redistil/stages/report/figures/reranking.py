@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CAPTION = (
-    "The headline measure by what it cost to re-rank all candidates of all data sets of the study: "
+    "The headline measure by what it cost to re-rank all candidates of all datasets of the study: "
     "time, pairs of query and passage per second, and energy where the machine tells it. Colour is "
     "the loss, mark the student; a point is the mean over seeds."
 )

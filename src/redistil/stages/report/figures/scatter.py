@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CAPTION = (
-    "The best student of each group of data sets against the first stage, query by query, the "
+    "The best student of each group of datasets against the first stage, query by query, the "
     "mean over its seeds. A larger dot, or where there are very many a darker field, stands for "
     "more queries; above the diagonal the student is better."
 )
@@ -29,7 +29,7 @@ MOST = 250  # places that are drawn as dots
 
 @dataclass(frozen=True)
 class Panel:
-    """Two systems on a group: for each data set, the values of both, query by query."""
+    """Two systems on a group: for each dataset, the values of both, query by query."""
 
     first: str
     second: str

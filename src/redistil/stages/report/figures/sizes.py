@@ -17,7 +17,7 @@ from redistil.stages.report.figures.drawing.style import (
     pick,
     styled,
 )
-from redistil.stages.report.numbers.rows import Line, Size
+from redistil.stages.report.numbers.rows import Line, Size, by_system
 from redistil.stages.report.numbers.statistics import Floats
 
 if TYPE_CHECKING:
@@ -31,14 +31,14 @@ CAPTION = (
 
 
 def draw(given: Given) -> "Figure | str":
-    """Return the headline by parameters (log axis), a panel for each group of data sets."""
+    """Return the headline by parameters (log axis), a panel for each group of datasets."""
     sizes = given.tables.sizes
     parameters = sorted(size.parameters for size in sizes.values())
     if len(set(parameters)) < 2:
         return "fewer than two students of known size"
     study, leaderboard = given.study, given.tables.leaderboard
     grid, groups = study["grid"], list(study["groups"])
-    by_name = {line.system: line for line in leaderboard}
+    by_name = by_system(leaderboard)
     families = _families(sizes)
     with styled():
         figure, axes_of = panels(len(groups), 3.4, 2.8, across=3)

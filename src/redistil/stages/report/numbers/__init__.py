@@ -1,1 +1,1 @@
-"""What is measured, compared and told: no drawing, no page."""
+"""The numbers of the report: no drawing, no page."""

@@ -1,35 +1,37 @@
-"""The numbers of a group of data sets: values, intervals, and families of tests.
+"""The numbers of a group of datasets: values with their intervals, and every comparison.
 
-All comparisons are on the headline measure. The families, each corrected by Holm within a group:
-
-- "cells": every student and loss against the first stage whose candidates everything re-ranks;
-- "losses": every loss against the first stage, its values averaged over students;
-- "pairs": two losses of one student against each other, for every pair and student;
-- "loss pairs": two losses against each other, averaged over students.
-
-`p` takes the trained models as given: a query's value is its mean over the seeds, and the queries
-are the sample. `p_seeds`, the test of equivalence and all intervals hold for other seeds too.
+Which comparisons are one family, and how sure a difference is, says `inference`. A comparison has
+one record, and whatever is shown of it is read from there.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
 from redistil.seeds import generator
-from redistil.stages.report.numbers import statistics
+from redistil.stages.report.numbers import inference, statistics
 from redistil.stages.report.numbers.entries import Entry, Values
-from redistil.stages.report.numbers.rows import GroupValue, LossRow, Summary, Test
-from redistil.stages.report.numbers.statistics import Floats, Strata
+from redistil.stages.report.numbers.estimates import Cell, Estimate, Scope
+from redistil.stages.report.numbers.inference import (
+    BASELINES,
+    BETTER,
+    EQUIVALENT,
+    LOSSES,
+    WORSE,
+    Record,
+)
+from redistil.stages.report.numbers.rows import GroupValue, LossRow, Test, Verdicts, Versus
+from redistil.stages.report.numbers.statistics import Floats
 
-LEVEL = 0.95  # of every interval
+LEVEL = inference.LEVEL  # of every interval
+_IN_FAMILY = ("first stage", "teacher")  # baselines that every student and loss is tested against
 
 
 @dataclass(frozen=True)
 class Settings:
-    """alpha: the level of the tests; resamples: rounds of bootstrap and randomisation.
+    """alpha: the level of the tests; resamples: signings of the randomisation test.
 
     margin: how far apart two systems may be and still be called equivalent.
     """
@@ -40,37 +42,8 @@ class Settings:
     margin: float
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Two systems, or two losses over their students; members: differences [seeds, queries]."""
-
-    family: str
-    system: str
-    against: str
-    members: list[Strata]
-
-    @cached_property
-    def differences(self) -> list[Floats]:
-        """Return, for each data set, each query's mean over members and seeds."""
-        return statistics.over_members(self.members)
-
-
-@dataclass(frozen=True)
-class Tested:
-    """A comparison with its tests, before the correction that needs its whole family."""
-
-    comparison: Comparison
-    test: statistics.PairedTest
-    p_randomisation: float
-    p_seeds: float
-    p_equivalence: float
-
-
 class Group:
-    """The data sets of one group: values, intervals and tests of every entry.
-
-    samples: [systems, rounds], group means with the queries drawn again.
-    """
+    """The datasets of one group, with the values of every line of the leaderboard on them."""
 
     def __init__(
         self,
@@ -79,86 +52,69 @@ class Group:
         lines: Sequence[Entry],
         reference: str,
         values: Values,
-        settings: Settings,
     ) -> None:
-        self.name, self.settings = name, settings
-        self.reference = reference
+        self.name, self.reference = name, reference
         self.students = [entry for entry in lines if entry.kind == "student"]
+        self.baselines = [entry.name for entry in lines if entry.kind in _IN_FAMILY]
         self.queries = sum(values.queries[dataset] for dataset in datasets)
-        systems: list[str] = []
-        for entry in lines:
-            systems += entry.systems
-        self._place = {name: place for place, name in enumerate(systems)}
-        self._strata = []
-        for dataset in datasets:
-            self._strata.append(np.stack([values.per_query[s, dataset] for s in systems]))
-        self._means = statistics.group_mean(self._strata)
-        rng = self._stream("queries")
-        self._samples = statistics.resample_queries(self._strata, settings.resamples, rng)
+        self.scope = Scope(name, [cell_of(entry, datasets, values) for entry in lines])
 
-    def _stream(self, *names: str) -> np.random.Generator:
-        return generator(self.settings.seed, "report", *names, self.name)
-
-    def _places(self, entry: Entry) -> list[int]:
-        return [self._place[name] for name in entry.systems]
+    def strata(self, name: str) -> Sequence[Floats]:
+        """Return the values [seeds, queries] of a line on each dataset."""
+        return self.scope.cells[name].strata
 
     def per_seed(self, entry: Entry) -> Floats:
         """Return the group's value of each seed."""
-        means: Floats = self._means[self._places(entry)]
-        return means
+        return statistics.group_mean(self.strata(entry.name))
 
-    def strata(self, entry: Entry) -> list[Floats]:
-        """Return the entry's values [seeds, queries] on each data set."""
-        return [stratum[self._places(entry)] for stratum in self._strata]
+    def mean(self, entry: Entry) -> float:
+        """Return the group's value of a line, over its seeds."""
+        return float(self.scope.estimate([entry.name]).value)
 
-    def leads(self, entry: Entry) -> list[Floats]:
-        """Return the entry's values less the first stage's, likewise."""
-        first = self._place[self.reference]
-        return [s[self._places(entry)] - s[first] for s in self._strata]
+    def means(self, name: str) -> list[Floats]:
+        """Return, on each dataset, a line's mean over seeds, by query."""
+        return [values.mean(axis=0) for values in self.strata(name)]
 
-    def samples(self, entry: Entry) -> Floats:
-        """Return the bootstrap samples of an entry, over queries and seeds."""
-        means, rng = self._samples[self._places(entry)], self._stream("seeds", entry.name)
-        return statistics.resample_seeds(means, statistics.uncertainty([self.strata(entry)]), rng)
+    def lead(self, system: str, against: str) -> list[Floats]:
+        """Return, on each dataset, one line's mean over seeds less another's, by query."""
+        both = zip(self.means(system), self.means(against), strict=True)
+        return [one - other for one, other in both]
+
+    def comparisons(self) -> list[inference.Comparison]:
+        """Return everything that is tested on this group."""
+        between = inference.between_losses(self.scope)
+        return [*between, *inference.with_baselines(self.scope, self.baselines)]
 
     def value(self, entry: Entry, tests: Sequence[Test]) -> GroupValue:
-        """Return mean, spreads and interval of an entry, and its lead over the first stage."""
-        summary = self._summary([entry])
-        is_first = entry.name == self.reference
-        test = test_of(tests, "cells", entry.name)
+        """Return a line's mean, spreads and intervals, and its lead over the first stage.
+
+        tests: of this group.
+        """
+        estimate = self.scope.estimate([entry.name])
+        value, half = float(estimate.value), float(estimate.half_width(LEVEL))
+        alone = float(estimate.half_width_over_queries(LEVEL))
+        lead = self._lead([entry.name]) if entry.name != self.reference else None
+        test = test_of(tests, BASELINES, entry.name, self.reference)
         return GroupValue(
-            value=summary.value,
-            spread=summary.spread,
-            spread_of_sets=statistics.spread_of_sets(self.strata(entry)),
-            low=summary.low,
-            high=summary.high,
-            difference=None if is_first else summary.difference,
-            difference_low=None if is_first else summary.difference_low,
-            difference_high=None if is_first else summary.difference_high,
+            value=value,
+            spread=statistics.spread(self.per_seed(entry)),
+            spread_of_sets=statistics.spread_of_sets(self.strata(entry.name)),
+            low=max(0.0, value - half),
+            high=min(1.0, value + half),
+            queries_low=max(0.0, value - alone),
+            queries_high=min(1.0, value + alone),
+            difference=lead.difference if lead else None,
+            difference_low=lead.low if lead else None,
+            difference_high=lead.high if lead else None,
             effect=test.effect if test else None,
             p=test.p if test else None,
             p_holm=test.p_holm if test else None,
-            p_seeds=test.p_seeds if test else None,
             verdict=test.verdict if test else None,
         )
 
-    def _summary(self, members: Sequence[Entry]) -> Summary:
-        per_seed = np.mean([self.per_seed(entry) for entry in members], axis=0)
-        samples = np.mean([self.samples(entry) for entry in members], axis=0)
-        first = self._place[self.reference]
-        value = float(per_seed.mean())
-        difference = value - float(self._means[first])
-        of_value = self._uncertainty(self.strata, members)
-        low, high = statistics.interval(samples, value, of_value, LEVEL, (0, 1))
-        of_lead = self._uncertainty(self.leads, members)
-        lead_samples = samples - self._samples[first]
-        lead = statistics.interval(lead_samples, difference, of_lead, LEVEL, (-1, 1))
-        return Summary(value, statistics.spread(per_seed), low, high, difference, *lead)
-
-    def _uncertainty(
-        self, of: Callable[[Entry], list[Floats]], members: Sequence[Entry]
-    ) -> statistics.Uncertainty:
-        return statistics.uncertainty([of(entry) for entry in members])
+    def _lead(self, names: Sequence[str]) -> "Interval":
+        """Return the mean lead of some lines over the first stage."""
+        return Interval.of(self.scope.estimate(names, [self.reference]))
 
     def by_loss(self) -> dict[str, list[Entry]]:
         """Return the entries of each loss."""
@@ -167,118 +123,125 @@ class Group:
             by_loss.setdefault(str(entry.loss), []).append(entry)
         return by_loss
 
-    # --- tests ------------------------------------------------------------------------------------
-
-    def comparisons(self) -> list[Comparison]:
-        """Return everything that is tested, family by family."""
-        first = self.reference
-        by_loss = self.by_loss()
-        leads: dict[str, Strata] = {}
-        cells, losses, pairs, loss_pairs = [], [], [], []
-        for entry in self.students:
-            leads[entry.name] = self.leads(entry)
-            cells.append(Comparison("cells", entry.name, first, [leads[entry.name]]))
-        for loss, members in by_loss.items():
-            losses.append(Comparison("losses", loss, first, [leads[e.name] for e in members]))
-        for one, other in combinations(by_loss, 2):
-            together: list[Strata] = []
-            for left, right in zip(by_loss[one], by_loss[other], strict=True):
-                between = _minus(leads[left.name], leads[right.name])
-                pairs.append(Comparison("pairs", left.name, right.name, [between]))
-                together.append(between)
-            loss_pairs.append(Comparison("loss pairs", one, other, together))
-        return [*cells, *losses, *pairs, *loss_pairs]
-
-    def tests(self) -> list[Test]:
-        """Return a row for each comparison; p values are corrected within their family."""
-        compared = self.comparisons()
-        if not compared:
-            return []
-        differences = zip(*(comparison.differences for comparison in compared), strict=True)
-        stacked = [np.stack(rows) for rows in differences]
-        signed = statistics.paired_randomisation(
-            stacked, self.settings.resamples, self._stream("randomisation")
-        )
-        families: dict[str, list[Tested]] = {}
-        for comparison, p_signed in zip(compared, signed, strict=True):
-            tested = self._tested(comparison, float(p_signed))
-            families.setdefault(comparison.family, []).append(tested)
-        rows: list[Test] = []
-        for family in families.values():
-            rows += self._corrected(family)
-        return rows
-
-    def _tested(self, comparison: Comparison, p_randomisation: float) -> Tested:
-        test = statistics.paired_t(comparison.differences)
-        both = statistics.uncertainty(comparison.members)
-        p_seeds = both.p(test.difference)
-        p_equivalence = statistics.equivalence(test.difference, both, self.settings.margin)
-        return Tested(comparison, test, p_randomisation, p_seeds, p_equivalence)
-
-    def _corrected(self, family: Sequence[Tested]) -> list[Test]:
-        """Return the rows of a family: Holm's p values, and the words for both tests."""
-        alpha = self.settings.alpha
-        corrected = statistics.holm([tested.test.p for tested in family])
-        close = statistics.holm([tested.p_equivalence for tested in family])
-        rows = []
-        for tested, p_holm, p_close in zip(family, corrected, close, strict=True):
-            comparison, test = tested.comparison, tested.test
-            row = Test(
-                group=self.name,
-                family=comparison.family,
-                system=comparison.system,
-                against=comparison.against,
-                queries=self.queries,
-                difference=test.difference,
-                effect=test.effect,
-                t=test.t,
-                degrees=test.degrees,
-                p=test.p,
-                p_holm=p_holm,
-                p_randomisation=tested.p_randomisation,
-                p_seeds=tested.p_seeds,
-                verdict=statistics.verdict(test.difference, p_holm, alpha),
-                p_equivalence=p_close,
-                equivalence=statistics.claim(p_close, alpha),
-            )
-            rows.append(row)
-        return rows
-
     def losses(self, tests: Sequence[Test]) -> list[LossRow]:
-        """Return a line for each loss: its students together, and the best of them alone."""
+        """Return a row for each loss; tests: of this group."""
         return [self._loss(loss, members, tests) for loss, members in self.by_loss().items()]
 
     def _loss(self, loss: str, members: Sequence[Entry], tests: Sequence[Test]) -> LossRow:
-        best = max(members, key=lambda entry: float(self.per_seed(entry).mean()))
-        together, alone = test_of(tests, "losses", loss), test_of(tests, "cells", best.name)
-        assert together is not None and alone is not None
+        names = [entry.name for entry in members]
+        lead = self._lead(names)
+        per_seed = np.mean([self.per_seed(entry) for entry in members], axis=0)
+        best = max(members, key=self.mean)
+        alone = test_of(tests, BASELINES, best.name, self.reference)
+        assert alone is not None
+        words = []
+        for test in tests:
+            if test.system in names and test.against == self.reference:
+                words.append(test.verdict)
         return LossRow(
             group=self.name,
             loss=loss,
             students=len(members),
             seeds=len(members[0].systems),
-            **asdict(self._summary(members)),
-            effect=together.effect,
-            p=together.p,
-            p_holm=together.p_holm,
-            p_seeds=together.p_seeds,
-            verdict=together.verdict,
-            equivalence=together.equivalence,
+            value=float(self.scope.estimate(names).value),
+            spread=statistics.spread(per_seed),
+            difference=lead.difference,
+            difference_low=lead.low,
+            difference_high=lead.high,
+            verdicts=counted(words),
             best_student=best.student,
-            best_value=float(self.per_seed(best).mean()),
+            best_value=self.mean(best),
             best_difference=alone.difference,
             best_p_holm=alone.p_holm,
             best_verdict=alone.verdict,
         )
 
+    def versus(self, tests: Sequence[Test]) -> list[Versus]:
+        """Return every two losses: the mean lead over all students, and the students' verdicts.
 
-def _minus(one: Strata, other: Strata) -> list[Floats]:
-    return [a - b for a, b in zip(one, other, strict=True)]
+        The mean is in no family, so it has an interval and no word. tests: of this group.
+        """
+        words: dict[tuple[str, str], list[str]] = {}
+        loss_of = {entry.name: str(entry.loss) for entry in self.students}
+        for test in tests:
+            if test.family == LOSSES:
+                pair = (loss_of[test.system], loss_of[test.against])
+                words.setdefault(pair, []).append(test.verdict)
+        names: dict[str, list[str]] = {}
+        for name, loss in loss_of.items():
+            names.setdefault(loss, []).append(name)
+        rows = []
+        for one, other in combinations(names, 2):
+            lead = Interval.of(self.scope.estimate(names[one], names[other]))
+            between = (lead.difference, lead.low, lead.high)
+            rows.append(Versus(self.name, one, other, *between, counted(words[one, other])))
+        return rows
 
 
-def test_of(tests: Sequence[Test], family: str, system: str) -> Test | None:
-    """Return the test of `system` among those of a group; None for what the family leaves out."""
+@dataclass(frozen=True)
+class Interval:
+    """A difference with its interval over queries and seeds."""
+
+    difference: float
+    low: float
+    high: float
+
+    @staticmethod
+    def of(estimate: Estimate) -> "Interval":
+        """Return the interval of an estimate, within what is possible at all."""
+        difference, half = float(estimate.value), float(estimate.half_width(LEVEL))
+        return Interval(difference, max(-1.0, difference - half), min(1.0, difference + half))
+
+
+def cell_of(entry: Entry, datasets: Sequence[str], values: Values) -> Cell:
+    """Return the values of a line of the leaderboard; the seeds of one student share a pool."""
+    strata = [values.seeds(entry, dataset) for dataset in datasets]
+    return Cell(entry.name, strata, entry.student)
+
+
+def counted(verdicts: Sequence[str]) -> Verdicts:
+    """Return how often each word was given."""
+    better, worse = verdicts.count(BETTER), verdicts.count(WORSE)
+    equivalent = verdicts.count(EQUIVALENT)
+    return Verdicts(better, equivalent, len(verdicts) - better - equivalent - worse, worse)
+
+
+def records(groups: Sequence[Group], settings: Settings) -> dict[str, list[Record]]:
+    """Return the records of every group; the correction is over all groups and students at once."""
+    compared: list[inference.Comparison] = []
+    for group in groups:
+        compared += group.comparisons()
+    by_group: dict[str, list[Record]] = {group.name: [] for group in groups}
+    for record in inference.judge(compared, settings.alpha, settings.margin):
+        by_group[record.group].append(record)
+    return by_group
+
+
+def tests(groups: Sequence[Group], settings: Settings) -> dict[str, list[Test]]:
+    """Return the records of every group as rows."""
+    judged = records(groups, settings)
+    return {group.name: _rows(group, judged[group.name], settings) for group in groups}
+
+
+def _rows(group: Group, records: Sequence[Record], settings: Settings) -> list[Test]:
+    """Return the records of a group as rows, each with the effect and the randomisation test."""
+    if not records:
+        return []
+    leads = [group.lead(record.system, record.against) for record in records]
+    stacked = [np.stack(rows) for rows in zip(*leads, strict=True)]
+    rng = generator(settings.seed, "report", "randomisation", group.name)
+    signed = statistics.paired_randomisation(stacked, settings.resamples, rng)
+    rows = []
+    for record, lead, p in zip(records, leads, signed, strict=True):
+        effect = statistics.effect_size(lead)
+        rows.append(Test.of(record, group.queries, effect, float(p)))
+    return rows
+
+
+def test_of(tests: Sequence[Test], family: str, system: str, against: str) -> Test | None:
+    """Return the test of two systems in a family; None for what the family leaves out."""
+    wanted = (family, system, against)
     for test in tests:
-        if (test.family, test.system) == (family, system):
+        if (test.family, test.system, test.against) == wanted:
             return test
     return None

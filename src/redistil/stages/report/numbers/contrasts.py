@@ -79,7 +79,7 @@ def shown(study: Study, paths: Sequence[Path], dataset: str) -> dict[str, Path]:
 
 
 class TextFiles(NamedTuple):
-    """The files of a data set that texts and grades are read from."""
+    """The files of a dataset that texts and grades are read from."""
 
     queries: Path
     passages: Path
@@ -159,7 +159,7 @@ def _first(path: Path, query_ids: Sequence[str], depth: int) -> Ranking:
 
 @dataclass(frozen=True)
 class _Texts:
-    """What is shown: texts by id, cut short, and the grade of each judged pair."""
+    """The texts that are shown, by id, cut short, and the grade of each judged pair."""
 
     queries: Mapping[str, str]
     passages: Mapping[str, str]

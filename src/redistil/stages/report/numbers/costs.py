@@ -1,4 +1,4 @@
-"""The costs of training and re-ranking, from what is told beside models and runs.
+"""The costs of training and re-ranking, from the cost files beside models and runs.
 
 Times differ from run to run, so none of this is in a record: it is shown, and decides nothing.
 """
@@ -111,19 +111,19 @@ def _together(files: Sequence[Path]) -> Spent:
     """Return the sum of what several works cost; nothing unless all of them tell it."""
     if not files or not all(file.exists() for file in files):
         return Spent()
-    told = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-    seconds, pairs = _sum(told, "seconds"), _sum(told, "pairs")
+    files_read = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    seconds, pairs = _sum(files_read, "seconds"), _sum(files_read, "pairs")
     return Spent(
         seconds,
         round(pairs / seconds, 1) if seconds and pairs else None,
-        _sum(told, "processor_joules"),
-        _sum(told, "gpu_joules"),
-        " and ".join(dict.fromkeys(str(one.get("device")) for one in told)),
+        _sum(files_read, "processor_joules"),
+        _sum(files_read, "gpu_joules"),
+        " and ".join(dict.fromkeys(str(one.get("device")) for one in files_read)),
     )
 
 
-def _sum(told: Sequence[Mapping[str, Any]], key: str) -> Any:
-    amounts = [one.get(key) for one in told]
+def _sum(costs: Sequence[Mapping[str, Any]], key: str) -> Any:
+    amounts = [one.get(key) for one in costs]
     return None if None in amounts else sum(amount for amount in amounts if amount is not None)
 
 
@@ -235,7 +235,7 @@ def energy(costs: Sequence[Cost], works: Sequence[str] = WORK) -> str:
 def sheet(study: Study, leaderboard: Sequence[Line], costs: Sequence[Cost]) -> Sheet:
     """Return effectiveness and cost side by side, a row for each line of the leaderboard.
 
-    Of the groups of data sets the first two, so that the table fits a page.
+    Of the groups of datasets the first two, so that the table fits a page.
     """
     known = over_seeds(study, costs)
     groups = list(study["groups"])[:2]
@@ -256,7 +256,7 @@ def sheet(study: Study, leaderboard: Sequence[Line], costs: Sequence[Cost]) -> S
     caption = (
         f"{study['measures'][0]} and what it cost in seconds, pairs of query and passage per second"
         f" and joules, mean over seeds, on {devices}. Train: with validations. "
-        f"Rank: all candidates of the study's data sets. {energy(costs)}"
+        f"Rank: all candidates of the study's datasets. {energy(costs)}"
     )
     return Sheet(caption, ["system", *groups, *columns], rows, words=1)
 

@@ -56,15 +56,19 @@ class Values:
     queries: Mapping[str, int]
     query_ids: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-    def mean(self, line: Entry, dataset: str) -> Floats:
-        """Return the mean over a line's seeds, query by query; Stale if one was not given."""
+    def seeds(self, line: Entry, dataset: str) -> Floats:
+        """Return the values of a line [seeds, queries]; Stale if one seed was not given."""
         for name in line.systems:
             if (name, dataset) not in self.per_query:
                 raise Stale(
                     f"no measures file of {name}, which the study asks for: make it (rule "
                     "`evaluate`) and name it with --measures"
                 )
-        mean: Floats = np.mean([self.per_query[name, dataset] for name in line.systems], axis=0)
+        return np.stack([self.per_query[name, dataset] for name in line.systems])
+
+    def mean(self, line: Entry, dataset: str) -> Floats:
+        """Return the mean over a line's seeds, query by query; Stale likewise."""
+        mean: Floats = self.seeds(line, dataset).mean(axis=0)
         return mean
 
 

@@ -8,10 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from redistil.stages.report.numbers import statistics
+from redistil.stages.report.numbers import comparisons, statistics
 from redistil.stages.report.numbers.comparisons import LEVEL, Group, Settings
 from redistil.stages.report.numbers.entries import Entry, Values, entries, read
-from redistil.stages.report.numbers.rows import Cell, GroupValue, Line, LossRow, SetValue, Test
+from redistil.stages.report.numbers.rows import (
+    Cell,
+    GroupValue,
+    Line,
+    LossRow,
+    SetValue,
+    Test,
+    Versus,
+)
 from redistil.study import artefacts as studies
 from redistil.study.artefacts import System
 from redistil.study.study import Study
@@ -27,6 +35,7 @@ class Tables:
 
     leaderboard: list[Line]
     losses: list[LossRow]
+    versus: list[Versus]
     tests: list[Test]
     cells: list[Cell]
     metrics: Metrics
@@ -39,16 +48,19 @@ def tabulate(study: Study, values: Values, settings: Settings) -> Tables:
     groups = []
     for name, datasets in study["groups"].items():
         first = study["grid"]["first_stage"]
-        groups.append(Group(name, datasets, lines, first, values, settings))
-    tests: dict[str, list[Test]] = {group.name: group.tests() for group in groups}
+        groups.append(Group(name, datasets, lines, first, values))
+    tests = comparisons.tests(groups, settings)
     leaderboard = [_line(entry, study, groups, values, tests) for entry in lines]
     leaderboard.sort(key=lambda line: -line.value(groups[0].name))
     losses: list[LossRow] = []
+    versus: list[Versus] = []
     for group in groups:
         losses += group.losses(tests[group.name])
+        versus += group.versus(tests[group.name])
     return Tables(
         leaderboard,
         losses,
+        versus,
         sum(tests.values(), []),
         _cells(systems, study, values),
         _metrics(groups, lines, losses),
@@ -89,14 +101,14 @@ def _metrics(groups: Sequence[Group], lines: Sequence[Entry], losses: Sequence[L
     """Return the headline in few numbers: best student, baselines and the mean of each loss."""
     metrics: Metrics = {}
     for group in groups:
-        means = {entry: float(group.per_seed(entry).mean()) for entry in lines}
-        told = metrics[group.name] = {}
+        means = {entry: group.mean(entry) for entry in lines}
+        values = metrics[group.name] = {}
         if group.students:
-            told["best student"] = max(means[entry] for entry in group.students)
+            values["best student"] = max(means[entry] for entry in group.students)
         for entry, mean in means.items():
             if entry.kind != "student":
-                told[entry.name] = mean
+                values[entry.name] = mean
         for row in losses:
             if row.group == group.name:
-                told[row.loss] = row.value
+                values[row.loss] = row.value
     return metrics

@@ -1,4 +1,4 @@
-"""What the report reads beside the trained models: how large they are."""
+"""The sizes of the trained models."""
 
 import json
 from collections.abc import Iterable

@@ -1,12 +1,11 @@
-"""Any two systems compared: paired tests over queries, for each data set and group.
+"""Any two systems compared, for each dataset and group.
 
-The tests are those of the leaderboard (`statistics`), only between all lines of it. Holm's
-correction is over all pairs of a data set or group. What is compared are means over
-seeds. Nothing here is declared beforehand: a reader who looks for a pair reads the corrected p.
+A comparison that is in a declared family on a group has the record of that family. All others, and
+those on single datasets, are judged by the same engine in a family of their scope: nobody declared
+them beforehand, so their p is corrected over all of them.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
@@ -14,90 +13,86 @@ import numpy as np
 import pyarrow as pa
 
 from redistil.seeds import generator
-from redistil.stages.report.numbers import statistics
-from redistil.stages.report.numbers.comparisons import LEVEL
+from redistil.stages.report.numbers import inference, statistics
+from redistil.stages.report.numbers.comparisons import Group, Settings, records
 from redistil.stages.report.numbers.entries import Values, entries
+from redistil.stages.report.numbers.inference import BETTER, WORSE, Record
 from redistil.stages.report.numbers.statistics import Floats
 from redistil.storage.tables import PAIRS
 from redistil.study import artefacts as studies
 from redistil.study.study import Study
 
-
-@dataclass(frozen=True)
-class Between:
-    """Two systems on one scope: the t-test, its interval, and how many queries each side wins."""
-
-    queries: int
-    difference: float
-    low: float
-    high: float
-    p: float
-    wins: int
-    losses: int
+EXPLORED = "explored"  # the family of what nobody declared, in each scope by itself
+OPPOSITE = {BETTER: WORSE, WORSE: BETTER}
 
 
 def scopes(study: Study) -> dict[str, list[str]]:
-    """Return the data sets of each group, and of each data set itself."""
+    """Return the datasets of each group, and of each dataset itself."""
     return {**study["groups"], **{dataset: [dataset] for dataset in study["grid"]["datasets"]}}
 
 
 def compare(study: Study, values: Values, rounds: int, seed: int) -> pa.Table:
     """Return rows of PAIRS: in each scope, every line of the leaderboard against every later.
 
-    rounds: signings of the randomisation test, drawn under `seed`.
+    rounds: signings of the randomisation test, drawn under `seed`. Level and margin of the tests
+    are those of the study.
     """
     lines = entries(studies.systems(study))
-    names = [line.name for line in lines]
+    first = study["grid"]["first_stage"]
+    alpha, margin = study["statistics"]["alpha"], study["statistics"]["margin"]
+    settings = Settings(alpha, rounds, seed, margin)
+    groups = [Group(name, sets, lines, first, values) for name, sets in study["groups"].items()]
+    declared = records(groups, settings)
     rows = []
     for scope, datasets in scopes(study).items():
-        strata = []
-        for dataset in datasets:
-            strata.append(np.stack([values.mean(line, dataset) for line in lines]))
-        rng = generator(seed, "report", "pairs", scope)
-        rows += _scope(scope, names, strata, rounds, rng)
+        here = Group(scope, datasets, lines, first, values)
+        rows += _scope(here, [line.name for line in lines], declared.get(scope, []), settings)
     return PAIRS.rows({name: [row[name] for row in rows] for name in PAIRS.schema.names})
 
 
 def _scope(
-    scope: str,
-    names: Sequence[str],
-    strata: list[Floats],
-    rounds: int,
-    rng: np.random.Generator,
+    scope: Group, names: Sequence[str], declared: Sequence[Record], settings: Settings
 ) -> list[dict[str, Any]]:
-    """Return the rows of one scope; each stratum is [systems, queries] of a data set."""
+    """Return the rows of one scope; declared: the records of its families."""
+    of_pair = {frozenset((record.system, record.against)): record for record in declared}
+    pairs = list(combinations(names, 2))
+    others = []
+    for one, other in pairs:
+        if frozenset((one, other)) not in of_pair:
+            others.append(inference.compare(EXPLORED, scope.scope, one, other))
+    for record in inference.judge(others, settings.alpha, settings.margin):
+        of_pair[frozenset((record.system, record.against))] = record
+    rng = generator(settings.seed, "report", "pairs", scope.name)
+    means = [np.stack(rows) for rows in zip(*map(scope.means, names), strict=True)]
     places = list(combinations(range(len(names)), 2))
-    signed = randomised(strata, places, rounds, rng)
-    tested = []
-    for one, other in places:
-        tested.append(_between([stratum[one] - stratum[other] for stratum in strata]))
-    corrected = statistics.holm([between.p for between in tested])
+    signed = randomised(means, places, settings.resamples, rng)
     rows = []
-    for (one, other), between, p, p_holm in zip(places, tested, signed, corrected, strict=True):
-        who = {"scope": scope, "system": names[one], "against": names[other]}
-        rows.append(who | asdict(between) | {"p_randomisation": float(p), "p_holm": p_holm})
+    for (one, other), p in zip(pairs, signed, strict=True):
+        rows.append(_row(scope, one, other, of_pair[frozenset((one, other))], float(p)))
     return rows
 
 
-def _between(differences: list[Floats]) -> Between:
-    """Return the test of two systems from their differences on each data set.
-
-    A data set of one query says nothing of others: the interval is then all that is possible.
-    """
-    from scipy import stats
-
-    test = statistics.paired_t(differences)
-    sizes = [len(values) for values in differences]
-    low, high = -1.0, 1.0
-    if min(sizes) > 1:
-        variance = sum(values.var(ddof=1) / len(values) for values in differences)
-        error = np.sqrt(variance) / len(differences)
-        reach = stats.t.ppf((1 + LEVEL) / 2, test.degrees) if test.degrees else 0.0
-        low = test.difference - float(reach * error)
-        high = test.difference + float(reach * error)
-    together = np.concatenate(differences)
-    wins, losses = int((together > 0).sum()), int((together < 0).sum())
-    return Between(sum(sizes), test.difference, low, high, test.p, wins, losses)
+def _row(scope: Group, one: str, other: str, record: Record, p: float) -> dict[str, Any]:
+    """Return the row of a pair; its record may be of the pair the other way round."""
+    turned = record.system != one
+    lead = np.concatenate(scope.lead(one, other))
+    return {
+        "scope": scope.name,
+        "system": one,
+        "against": other,
+        "queries": scope.queries,
+        "difference": -record.difference if turned else record.difference,
+        "low": -record.high if turned else record.low,
+        "high": -record.low if turned else record.high,
+        "p": record.p,
+        "p_holm": record.p_holm,
+        "p_randomisation": p,
+        "family": record.family,
+        "over": record.over,
+        "verdict": OPPOSITE.get(record.word, record.word) if turned else record.word,
+        "wins": int((lead > 0).sum()),
+        "losses": int((lead < 0).sum()),
+    }
 
 
 def randomised(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from redistil.errors import BadTable
+from redistil.stages.report.numbers import printed
 from redistil.stages.report.numbers.entries import Entry, Values
 from redistil.stages.report.numbers.rows import PublishedRow
 from redistil.stages.report.numbers.statistics import Floats, spread
@@ -127,7 +128,9 @@ def _row(
 ) -> PublishedRow:
     superseded = names["superseded"].get(row["student"])
     theirs, std = float(row["value"]), float(row["std"]) if row["std"] else None
-    low, high = interval(ours, theirs, std, names["seeds"], level)
+    datasets = names["columns"][row["dataset"]]
+    deviation = printed.deviation(std, len(datasets))
+    low, high = interval(ours, theirs, deviation, names["seeds"], level)
     difference = float(ours.mean()) - theirs
     return PublishedRow(
         paper=row["study"],
@@ -179,7 +182,7 @@ def interval(
 
 
 def verdict(difference: float, low: float | None, high: float | None, within: float) -> str:
-    """Return the word for a difference and its interval: one of VERDICTS, as said there."""
+    """Return the word for a difference and its interval: one of VERDICTS."""
     if low is None or high is None:
         return CLOSE if abs(difference) <= within else UNSETTLED
     if abs(difference) <= within:

@@ -1,29 +1,17 @@
 """The rows of the report's tables: what each holds, in the order of its columns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any, Protocol, TypeVar
 
-
-@dataclass(frozen=True)
-class Summary:
-    """A mean with its interval, and its lead over the first stage with an interval of its own.
-
-    spread: the standard deviation over seeds; None for a single seed.
-    """
-
-    value: float
-    spread: float | None
-    low: float
-    high: float
-    difference: float
-    difference_low: float
-    difference_high: float
+from redistil.stages.report.numbers.inference import Record
 
 
 @dataclass(frozen=True)
 class GroupValue:
-    """A line of the leaderboard on one group of data sets.
+    """A line of the leaderboard on one group of datasets.
 
+    low, high: the interval over queries and seeds; queries_low, queries_high: over queries alone.
     The difference is from the first stage, which has none itself; baselines have no test.
     """
 
@@ -32,19 +20,20 @@ class GroupValue:
     spread_of_sets: float | None
     low: float
     high: float
+    queries_low: float
+    queries_high: float
     difference: float | None
     difference_low: float | None
     difference_high: float | None
     effect: float | None
     p: float | None
     p_holm: float | None
-    p_seeds: float | None
     verdict: str | None
 
 
 @dataclass(frozen=True)
 class SetValue:
-    """A line of the leaderboard on one data set."""
+    """A line of the leaderboard on one dataset."""
 
     value: float
     spread: float | None
@@ -52,7 +41,7 @@ class SetValue:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the leaderboard: groups and sets are by the name of the group or data set."""
+    """A line of the leaderboard: groups and sets are by the name of the group or dataset."""
 
     system: str
     kind: str
@@ -63,35 +52,111 @@ class Line:
     sets: Mapping[str, SetValue]
 
     def value(self, scope: str) -> float:
-        """Return the mean on a group or a data set."""
+        """Return the mean on a group or a dataset."""
         return self.groups[scope].value if scope in self.groups else self.sets[scope].value
 
 
 @dataclass(frozen=True)
 class Test:
-    """A comparison of two systems or losses; p values before and after Holm's correction."""
+    """A comparison of two systems on a group: the one record that everything shows.
+
+    difference: `system` less `against`; low, high: its interval over what `over` says;
+    queries_low, queries_high: over queries alone. p_holm: corrected over the family, of `size`
+    comparisons; the verdict rests on it. detectable: the smallest true difference that the
+    family's hardest step finds in four of five studies. p_equivalence: corrected, None where the
+    study could not show it. effect: Cohen's d over queries. p_randomisation: of the trainings as
+    they are, over queries alone; no verdict rests on it.
+    """
 
     group: str
     family: str
     system: str
     against: str
+    over: str
     queries: int
     difference: float
+    low: float
+    high: float
+    queries_low: float
+    queries_high: float
     effect: float
-    t: float
-    degrees: float
     p: float
     p_holm: float
-    p_randomisation: float
-    p_seeds: float
+    size: int
     verdict: str
-    p_equivalence: float
-    equivalence: str
+    detectable: float
+    p_equivalence: float | None
+    p_randomisation: float
+
+    @staticmethod
+    def of(record: Record, queries: int, effect: float, p_randomisation: float) -> "Test":
+        """Return the row of a record."""
+        return Test(
+            group=record.group,
+            family=record.family,
+            system=record.system,
+            against=record.against,
+            over=record.over,
+            queries=queries,
+            difference=record.difference,
+            low=record.low,
+            high=record.high,
+            queries_low=record.queries_low,
+            queries_high=record.queries_high,
+            effect=effect,
+            p=record.p,
+            p_holm=record.p_holm,
+            size=record.size,
+            verdict=record.word,
+            detectable=record.detectable,
+            p_equivalence=record.p_equivalence_holm,
+            p_randomisation=p_randomisation,
+        )
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """How many comparisons ended with each word."""
+
+    better: int
+    equivalent: int
+    undecided: int
+    worse: int
+
+    @property
+    def same(self) -> int:
+        """How many are not distinguishable or equivalent."""
+        return self.equivalent + self.undecided
+
+    @property
+    def turned(self) -> "Verdicts":
+        """The verdicts of the other side."""
+        return Verdicts(self.worse, self.equivalent, self.undecided, self.better)
+
+    def __str__(self) -> str:
+        return f"{self.better}/{self.same}/{self.worse}"
+
+
+@dataclass(frozen=True)
+class Versus:
+    """Two losses on a group: the mean lead over all students, and the students' verdicts."""
+
+    group: str
+    loss: str
+    against: str
+    difference: float
+    low: float
+    high: float
+    verdicts: Verdicts
 
 
 @dataclass(frozen=True)
 class LossRow:
-    """A loss over all its students and seeds, and its best student alone."""
+    """A loss over all its students and seeds against the first stage, and its best student.
+
+    The mean over students is in no family of tests: it has an interval and no word. verdicts: of
+    its students against the first stage.
+    """
 
     group: str
     loss: str
@@ -99,17 +164,10 @@ class LossRow:
     seeds: int
     value: float
     spread: float | None
-    low: float
-    high: float
     difference: float
     difference_low: float
     difference_high: float
-    effect: float
-    p: float
-    p_holm: float
-    p_seeds: float
-    verdict: str
-    equivalence: str
+    verdicts: Verdicts
     best_student: str | None
     best_value: float
     best_difference: float
@@ -119,7 +177,7 @@ class LossRow:
 
 @dataclass(frozen=True)
 class Cell:
-    """The mean of one measure for one system on one data set."""
+    """The mean of one measure for one system on one dataset."""
 
     system: str
     kind: str
@@ -191,13 +249,42 @@ def flat(line: Line) -> dict[str, object]:
     return columns
 
 
-def best(leaderboard: Sequence[Line], group: str) -> Line | None:
-    """Return the line of the student that is best in a group of data sets; None without any."""
-    students = [line for line in leaderboard if line.kind == "student"]
+class OnGroup(Protocol):
+    """A row that is about one group of datasets."""
+
+    @property
+    def group(self) -> str:
+        """The name of the group."""
+
+
+Row = TypeVar("Row", bound=OnGroup)
+
+
+def of_group(rows: Iterable[Row], group: str) -> list[Row]:
+    """Return the rows of one group, in their order."""
+    return [row for row in rows if row.group == group]
+
+
+def of_kind(leaderboard: Iterable[Line], kind: str) -> list[Line]:
+    """Return the lines of one kind, in their order."""
+    return [line for line in leaderboard if line.kind == kind]
+
+
+def by_system(leaderboard: Iterable[Line]) -> dict[str, Line]:
+    """Return the lines by their names."""
+    return {line.system: line for line in leaderboard}
+
+
+def best(leaderboard: Iterable[Line], group: str) -> Line | None:
+    """Return the line of the student that is best in a group of datasets; None without any."""
+    students = of_kind(leaderboard, "student")
     return max(students, key=lambda line: line.value(group), default=None)
 
 
-def first_stage_of(leaderboard: Sequence[Line], name: str) -> Line:
-    """Return the line of the first stage that everything re-ranks."""
-    (line,) = [line for line in leaderboard if line.system == name]
-    return line
+def taught(grid: Mapping[str, Any], leaderboard: Iterable[Line]) -> dict[str, list[Line]]:
+    """Return each student's lines, in the order of the grid's losses."""
+    lines = by_system(leaderboard)
+    students: dict[str, list[Line]] = {}
+    for student in grid["students"]:
+        students[student] = [lines[f"{student}/{loss}"] for loss in grid["losses"]]
+    return students

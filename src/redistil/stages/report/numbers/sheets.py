@@ -4,14 +4,22 @@ The best of a column is bold. A cell is shaded by how far it lies above (blue) o
 median of its column, as in the notebooks of arXiv 2603.03010.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from redistil.stages.report.numbers.rows import Line, LossRow, PublishedRow, Test
-from redistil.stages.report.numbers.wording import interval, number, p_value, signed
+from redistil.stages.report.numbers.rows import (
+    Line,
+    LossRow,
+    PublishedRow,
+    Verdicts,
+    Versus,
+    taught,
+)
+from redistil.stages.report.numbers.wording import interval, number, signed
 from redistil.study.study import Study
 
 
@@ -44,14 +52,14 @@ def sheets(
     study: Study,
     leaderboard: Sequence[Line],
     losses: Sequence[LossRow],
-    tests: Sequence[Test],
+    versus: Sequence[Versus],
     published: Sequence[PublishedRow],
 ) -> dict[str, Sheet]:
     """Return every sheet of the report by name; what has no rows has no sheet."""
     every = {
         "main": main(study, leaderboard),
         "losses": _losses(study, losses),
-        "pairs": _pairs(study, tests),
+        "pairs": _pairs(study, versus),
         "published": _published(published),
     }
     return {name: sheet for name, sheet in every.items() if sheet.rows}
@@ -61,21 +69,20 @@ def main(study: Study, leaderboard: Sequence[Line]) -> Sheet:
     """Return students x losses over the columns that the study names, the baselines above."""
     columns, grid = columns_of(study), study["grid"]
     first = grid["first_stage"]
-    baselines = [line for line in leaderboard if line.kind != "student"]
-    baselines.sort(key=lambda line: line.system != first)
     rows: list[PrintedRow | None] = []
-    for line in baselines:
+    for line in _baselines(leaderboard, first):
         rows.append(printed([line.system, line.kind, *map(number, _values(line, columns))]))
-    students = _students(grid, leaderboard)
-    values = np.array([_values(line, columns) for line in students])
-    shades, best = shading(values), values.max(axis=0)
-    for place, line in enumerate(students):
-        if place % len(grid["losses"]) == 0:
-            rows.append(None)
-        cells = printed([str(line.student), str(line.loss)])
-        for value, top, shade in zip(values[place], best, shades[place], strict=True):
-            cells.append(Printed(number(value), bool(value == top), float(shade)))
-        rows.append(cells)
+    students = taught(grid, leaderboard)
+    values = np.array([_values(line, columns) for line in chain(*students.values())])
+    shades, best = iter(shading(values)), values.max(axis=0)
+    for lines in students.values():
+        rows.append(None)
+        for line in lines:
+            cells = printed([str(line.student), str(line.loss)])
+            numbers = _values(line, columns)
+            for value, top, shade in zip(numbers, best, next(shades), strict=True):
+                cells.append(Printed(number(value), bool(value == top), float(shade)))
+            rows.append(cells)
     seeds = len(grid["seeds"])
     of = f"mean over {seeds} seeds" if seeds > 1 else "one seed"
     caption = (
@@ -94,14 +101,10 @@ def _values(line: Line, columns: Sequence[str]) -> list[float]:
     return [line.value(column) for column in columns]
 
 
-def _students(grid: Mapping[str, Any], leaderboard: Sequence[Line]) -> list[Line]:
-    """Return the lines of the students, in the order of the grid."""
-    lines = {line.system: line for line in leaderboard}
-    students = []
-    for student in grid["students"]:
-        for loss in grid["losses"]:
-            students.append(lines[f"{student}/{loss}"])
-    return students
+def _baselines(leaderboard: Sequence[Line], first: str) -> list[Line]:
+    """Return the lines that are no student's; the first stage that is re-ranked comes first."""
+    baselines = [line for line in leaderboard if line.kind != "student"]
+    return sorted(baselines, key=lambda line: line.system != first)
 
 
 def columns_of(study: Study) -> list[str]:
@@ -119,34 +122,41 @@ def shading(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _losses(study: Study, losses: Sequence[LossRow]) -> Sheet:
-    header = ["group", "loss", study["measures"][0], "difference", "interval", "d", "p", "verdict"]
+    header = ["group", "loss", study["measures"][0], "difference", "interval", "better", "same"]
     rows = []
     for row in losses:
         words = [row.group, row.loss, number(row.value), signed(row.difference)]
-        words += [interval(row.difference_low, row.difference_high), signed(row.effect, 2)]
-        rows.append([*words, p_value(row.p_holm), row.verdict])
+        words.append(interval(row.difference_low, row.difference_high))
+        rows.append([*words, *_counts(row.verdicts)])
     first = study["grid"]["first_stage"]
     caption = (
         f"Every loss over its students and seeds against {first}: difference with its 95 % "
-        "interval over queries and seeds, Cohen's d over queries, p of the paired t-test after "
-        "Holm's correction over the losses."
+        "interval over queries and seeds, and how many of its students are better, the same (not "
+        f"distinguishable or equivalent) and worse. {_tested(study)}"
     )
-    return Sheet(caption, header, _parted(rows), words=2)
+    return Sheet(caption, [*header, "worse"], _parted(rows), words=2)
 
 
-def _pairs(study: Study, tests: Sequence[Test]) -> Sheet:
-    """Return every pair of losses: which is better, and whether they are shown equivalent."""
-    header = ["group", "loss", "against", "difference", "d", "p", "verdict", "equivalence"]
+def _counts(verdicts: Verdicts) -> list[str]:
+    return [str(verdicts.better), str(verdicts.same), str(verdicts.worse)]
+
+
+def _tested(study: Study) -> str:
+    alpha = study["statistics"]["alpha"]
+    return f"Tests over queries and seeds at {alpha:g} after Holm's correction over their family."
+
+
+def _pairs(study: Study, versus: Sequence[Versus]) -> Sheet:
+    """Return every pair of losses: the mean lead, and for how many students it is shown."""
+    header = ["group", "loss", "against", "difference", "interval", "better", "same", "worse"]
     rows = []
-    for test in tests:
-        if test.family == "loss pairs":
-            words = [test.group, test.system, test.against, signed(test.difference)]
-            words += [signed(test.effect, 2), p_value(test.p_holm)]
-            rows.append([*words, test.verdict, test.equivalence])
-    margin = study["statistics"]["margin"]
+    for row in versus:
+        words = [row.group, row.loss, row.against, signed(row.difference)]
+        rows.append([*words, interval(row.low, row.high), *_counts(row.verdicts)])
     caption = (
-        "Losses against each other over all students: p of the paired t-test after Holm's "
-        f"correction over the pairs; equivalent: within {margin:g} by two one-sided tests."
+        "Losses against each other: the mean lead over all students with its 95 % interval over "
+        "queries and seeds, and for how many students the first is better, the same (not "
+        f"distinguishable or equivalent) and worse. {_tested(study)}"
     )
     return Sheet(caption, header, _parted(rows), words=3)
 

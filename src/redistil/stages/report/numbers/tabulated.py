@@ -18,6 +18,8 @@ from redistil.stages.report.numbers.rows import (
     Size,
     Source,
     Test,
+    Verdicts,
+    Versus,
     flat,
 )
 from redistil.stages.report.numbers.sealed import sealing, unsealed
@@ -34,7 +36,7 @@ Kind = TypeVar("Kind")
 
 @dataclass(frozen=True)
 class Tabulated:
-    """What the figures and the page read: rows as `leaderboard` made them, and their record.
+    """The tables that figures and page read: rows as `leaderboard` made them, and their record.
 
     published: ours beside published values. sizes: by student, where they are known.
     sources: by system. cells: by (system, dataset, measure), the mean over queries.
@@ -43,6 +45,7 @@ class Tabulated:
 
     leaderboard: list[Line]
     losses: list[LossRow]
+    versus: list[Versus]
     tests: list[Test]
     published: list[PublishedRow]
     sizes: dict[str, Size]
@@ -68,35 +71,50 @@ def write(
 
     published, sizes, spent: as in `Tabulated`; sheets: what is to be pasted elsewhere.
     """
-    rows: dict[str, Any] = {
-        "losses": _plain(tables.losses),
-        "tests": _plain(tables.tests),
-        "published": _plain(published),
-    }
-    files = rows | {
-        "leaderboard": _plain([flat(line) for line in tables.leaderboard]),
-        "cells": _plain([asdict(c) | asdict(sources[c.system]) for c in tables.cells]),
+    files: dict[str, list[Any]] = {
+        "leaderboard": [flat(line) for line in tables.leaderboard],
+        "losses": [_with_verdicts(row) for row in tables.losses],
+        "versus": [_with_verdicts(row) for row in tables.versus],
+        "tests": [asdict(row) for row in tables.tests],
+        "cells": [asdict(cell) | asdict(sources[cell.system]) for cell in tables.cells],
+        "published": [asdict(row) for row in published],
         "lines": _lines(tables),
     }
-    more = {"leaderboard": _plain(tables.leaderboard), "sizes": sizes or {}, "sources": sources}
+    kept = {
+        "leaderboard": tables.leaderboard,
+        "losses": tables.losses,
+        "versus": tables.versus,
+        "tests": tables.tests,
+        "published": published,
+        "sizes": sizes or {},
+        "sources": sources,
+    }
     with sealing(folder, [JSON, CELLS], made):
         for name, columns in files.items():
             header = list(columns[0]) if columns else HEADER if name == "published" else []
-            _write_csv(columns, header, folder / name)
-        _write_json(_plain(tables.metrics), folder / "metrics.json")
+            _write_csv(list(map(_rounded, columns)), header, folder / name)
+        metrics = {group: _rounded(values) for group, values in tables.metrics.items()}
+        _write_json(metrics, folder / "metrics.json")
         _write_sheets(sheets or {}, folder / "paste")
         costs.write(spent, folder)
-        _write_json(_plain(rows | more), folder / JSON)
+        _write_json(_plain(kept), folder / JSON)
 
 
 def _lines(tables: Tables) -> list[Columns]:
     """Return the leaderboard in the form that `dvc plots diff` compares."""
-    lines = []
+    lines: list[Columns] = []
     for group in tables.metrics:
         for line in tables.leaderboard:
             lines.append({"line": f"{group}: {line.system}", "value": line.value(group)})
-    rounded: list[Columns] = _plain(lines)
-    return rounded
+    return lines
+
+
+def _with_verdicts(row: LossRow | Versus) -> Columns:
+    """Return a row with the counts of its verdicts as columns."""
+    columns: dict[str, Any] = {}
+    for name, value in asdict(row).items():
+        columns |= value if name == "verdicts" else {name: value}
+    return columns
 
 
 def read(folder: Path) -> Tabulated:
@@ -105,7 +123,8 @@ def read(folder: Path) -> Tabulated:
     tables = dict(stated(json.loads(files[JSON].read_text(encoding="utf-8")), str(files[JSON])))
     return Tabulated(
         leaderboard=list(map(_line, tables.pop("leaderboard"))),
-        losses=_rows(LossRow, tables.pop("losses")),
+        losses=[_of_verdicts(LossRow, row) for row in tables.pop("losses")],
+        versus=[_of_verdicts(Versus, row) for row in tables.pop("versus")],
         tests=_rows(Test, tables.pop("tests")),
         published=_rows(PublishedRow, tables.pop("published")),
         sizes=_by_name(Size, tables.pop("sizes")),
@@ -120,6 +139,10 @@ def read(folder: Path) -> Tabulated:
 def _line(row: Mapping[str, Any]) -> Line:
     groups, sets = _by_name(GroupValue, row["groups"]), _by_name(SetValue, row["sets"])
     return Line(**{**row, "groups": groups, "sets": sets})
+
+
+def _of_verdicts(kind: Callable[..., Kind], row: Columns) -> Kind:
+    return kind(**{**row, "verdicts": Verdicts(**row["verdicts"])})
 
 
 def _rows(kind: Callable[..., Kind], rows: Sequence[Columns]) -> list[Kind]:
@@ -139,17 +162,23 @@ def _read_cells(path: Path) -> dict[tuple[str, str, str], float]:
 
 
 def _plain(value: Any) -> Any:
-    """Return rows, mappings and lists of them as JSON has them, numbers with six digits.
+    """Return rows, and mappings and lists of them, as JSON has them; no number is rounded.
 
-    More digits would be noise.
+    The page and the figures round what they show, once.
     """
     if is_dataclass(value) and not isinstance(value, type):
-        value = asdict(value)
+        return asdict(value)
     if isinstance(value, Mapping):
         return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+    return [_plain(inner) for inner in value] if isinstance(value, Sequence) else value
+
+
+def _rounded(row: Columns) -> dict[str, Any]:
+    """Return the row with six significant digits: more would be noise."""
+    rounded = {}
+    for key, value in row.items():
+        rounded[key] = float(f"{value:.6g}") if isinstance(value, float) else value
+    return rounded
 
 
 def _write_csv(rows: Sequence[Columns], header: Sequence[str], path: Path) -> None:

@@ -14,7 +14,7 @@ from redistil.study.study import Study
 
 @dataclass(frozen=True)
 class Column:
-    """scope: the group or data set it tells of; sort: number or text."""
+    """scope: the group or dataset it tells of; sort: number or text."""
 
     scope: str
     title: str
@@ -24,13 +24,14 @@ class Column:
 @dataclass(frozen=True)
 class Cell:
     """text: as it is read; value: as it is sorted; range: what stands behind it in soft ink;
-    word: of a cell that holds no number, for its colour.
+    word: of a cell that holds no number, for its colour; link: a line whose comparison it opens.
     """
 
     text: str
     value: float | None = None
     range: str = ""
     word: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,30 +81,37 @@ def board(study: Study, tabulated: Tabulated) -> Board:
 def _over_seeds(line: Line) -> BoardRow:
     cells = []
     for values in line.groups.values():
-        cells += _group(values)
+        cells += _group(line, values)
     for on_set in line.sets.values():
         cells.append(Cell(number(on_set.value), on_set.value))
     return BoardRow(line.system, line.kind, line.student, line.loss, None, line.seeds, cells)
 
 
-def _group(values: GroupValue) -> list[Cell]:
+def _group(line: Line, values: GroupValue) -> list[Cell]:
     spread = "" if values.spread is None else f"± {number(values.spread)}"
     low, high = values.difference_low, values.difference_high
-    verdict = values.verdict
     return [
         Cell(number(values.value), values.value, spread),
         Cell(
             signed(values.difference), values.difference, "" if low is None else interval(low, high)
         ),
         Cell(p_value(values.p_holm), values.p_holm),
-        Cell(verdict or "–", word=(verdict or "none").replace(" ", "-")),
+        _verdict(line, values),
     ]
+
+
+def _verdict(line: Line, values: GroupValue) -> Cell:
+    """Return the word of a line against the first stage; a baseline has none, but can be tested."""
+    if values.difference is None:
+        return Cell("–", word="none")
+    word = values.verdict or "compare"
+    return Cell(word, word=word.replace(" ", "-"), link=line.system)
 
 
 def _of_one_seed(
     system: studies.System, groups: Mapping[str, Sequence[str]], values: Mapping[str, float]
 ) -> BoardRow:
-    """Return the row of one training; values: by data set."""
+    """Return the row of one training; values: by dataset."""
     cells = []
     for datasets in groups.values():
         mean = float(np.mean([values[dataset] for dataset in datasets]))

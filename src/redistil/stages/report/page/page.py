@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,10 +13,12 @@ from redistil.stages.report.numbers import costs
 from redistil.stages.report.numbers.comparisons import LEVEL
 from redistil.stages.report.numbers.entries import entries
 from redistil.stages.report.numbers.pairs import scopes
-from redistil.stages.report.numbers.rows import LossRow, best, first_stage_of
+from redistil.stages.report.numbers.published import VERDICTS
+from redistil.stages.report.numbers.rows import LossRow, Versus, best, by_system, of_group
 from redistil.stages.report.numbers.tabulated import Tabulated
 from redistil.stages.report.numbers.wording import number, p_value, plain, signed
-from redistil.stages.report.page import board, payload, prose
+from redistil.stages.report.page import board, gates, payload, prose, summary
+from redistil.stages.report.page import departures as departures_of
 from redistil.stages.report.page.illustrations import Illustration
 from redistil.stages.report.page.payload import SCALE, Comparison
 from redistil.stages.report.page.places import Places
@@ -59,7 +61,7 @@ def render(
         groups=groups,
         losses={group: _of(tabulated.losses, group) for group in groups},
         best={group: best(lines, group) for group in groups},
-        first=first_stage_of(lines, study["grid"]["first_stage"]),
+        first=by_system(lines)[study["grid"]["first_stage"]],
         board=board.board(study, tabulated),
         figures=figures,
         more=_tables(tabulated),
@@ -67,7 +69,11 @@ def render(
         costs=costs.sheet(study, lines, tabulated.spent) if tabulated.spent else None,
         left_out=left_out(study),
         captions=captions,
-        departures=prose.html(departures, "Departures"),
+        departures=prose.html(_departures(study, tabulated, departures), "Departures"),
+        summary=summary.summary(study, tabulated),
+        gates=gates.failed(study, made),
+        versus=_versus(tabulated),
+        counts=_counts(tabulated),
         commands=_commands(made),
         comparison=comparison,
         settings=made.settings,
@@ -94,8 +100,39 @@ def _tables(tabulated: Tabulated) -> dict[str, list[dict[str, Any]]]:
     return {name: rows for name, rows in tables.items() if rows}
 
 
+def _departures(study: Study, tabulated: Tabulated, text: str) -> str:
+    title = str(study.get("title") or study["study"])
+    return departures_of.of_study(text, title, {row.cite for row in tabulated.published})
+
+
+def _versus(tabulated: Tabulated) -> dict[tuple[str, str, str], Versus]:
+    """Return every loss against every other, both ways, by (group, loss, other loss)."""
+    versus = {}
+    for row in tabulated.versus:
+        turned = replace(
+            row,
+            loss=row.against,
+            against=row.loss,
+            difference=-row.difference,
+            low=-row.high,
+            high=-row.low,
+            verdicts=row.verdicts.turned,
+        )
+        for one in (row, turned):
+            versus[one.group, one.loss, one.against] = one
+    return versus
+
+
+def _counts(tabulated: Tabulated) -> dict[str, int]:
+    """Return how many published values have each verdict."""
+    counts = dict.fromkeys(VERDICTS, 0)
+    for row in tabulated.published:
+        counts[row.verdict] += 1
+    return {verdict: count for verdict, count in counts.items() if count}
+
+
 def left_out(study: Study) -> list[str]:
-    """Return a sentence for each data set that the study would have, but for missing texts."""
+    """Return a sentence for each dataset that the study would have, but for missing texts."""
     sentences = []
     for one in study.get("left_out", []):
         corpus = study["corpora"][study["datasets"][one["dataset"]]["corpus"]]
@@ -127,7 +164,7 @@ def _hash(text: str) -> str:
 
 def _of(rows: Sequence[LossRow], group: str) -> list[LossRow]:
     """Return a group's losses, the best first."""
-    return sorted([row for row in rows if row.group == group], key=lambda row: -row.value)
+    return sorted(of_group(rows, group), key=lambda row: -row.value)
 
 
 def captions(folder: Path) -> dict[str, str]:
@@ -159,10 +196,10 @@ def _data(
 ) -> dict[str, Any]:
     """Return what the page's script reads: means and tests, queries with texts, and records."""
     spans = list(scopes(study))
-    numbers = {line.system: line for line in tabulated.leaderboard}
+    numbers = by_system(tabulated.leaderboard)
     lines = []
     for entry in entries(studies.systems(study)):
-        means = [round(numbers[entry.name].value(span) * SCALE) for span in spans]
+        means = [payload.thousandths(numbers[entry.name].value(span)) for span in spans]
         who = {"name": entry.name, "kind": entry.kind, "student": entry.student}
         lines.append(who | {"systems": entry.systems, "means": means})
     tested = []
@@ -172,6 +209,8 @@ def _data(
     return {
         "measure": study["measures"][0],
         "scale": SCALE,
+        "verdicts": payload.VERDICTS,
+        "families": payload.FAMILIES,
         "lines": lines,
         "scopes": tested,
         "groups": len(study["groups"]),

@@ -1,4 +1,4 @@
-"""What the page carries for its comparisons, small: whole numbers, each text once, compressed."""
+"""The data of the page's comparisons, small: whole numbers, each text once, compressed."""
 
 import base64
 import json
@@ -10,20 +10,33 @@ from typing import Any
 
 import pyarrow as pa
 
-from redistil.stages.report.numbers import statistics
 from redistil.stages.report.numbers.entries import entries
+from redistil.stages.report.numbers.inference import (
+    BASELINES,
+    BETTER,
+    EQUIVALENT,
+    LOSSES,
+    UNDECIDED,
+    WORSE,
+)
+from redistil.stages.report.numbers.pairs import EXPLORED
 from redistil.storage import lineage
 from redistil.storage.tables import CONTRASTS, PAIRS
 from redistil.study import artefacts as studies
 from redistil.study.study import Study
 
-SCALE = 10_000  # differences and p values are carried as whole ten-thousandths
+SCALE = 1000  # values, differences and p values are carried as they are shown: in thousandths
 MOST = 2_000_000  # bytes of compressed contrasts: with all else, the page stays below 5 MB
 
 _MEASURED = ("difference", "low", "high")
-_CHANCES = ("p", "p_randomisation", "p_holm")
 _COUNTED = ("wins", "losses")
-_VERDICTS = {statistics.WORSE: -1, statistics.UNDECIDED: 0, statistics.BETTER: 1}  # of the first
+VERDICTS = (UNDECIDED, BETTER, WORSE, EQUIVALENT)  # in the order of the page's numbers for them
+FAMILIES = (LOSSES, BASELINES, EXPLORED)  # likewise
+
+
+def thousandths(value: float) -> int:
+    """Return a value as whole thousandths, rounded once, and as `wording.number` rounds it."""
+    return round(float(f"{value:.3f}") * SCALE)
 
 
 @dataclass(frozen=True)
@@ -32,46 +45,36 @@ class Comparison:
 
     lines: what is compared, in the order of the study; pairs: by scope, the number of queries and
     a row for each pair of lines, first against second, first against third, ...;
-    contrasts: one for each query; asked: how many there were before the size of the page cut them.
+    contrasts: one for each query; chosen: how many there were before the size of the page cut them.
     """
 
     lines: list[str]
     pairs: Mapping[str, Any] = field(default_factory=dict)
     contrasts: list[dict[str, Any]] = field(default_factory=list)
-    asked: int = 0
+    chosen: int = 0
 
 
-def comparison(
-    study: Study, pairs: Path | None, contrasts: Sequence[Path], alpha: float
-) -> Comparison:
-    """Return what the tables of `compare` and `contrast` hold; without them there is none.
-
-    alpha: of the verdicts, which fall here, before any p is rounded.
-    """
+def comparison(study: Study, pairs: Path | None, contrasts: Sequence[Path]) -> Comparison:
+    """Return what the tables of `compare` and `contrast` hold; without them there is none."""
     lines = [line.name for line in entries(studies.systems(study))]
     chosen: list[dict[str, Any]] = []
     for path in contrasts:
         chosen += _contrasts(CONTRASTS.read(path), lines, lineage.of(path).name)
     kept = bounded(chosen, MOST)
-    tested = {} if pairs is None else _pairs(PAIRS.read(pairs).to_pylist(), alpha)
+    tested = {} if pairs is None else _pairs(PAIRS.read(pairs).to_pylist())
     return Comparison(lines, tested, kept, len(chosen))
 
 
-def _pairs(rows: Sequence[Mapping[str, Any]], alpha: float) -> dict[str, Any]:
+def _pairs(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     scopes: dict[str, Any] = {}
     for row in rows:
         scope = scopes.setdefault(row["scope"], {"queries": row["queries"], "rows": []})
-        measured = [round(row[name] * SCALE) for name in _MEASURED]
-        chances = [_chance(row[name]) for name in _CHANCES]
+        measured = [thousandths(row[name]) for name in _MEASURED]
+        measured.append(0 if row["p_holm"] < 0.001 else thousandths(row["p_holm"]))
         counted = [row[name] for name in _COUNTED]
-        word = statistics.verdict(row["difference"], row["p_holm"], alpha)
-        scope["rows"].append([*measured, *chances, *counted, _VERDICTS[word]])
+        words = [VERDICTS.index(row["verdict"]), FAMILIES.index(row["family"])]
+        scope["rows"].append([*measured, *counted, *words])
     return scopes
-
-
-def _chance(p: float) -> int:
-    """Return a p value as whole thousandths of `SCALE`, rounded as it is printed; 0 below one."""
-    return 0 if p < 0.001 else round(p * 1000) * SCALE // 1000
 
 
 def _contrasts(table: pa.Table, lines: Sequence[str], dataset: str) -> list[dict[str, Any]]:
@@ -89,7 +92,7 @@ def _contrasts(table: pa.Table, lines: Sequence[str], dataset: str) -> list[dict
             grade = row["relevance"] if row["judged"] else None
             query["docs"].append([row["doc_id"], grade, row["passage"]])
         place = places[row["system"]]
-        query["values"][place] = round(row["value"] * SCALE)
+        query["values"][place] = thousandths(row["value"])
         query["ranked"][place].append(known[row["doc_id"]])
     return list(queries.values())
 
@@ -107,7 +110,7 @@ def _query(row: Mapping[str, Any], dataset: str, lines: int) -> dict[str, Any]:
 
 
 def bounded(contrasts: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
-    """Return the contrasts that fit into `most` bytes: of every data set the first chosen ones."""
+    """Return the contrasts that fit into `most` bytes: of every dataset the first chosen ones."""
     kept = contrasts
     while kept and len(compressed(kept)) > most:
         last = max(contrast["choice"] for contrast in kept)

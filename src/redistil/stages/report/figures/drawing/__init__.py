@@ -1,1 +1,1 @@
-"""What all figures share: their look, their axes, and what they are drawn from."""
+"""The look of all figures, their axes, and the data that they are drawn from."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from redistil.stages.report.figures.drawing.style import COLOURS, DASHES, MARKS, pick
-from redistil.stages.report.numbers.rows import Line, first_stage_of
+from redistil.stages.report.numbers.rows import Line, by_system
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,5 +59,5 @@ def two_keys(axes: "Axes", losses: Sequence[str], marked: Sequence[str], lines: 
 
 def first_stage_line(axes: "Axes", leaderboard: Sequence[Line], name: str, group: str) -> None:
     """Draw the first stage as a dashed line across."""
-    value = first_stage_of(leaderboard, name).value(group)
+    value = by_system(leaderboard)[name].value(group)
     axes.axhline(value, color="#555555", linestyle="--", linewidth=1, label=f"{name} (first stage)")

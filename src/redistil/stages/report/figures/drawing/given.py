@@ -1,4 +1,4 @@
-"""What the figures of a study are drawn from."""
+"""The data that the figures of a study are drawn from."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ class Given:
     measures: tuple[Path, ...] = ()
     depths: tuple[Path, ...] = ()
     teachers: tuple[Taught, ...] = ()
+    validations: tuple[Path, ...] = ()
 
     @property
     def measure(self) -> str:

@@ -136,10 +136,10 @@ def save(figure: "Figure", path: Path) -> None:
 def _slim(svg: str) -> str:
     """Return an SVG that looks the same and is half as large, since a page carries several.
 
-    Places to hundredths of a point, the font said once, no indentation, no names of groups.
+    Places to hundredths of a point, the font named once, no indentation, no names of groups.
     """
     font = _FONT.search(svg)
-    svg = _DRAWN.sub(lambda found: _FINE.sub(r"\1", found[0]), svg)
+    svg = _DRAWN.sub(lambda match: _FINE.sub(r"\1", match[0]), svg)
     svg = _NAME.sub("", _TURN.sub("", re.sub(r"\n +", "\n", svg)))
     if font:
         svg = _FONT.sub("", svg).replace("<svg ", f'<svg style="{font[0].rstrip("; ")}" ', 1)

@@ -1,0 +1,108 @@
+"""The first screen in words: what the tests of a study say, and what it cannot see."""
+
+from collections.abc import Sequence
+
+from redistil.stages.report.numbers import costs
+from redistil.stages.report.numbers.inference import BASELINES, LOSSES
+from redistil.stages.report.numbers.rows import Line, Test, Versus, best, by_system, of_group
+from redistil.stages.report.numbers.tabulated import Tabulated
+from redistil.stages.report.numbers.wording import number, signed
+from redistil.study.study import Study
+
+
+def summary(study: Study, tabulated: Tabulated) -> list[str]:
+    """Return what a study found, a sentence or two for each group, then cost and blind spot."""
+    sentences = []
+    for group in study["groups"]:
+        tests = of_group(tabulated.tests, group)
+        between = losses(of_group(tabulated.versus, group), study["grid"]["losses"])
+        beside = baselines(tabulated.leaderboard, group, tests)
+        sentences.append(f"{group}: {between} {beside}")
+    return [*sentences, blind_spot(study, tabulated.tests), *cost(study, tabulated)]
+
+
+def losses(versus: Sequence[Versus], names: Sequence[str]) -> str:
+    """Return which losses win: those that no loss beats and that beat another."""
+    if not versus:
+        return f"{names[0]} is the only loss."
+    beaten: dict[str, list[str]] = {name: [] for name in names}
+    comparisons = shown = 0
+    for row in versus:
+        verdicts = row.verdicts
+        comparisons += verdicts.better + verdicts.same + verdicts.worse
+        shown += verdicts.better + verdicts.worse
+        if verdicts.better:
+            beaten[row.against].append(row.loss)
+        if verdicts.worse:
+            beaten[row.loss].append(row.against)
+    if not shown:
+        where = f"any of {comparisons} comparisons" if comparisons > 1 else "the one comparison"
+        return f"no loss is shown to be better than another in {where}."
+    beating = set[str]().union(*beaten.values())
+    winners = [name for name in names if name in beating and not beaten[name]]
+    losers = [name for name in names if beaten[name] and name not in beating]
+    if not winners:
+        return f"losses beat each other in {shown} of {comparisons} comparisons; none wins."
+    text = (
+        f"{_all(winners)} {'wins' if len(winners) == 1 else 'win'} (no loss is shown to be better)"
+    )
+    if losers:
+        text += f", {_all(losers)} {'loses' if len(losers) == 1 else 'lose'}"
+    return f"{text}; {shown} of {comparisons} comparisons of two losses show a difference."
+
+
+def baselines(leaderboard: Sequence[Line], group: str, tests: Sequence[Test]) -> str:
+    """Return where the best student stands beside each first stage and teacher."""
+    lines = by_system(leaderboard)
+    line = best(leaderboard, group)
+    if line is None:
+        return ""
+    words = []
+    for test in tests:
+        if test.family == BASELINES and test.system == line.system:
+            than = {"better": "than", "worse": "than", "equivalent": "to"}.get(test.verdict, "from")
+            difference = signed(test.difference)
+            against = f"the {lines[test.against].kind} {test.against}"
+            words.append(f"{test.verdict} {than} {against} ({difference})")
+    value = number(line.value(group))
+    if not words:
+        return f"The best student is {line.student} taught with {line.loss} ({value})."
+    return f"The best student, {line.student} taught with {line.loss} ({value}), is {_all(words)}."
+
+
+def blind_spot(study: Study, tests: Sequence[Test]) -> str:
+    """Return how small a difference between losses the study cannot see."""
+    smallest = [test.detectable for test in tests if test.family == LOSSES]
+    seeds = len(study["grid"]["seeds"])
+    if not smallest:
+        return "There is one loss, so none is compared with another."
+    least, largest = number(min(smallest)), number(max(smallest))
+    reach = least if least == largest else f"{least} to {largest}, by student and group,"
+    alpha = study["statistics"]["alpha"]
+    over = (
+        "other queries and other seeds" if seeds > 1 else "other queries, of these trainings alone"
+    )
+    return (
+        f"These words hold for {over}: at most {alpha:.0%} of such studies have a false one among "
+        f"their losses. A difference of two losses below {reach} would often be missed."
+    )
+
+
+def cost(study: Study, tabulated: Tabulated) -> list[str]:
+    """Return what a training took, where that is known."""
+    students = [row for row in tabulated.spent if row.kind == "student"]
+    seconds = [row.training.seconds for row in students if row.training.seconds]
+    if not seconds:
+        return []
+    hours = sum(seconds) / 3600
+    total = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.2g} minutes"
+    mean = costs.in_words(sum(seconds) / len(seconds))
+    count = len(seconds)
+    trainings = f"The {count} trainings" if count > 1 else "The training"
+    return [f"{trainings} took {total}, {mean} seconds each on average."]
+
+
+def _all(words: Sequence[str]) -> str:
+    if len(words) == 1:
+        return words[0]
+    return f"{', '.join(words[:-1])} and {words[-1]}"
