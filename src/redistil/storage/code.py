@@ -13,9 +13,9 @@ from functools import cache
 from pathlib import Path
 
 from redistil.errors import BadSettings
+from redistil.storage.wordless import ROOT, cleaned, is_docstring
 
 PACKAGE = Path(__file__).parents[1]
-ROOT = "redistil"
 
 # modules that no byte of a result comes from: errors, records, and what work cost and on what
 TOLD = frozenset(
@@ -24,6 +24,7 @@ TOLD = frozenset(
         "redistil.errors",
         "redistil.study.reading",
         "redistil.storage.code",
+        "redistil.storage.wordless",
         "redistil.storage.lineage",
         "redistil.machine.costs",
         "redistil.machine.energy",
@@ -31,11 +32,6 @@ TOLD = frozenset(
     }
 )
 
-# calls whose statement only tells something, and keywords that only describe
-SPEAKING = frozenset({"warn", "print", "echo", "secho", "debug", "info", "warning", "error"})
-DESCRIBING = frozenset({"help", "short_help", "epilog", "metavar", "description"})
-DECLARING = frozenset({"settings_from"})  # decorators: what an option holds is in the settings
-BAR = "tqdm"
 
 Chosen = Mapping[str, str]  # of a registry, by its name: the one entry that is used
 
@@ -115,7 +111,7 @@ def _sort_in(module: Module, statement: ast.stmt) -> None:
     elif isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
         for name in _names_bound(statement):
             module.definitions.setdefault(name, []).append(statement)
-    elif _is_type_checking(statement) or _is_docstring(statement):
+    elif _is_type_checking(statement) or is_docstring(statement):
         return
     else:
         module.always.append(statement)
@@ -142,11 +138,6 @@ def _is_type_checking(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.unparse(statement.test)
 
 
-def _is_docstring(statement: ast.stmt) -> bool:
-    is_constant = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-    return is_constant and isinstance(statement.value.value, str)  # type: ignore[attr-defined]
-
-
 @dataclass(frozen=True)
 class Statement:
     """One statement as every command reads it.
@@ -164,7 +155,7 @@ class Statement:
 @cache
 def _statement(folder: Path, statement: ast.stmt) -> Statement:
     """Return a statement of a module in `folder`; many commands reach the same one."""
-    clean = _cleaned(statement)
+    clean = cleaned(statement)
     texts = [ast.unparse(clean), *_files_named(folder, clean)]
     read = Statement(texts, _local_imports(statement), [], [])
     for node in ast.walk(clean):
@@ -310,93 +301,3 @@ def _files_named(folder: Path, clean: ast.AST) -> Iterator[str]:
         named = node.value
         if named.endswith(".j2") and "/" not in named and (folder / named).is_file():
             yield (folder / named).read_text(encoding="utf-8")
-
-
-# --- words are not code ---------------------------------------------------------------------------
-
-
-def _cleaned(statement: ast.stmt) -> ast.AST:
-    """Return a copy of a statement without the words that only people read."""
-    copy = ast.parse(ast.unparse(statement)).body[0]
-    clean: ast.AST = _Wordless().visit(copy) or ast.Pass()
-    return ast.fix_missing_locations(clean)
-
-
-class _Wordless(ast.NodeTransformer):
-    """Leaves out docstrings, messages, help texts, log lines, bar units and our own imports."""
-
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        super().generic_visit(node)
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and not body:
-            node.body = [ast.Pass()]  # type: ignore[attr-defined]
-        return node
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        kept = [one for one in node.decorator_list if _called(one) not in DECLARING]
-        node.decorator_list = [_unworded(one) for one in kept]
-        return self._without_docstring(node)
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        return self._without_docstring(node)
-
-    def _without_docstring(self, node: ast.FunctionDef | ast.ClassDef) -> ast.AST:
-        if node.body and _is_docstring(node.body[0]):
-            node.body = node.body[1:]
-        return self.generic_visit(node)
-
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        call = node.value
-        if isinstance(call, ast.Call) and _called(call) in SPEAKING:
-            return None
-        return None if isinstance(call, ast.Constant) else self.generic_visit(node)
-
-    def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        if isinstance(node.exc, ast.Call):
-            arguments = [*node.exc.args, *(keyword.value for keyword in node.exc.keywords)]
-            if any(_has_words(one) for one in arguments):
-                node.exc = node.exc.func
-        return self.generic_visit(node)
-
-    def visit_Assert(self, node: ast.Assert) -> ast.AST:
-        node.msg = None
-        return self.generic_visit(node)
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        if _called(node) == BAR:
-            node.keywords = []
-        node.keywords = [one for one in node.keywords if one.arg not in DESCRIBING]
-        return self.generic_visit(node)
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
-        return None if (node.module or "").split(".")[0] == ROOT else node
-
-    def visit_Import(self, node: ast.Import) -> ast.AST | None:
-        return None if node.names[0].name.split(".")[0] == ROOT else node
-
-
-def _called(call: ast.expr) -> str:
-    """Return the last word of what is called: `echo` of `click.echo(...)`."""
-    function = call.func if isinstance(call, ast.Call) else call
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else ""
-
-
-def _has_words(node: ast.AST) -> bool:
-    for part in ast.walk(node):
-        if isinstance(part, ast.JoinedStr) or _is_text(part):
-            return True
-    return False
-
-
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
-
-
-def _unworded(node: ast.expr) -> ast.expr:
-    """Empty the texts of a decorator that have blanks: flags have none, help texts have."""
-    for part in ast.walk(node):
-        if isinstance(part, ast.Constant) and isinstance(part.value, str) and " " in part.value:
-            part.value = ""
-    return node

@@ -103,7 +103,7 @@ def test_package_location_is_no_code(package, monkeypatch):
 
 FORMULAS = [
     ("learning/optimise.py", "* (step + 1) /", "* (step + 2) /", {"train", "build"}),
-    ("study/measures.py", "/ np.log2(", "/ np.log10(", {"train", "evaluate", "sweep"}),
+    ("study/measures.py", "/ np.log2(", "/ np.log10(", {"build", "train", "evaluate", "sweep"}),
     ("stages/candidates/bm25.py", "TOGETHER = ", "TOGETHER = 1 + ", {"retrieve-bm25"}),
     ("stages/report/page/page.html.j2", "<html", "<html data-x", {"page"}),
 ]
