@@ -155,6 +155,8 @@ def records(study: Mapping[str, Any], made_otherwise: Changed | None = None) -> 
 def _ranked_by(system: studies.System, study: Mapping[str, Any]) -> str:
     if system.kind == "first stage":
         return "retrieve" if "encoder" in study["first_stages"][system.name] else "retrieve-bm25"
+    if system.kind == "teacher" and "average" in study["teachers"][system.name]:
+        return "fuse"
     return "shuffle" if system.kind == "random" else "rerank"
 
 
