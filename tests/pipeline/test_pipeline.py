@@ -100,7 +100,7 @@ def test_words_remake_nothing(house):
 
 
 def test_a_changed_formula_retrains_what_follows(house):
-    formula = 'derive(recipe["seed"], "head")'
+    formula = 'derive(recipe.seed, "head")'
     changed = formula.replace("head", "another head")
     house.edit("src/redistil/stages/models/__init__.py", formula, changed)
     assert house.planned() == Counter(
