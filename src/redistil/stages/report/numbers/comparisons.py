@@ -4,7 +4,7 @@ Which comparisons are one family, and how sure a difference is, says `inference`
 one record, and whatever is shown of it is read from there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -180,12 +180,10 @@ class Group:
 
         The mean is in no family, so it has an interval and no word. tests: of this group.
         """
-        loss_of: dict[str, str] = {}
+        words = self._words_between(tests)
         names: dict[str, list[str]] = {}
         for entry in self.students:
-            loss_of[entry.name] = str(entry.loss)
             names.setdefault(str(entry.loss), []).append(entry.name)
-        words = _words_between(loss_of, tests)
         rows = []
         for one, other in combinations(names, 2):
             lead = Interval.of(self.scope.estimate(names[one], names[other]))
@@ -193,17 +191,17 @@ class Group:
             rows.append(Versus(self.name, one, other, *between, counted(words[one, other])))
         return rows
 
-
-def _words_between(
-    loss_of: Mapping[str, str], tests: Sequence[Test]
-) -> dict[tuple[str, str], list[str]]:
-    """Return the students' verdicts on every two losses; loss_of: of each line."""
-    words: dict[tuple[str, str], list[str]] = {}
-    for test in tests:
-        if test.family == LOSSES:
-            pair = (loss_of[test.system], loss_of[test.against])
-            words.setdefault(pair, []).append(test.verdict)
-    return words
+    def _words_between(self, tests: Sequence[Test]) -> dict[tuple[str, str], list[str]]:
+        """Return the students' verdicts on every two losses."""
+        loss_of: dict[str, str] = {}
+        for entry in self.students:
+            loss_of[entry.name] = str(entry.loss)
+        words: dict[tuple[str, str], list[str]] = {}
+        for test in tests:
+            if test.family == LOSSES:
+                pair = (loss_of[test.system], loss_of[test.against])
+                words.setdefault(pair, []).append(test.verdict)
+        return words
 
 
 @dataclass(frozen=True)
