@@ -54,10 +54,19 @@ class Group:
         values: Values,
     ) -> None:
         self.name, self.reference = name, reference
-        self.students = [entry for entry in lines if entry.kind == "student"]
-        self.baselines = [entry.name for entry in lines if entry.kind in _IN_FAMILY]
-        self.queries = sum(values.queries[dataset] for dataset in datasets)
-        self.scope = Scope(name, [cell_of(entry, datasets, values) for entry in lines])
+        self.students: list[Entry] = []
+        self.baselines: list[str] = []
+        cells = []
+        for entry in lines:
+            if entry.kind == "student":
+                self.students.append(entry)
+            if entry.kind in _IN_FAMILY:
+                self.baselines.append(entry.name)
+            cells.append(cell_of(entry, datasets, values))
+        self.queries = 0
+        for dataset in datasets:
+            self.queries += values.queries[dataset]
+        self.scope = Scope(name, cells)
 
     def strata(self, name: str) -> Sequence[Floats]:
         """Return the values [seeds, queries] of a line on each dataset."""
@@ -78,7 +87,10 @@ class Group:
     def lead(self, system: str, against: str) -> list[Floats]:
         """Return, on each dataset, one line's mean over seeds less another's, by query."""
         both = zip(self.means(system), self.means(against), strict=True)
-        return [one - other for one, other in both]
+        leads = []
+        for one, other in both:
+            leads.append(one - other)
+        return leads
 
     def comparisons(self) -> list[inference.Comparison]:
         """Return everything that is tested on this group."""
@@ -125,19 +137,18 @@ class Group:
 
     def losses(self, tests: Sequence[Test]) -> list[LossRow]:
         """Return a row for each loss; tests: of this group."""
-        return [self._loss(loss, members, tests) for loss, members in self.by_loss().items()]
+        rows = []
+        for loss, members in self.by_loss().items():
+            rows.append(self._loss(loss, members, tests))
+        return rows
 
     def _loss(self, loss: str, members: Sequence[Entry], tests: Sequence[Test]) -> LossRow:
         names = [entry.name for entry in members]
         lead = self._lead(names)
-        per_seed = np.mean([self.per_seed(entry) for entry in members], axis=0)
+        per_seed = np.mean(list(map(self.per_seed, members)), axis=0)
         best = max(members, key=self.mean)
         alone = test_of(tests, BASELINES, best.name, self.reference)
         assert alone is not None
-        words = []
-        for test in tests:
-            if test.system in names and test.against == self.reference:
-                words.append(test.verdict)
         return LossRow(
             group=self.name,
             loss=loss,
@@ -148,7 +159,7 @@ class Group:
             difference=lead.difference,
             difference_low=lead.low,
             difference_high=lead.high,
-            verdicts=counted(words),
+            verdicts=self._verdicts(names, tests),
             best_student=best.student,
             best_value=self.mean(best),
             best_difference=alone.difference,
@@ -156,26 +167,41 @@ class Group:
             best_verdict=alone.verdict,
         )
 
+    def _verdicts(self, names: Sequence[str], tests: Sequence[Test]) -> Verdicts:
+        """Return the words of some lines against the first stage."""
+        words = []
+        for test in tests:
+            if test.system in names and test.against == self.reference:
+                words.append(test.verdict)
+        return counted(words)
+
     def versus(self, tests: Sequence[Test]) -> list[Versus]:
         """Return every two losses: the mean lead over all students, and the students' verdicts.
 
         The mean is in no family, so it has an interval and no word. tests: of this group.
         """
-        words: dict[tuple[str, str], list[str]] = {}
-        loss_of = {entry.name: str(entry.loss) for entry in self.students}
-        for test in tests:
-            if test.family == LOSSES:
-                pair = (loss_of[test.system], loss_of[test.against])
-                words.setdefault(pair, []).append(test.verdict)
+        words = self._words_between(tests)
         names: dict[str, list[str]] = {}
-        for name, loss in loss_of.items():
-            names.setdefault(loss, []).append(name)
+        for entry in self.students:
+            names.setdefault(str(entry.loss), []).append(entry.name)
         rows = []
         for one, other in combinations(names, 2):
             lead = Interval.of(self.scope.estimate(names[one], names[other]))
             between = (lead.difference, lead.low, lead.high)
             rows.append(Versus(self.name, one, other, *between, counted(words[one, other])))
         return rows
+
+    def _words_between(self, tests: Sequence[Test]) -> dict[tuple[str, str], list[str]]:
+        """Return the students' verdicts on every two losses."""
+        loss_of: dict[str, str] = {}
+        for entry in self.students:
+            loss_of[entry.name] = str(entry.loss)
+        words: dict[tuple[str, str], list[str]] = {}
+        for test in tests:
+            if test.family == LOSSES:
+                pair = (loss_of[test.system], loss_of[test.against])
+                words.setdefault(pair, []).append(test.verdict)
+        return words
 
 
 @dataclass(frozen=True)
@@ -211,7 +237,9 @@ def records(groups: Sequence[Group], settings: Settings) -> dict[str, list[Recor
     compared: list[inference.Comparison] = []
     for group in groups:
         compared += group.comparisons()
-    by_group: dict[str, list[Record]] = {group.name: [] for group in groups}
+    by_group: dict[str, list[Record]] = {}
+    for group in groups:
+        by_group[group.name] = []
     for record in inference.judge(compared, settings.alpha, settings.margin):
         by_group[record.group].append(record)
     return by_group
@@ -220,7 +248,10 @@ def records(groups: Sequence[Group], settings: Settings) -> dict[str, list[Recor
 def tests(groups: Sequence[Group], settings: Settings) -> dict[str, list[Test]]:
     """Return the records of every group as rows."""
     judged = records(groups, settings)
-    return {group.name: _rows(group, judged[group.name], settings) for group in groups}
+    rows = {}
+    for group in groups:
+        rows[group.name] = _rows(group, judged[group.name], settings)
+    return rows
 
 
 def _rows(group: Group, records: Sequence[Record], settings: Settings) -> list[Test]:
@@ -228,7 +259,7 @@ def _rows(group: Group, records: Sequence[Record], settings: Settings) -> list[T
     if not records:
         return []
     leads = [group.lead(record.system, record.against) for record in records]
-    stacked = [np.stack(rows) for rows in zip(*leads, strict=True)]
+    stacked = list(map(np.stack, zip(*leads, strict=True)))
     rng = generator(settings.seed, "report", "randomisation", group.name)
     signed = statistics.paired_randomisation(stacked, settings.resamples, rng)
     rows = []

@@ -119,32 +119,28 @@ def contrast(
     lines = entries(studies.systems(study))
     means = np.stack([values.mean(line, dataset) for line in lines])
     chosen = choose(means, sizes.queries)
-    query_ids = [values.query_ids[dataset][place] for place in chosen]
-    rankings = {line.name: _first(runs[line.name], query_ids, sizes.depth) for line in lines}
+    all_ids = values.query_ids[dataset]
+    query_ids = [all_ids[place] for place in chosen]
+    rankings = {}
+    for line in lines:
+        rankings[line.name] = _first(runs[line.name], query_ids, sizes.depth)
     texts = _texts(files, query_ids, rankings.values(), sizes.characters)
     rows = []
     for choice, (query_id, column) in enumerate(zip(query_ids, chosen, strict=True), start=1):
         for place, (system, ranking) in enumerate(rankings.items()):
-            for rank, doc_id in ranking.get(query_id, []):
-                row = {
-                    "query_id": query_id,
-                    "choice": choice,
-                    "query": texts.queries[query_id],
-                    "system": system,
-                    "value": float(means[place, column]),
-                    "rank": rank,
-                    "doc_id": doc_id,
-                    "judged": (query_id, doc_id) in texts.grades,
-                    "relevance": texts.grades.get((query_id, doc_id), 0),
-                    "passage": texts.passages[doc_id],
-                }
-                rows.append(row)
+            value = float(means[place, column])
+            for ranked in ranking.get(query_id, []):
+                head = {"choice": choice, "system": system, "value": value}
+                rows.append(head | texts.row(query_id, ranked))
     return CONTRASTS.rows(columns_of(rows, CONTRASTS.schema.names))
 
 
 def columns_of(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, Any]:
     """Return rows as columns."""
-    return {name: [row[name] for row in rows] for name in names}
+    columns = {}
+    for name in names:
+        columns[name] = [row[name] for row in rows]
+    return columns
 
 
 def _first(path: Path, query_ids: Sequence[str], depth: int) -> Ranking:
@@ -165,6 +161,19 @@ class _Texts:
     passages: Mapping[str, str]
     grades: Mapping[tuple[str, str], int]
 
+    def row(self, query_id: str, ranked: Ranked) -> dict[str, Any]:
+        """Return the columns of CONTRASTS that tell of a passage in the ranking of a query."""
+        pair = (query_id, ranked.doc_id)
+        return {
+            "query_id": query_id,
+            "query": self.queries[query_id],
+            "rank": ranked.rank,
+            "doc_id": ranked.doc_id,
+            "judged": pair in self.grades,
+            "relevance": self.grades.get(pair, 0),
+            "passage": self.passages[ranked.doc_id],
+        }
+
 
 def _texts(
     files: TextFiles, query_ids: Sequence[str], rankings: Iterable[Ranking], characters: int
@@ -172,7 +181,8 @@ def _texts(
     wanted = set[str]()
     for ranking in rankings:
         for ranked in ranking.values():
-            wanted.update(doc_id for _, doc_id in ranked)
+            for passage in ranked:
+                wanted.add(passage.doc_id)
     passages = _read(PASSAGES, files.passages, "doc_id", sorted(wanted), characters)
     missing = wanted - passages.keys()
     if missing:
@@ -181,18 +191,25 @@ def _texts(
             f"{min(missing)}): export it again (`snakemake -R export_passages`)"
         )
     queries = _read(QUERIES, files.queries, "query_id", query_ids, characters)
+    return _Texts(queries, passages, _grades(files.qrels, query_ids))
+
+
+def _grades(qrels: Path, query_ids: Sequence[str]) -> dict[tuple[str, str], int]:
+    """Return the grade of each judged pair of some queries."""
     grades = {}
-    for row in QRELS.some(files.qrels, "query_id", query_ids).to_pylist():
+    for row in QRELS.some(qrels, "query_id", query_ids).to_pylist():
         grades[row["query_id"], row["doc_id"]] = row["relevance"]
-    return _Texts(queries, passages, grades)
+    return grades
 
 
 def _read(
     table: Table, path: Path, key: str, ids: Sequence[str], characters: int
 ) -> dict[str, str]:
     """Return the texts of some ids, cut short."""
-    rows = table.some(path, key, ids).to_pylist()
-    return {row[key]: _cut(row["text"], characters) for row in rows}
+    texts = {}
+    for row in table.some(path, key, ids).to_pylist():
+        texts[row[key]] = _cut(row["text"], characters)
+    return texts
 
 
 def _cut(text: str, characters: int) -> str:

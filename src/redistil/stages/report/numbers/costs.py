@@ -79,11 +79,19 @@ UNITS: dict[str, Amount] = {
 }  # of an axis
 _UNITS_SHORT = {"seconds": "s", "pairs per second": "pairs/s", "joules": "J"}
 _WHO = ("system", "kind", "student", "loss", "seed")
-HEADER = [
-    *_WHO,
-    *(f"{work}_{amount}" for work in WORK for amount in AMOUNTS),
-    *(f"{work}_device" for work in WORK),
-]
+
+
+def _header() -> list[str]:
+    columns = list(_WHO)
+    for work in WORK:
+        for amount in AMOUNTS:
+            columns.append(f"{work}_{amount}")
+    for work in WORK:
+        columns.append(f"{work}_device")
+    return columns
+
+
+HEADER = _header()
 
 
 def rows(study: Study, models: Iterable[Path], runs: Iterable[tuple[str, Path]]) -> list[Cost]:
@@ -91,12 +99,10 @@ def rows(study: Study, models: Iterable[Path], runs: Iterable[tuple[str, Path]])
 
     models: records of the models; runs: a system, and the folder that holds its runs.
     """
-    trained = {lineage.of(path).name: [path.parent / TRAINED] for path in models}
-    reranked: dict[str, list[Path]] = {}
-    for name, folder in runs:
-        reranked[name] = []
-        for dataset in study["grid"]["datasets"]:
-            reranked[name].append(folder / RERANKED.format(dataset=dataset))
+    trained: dict[str, list[Path]] = {}
+    for path in models:
+        trained[lineage.of(path).name] = [path.parent / TRAINED]
+    reranked = _of_runs(runs, study["grid"]["datasets"])
     known = []
     for system in studies.systems(study):
         training = _together(trained.get(system.name, []))
@@ -107,24 +113,41 @@ def rows(study: Study, models: Iterable[Path], runs: Iterable[tuple[str, Path]])
     return known
 
 
+def _of_runs(runs: Iterable[tuple[str, Path]], datasets: Sequence[str]) -> dict[str, list[Path]]:
+    """Return the cost files of each system's runs, one for each dataset."""
+    files: dict[str, list[Path]] = {}
+    for name, folder in runs:
+        files[name] = []
+        for dataset in datasets:
+            files[name].append(folder / RERANKED.format(dataset=dataset))
+    return files
+
+
 def _together(files: Sequence[Path]) -> Spent:
     """Return the sum of what several works cost; nothing unless all of them tell it."""
-    if not files or not all(file.exists() for file in files):
+    costs: list[Mapping[str, Any]] = []
+    devices: list[str] = []
+    for file in files:
+        if not file.exists():
+            return Spent()
+        cost = json.loads(file.read_text(encoding="utf-8"))
+        costs.append(cost)
+        devices.append(str(cost.get("device")))
+    if not costs:
         return Spent()
-    files_read = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-    seconds, pairs = _sum(files_read, "seconds"), _sum(files_read, "pairs")
+    seconds, pairs = _sum(costs, "seconds"), _sum(costs, "pairs")
     return Spent(
         seconds,
         round(pairs / seconds, 1) if seconds and pairs else None,
-        _sum(files_read, "processor_joules"),
-        _sum(files_read, "gpu_joules"),
-        " and ".join(dict.fromkeys(str(one.get("device")) for one in files_read)),
+        _sum(costs, "processor_joules"),
+        _sum(costs, "gpu_joules"),
+        " and ".join(dict.fromkeys(devices)),
     )
 
 
 def _sum(costs: Sequence[Mapping[str, Any]], key: str) -> Any:
-    amounts = [one.get(key) for one in costs]
-    return None if None in amounts else sum(amount for amount in amounts if amount is not None)
+    amounts: list[Any] = [cost.get(key) for cost in costs]
+    return None if None in amounts else sum(amounts)
 
 
 def write(costs: Sequence[Cost], folder: Path) -> None:
@@ -167,24 +190,27 @@ def _spent(row: Mapping[str, str], work: str) -> Spent:
 
 def over_seeds(study: Study, costs: Sequence[Cost]) -> dict[str, Cost]:
     """Return the mean of every number over a line's seeds, by line of the leaderboard."""
-    by_system = {cost.system: cost for cost in costs}
+    by_system: dict[str, Cost] = {}
+    for cost in costs:
+        by_system[cost.system] = cost
     means = {}
     for line in entries(studies.systems(study)):
         seeds = [by_system[name] for name in line.systems if name in by_system]
         if seeds:
-            training = _mean([cost.training for cost in seeds])
-            reranking = _mean([cost.reranking for cost in seeds])
+            training = _mean(seeds, "training")
+            reranking = _mean(seeds, "reranking")
             of_line = replace(seeds[0], system=line.name, seed=None)
             means[line.name] = replace(of_line, training=training, reranking=reranking)
     return means
 
 
-def _mean(seeds: Sequence[Spent]) -> Spent:
+def _mean(seeds: Sequence[Cost], work: str) -> Spent:
+    """Return the mean of every number of a work, over the seeds of which it is known."""
     means: list[float | None] = []
     for amount in AMOUNTS.values():
         known = []
-        for spent in seeds:
-            value = amount(spent)
+        for cost in seeds:
+            value = amount(cost.of(work))
             if value is not None:
                 known.append(value)
         means.append(float(np.mean(known)) if known else None)
@@ -208,9 +234,8 @@ def amounts(study: Study, costs: Sequence[Cost], work: str) -> dict[str, dict[st
     for unit, amount in UNITS.items():
         for line, mean in means.items():
             spent = mean.of(work)
-            complete = unit != "joules" or all(AMOUNTS[part](spent) for part in parts)
             value = amount(spent)
-            if value and complete:
+            if value and (unit != "joules" or _tells(spent, parts)):
                 known.setdefault(unit, {})[line] = value
     return known
 
@@ -220,16 +245,33 @@ _ENERGIES = {"processor_joules": "processors", "gpu_joules": "GPUs"}  # of which
 
 def _parts_told(costs: Sequence[Cost], works: Sequence[str]) -> list[str]:
     """Return which energies of these works are known of some system."""
-    spent = [cost.of(work) for cost in costs for work in works]
-    return [part for part in _ENERGIES if any(AMOUNTS[part](one) for one in spent)]
+    spent: list[Spent] = []
+    for cost in costs:
+        spent += map(cost.of, works)
+    parts = []
+    for part in _ENERGIES:
+        if any(map(AMOUNTS[part], spent)):
+            parts.append(part)
+    return parts
+
+
+def _tells(spent: Spent, parts: Sequence[str]) -> bool:
+    """Whether all these energies are known."""
+    for part in parts:
+        if not AMOUNTS[part](spent):
+            return False
+    return True
 
 
 def energy(costs: Sequence[Cost], works: Sequence[str] = WORK) -> str:
     """Return in words what the joules of these works are of, or that there are none."""
-    parts = " and ".join(_ENERGIES[part] for part in _parts_told(costs, works))
+    parts = [_ENERGIES[part] for part in _parts_told(costs, works)]
     if not parts:
         return "Energy: not readable on this machine."
-    return f"Energy is that of the machine's {parts} meanwhile, whatever else they worked at."
+    return (
+        f"Energy is that of the machine's {' and '.join(parts)} meanwhile, whatever else they "
+        "worked at."
+    )
 
 
 def sheet(study: Study, leaderboard: Sequence[Line], costs: Sequence[Cost]) -> Sheet:
@@ -239,10 +281,7 @@ def sheet(study: Study, leaderboard: Sequence[Line], costs: Sequence[Cost]) -> S
     """
     known = over_seeds(study, costs)
     groups = list(study["groups"])[:2]
-    columns = {}
-    for work in WORK:
-        for unit, lines in amounts(study, costs, work).items():
-            columns[f"{_SHORT[work]} {_UNITS_SHORT[unit]}"] = lines
+    columns = _columns(study, costs)
     rows: list[PrintedRow | None] = []
     for line in leaderboard:
         if line.system in known:
@@ -259,6 +298,15 @@ def sheet(study: Study, leaderboard: Sequence[Line], costs: Sequence[Cost]) -> S
         f"Rank: all candidates of the study's datasets. {energy(costs)}"
     )
     return Sheet(caption, ["system", *groups, *columns], rows, words=1)
+
+
+def _columns(study: Study, costs: Sequence[Cost]) -> dict[str, dict[str, float]]:
+    """Return the columns of costs by their headings, each by line of the leaderboard."""
+    columns = {}
+    for work in WORK:
+        for unit, lines in amounts(study, costs, work).items():
+            columns[f"{_SHORT[work]} {_UNITS_SHORT[unit]}"] = lines
+    return columns
 
 
 def _devices(costs: Sequence[Cost]) -> list[str]:

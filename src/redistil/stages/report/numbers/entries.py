@@ -40,7 +40,10 @@ def entries(systems: Iterable[System]) -> list[Entry]:
         if system.seed is not None:
             name = name.removesuffix(f"/{system.seed}")
         members.setdefault((name, system.kind, system.student, system.loss), []).append(system.name)
-    return [Entry(*what, systems=tuple(names)) for what, names in members.items()]
+    lines = []
+    for what, names in members.items():
+        lines.append(Entry(*what, systems=tuple(names)))
+    return lines
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,15 @@ class Values:
 
     def seeds(self, line: Entry, dataset: str) -> Floats:
         """Return the values of a line [seeds, queries]; Stale if one seed was not given."""
+        seeds = []
         for name in line.systems:
             if (name, dataset) not in self.per_query:
                 raise Stale(
                     f"no measures file of {name}, which the study asks for: make it (rule "
                     "`evaluate`) and name it with --measures"
                 )
-        return np.stack([self.per_query[name, dataset] for name in line.systems])
+            seeds.append(self.per_query[name, dataset])
+        return np.stack(seeds)
 
     def mean(self, line: Entry, dataset: str) -> Floats:
         """Return the mean over a line's seeds, query by query; Stale likewise."""
@@ -99,5 +104,7 @@ def read(study: Study, files: Mapping[str, Path], datasets: Sequence[str] | None
                 if measure == headline:
                     per_query[name, dataset] = values
                 queries[dataset] = len(values)
-    ids_of = {dataset: ids.to_pylist() for dataset, ids in query_ids.items()}
+    ids_of = {}
+    for dataset, ids in query_ids.items():
+        ids_of[dataset] = ids.to_pylist()
     return Values(per_query, means, queries, ids_of)

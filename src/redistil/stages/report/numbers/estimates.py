@@ -39,6 +39,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from redistil.stages.report.numbers.statistics import group_mean
+
 Floats = npt.NDArray[np.float64]
 
 # Degrees of freedom that the pool's variance counts for beside a cell's own. With 1, families err
@@ -68,6 +70,11 @@ class Cell:
     def seeds(self) -> int:
         return int(self.strata[0].shape[-2])
 
+    @property
+    def queries(self) -> tuple[int, ...]:
+        """How many each dataset has."""
+        return tuple(values.shape[-1] for values in self.strata)
+
 
 @dataclass(frozen=True)
 class Part:
@@ -75,6 +82,15 @@ class Part:
 
     variance: Floats
     degrees: Floats
+
+    @staticmethod
+    def stack(parts: "Sequence[Part]", axis: int) -> "Part":
+        """Return the parts as one, along a new axis."""
+        variances, degrees = [], []
+        for part in parts:
+            variances.append(part.variance)
+            degrees.append(part.degrees)
+        return Part(np.stack(variances, axis=axis), np.stack(degrees, axis=axis))
 
 
 @dataclass(frozen=True)
@@ -118,15 +134,20 @@ class Scope:
 
     def __init__(self, group: str, cells: Sequence[Cell]) -> None:
         self.group = group
-        self.cells = {cell.name: cell for cell in cells}
-        sizes = {tuple(values.shape[-1] for values in cell.strata) for cell in cells}
+        sizes = {cell.queries for cell in cells}
         if len(sizes) > 1:
             raise ValueError(f"{group}: wanted cells of the same queries, got {sorted(sizes)}")
+        self.cells: dict[str, Cell] = {}
+        self._means: dict[str, list[Floats]] = {}
+        students: dict[str, list[Cell]] = {}
+        for cell in cells:
+            self.cells[cell.name] = cell
+            self._means[cell.name] = [values.mean(axis=-2) for values in cell.strata]
+            if cell.pool is not None:
+                students.setdefault(cell.pool, []).append(cell)
         self.pools: dict[str, Pool] = {}
-        for name in dict.fromkeys(cell.pool for cell in cells):
-            if name is not None:
-                self.pools[name] = Pool([cell for cell in cells if cell.pool == name])
-        self._means = {cell.name: [v.mean(axis=-2) for v in cell.strata] for cell in cells}
+        for student, members in students.items():
+            self.pools[student] = Pool(members)
 
     def estimate(self, ones: Sequence[str], others: Sequence[str] = ()) -> Estimate:
         """Return the mean of the cells `ones` less that of `others`, or the former alone."""
@@ -139,7 +160,7 @@ class Scope:
             for name, weight in weights.items():
                 total = total + weight * self._means[name][dataset]
             per_query.append(total)
-        value = np.mean([values.mean(axis=-1) for values in per_query], axis=0)
+        value = group_mean(per_query)
         return Estimate(value, _of_queries(per_query), self._of_seeds(weights, value))
 
     def over(self, ones: Sequence[str], others: Sequence[str] = ()) -> str:
@@ -147,22 +168,31 @@ class Scope:
         pools = self._pools_of([*ones, *others])
         if not pools:
             return QUERIES
-        known = all(self.pools[pool].degrees > 0 for pool in pools)
-        return QUERIES_AND_SEEDS if known else ONE_TRAINING
+        for pool in pools:
+            if self.pools[pool].degrees == 0:
+                return ONE_TRAINING
+        return QUERIES_AND_SEEDS
 
     def _pools_of(self, names: Sequence[str]) -> list[str]:
-        pools = dict.fromkeys(self.cells[name].pool for name in names)
-        return [pool for pool in pools if pool is not None]
+        pools: list[str] = []
+        for name in names:
+            pool = self.cells[name].pool
+            if pool is not None and pool not in pools:
+                pools.append(pool)
+        return pools
 
     def _of_seeds(self, weights: Mapping[str, float], like: Floats) -> Part:
         """Return the part of the seeds; 0 where none varies, or none of a pool has a second."""
         nothing = Part(np.zeros_like(like), np.ones_like(like))
-        names = list(weights)
-        if self.over(names) != QUERIES_AND_SEEDS:
+        if self.over(list(weights)) != QUERIES_AND_SEEDS:
             return nothing
+        by_pool: dict[str, dict[str, float]] = {}
+        for name, weight in weights.items():
+            pool = self.cells[name].pool
+            if pool is not None:
+                by_pool.setdefault(pool, {})[name] = weight
         parts = []
-        for pool in self._pools_of(names):
-            members = {n: w for n, w in weights.items() if self.cells[n].pool == pool}
+        for pool, members in by_pool.items():
             parts.append(self.pools[pool].part(members))
         return _together(parts)
 
@@ -240,8 +270,7 @@ class Pool:
 
 def _between_seeds(strata: Sequence[Floats]) -> Floats:
     """Return the variance over seeds of the group's value: a seed's worth, and its luck."""
-    per_seed = np.mean([values.mean(axis=-1) for values in strata], axis=0)
-    return np.asarray(per_seed.var(axis=-1, ddof=1))
+    return np.asarray(group_mean(strata).var(axis=-1, ddof=1))
 
 
 def _luck(strata: Sequence[Floats]) -> Floats:
@@ -277,13 +306,12 @@ def _together(parts: Sequence[Part]) -> Part:
     """Return the sum of independent variances, with Satterthwaite's degrees of freedom."""
     if len(parts) == 1:
         return parts[0]
-    variances = np.stack([part.variance for part in parts])
-    each = np.stack([part.degrees for part in parts])
-    variance = variances.sum(axis=0)
+    each = Part.stack(parts, axis=0)
+    variance = each.variance.sum(axis=0)
     known = (variance > 0) & np.isfinite(variance)
-    shares = np.where(known, variances, 0.0) / np.where(known, variance, 1.0)
-    squares = (shares**2 / each).sum(axis=0)
-    return Part(variance, np.where(known, 1 / _safe(squares), each.min(axis=0)))
+    shares = np.where(known, each.variance, 0.0) / np.where(known, variance, 1.0)
+    squares = (shares**2 / each.degrees).sum(axis=0)
+    return Part(variance, np.where(known, 1 / _safe(squares), each.degrees.min(axis=0)))
 
 
 def _safe(divisor: Floats) -> Floats:

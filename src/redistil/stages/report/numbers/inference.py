@@ -84,16 +84,13 @@ def tests(estimates: Sequence[Estimate], alpha: float, margin: float) -> Tests:
 
 def _stack(estimates: Sequence[Estimate]) -> Estimate:
     """Return the estimates as one, along a new last axis."""
-    queries = [estimate.queries for estimate in estimates]
-    seeds = [estimate.seeds for estimate in estimates]
-    return Estimate(
-        np.stack([estimate.value for estimate in estimates], axis=-1), _row(queries), _row(seeds)
-    )
-
-
-def _row(parts: Sequence[Part]) -> Part:
-    variance = np.stack([part.variance for part in parts], axis=-1)
-    return Part(variance, np.stack([part.degrees for part in parts], axis=-1))
+    values, queries, seeds = [], [], []
+    for estimate in estimates:
+        values.append(estimate.value)
+        queries.append(estimate.queries)
+        seeds.append(estimate.seeds)
+    stacked = np.stack(values, axis=-1)
+    return Estimate(stacked, Part.stack(queries, axis=-1), Part.stack(seeds, axis=-1))
 
 
 def holm(p: Floats) -> Floats:
@@ -123,22 +120,22 @@ class Comparison:
 
 def between_losses(scope: Scope) -> list[Comparison]:
     """Return the comparisons of LOSSES on a group: every two cells of each student."""
-    found = []
+    compared = []
     for pool in scope.pools:
         names = [cell.name for cell in scope.cells.values() if cell.pool == pool]
         for one, other in combinations(names, 2):
-            found.append(compare(LOSSES, scope, one, other))
-    return found
+            compared.append(compare(LOSSES, scope, one, other))
+    return compared
 
 
 def with_baselines(scope: Scope, baselines: Sequence[str]) -> list[Comparison]:
     """Return the comparisons of BASELINES on a group: every student and loss with each baseline."""
-    found = []
+    compared = []
     for cell in scope.cells.values():
         if cell.pool is not None:
             for baseline in baselines:
-                found.append(compare(BASELINES, scope, cell.name, baseline))
-    return found
+                compared.append(compare(BASELINES, scope, cell.name, baseline))
+    return compared
 
 
 def compare(family: str, scope: Scope, system: str, against: str) -> Comparison:
@@ -185,22 +182,25 @@ def judge(comparisons: Sequence[Comparison], alpha: float, margin: float) -> lis
 
     Comparisons of one family name are corrected together: give all groups and students at once.
     """
+    families: dict[str, list[int]] = {}
+    for place, comparison in enumerate(comparisons):
+        families.setdefault(comparison.family, []).append(place)
     records: dict[int, Record] = {}
-    for family in dict.fromkeys(comparison.family for comparison in comparisons):
-        places = [at for at, other in enumerate(comparisons) if other.family == family]
-        found = tests([comparisons[at].estimate for at in places], alpha, margin)
-        for member, at in enumerate(places):
-            records[at] = _record(comparisons[at], found, member, alpha)
-    return [records[at] for at in range(len(comparisons))]
+    for places in families.values():
+        estimates = [comparisons[place].estimate for place in places]
+        family = tests(estimates, alpha, margin)
+        for member, place in enumerate(places):
+            records[place] = _record(comparisons[place], family, member, alpha)
+    return [records[place] for place in range(len(comparisons))]
 
 
-def _record(comparison: Comparison, found: Tests, member: int, alpha: float) -> Record:
+def _record(comparison: Comparison, family: Tests, member: int, alpha: float) -> Record:
     estimate = comparison.estimate
     difference = float(estimate.value)
     half = float(estimate.half_width(LEVEL))
     half_over_queries = float(estimate.half_width_over_queries(LEVEL))
-    p_holm = float(found.p_holm[member])
-    close = float(found.p_equivalence_holm[member]) if found.offered[member] else None
+    p_holm = float(family.p_holm[member])
+    close = float(family.p_equivalence_holm[member]) if family.offered[member] else None
     return Record(
         family=comparison.family,
         group=comparison.group,
@@ -214,11 +214,11 @@ def _record(comparison: Comparison, found: Tests, member: int, alpha: float) -> 
         queries_high=min(1.0, difference + half_over_queries),
         error=float(estimate.error),
         degrees=float(estimate.degrees),
-        p=float(found.p[member]),
+        p=float(family.p[member]),
         p_holm=p_holm,
-        size=len(found.p),
+        size=len(family.p),
         word=word(difference, p_holm, close, alpha),
-        detectable=float(found.detectable[member]),
+        detectable=float(family.detectable[member]),
         p_equivalence_holm=close,
     )
 

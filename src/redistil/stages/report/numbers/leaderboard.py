@@ -46,8 +46,8 @@ def tabulate(study: Study, values: Values, settings: Settings) -> Tables:
     systems = studies.systems(study)
     lines = entries(systems)
     groups = []
+    first = study["grid"]["first_stage"]
     for name, datasets in study["groups"].items():
-        first = study["grid"]["first_stage"]
         groups.append(Group(name, datasets, lines, first, values))
     tests = comparisons.tests(groups, settings)
     leaderboard = [_line(entry, study, groups, values, tests) for entry in lines]
@@ -79,10 +79,15 @@ def _line(
         on_groups[group.name] = group.value(entry, tests[group.name])
     on_sets: dict[str, SetValue] = {}
     for dataset in study["grid"]["datasets"]:
-        per_seed = np.array([values.per_query[s, dataset].mean() for s in entry.systems])
-        on_sets[dataset] = SetValue(float(per_seed.mean()), statistics.spread(per_seed))
+        on_sets[dataset] = _on_set(entry, dataset, values)
     seeds = len(entry.systems)
     return Line(entry.name, entry.kind, entry.student, entry.loss, seeds, on_groups, on_sets)
+
+
+def _on_set(entry: Entry, dataset: str, values: Values) -> SetValue:
+    means = [values.per_query[system, dataset].mean() for system in entry.systems]
+    per_seed = np.array(means)
+    return SetValue(float(per_seed.mean()), statistics.spread(per_seed))
 
 
 def _cells(systems: Sequence[System], study: Study, values: Values) -> list[Cell]:
@@ -101,13 +106,12 @@ def _metrics(groups: Sequence[Group], lines: Sequence[Entry], losses: Sequence[L
     """Return the headline in few numbers: best student, baselines and the mean of each loss."""
     metrics: Metrics = {}
     for group in groups:
-        means = {entry: group.mean(entry) for entry in lines}
         values = metrics[group.name] = {}
         if group.students:
-            values["best student"] = max(means[entry] for entry in group.students)
-        for entry, mean in means.items():
+            values["best student"] = max(map(group.mean, group.students))
+        for entry in lines:
             if entry.kind != "student":
-                values[entry.name] = mean
+                values[entry.name] = group.mean(entry)
         for row in losses:
             if row.group == group.name:
                 values[row.loss] = row.value

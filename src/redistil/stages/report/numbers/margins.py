@@ -1,5 +1,6 @@
 """By how much teachers put the positive of a training pair above its negative."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,12 +53,7 @@ def margins(teacher: str, scores: Path, negatives: Path, name: str) -> Margins |
     pairs = _pairs(negatives)
     if not pairs:
         return None
-    queries = pa.array(sorted({pair.query for pair in pairs}))
-    score: dict[tuple[str, str], float] = {}
-    for batch in TEACHER_SCORES.batches(scores):
-        rows = batch.filter(pc.is_in(batch["query_id"], queries)).to_pydict()
-        keys = zip(rows["query_id"], rows["doc_id"], strict=True)
-        score |= zip(keys, rows["score"], strict=True)
+    score = _scores(scores, {pair.query for pair in pairs})
     values = []
     try:
         for query, positive, negative in pairs:
@@ -65,6 +61,17 @@ def margins(teacher: str, scores: Path, negatives: Path, name: str) -> Margins |
     except KeyError as missing:
         raise BadTable(f"{scores} has no score for {missing} of {negatives}") from None
     return Margins(teacher, name, np.array(values))
+
+
+def _scores(path: Path, queries: Iterable[str]) -> dict[tuple[str, str], float]:
+    """Return a teacher's scores on some queries, by query and passage."""
+    ids = pa.array(sorted(queries))
+    scores: dict[tuple[str, str], float] = {}
+    for batch in TEACHER_SCORES.batches(path):
+        rows = batch.filter(pc.is_in(batch["query_id"], ids)).to_pydict()
+        keys = zip(rows["query_id"], rows["doc_id"], strict=True)
+        scores |= zip(keys, rows["score"], strict=True)
+    return scores
 
 
 def _pairs(negatives: Path) -> list[Pair]:

@@ -19,7 +19,9 @@ def sizes(study: Study, records: Iterable[Path]) -> dict[str, Size]:
 
     A student whose weights are not there, only their record, is left out.
     """
-    students = {cell.name: cell.student for cell in studies.grid_cells(study)}
+    students = {}
+    for cell in studies.grid_cells(study):
+        students[cell.name] = cell.student
     known: dict[str, Size] = {}
     for record in records:
         weights = record.parent / WEIGHTS

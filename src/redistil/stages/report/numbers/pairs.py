@@ -15,6 +15,7 @@ import pyarrow as pa
 from redistil.seeds import generator
 from redistil.stages.report.numbers import inference, statistics
 from redistil.stages.report.numbers.comparisons import Group, Settings, records
+from redistil.stages.report.numbers.contrasts import columns_of
 from redistil.stages.report.numbers.entries import Values, entries
 from redistil.stages.report.numbers.inference import BETTER, WORSE, Record
 from redistil.stages.report.numbers.statistics import Floats
@@ -28,7 +29,10 @@ OPPOSITE = {BETTER: WORSE, WORSE: BETTER}
 
 def scopes(study: Study) -> dict[str, list[str]]:
     """Return the datasets of each group, and of each dataset itself."""
-    return {**study["groups"], **{dataset: [dataset] for dataset in study["grid"]["datasets"]}}
+    datasets: dict[str, list[str]] = dict(study["groups"])
+    for dataset in study["grid"]["datasets"]:
+        datasets[dataset] = [dataset]
+    return datasets
 
 
 def compare(study: Study, values: Values, rounds: int, seed: int) -> pa.Table:
@@ -41,35 +45,51 @@ def compare(study: Study, values: Values, rounds: int, seed: int) -> pa.Table:
     first = study["grid"]["first_stage"]
     alpha, margin = study["statistics"]["alpha"], study["statistics"]["margin"]
     settings = Settings(alpha, rounds, seed, margin)
-    groups = [Group(name, sets, lines, first, values) for name, sets in study["groups"].items()]
+    groups = []
+    for name, datasets in study["groups"].items():
+        groups.append(Group(name, datasets, lines, first, values))
     declared = records(groups, settings)
+    names = [line.name for line in lines]
     rows = []
     for scope, datasets in scopes(study).items():
         here = Group(scope, datasets, lines, first, values)
-        rows += _scope(here, [line.name for line in lines], declared.get(scope, []), settings)
-    return PAIRS.rows({name: [row[name] for row in rows] for name in PAIRS.schema.names})
+        rows += _scope(here, names, declared.get(scope, []), settings)
+    return PAIRS.rows(columns_of(rows, PAIRS.schema.names))
 
 
 def _scope(
     scope: Group, names: Sequence[str], declared: Sequence[Record], settings: Settings
 ) -> list[dict[str, Any]]:
     """Return the rows of one scope; declared: the records of its families."""
-    of_pair = {frozenset((record.system, record.against)): record for record in declared}
     pairs = list(combinations(names, 2))
-    others = []
-    for one, other in pairs:
-        if frozenset((one, other)) not in of_pair:
-            others.append(inference.compare(EXPLORED, scope.scope, one, other))
-    for record in inference.judge(others, settings.alpha, settings.margin):
-        of_pair[frozenset((record.system, record.against))] = record
+    of_pair = _of_pairs(scope, pairs, declared, settings)
     rng = generator(settings.seed, "report", "pairs", scope.name)
-    means = [np.stack(rows) for rows in zip(*map(scope.means, names), strict=True)]
+    means = list(map(np.stack, zip(*map(scope.means, names), strict=True)))
     places = list(combinations(range(len(names)), 2))
     signed = randomised(means, places, settings.resamples, rng)
     rows = []
     for (one, other), p in zip(pairs, signed, strict=True):
         rows.append(_row(scope, one, other, of_pair[frozenset((one, other))], float(p)))
     return rows
+
+
+def _of_pairs(
+    scope: Group,
+    pairs: Sequence[tuple[str, str]],
+    declared: Sequence[Record],
+    settings: Settings,
+) -> dict[frozenset[str], Record]:
+    """Return the record of every pair: that of its family, or else one of EXPLORED."""
+    of_pair: dict[frozenset[str], Record] = {}
+    for record in declared:
+        of_pair[frozenset((record.system, record.against))] = record
+    others = []
+    for one, other in pairs:
+        if frozenset((one, other)) not in of_pair:
+            others.append(inference.compare(EXPLORED, scope.scope, one, other))
+    for record in inference.judge(others, settings.alpha, settings.margin):
+        of_pair[frozenset((record.system, record.against))] = record
+    return of_pair
 
 
 def _row(scope: Group, one: str, other: str, record: Record, p: float) -> dict[str, Any]:
@@ -110,7 +130,9 @@ def randomised(
     means = statistics.group_mean(strata)
     observed = np.abs(means[first] - means[second])
     reached = np.zeros(len(pairs))
-    width = max([len(pairs), *(stratum.shape[1] for stratum in strata)])
+    width = len(pairs)
+    for stratum in strata:
+        width = max(width, stratum.shape[1])
     for some in statistics.at_once(rounds, width):
         sums: Any = 0.0
         for stratum in strata:

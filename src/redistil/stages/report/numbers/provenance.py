@@ -22,7 +22,9 @@ def check(study: Study, measured: Sequence[Made], models: Sequence[Made]) -> Non
     measured: the records of the measures files, one for each system of the study;
     models: those of the trained models, at least one for each student's cell.
     """
-    systems = {system.name: system for system in studies.systems(study)}
+    systems: dict[str, System] = {}
+    for system in studies.systems(study):
+        systems[system.name] = system
     _check_complete(systems, measured)
     _check_models(systems, models)
     _check_settings(lineage.together([*measured, *models]), studies.settings_of(study))
@@ -43,13 +45,17 @@ def _check_complete(systems: Mapping[str, System], measured: Sequence[Made]) -> 
         if made.name in seen:
             raise Stale(f"two measures files are both of {made.name}: give each system once")
         seen.add(made.name)
-    _refuse_missing("measures file", [name for name in systems if name not in seen], "evaluate")
+    missing = [name for name in systems if name not in seen]
+    _refuse_missing("measures file", missing, "evaluate")
 
 
 def _check_models(systems: Mapping[str, System], models: Sequence[Made]) -> None:
-    given = {made.name for made in models if made.command == "train"}
-    students = [system.name for system in systems.values() if system.kind == "student"]
-    _refuse_missing("model", [name for name in students if name not in given], "train")
+    trained = {made.name for made in models if made.command == "train"}
+    missing = []
+    for name, system in systems.items():
+        if system.kind == "student" and name not in trained:
+            missing.append(name)
+    _refuse_missing("model", missing, "train")
 
 
 def _refuse_missing(what: str, missing: Sequence[str], rule: str) -> None:
@@ -68,7 +74,11 @@ def _check_settings(
 
     Names the first in the order of the work: whatever is wrong behind it is made again with it.
     """
-    wrong = {key: reason for key, made in chain.items() if (reason := _wrong(made, asked))}
+    wrong: dict[str, str] = {}
+    for key, made in chain.items():
+        reason = _wrong(made, asked)
+        if reason:
+            wrong[key] = reason
     for key, reason in wrong.items():
         if not wrong.keys() & set(chain[key].inputs.values()):
             more = f"; {len(wrong) - 1} more are wrong too" if len(wrong) > 1 else ""
@@ -131,7 +141,7 @@ def _check_descent(system: System, made: Made, datasets: Iterable[str]) -> None:
                 f"{made.who} did not read the run {system.name}/{dataset}, but "
                 f"{', '.join(sorted(read)) or 'nothing'}: do it again (`snakemake -R evaluate`)"
             )
-    behind = {ancestor.who for ancestor in made.ancestors.values()}
+    behind = [ancestor.who for ancestor in made.ancestors.values()]
     if system.kind == "student" and f"train {system.name}" not in behind:
         raise Stale(
             f"{made.who} does not descend from the model {system.name}: re-rank and measure it "

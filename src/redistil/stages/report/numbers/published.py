@@ -52,12 +52,16 @@ def read(values: Path, names: Path) -> Published:
         rows = list(reader)
     for line, row in enumerate(rows, start=2):
         where = f"{values}, line {line} ({row['student']}, {row['loss_or_teacher']})"
-        if not (row["source"] or "").strip():
-            raise BadTable(f"{where}: no source: say where the value is printed, or leave it out")
-        for column in ("value", "std"):
-            if not _is_number(row[column]) and not (column == "std" and not row[column]):
-                raise BadTable(f"{where}: {column} is {row[column]!r}, not a number")
+        _check_row(row, where)
     return Published(rows, settings.read(names, "map of names"))
+
+
+def _check_row(row: Mapping[str, str], where: str) -> None:
+    if not (row["source"] or "").strip():
+        raise BadTable(f"{where}: no source: say where the value is printed, or leave it out")
+    for column in ("value", "std"):
+        if not _is_number(row[column]) and not (column == "std" and not row[column]):
+            raise BadTable(f"{where}: {column} is {row[column]!r}, not a number")
 
 
 def _is_number(text: str) -> bool:
@@ -111,9 +115,12 @@ def _ours(
         return None
     seeds = []
     for name in entry.systems:
-        means = [values.means.get((name, dataset, measure)) for dataset in datasets]
-        if None in means:
-            return None
+        means = []
+        for dataset in datasets:
+            mean = values.means.get((name, dataset, measure))
+            if mean is None:
+                return None
+            means.append(mean)
         seeds.append(np.mean(np.array(means, dtype=float)))
     return np.array(seeds)
 

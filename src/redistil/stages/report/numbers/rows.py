@@ -272,7 +272,10 @@ def of_kind(leaderboard: Iterable[Line], kind: str) -> list[Line]:
 
 def by_system(leaderboard: Iterable[Line]) -> dict[str, Line]:
     """Return the lines by their names."""
-    return {line.system: line for line in leaderboard}
+    lines = {}
+    for line in leaderboard:
+        lines[line.system] = line
+    return lines
 
 
 def best(leaderboard: Iterable[Line], group: str) -> Line | None:

@@ -19,7 +19,9 @@ def sealing(folder: Path, names: Sequence[str], made: Made) -> Iterator[None]:
     """Remove the record of a folder, let its files be written, and seal `names` with a new one."""
     (folder / SIDECAR).unlink(missing_ok=True)
     yield
-    digests = {name: lineage.sha256(folder / name) for name in names}
+    digests = {}
+    for name in names:
+        digests[name] = lineage.sha256(folder / name)
     sealed = replace(made, settings=dict(made.settings) | {"sha256": digests})
     with aside(folder / SIDECAR) as partial:
         partial.write_text(sealed.dumps(), encoding="utf-8")

@@ -4,7 +4,7 @@ The best of a column is bold. A cell is shaded by how far it lies above (blue) o
 median of its column, as in the notebooks of arXiv 2603.03010.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -62,19 +62,39 @@ def sheets(
         "pairs": _pairs(study, versus),
         "published": _published(published),
     }
-    return {name: sheet for name, sheet in every.items() if sheet.rows}
+    filled = {}
+    for name, sheet in every.items():
+        if sheet.rows:
+            filled[name] = sheet
+    return filled
 
 
 def main(study: Study, leaderboard: Sequence[Line]) -> Sheet:
     """Return students x losses over the columns that the study names, the baselines above."""
     columns, grid = columns_of(study), study["grid"]
-    first = grid["first_stage"]
     rows: list[PrintedRow | None] = []
-    for line in _baselines(leaderboard, first):
+    for line in _baselines(leaderboard, grid["first_stage"]):
         rows.append(printed([line.system, line.kind, *map(number, _values(line, columns))]))
-    students = taught(grid, leaderboard)
+    rows += _taught_rows(taught(grid, leaderboard), columns)
+    return Sheet(_main_caption(study), ["student", "loss", *columns], rows, words=2)
+
+
+def _main_caption(study: Study) -> str:
+    seeds, depth = len(study["grid"]["seeds"]), study["reranking"]["depth"]
+    of = f"mean over {seeds} seeds" if seeds > 1 else "one seed"
+    return (
+        f"{study['measures'][0]}, {of}, re-ranking the top {depth} of "
+        f"{study['grid']['first_stage']}. Bold: best of the column."
+    )
+
+
+def _taught_rows(
+    students: Mapping[str, Sequence[Line]], columns: Sequence[str]
+) -> list[PrintedRow | None]:
+    """Return the rows of all students, shaded over all of them, with a line above each student."""
     values = np.array([_values(line, columns) for line in chain(*students.values())])
     shades, best = iter(shading(values)), values.max(axis=0)
+    rows: list[PrintedRow | None] = []
     for lines in students.values():
         rows.append(None)
         for line in lines:
@@ -83,13 +103,7 @@ def main(study: Study, leaderboard: Sequence[Line]) -> Sheet:
             for value, top, shade in zip(numbers, best, next(shades), strict=True):
                 cells.append(Printed(number(value), bool(value == top), float(shade)))
             rows.append(cells)
-    seeds = len(grid["seeds"])
-    of = f"mean over {seeds} seeds" if seeds > 1 else "one seed"
-    caption = (
-        f"{study['measures'][0]}, {of}, re-ranking the top {study['reranking']['depth']} of "
-        f"{first}. Bold: best of the column."
-    )
-    return Sheet(caption, ["student", "loss", *columns], rows, words=2)
+    return rows
 
 
 def printed(words: Sequence[str]) -> list[Printed]:

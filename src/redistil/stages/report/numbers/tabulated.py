@@ -71,13 +71,13 @@ def write(
 
     published, sizes, spent: as in `Tabulated`; sheets: what is to be pasted elsewhere.
     """
-    files: dict[str, list[Any]] = {
-        "leaderboard": [flat(line) for line in tables.leaderboard],
-        "losses": [_with_verdicts(row) for row in tables.losses],
-        "versus": [_with_verdicts(row) for row in tables.versus],
-        "tests": [asdict(row) for row in tables.tests],
-        "cells": [asdict(cell) | asdict(sources[cell.system]) for cell in tables.cells],
-        "published": [asdict(row) for row in published],
+    files: dict[str, list[Columns]] = {
+        "leaderboard": list(map(flat, tables.leaderboard)),
+        "losses": list(map(_with_verdicts, tables.losses)),
+        "versus": list(map(_with_verdicts, tables.versus)),
+        "tests": list(map(_columns, tables.tests)),
+        "cells": _cells(tables, sources),
+        "published": list(map(_columns, published)),
         "lines": _lines(tables),
     }
     kept = {
@@ -90,14 +90,28 @@ def write(
         "sources": sources,
     }
     with sealing(folder, [JSON, CELLS], made):
-        for name, columns in files.items():
-            header = list(columns[0]) if columns else HEADER if name == "published" else []
-            _write_csv(list(map(_rounded, columns)), header, folder / name)
-        metrics = {group: _rounded(values) for group, values in tables.metrics.items()}
+        for name, rows in files.items():
+            header = list(rows[0]) if rows else HEADER if name == "published" else []
+            _write_csv(list(map(_rounded, rows)), header, folder / name)
+        metrics = {}
+        for group, values in tables.metrics.items():
+            metrics[group] = _rounded(values)
         _write_json(metrics, folder / "metrics.json")
         _write_sheets(sheets or {}, folder / "paste")
         costs.write(spent, folder)
         _write_json(_plain(kept), folder / JSON)
+
+
+def _columns(row: Test | PublishedRow) -> Columns:
+    return asdict(row)
+
+
+def _cells(tables: Tables, sources: Mapping[str, Source]) -> list[Columns]:
+    """Return every mean with the file that it was read from."""
+    cells: list[Columns] = []
+    for cell in tables.cells:
+        cells.append(asdict(cell) | asdict(sources[cell.system]))
+    return cells
 
 
 def _lines(tables: Tables) -> list[Columns]:
@@ -123,8 +137,8 @@ def read(folder: Path) -> Tabulated:
     tables = dict(stated(json.loads(files[JSON].read_text(encoding="utf-8")), str(files[JSON])))
     return Tabulated(
         leaderboard=list(map(_line, tables.pop("leaderboard"))),
-        losses=[_of_verdicts(LossRow, row) for row in tables.pop("losses")],
-        versus=[_of_verdicts(Versus, row) for row in tables.pop("versus")],
+        losses=_of_verdicts(LossRow, tables.pop("losses")),
+        versus=_of_verdicts(Versus, tables.pop("versus")),
         tests=_rows(Test, tables.pop("tests")),
         published=_rows(PublishedRow, tables.pop("published")),
         sizes=_by_name(Size, tables.pop("sizes")),
@@ -141,8 +155,12 @@ def _line(row: Mapping[str, Any]) -> Line:
     return Line(**{**row, "groups": groups, "sets": sets})
 
 
-def _of_verdicts(kind: Callable[..., Kind], row: Columns) -> Kind:
-    return kind(**{**row, "verdicts": Verdicts(**row["verdicts"])})
+def _of_verdicts(kind: Callable[..., Kind], rows: Sequence[Columns]) -> list[Kind]:
+    kinds = []
+    for row in rows:
+        verdicts = Verdicts(**row["verdicts"])
+        kinds.append(kind(**{**row, "verdicts": verdicts}))
+    return kinds
 
 
 def _rows(kind: Callable[..., Kind], rows: Sequence[Columns]) -> list[Kind]:
@@ -150,7 +168,10 @@ def _rows(kind: Callable[..., Kind], rows: Sequence[Columns]) -> list[Kind]:
 
 
 def _by_name(kind: Callable[..., Kind], rows: Mapping[str, Columns]) -> dict[str, Kind]:
-    return {name: kind(**row) for name, row in rows.items()}
+    by_name = {}
+    for name, row in rows.items():
+        by_name[name] = kind(**row)
+    return by_name
 
 
 def _read_cells(path: Path) -> dict[tuple[str, str, str], float]:
@@ -169,8 +190,11 @@ def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, Sequence) else value
+        plain = {}
+        for key, inner in value.items():
+            plain[key] = _plain(inner)
+        return plain
+    return list(map(_plain, value)) if isinstance(value, Sequence) else value
 
 
 def _rounded(row: Columns) -> dict[str, Any]:

@@ -18,7 +18,7 @@ def markdown(sheet: Sheet) -> str:
     rows = []
     for row in sheet.rows:
         if row is not None:
-            rows.append([_marked(cell) for cell in row])
+            rows.append(list(map(_marked, row)))
     table = _frame(rows, [_marked(Printed(word)) for word in sheet.header])
     sides = ["left"] * sheet.words + ["right"] * (len(sheet.header) - sheet.words)
     text = table.to_markdown(index=False, colalign=sides, disable_numparse=True)
@@ -92,7 +92,7 @@ def _rows(sheet: Sheet) -> list[list[str]]:
 
 
 def _cells(row: PrintedRow) -> list[str]:
-    return [_set(cell) for cell in row]
+    return list(map(_set, row))
 
 
 def _set(cell: Printed) -> str:
