@@ -125,16 +125,14 @@ def _of_runs(runs: Iterable[tuple[str, Path]], datasets: Sequence[str]) -> dict[
 
 def _together(files: Sequence[Path]) -> Spent:
     """Return the sum of what several works cost; nothing unless all of them tell it."""
+    if not files or not all(map(Path.exists, files)):
+        return Spent()
     costs: list[Mapping[str, Any]] = []
     devices: list[str] = []
     for file in files:
-        if not file.exists():
-            return Spent()
         cost = json.loads(file.read_text(encoding="utf-8"))
         costs.append(cost)
         devices.append(str(cost.get("device")))
-    if not costs:
-        return Spent()
     seconds, pairs = _sum(costs, "seconds"), _sum(costs, "pairs")
     return Spent(
         seconds,
