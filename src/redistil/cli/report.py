@@ -86,9 +86,12 @@ def tabulate(
 
     planned = studies.read(study)
     records = {path: lineage.of(path) for path in measures}
-    provenance.check(planned, list(records.values()), [lineage.of(path) for path in models])
-    files = {record.name: path for path, record in records.items()}
-    sources = {record.name: From(str(path), record.fingerprint) for path, record in records.items()}
+    trained = [lineage.of(path) for path in models]
+    provenance.check(planned, list(records.values()), trained)
+    files, sources = {}, {}
+    for path, record in records.items():
+        files[record.name] = path
+        sources[record.name] = From(str(path), record.fingerprint)
     values = leaderboard.read(planned, files)
     how = leaderboard.Settings(alpha, resamples, seed, margin)
     tables = leaderboard.tabulate(planned, values, how)

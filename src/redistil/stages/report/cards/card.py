@@ -1,5 +1,6 @@
 """The model card of one trained student: Markdown with the front matter that hubs read."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from redistil.study.study import Study
 TEMPLATE = Path(__file__).with_name("card.md.j2")
 
 _USABLE = {"cat"}  # architectures that transformers and sentence-transformers load by themselves
+_MARKUP = re.compile(r"[\\`*_\[\]|]")  # letters that Markdown reads as markup
 
 
 def text(
@@ -68,7 +70,7 @@ def text(
 def words(value: Any) -> str:
     """Return a value as text that Markdown and HTML leave as it is, on one line."""
     line = " ".join(str(value).split()).replace("&", "&amp;").replace("<", "&lt;")
-    return "".join(f"\\{letter}" if letter in r"\`*_[]|" else letter for letter in line)
+    return _MARKUP.sub(r"\\\g<0>", line)
 
 
 def front_matter(study: Study, tabulated: Tabulated, cell: Cell, licence: str) -> str:
@@ -129,19 +131,24 @@ def _read_by(study: Study, known: Mapping[str, Any]) -> Iterator[tuple[str, str,
         return
     yield _source(study, "teachers", "teacher", known["teacher"])
     for member in studies.members(study, known["teacher"]):
-        entry = study["teachers"][member]
-        model = entry.get("model")
-        if "llm" in entry:
-            what = f"language model of the teacher {member}"
-            yield _source(study, "backbones", what, entry["llm"])
-        elif "checkpoint" in entry:
-            what = f"re-ranker of the teacher {member}"
-            yield _source(study, "backbones", what, entry["checkpoint"])
-        elif model:
-            its = study["students"][model["student"]]["backbone"]
-            yield _source(study, "backbones", f"backbone of the teacher {member}", its)
-        elif member != known["teacher"]:
-            yield _source(study, "teachers", f"teacher in {known['teacher']}", member)
+        yield from _behind_teacher(study, member, known["teacher"])
+
+
+def _behind_teacher(study: Study, member: str, teacher: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the model that a member of a teacher runs, or the member where it runs none."""
+    entry = study["teachers"][member]
+    model = entry.get("model")
+    if "llm" in entry:
+        what = f"language model of the teacher {member}"
+        yield _source(study, "backbones", what, entry["llm"])
+    elif "checkpoint" in entry:
+        what = f"re-ranker of the teacher {member}"
+        yield _source(study, "backbones", what, entry["checkpoint"])
+    elif model:
+        backbone = study["students"][model["student"]]["backbone"]
+        yield _source(study, "backbones", f"backbone of the teacher {member}", backbone)
+    elif member != teacher:
+        yield _source(study, "teachers", f"teacher in {teacher}", member)
 
 
 def _source(study: Study, catalogue: str, what: str, name: str) -> tuple[str, str, str]:
@@ -176,13 +183,18 @@ def provenance(made: Made, weights: str, trained: Mapping[str, Any]) -> dict[str
     was made here is named by its fingerprint, which covers settings, code and inputs; what was read
     from outside by its checksums.
     """
-    behind = sorted(made.ancestors.items(), key=lambda item: item[1].who)
+    data, outside = {}, {}
+    for fingerprint, record in sorted(made.ancestors.items(), key=lambda item: item[1].who):
+        if record.command in OUTSIDE:
+            outside[record.who] = canonical(record.settings)
+        else:
+            data[record.who] = fingerprint
     return {
         "trained": trained or "not recorded",
         "published": {"commit": commit(), "machine": machine()},
         "fingerprint": made.fingerprint,
         "code": made.code,
         "weights_sha256": weights,
-        "data": {m.who: key for key, m in behind if m.command not in OUTSIDE},
-        "outside": {m.who: canonical(m.settings) for _, m in behind if m.command in OUTSIDE},
+        "data": data,
+        "outside": outside,
     }

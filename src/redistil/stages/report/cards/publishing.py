@@ -62,18 +62,25 @@ def publish(
     from tqdm import tqdm
 
     chosen = choose([_model(study, tabulated, path) for path in records])
-    cards = [
-        card.text(study, tabulated, m.cell, m.made, licence, why, _trained(m)) for m, why in chosen
-    ]
-    for marked in [*out.glob(f"*/*/*/{PROVENANCE}")]:
-        shutil.rmtree(marked.parent)
-    folders = [out / model.cell.name for model, _ in chosen]
-    written = zip(folders, chosen, cards, strict=True)
-    for folder, (model, _), words in tqdm(written, total=len(folders), unit="model", mininterval=1):
-        _write(folder, model, words)
+    cards = []
+    for model, why in chosen:
+        trained = _trained(model)
+        cards.append(card.text(study, tabulated, model.cell, model.made, licence, why, trained))
+    _remove_earlier(out)
+    folders = []
+    for place, (model, _) in enumerate(tqdm(chosen, unit="model", mininterval=1)):
+        folder = out / model.cell.name
+        _write(folder, model, cards[place])
+        folders.append(folder)
     with sealing(out, [INDEX], made):
         _write_index(chosen, out / INDEX)
     return folders
+
+
+def _remove_earlier(out: Path) -> None:
+    """Remove the models that an earlier call left."""
+    for marked in list(out.glob(f"*/*/*/{PROVENANCE}")):
+        shutil.rmtree(marked.parent)
 
 
 def _model(study: Study, tabulated: Tabulated, path: Path) -> Model:
@@ -104,7 +111,9 @@ def validated(recipe: Mapping[str, Any], path: Path) -> float | None:
         steps.setdefault(row["step"], []).append(row["value"])
     if not steps:
         return None
-    means = {step: sum(values) / len(values) for step, values in steps.items()}
+    means = {}
+    for step, values in steps.items():
+        means[step] = sum(values) / len(values)
     return means[max(means)] if recipe["validation"]["keep"] == "last" else max(means.values())
 
 

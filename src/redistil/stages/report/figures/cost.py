@@ -1,5 +1,6 @@
 """The headline by what a training cost."""
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 from redistil.stages.report.figures.drawing.axes import log_axis, two_keys
@@ -42,18 +43,13 @@ def by_cost(given: Given, work: str) -> "Figure | None":
     if not amounts:
         return None
     grid, units = given.study["grid"], list(amounts)
-    panels_of = [(group, unit) for group in given.study["groups"] for unit in units]
     name = work.replace("reranking", "re-ranking")
+    panels_of = list(product(given.study["groups"], units))
     with styled():
         figure, axes_of = panels(len(panels_of), 3.4, 2.6, across=len(units))
         for (group, unit), axes in zip(panels_of, axes_of, strict=True):
-            amount = amounts[unit]
-            _points(axes, given, group, amount)
-            axes.set_title(group)
+            _points(axes, given, group, amounts[unit])
             axes.set_xlabel(f"{name} ({unit})")
-            axes.set_ylabel(given.measure)
-            axes.margins(0.1)
-            log_axis(axes, min(amount.values()), max(amount.values()))
         two_keys(axes_of[0], grid["losses"], grid["students"], lines=False)
         one_legend(figure, axes_of, loc="outside right upper")
         figure.supxlabel(costs.energy(spent, (work,)), fontsize=8)
@@ -61,7 +57,7 @@ def by_cost(given: Given, work: str) -> "Figure | None":
 
 
 def _points(axes: "Axes", given: Given, group: str, amount: dict[str, float]) -> None:
-    """Draw a point for each student and loss whose amount is known."""
+    """Draw a group: a point for each student and loss whose amount is known."""
     grid = given.study["grid"]
     for line in given.tables.leaderboard:
         if line.kind == "student" and line.system in amount:
@@ -72,3 +68,7 @@ def _points(axes: "Axes", given: Given, group: str, amount: dict[str, float]) ->
                 marker=pick(MARKS, grid["students"].index(line.student)),
                 s=26,
             )
+    axes.set_title(group)
+    axes.set_ylabel(given.measure)
+    axes.margins(0.1)
+    log_axis(axes, min(amount.values()), max(amount.values()))

@@ -1,6 +1,6 @@
 """Training loss by step."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from redistil.study import artefacts as studies
 from redistil.study.study import Study
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 CAPTION = (
@@ -54,32 +55,42 @@ def curves(runs: Mapping[str, Curve], study: Study, label: str) -> "Figure":
     runs: by the name of the cell; the seeds of one student share a colour. Raises BadSettings for
     a cell that the study does not have.
     """
-    cells = {cell.name: cell for cell in studies.grid_cells(study)}
-    for name in runs:
-        if name not in cells:
-            raise BadSettings(
-                f"curves: the study has no cell {name!r}{studies.nearest(name, cells)}"
-            )
+    cells = _cells(study, runs)
     students, losses = study["grid"]["students"], study["grid"]["losses"]
     with styled():
         figure, axes_of = panels(len(losses), 2.9, 2.2, across=3)
-        by_loss = dict(zip(losses, axes_of, strict=True))
-        for loss, axes in by_loss.items():
+        for loss, axes in zip(losses, axes_of, strict=True):
             axes.set_title(loss)
         for name, curve in runs.items():
-            place = students.index(cells[name].student)
-            by_loss[cells[name].loss].plot(
-                _thinned(curve.steps),
-                _thinned(curve.values),
-                color=pick(COLOURS, place),
-                linestyle=pick(DASHES, place),
-                linewidth=1.0,
-                label=cells[name].student,
-            )
+            cell = cells[name]
+            axes = axes_of[losses.index(cell.loss)]
+            _line(axes, curve, cell.student, students.index(cell.student))
         figure.supxlabel("step", fontsize=9)
         figure.supylabel(label, fontsize=9)
         one_legend(figure, axes_of, loc="outside upper center", ncols=4)
     return figure
+
+
+def _line(axes: "Axes", curve: Curve, student: str, place: int) -> None:
+    """Draw a curve in the colour of its student."""
+    axes.plot(
+        _thinned(curve.steps),
+        _thinned(curve.values),
+        color=pick(COLOURS, place),
+        linestyle=pick(DASHES, place),
+        linewidth=1.0,
+        label=student,
+    )
+
+
+def _cells(study: Study, names: Iterable[str]) -> dict[str, studies.Cell]:
+    """Return the cells of a study by name; raises BadSettings if one of `names` is none."""
+    cells = {cell.name: cell for cell in studies.grid_cells(study)}
+    for name in names:
+        if name not in cells:
+            nearest = studies.nearest(name, cells)
+            raise BadSettings(f"curves: the study has no cell {name!r}{nearest}")
+    return cells
 
 
 def _thinned(values: Floats, most: int = 40) -> Floats:

@@ -39,20 +39,26 @@ def draw(given: Given) -> "Figure | str":
         return "no sweep of depths given"
     values = _read(given)
     depths = sorted({depth for _, _, depth in values})
-    study, leaderboard = given.study, given.tables.leaderboard
+    groups = given.study["groups"]
     with styled():
-        figure, axes_of = panels(len(study["groups"]), 3.4, 2.8, across=3)
-        for group, axes in zip(study["groups"], axes_of, strict=True):
-            student = best(leaderboard, group)
-            assert student is not None
-            _lines(axes, given, values, depths, group, str(student.student))
-            first_stage_line(axes, leaderboard, study["grid"]["first_stage"], group)
-            axes.set_xticks(range(len(depths)), list(map(str, depths)), fontsize=7.5)
-            axes.set_title(f"{group}: {student.student}")
-            axes.set_ylabel(given.measure)
+        figure, axes_of = panels(len(groups), 3.4, 2.8, across=3)
+        for group, axes in zip(groups, axes_of, strict=True):
+            _panel(axes, given, values, depths, group)
         figure.supxlabel("candidates re-ranked", fontsize=9)
         one_legend(figure, axes_of, loc="outside upper center", ncols=4)
     return figure
+
+
+def _panel(axes: "Axes", given: Given, values: Values, depths: Sequence[int], group: str) -> None:
+    """Draw a group: its best student with every loss, and the first stage."""
+    leaderboard = given.tables.leaderboard
+    line = best(leaderboard, group)
+    assert line is not None
+    _lines(axes, given, values, depths, group, str(line.student))
+    first_stage_line(axes, leaderboard, given.study["grid"]["first_stage"], group)
+    axes.set_xticks(range(len(depths)), list(map(str, depths)), fontsize=7.5)
+    axes.set_title(f"{group}: {line.student}")
+    axes.set_ylabel(given.measure)
 
 
 def _read(given: Given) -> Values:
@@ -73,10 +79,9 @@ def _lines(
         for depth in depths:
             at_depth = []
             for seed in grid["seeds"]:
+                system = f"{student}/{loss}/{seed}"
                 for dataset in given.study["groups"][group]:
-                    at_depth.append(
-                        values.get((f"{student}/{loss}/{seed}", dataset, depth), np.nan)
-                    )
+                    at_depth.append(values.get((system, dataset, depth), np.nan))
             means.append(np.mean(at_depth))
         axes.plot(
             range(len(depths)),

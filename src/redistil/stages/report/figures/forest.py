@@ -1,6 +1,6 @@
 """Every student and loss as a forest plot: seeds, intervals, and the baselines as lines."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from redistil.stages.report.figures.drawing.given import Given
@@ -29,25 +29,32 @@ _GAP = 0.6  # between students, in rows
 
 def draw(given: Given) -> "Figure":
     """Return a panel for each group of datasets, a row for each student and loss."""
-    study, leaderboard = given.study, given.tables.leaderboard
-    groups, grid = list(study["groups"]), study["grid"]
+    groups, grid = list(given.study["groups"]), given.study["grid"]
     rows = _rows(given)
-    names = [f"{line.student}  {line.loss}" for line in rows.values()]
     height = 0.19 * len(rows) + 0.25 * len(grid["students"]) + 0.9  # inches
     with styled():
         figure, axes_of = panels(len(groups), 4.4, height, across=2)
         for place, (group, axes) in enumerate(zip(groups, axes_of, strict=True)):
-            for at, line in rows.items():
-                colour = pick(COLOURS, grid["losses"].index(line.loss))
-                _row(axes, at, line, group, _seeds(given, line, group), colour)
-            _baselines(axes, leaderboard, grid["first_stage"], group)
-            axes.set_yticks(list(rows), names if place % 2 == 0 else [""] * len(rows), fontsize=8)
-            axes.tick_params(axis="y", length=0)
-            axes.set_ylim(max(rows) + 0.7, -0.7)
-            axes.set_title(group)
-            axes.set_xlabel(given.measure)
+            _panel(axes, given, rows, group, named=place % 2 == 0)
         one_legend(figure, axes_of, loc="outside upper center", ncols=3)
     return figure
+
+
+def _panel(axes: "Axes", given: Given, rows: Mapping[float, Line], group: str, named: bool) -> None:
+    """Draw a group: the rows at their heights, and the baselines.
+
+    named: whether the rows have names.
+    """
+    names = []
+    for at, line in rows.items():
+        names.append(f"{line.student}  {line.loss}" if named else "")
+        _row(axes, given, at, line, group)
+    _baselines(axes, given.tables.leaderboard, given.study["grid"]["first_stage"], group)
+    axes.set_yticks(list(rows), names, fontsize=8)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(max(rows) + 0.7, -0.7)
+    axes.set_title(group)
+    axes.set_xlabel(given.measure)
 
 
 def _rows(given: Given) -> dict[float, Line]:
@@ -73,10 +80,9 @@ def _seeds(given: Given, line: Line, group: str) -> list[float]:
     return seeds
 
 
-def _row(
-    axes: "Axes", at: float, line: Line, group: str, seeds: Sequence[float], colour: str
-) -> None:
-    on = line.groups[group]
+def _row(axes: "Axes", given: Given, at: float, line: Line, group: str) -> None:
+    colour = pick(COLOURS, given.study["grid"]["losses"].index(line.loss))
+    seeds, on = _seeds(given, line, group), line.groups[group]
     axes.hlines(at, on.low, on.high, color=colour, linewidth=1)
     axes.hlines(at, on.queries_low, on.queries_high, color=colour, linewidth=3)
     axes.plot(seeds, [at] * len(seeds), "o", color="white", markersize=3.6, markeredgewidth=0.8,

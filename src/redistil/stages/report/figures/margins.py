@@ -43,14 +43,25 @@ def histograms(by_source: Mapping[str, Sequence[Margins]]) -> "Figure":
     return figure
 
 
-def _panel(axes: "Axes", source: str, teachers: Sequence[Margins]) -> None:
+def _edges(teachers: Sequence[Margins]) -> list[float]:
+    """Return the edges of 60 bins that hold zero and all but the extreme margins."""
     values = np.concatenate([its.values for its in teachers])
     low, high = np.quantile(values, [0.001, 0.999])
-    edges = np.linspace(min(low, 0), max(high, 0), 61).tolist()
+    edges: list[float] = np.linspace(min(low, 0), max(high, 0), 61).tolist()
+    return edges
+
+
+def _label(its: Margins, first: Margins) -> str:
+    """Return how often a teacher puts the positive first, and orders a pair as the first does."""
+    label = f"{its.teacher}: positive first on {its.ordered:.0%}"
+    if its is not first:
+        label += f", as {first.teacher} on {agreement(first, its):.0%}"
+    return label
+
+
+def _panel(axes: "Axes", source: str, teachers: Sequence[Margins]) -> None:
+    edges = _edges(teachers)
     for place, its in enumerate(teachers):
-        label = f"{its.teacher}: positive first on {its.ordered:.0%}"
-        if place:
-            label += f", as {teachers[0].teacher} on {agreement(teachers[0], its):.0%}"
         axes.hist(
             its.values.clip(edges[0], edges[-1]),
             edges,
@@ -58,12 +69,17 @@ def _panel(axes: "Axes", source: str, teachers: Sequence[Margins]) -> None:
             density=True,
             color=pick(COLOURS, place),
             linestyle=pick(DASHES, place),
-            label=label,
+            label=_label(its, teachers[0]),
         )
     axes.set_title(f"{source}, {len(teachers[0].values):,} pairs")
     axes.set_xlabel("margin (logits)")
     axes.set_yticks([])
+    _line_at_zero(axes, 1.15 + 0.12 * len(teachers))  # space for the legend
+    axes.legend(loc="upper left", fontsize=7.5)
+
+
+def _line_at_zero(axes: "Axes", space: float) -> None:
+    """Draw a line as high as the histograms; the axis becomes `space` times as high."""
     top = axes.get_ylim()[1]
     axes.vlines(0, 0, top, color="#999999", linewidth=0.8)
-    axes.set_ylim(0, top * (1.15 + 0.12 * len(teachers)))  # space for the legend
-    axes.legend(loc="upper left", fontsize=7.5)
+    axes.set_ylim(0, top * space)

@@ -47,12 +47,14 @@ def draw(given: Given) -> "Figure | str":
 
 def _panel(axes: "Axes", rows: Sequence[PublishedRow]) -> None:
     values = np.array([(row.ours, row.theirs) for row in rows])
+    verdicts = np.array([row.verdict for row in rows])
     ends = (float(values.min()) - 0.02, float(values.max()) + 0.02)
     axes.plot(ends, ends, color="#999999", linewidth=0.8, zorder=1)
     for place, verdict in enumerate(VERDICTS):
-        points = [(row.theirs, row.ours) for row in rows if row.verdict == verdict]
-        if points:
-            colour, mark = pick(COLOURS, place), pick(MARKS, place)
-            theirs, ours = zip(*points, strict=True)
-            axes.scatter(theirs, ours, 16, colour, marker=mark, alpha=0.8, label=verdict)
+        ours, theirs = values[verdicts == verdict].T
+        if len(ours):
+            mark = pick(MARKS, place)
+            axes.scatter(
+                theirs, ours, 16, pick(COLOURS, place), marker=mark, alpha=0.8, label=verdict
+            )
     axes.set(xlim=ends, ylim=ends, aspect="equal")

@@ -48,14 +48,22 @@ def draw(given: Given) -> "Figure | str":
         row = best(given.tables.leaderboard, group)
         assert row is not None
         chosen[group] = lines[row.system]
-    values = entries.read(study, _files_of([first, *chosen.values()], given.measures))
+    files = _files_of([first, *chosen.values()], given.measures)
+    values = entries.read(study, files)
     shown = {}
     for group, student in chosen.items():
-        sets = []
-        for dataset in study["groups"][group]:
-            sets.append((values.mean(first, dataset), values.mean(student, dataset)))
-        shown[group] = Panel(first.name, student.name, sets)
+        shown[group] = _panel(values, first, student, study["groups"][group])
     return scatter(shown, given.measure)
+
+
+def _panel(
+    values: entries.Values, first: entries.Entry, second: entries.Entry, datasets: Sequence[str]
+) -> Panel:
+    """Return two lines on some datasets."""
+    sets = []
+    for dataset in datasets:
+        sets.append((values.mean(first, dataset), values.mean(second, dataset)))
+    return Panel(first.name, second.name, sets)
 
 
 def _files_of(lines: Sequence[entries.Entry], measures: Sequence[Path]) -> dict[str, Path]:
@@ -63,8 +71,12 @@ def _files_of(lines: Sequence[entries.Entry], measures: Sequence[Path]) -> dict[
     wanted = set[str]()
     for line in lines:
         wanted.update(line.systems)
-    files = {lineage.of(path).name: path for path in measures}
-    return {name: path for name, path in files.items() if name in wanted}
+    files = {}
+    for path in measures:
+        name = lineage.of(path).name
+        if name in wanted:
+            files[name] = path
+    return files
 
 
 def scatter(shown: Mapping[str, Panel], measure: str) -> "Figure":
@@ -72,15 +84,20 @@ def scatter(shown: Mapping[str, Panel], measure: str) -> "Figure":
     with styled():
         figure, axes_of = panels(len(shown), 3.3, 3.4, across=3)
         for (group, panel), axes in zip(shown.items(), axes_of, strict=True):
-            x = np.concatenate([first for first, _ in panel.sets])
-            y = np.concatenate([second for _, second in panel.sets])
-            _dots(axes, x, y)
-            wins, losses = int((y > x).sum()), int((y < x).sum())
-            counts = f"{wins} better, {losses} worse, {len(x) - wins - losses} equal"
+            counts = _compare(axes, panel)
             axes.set_title(f"{group}\n{counts}", fontsize=9)
             axes.set_xlabel(f"{panel.first}, {measure}")
             axes.set_ylabel(f"{panel.second}, {measure}")
     return figure
+
+
+def _compare(axes: "Axes", panel: Panel) -> str:
+    """Draw a panel's queries, and return how many the second system wins and loses."""
+    firsts, seconds = zip(*panel.sets, strict=True)
+    x, y = np.concatenate(firsts), np.concatenate(seconds)
+    _dots(axes, x, y)
+    wins, losses = int((y > x).sum()), int((y < x).sum())
+    return f"{wins} better, {losses} worse, {len(x) - wins - losses} equal"
 
 
 def _dots(axes: "Axes", x: Floats, y: Floats) -> None:

@@ -36,22 +36,18 @@ def draw(given: Given) -> "Figure | str":
     parameters = sorted(size.parameters for size in sizes.values())
     if len(set(parameters)) < 2:
         return "fewer than two students of known size"
-    study, leaderboard = given.study, given.tables.leaderboard
-    grid, groups = study["grid"], list(study["groups"])
-    by_name = by_system(leaderboard)
+    smallest, largest = parameters[0], parameters[-1]
+    grid, groups = given.study["grid"], list(given.study["groups"])
     families = _families(sizes)
     with styled():
         figure, axes_of = panels(len(groups), 3.4, 2.8, across=3)
         for group, axes in zip(groups, axes_of, strict=True):
-            for place, loss in enumerate(grid["losses"]):
+            for place in range(len(grid["losses"])):
                 # a little apart, so that intervals do not hide each other
-                apart = (parameters[-1] / parameters[0]) ** (place / 150)
-                for mark, students in enumerate(families.values()):
-                    x = np.array([sizes[student].parameters for student in students]) * apart
-                    lines = [by_name[f"{student}/{loss}"] for student in students]
-                    _join(axes, x, lines, group, place, mark)
-            first_stage_line(axes, leaderboard, grid["first_stage"], group)
-            log_axis(axes, parameters[0], parameters[-1])
+                apart = (largest / smallest) ** (place / 150)
+                _lines_of_loss(axes, given, families, group, place, apart)
+            first_stage_line(axes, given.tables.leaderboard, grid["first_stage"], group)
+            log_axis(axes, smallest, largest)
             axes.set_title(group)
             axes.set_ylabel(given.measure)
         figure.supxlabel("parameters", fontsize=9)
@@ -66,6 +62,25 @@ def _families(sizes: Mapping[str, Size]) -> dict[str, list[str]]:
     for student in sorted(sizes, key=lambda student: sizes[student].parameters):
         families.setdefault(sizes[student].family, []).append(student)
     return families
+
+
+def _lines_of_loss(
+    axes: "Axes",
+    given: Given,
+    families: Mapping[str, Sequence[str]],
+    group: str,
+    place: int,
+    apart: float,
+) -> None:
+    """Draw the loss at a place of the grid, a line for each family; apart: a factor of sizes."""
+    loss = given.study["grid"]["losses"][place]
+    lines = by_system(given.tables.leaderboard)
+    for mark, students in enumerate(families.values()):
+        parameters, rows = [], []
+        for student in students:
+            parameters.append(given.tables.sizes[student].parameters)
+            rows.append(lines[f"{student}/{loss}"])
+        _join(axes, np.array(parameters) * apart, rows, group, place, mark)
 
 
 def _join(

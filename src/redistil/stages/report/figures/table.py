@@ -1,5 +1,6 @@
 """The main table as a figure."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from redistil.stages.report.figures.drawing.given import Given
@@ -31,16 +32,25 @@ def draw(given: Given) -> "Figure":
         axes = figure.subplots()
         axes.set(xlim=(-_LEFT, columns), ylim=(len(rows), -1.2))
         axes.set_axis_off()
-        for place, name in enumerate(sheet.header[sheet.words :]):
-            axes.text(place + 0.5, -0.4, name, ha="center", va="center", weight="bold", fontsize=8)
+        _names_of_columns(axes, sheet.header[sheet.words :])
         for height in _heights_of_rules(sheet):
             axes.axhline(height, color="#999999", linewidth=0.5)
         for height, row in enumerate(rows):
-            axes.text(-_LEFT, height + 0.5, row[0].text, va="center")
-            axes.text(-_LEFT / 2, height + 0.5, row[1].text, va="center")
-            for place, cell in enumerate(row[sheet.words :]):
-                _cell(axes, cell, place, height)
+            _row(axes, row, sheet.words, height)
     return figure
+
+
+def _names_of_columns(axes: "Axes", names: Sequence[str]) -> None:
+    for place, name in enumerate(names):
+        axes.text(place + 0.5, -0.4, name, ha="center", va="center", weight="bold", fontsize=8)
+
+
+def _row(axes: "Axes", row: Sequence[Printed], words: int, height: int) -> None:
+    """Draw a row: its names, then its cells, which follow the `words` first ones."""
+    axes.text(-_LEFT, height + 0.5, row[0].text, va="center")
+    axes.text(-_LEFT / 2, height + 0.5, row[1].text, va="center")
+    for place, cell in enumerate(row[words:]):
+        _cell(axes, cell, place, height)
 
 
 def _cell(axes: "Axes", cell: Printed, place: int, height: int) -> None:

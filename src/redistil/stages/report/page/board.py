@@ -58,24 +58,31 @@ class Board:
 
 def board(study: Study, tabulated: Tabulated) -> Board:
     """Return the leaderboard, the rows over seeds first; single seeds have values only."""
-    groups, datasets = study["groups"], study["grid"]["datasets"]
-    measure = study["measures"][0]
-    columns = []
-    for group in groups:
-        columns += [Column(group, title) for title in (measure, "difference", "p")]
-        columns.append(Column(group, "verdict", "text"))
-    columns += [Column(dataset, dataset) for dataset in datasets]
-    rows = [_over_seeds(line) for line in tabulated.leaderboard]
+    grid, measure = study["grid"], study["measures"][0]
+    rows = []
+    for line in tabulated.leaderboard:
+        rows.append(_over_seeds(line))
     for system in studies.systems(study):
         if system.kind == "student":
-            values = {d: tabulated.cells[system.name, d, measure] for d in datasets}
-            rows.append(_of_one_seed(system, groups, values))
-    filters = {
-        "kind": sorted({row.kind for row in rows}),
-        "student": list(study["grid"]["students"]),
-        "loss": list(study["grid"]["losses"]),
-    }
-    return Board(columns, rows, filters)
+            values = {}
+            for dataset in grid["datasets"]:
+                values[dataset] = tabulated.cells[system.name, dataset, measure]
+            rows.append(_of_one_seed(system, study["groups"], values))
+    kinds = sorted({row.kind for row in rows})
+    filters = {"kind": kinds, "student": list(grid["students"]), "loss": list(grid["losses"])}
+    return Board(_columns(study), rows, filters)
+
+
+def _columns(study: Study) -> list[Column]:
+    """Return the columns: four for each group, one for each dataset."""
+    columns = []
+    for group in study["groups"]:
+        for title in (study["measures"][0], "difference", "p"):
+            columns.append(Column(group, title))
+        columns.append(Column(group, "verdict", "text"))
+    for dataset in study["grid"]["datasets"]:
+        columns.append(Column(dataset, dataset))
+    return columns
 
 
 def _over_seeds(line: Line) -> BoardRow:
@@ -90,11 +97,10 @@ def _over_seeds(line: Line) -> BoardRow:
 def _group(line: Line, values: GroupValue) -> list[Cell]:
     spread = "" if values.spread is None else f"± {number(values.spread)}"
     low, high = values.difference_low, values.difference_high
+    between = "" if low is None else interval(low, high)
     return [
         Cell(number(values.value), values.value, spread),
-        Cell(
-            signed(values.difference), values.difference, "" if low is None else interval(low, high)
-        ),
+        Cell(signed(values.difference), values.difference, between),
         Cell(p_value(values.p_holm), values.p_holm),
         _verdict(line, values),
     ]
@@ -114,8 +120,10 @@ def _of_one_seed(
     """Return the row of one training; values: by dataset."""
     cells = []
     for datasets in groups.values():
-        mean = float(np.mean([values[dataset] for dataset in datasets]))
+        of_group = [values[dataset] for dataset in datasets]
+        mean = float(np.mean(of_group))
         cells += [Cell(number(mean), mean), Cell("–"), Cell("–"), Cell("–", word="none")]
-    cells += [Cell(number(value), value) for value in values.values()]
+    for value in values.values():
+        cells.append(Cell(number(value), value))
     who = (system.name, system.kind, system.student, system.loss, system.seed)
     return BoardRow(*who, 1, cells)

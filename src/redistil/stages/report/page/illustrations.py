@@ -23,8 +23,12 @@ class Illustration:
 def illustrations(folder: Path) -> list[Illustration]:
     """Return the sealed figures of a folder, each with the caption that `plot` wrote beside it."""
     _, files = unsealed(folder, "plot")
-    names = dict.fromkeys(Path(name).stem for name in files)
-    return [_illustration(name, files) for name in names]
+    shown: dict[str, Illustration] = {}
+    for file in files:
+        name = Path(file).stem
+        if name not in shown:
+            shown[name] = _illustration(name, files)
+    return list(shown.values())
 
 
 def _illustration(name: str, files: Mapping[str, Path]) -> Illustration:

@@ -51,16 +51,20 @@ def render(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"number": number, "signed": signed, "p": p_value, "plain": plain}
-    style, script = (_read(name) for name in ("page.css.j2", "page.js.j2"))
+    style, script = _read("page.css.j2"), _read("page.js.j2")
     lines, made = tabulated.leaderboard, tabulated.made
     groups = list(study["groups"])
+    losses_of, best_of = {}, {}
+    for group in groups:
+        losses_of[group] = _of(tabulated.losses, group)
+        best_of[group] = best(lines, group)
     return environment.from_string(_read("page.html.j2")).render(
         study=study,
         title=study.get("title") or study["study"],
         measure=study["measures"][0],
         groups=groups,
-        losses={group: _of(tabulated.losses, group) for group in groups},
-        best={group: best(lines, group) for group in groups},
+        losses=losses_of,
+        best=best_of,
         first=by_system(lines)[study["grid"]["first_stage"]],
         board=board.board(study, tabulated),
         figures=figures,
@@ -96,13 +100,17 @@ def _tables(tabulated: Tabulated) -> dict[str, list[dict[str, Any]]]:
         for name in _TOLD:
             del columns[name]
         published.append(columns)
-    tables = {"published": published, **tabulated.more}
-    return {name: rows for name, rows in tables.items() if rows}
+    tables: dict[str, list[dict[str, Any]]] = {}
+    for table, rows in {"published": published, **tabulated.more}.items():
+        if rows:
+            tables[table] = rows
+    return tables
 
 
 def _departures(study: Study, tabulated: Tabulated, text: str) -> str:
     title = str(study.get("title") or study["study"])
-    return departures_of.of_study(text, title, {row.cite for row in tabulated.published})
+    cites = {row.cite for row in tabulated.published}
+    return departures_of.of_study(text, title, cites)
 
 
 def _versus(tabulated: Tabulated) -> dict[tuple[str, str, str], Versus]:
@@ -128,7 +136,10 @@ def _counts(tabulated: Tabulated) -> dict[str, int]:
     counts = dict.fromkeys(VERDICTS, 0)
     for row in tabulated.published:
         counts[row.verdict] += 1
-    return {verdict: count for verdict, count in counts.items() if count}
+    for verdict in VERDICTS:
+        if not counts[verdict]:
+            del counts[verdict]
+    return counts
 
 
 def left_out(study: Study) -> list[str]:
@@ -169,8 +180,12 @@ def _of(rows: Sequence[LossRow], group: str) -> list[LossRow]:
 
 def captions(folder: Path) -> dict[str, str]:
     """Return the captions NAME.rst of tables by name; templates of the workflow are left out."""
-    texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.rst"))}
-    return {name: " ".join(text.split()) for name, text in texts.items() if "{{" not in text}
+    texts = {}
+    for path in sorted(folder.glob("*.rst")):
+        text = path.read_text(encoding="utf-8")
+        if "{{" not in text:
+            texts[path.stem] = " ".join(text.split())
+    return texts
 
 
 class Made(NamedTuple):
@@ -187,7 +202,8 @@ def _commands(made: lineage.Made) -> list[Made]:
     commands = []
     for command, group in groupby(chain, key=lambda record: record.command):
         records = list(group)
-        commands.append(Made(command, len(records), len({record.code for record in records})))
+        codes = {record.code for record in records}
+        commands.append(Made(command, len(records), len(codes)))
     return commands
 
 
@@ -196,29 +212,38 @@ def _data(
 ) -> dict[str, Any]:
     """Return what the page's script reads: means and tests, queries with texts, and records."""
     spans = list(scopes(study))
-    numbers = by_system(tabulated.leaderboard)
-    lines = []
-    for entry in entries(studies.systems(study)):
-        means = [payload.thousandths(numbers[entry.name].value(span)) for span in spans]
-        who = {"name": entry.name, "kind": entry.kind, "student": entry.student}
-        lines.append(who | {"systems": entry.systems, "means": means})
     tested = []
     for span in spans:
-        tested.append([span, len(comparison.pairs.get(span, {}).get("rows", []))])
-    catalogue = study["datasets"]
+        pairs = comparison.pairs.get(span, {}).get("rows", [])
+        tested.append([span, len(pairs)])
+    relevant = {}
+    for dataset in study["grid"]["datasets"]:
+        relevant[dataset] = study["datasets"][dataset]["relevant_from"]
     return {
         "measure": study["measures"][0],
         "scale": SCALE,
         "verdicts": payload.VERDICTS,
         "families": payload.FAMILIES,
-        "lines": lines,
+        "lines": _lines(study, tabulated, spans),
         "scopes": tested,
         "groups": len(study["groups"]),
         "pairs": comparison.pairs,
         "contrasts": comparison.contrasts,
-        "relevant": {d: catalogue[d]["relevant_from"] for d in study["grid"]["datasets"]},
+        "relevant": relevant,
         **_records(tabulated, places),
     }
+
+
+def _lines(study: Study, tabulated: Tabulated, spans: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what is compared: each line of the leaderboard with its mean in every scope."""
+    numbers = by_system(tabulated.leaderboard)
+    lines = []
+    for entry in entries(studies.systems(study)):
+        line = numbers[entry.name]
+        means = [payload.thousandths(line.value(span)) for span in spans]
+        who = {"name": entry.name, "kind": entry.kind, "student": entry.student}
+        lines.append(who | {"systems": entry.systems, "means": means})
+    return lines
 
 
 def _records(tabulated: Tabulated, places: Places) -> dict[str, Any]:
@@ -229,9 +254,17 @@ def _records(tabulated: Tabulated, places: Places) -> dict[str, Any]:
     for system, source in tabulated.sources.items():
         link, at = places.link(source.file), place.get(source.fingerprint)
         sources[system] = [source.file, link, at, places.recipes.get(system)]
-    records = []
+    return {"sources": sources, "made": _chain(chain, place)}
+
+
+def _chain(chain: Mapping[str, lineage.Made], place: Mapping[str, int]) -> list[list[Any]]:
+    """Return the records as rows; each names its inputs by their places in the chain."""
+    records: list[list[Any]] = []
     for fingerprint, made in chain.items():
-        inputs = [place[key] for key in made.inputs.values() if key in place]
+        inputs = []
+        for key in made.inputs.values():
+            if key in place:
+                inputs.append(place[key])
         settings = lineage.canonical(made.settings)
         records.append([made.command, made.name, fingerprint, settings, inputs])
-    return {"sources": sources, "made": records}
+    return records

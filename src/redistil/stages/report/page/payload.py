@@ -28,8 +28,6 @@ from redistil.study.study import Study
 SCALE = 1000  # values, differences and p values are carried as they are shown: in thousandths
 MOST = 2_000_000  # bytes of compressed contrasts: with all else, the page stays below 5 MB
 
-_MEASURED = ("difference", "low", "high")
-_COUNTED = ("wins", "losses")
 VERDICTS = (UNDECIDED, BETTER, WORSE, EQUIVALENT)  # in the order of the page's numbers for them
 FAMILIES = (LOSSES, BASELINES, EXPLORED)  # likewise
 
@@ -69,11 +67,13 @@ def _pairs(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     scopes: dict[str, Any] = {}
     for row in rows:
         scope = scopes.setdefault(row["scope"], {"queries": row["queries"], "rows": []})
-        measured = [thousandths(row[name]) for name in _MEASURED]
-        measured.append(0 if row["p_holm"] < 0.001 else thousandths(row["p_holm"]))
-        counted = [row[name] for name in _COUNTED]
-        words = [VERDICTS.index(row["verdict"]), FAMILIES.index(row["family"])]
-        scope["rows"].append([*measured, *counted, *words])
+        numbers = []
+        for name in ("difference", "low", "high"):
+            numbers.append(thousandths(row[name]))
+        numbers.append(0 if row["p_holm"] < 0.001 else thousandths(row["p_holm"]))
+        numbers += [row["wins"], row["losses"]]
+        numbers += [VERDICTS.index(row["verdict"]), FAMILIES.index(row["family"])]
+        scope["rows"].append(numbers)
     return scopes
 
 
@@ -113,8 +113,9 @@ def bounded(contrasts: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
     """Return the contrasts that fit into `most` bytes: of every dataset the first chosen ones."""
     kept = contrasts
     while kept and len(compressed(kept)) > most:
-        last = max(contrast["choice"] for contrast in kept)
-        kept = [contrast for contrast in kept if contrast["choice"] <= last * 3 // 4]
+        choices = [contrast["choice"] for contrast in kept]
+        last = max(choices) * 3 // 4
+        kept = [contrast for contrast in kept if contrast["choice"] <= last]
     return kept
 
 

@@ -25,30 +25,44 @@ def losses(versus: Sequence[Versus], names: Sequence[str]) -> str:
     """Return which losses win: those that no loss beats and that beat another."""
     if not versus:
         return f"{names[0]} is the only loss."
-    beaten: dict[str, list[str]] = {name: [] for name in names}
     comparisons = shown = 0
     for row in versus:
         verdicts = row.verdicts
         comparisons += verdicts.better + verdicts.same + verdicts.worse
         shown += verdicts.better + verdicts.worse
-        if verdicts.better:
-            beaten[row.against].append(row.loss)
-        if verdicts.worse:
-            beaten[row.loss].append(row.against)
     if not shown:
         where = f"any of {comparisons} comparisons" if comparisons > 1 else "the one comparison"
         return f"no loss is shown to be better than another in {where}."
-    beating = set[str]().union(*beaten.values())
-    winners = [name for name in names if name in beating and not beaten[name]]
-    losers = [name for name in names if beaten[name] and name not in beating]
+    winners, losers = _winners_and_losers(versus, names)
     if not winners:
         return f"losses beat each other in {shown} of {comparisons} comparisons; none wins."
-    text = (
-        f"{_all(winners)} {'wins' if len(winners) == 1 else 'win'} (no loss is shown to be better)"
-    )
+    win = "wins" if len(winners) == 1 else "win"
+    text = f"{_all(winners)} {win} (no loss is shown to be better)"
     if losers:
-        text += f", {_all(losers)} {'loses' if len(losers) == 1 else 'lose'}"
+        lose = "loses" if len(losers) == 1 else "lose"
+        text += f", {_all(losers)} {lose}"
     return f"{text}; {shown} of {comparisons} comparisons of two losses show a difference."
+
+
+def _winners_and_losers(
+    versus: Sequence[Versus], names: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Return the losses that only beat others, and those that are only beaten."""
+    beating, beaten = set(), set()
+    for row in versus:
+        if row.verdicts.better:
+            beating.add(row.loss)
+            beaten.add(row.against)
+        if row.verdicts.worse:
+            beating.add(row.against)
+            beaten.add(row.loss)
+    winners, losers = [], []
+    for name in names:
+        if name in beating and name not in beaten:
+            winners.append(name)
+        if name in beaten and name not in beating:
+            losers.append(name)
+    return winners, losers
 
 
 def baselines(leaderboard: Sequence[Line], group: str, tests: Sequence[Test]) -> str:
@@ -60,14 +74,17 @@ def baselines(leaderboard: Sequence[Line], group: str, tests: Sequence[Test]) ->
     words = []
     for test in tests:
         if test.family == BASELINES and test.system == line.system:
-            than = {"better": "than", "worse": "than", "equivalent": "to"}.get(test.verdict, "from")
-            difference = signed(test.difference)
-            against = f"the {lines[test.against].kind} {test.against}"
-            words.append(f"{test.verdict} {than} {against} ({difference})")
+            words.append(_beside(test, lines[test.against].kind))
     value = number(line.value(group))
     if not words:
         return f"The best student is {line.student} taught with {line.loss} ({value})."
     return f"The best student, {line.student} taught with {line.loss} ({value}), is {_all(words)}."
+
+
+def _beside(test: Test, kind: str) -> str:
+    """Return a test against a baseline of that kind in words."""
+    than = {"better": "than", "worse": "than", "equivalent": "to"}.get(test.verdict, "from")
+    return f"{test.verdict} {than} the {kind} {test.against} ({signed(test.difference)})"
 
 
 def blind_spot(study: Study, tests: Sequence[Test]) -> str:
@@ -90,8 +107,10 @@ def blind_spot(study: Study, tests: Sequence[Test]) -> str:
 
 def cost(study: Study, tabulated: Tabulated) -> list[str]:
     """Return what a training took, where that is known."""
-    students = [row for row in tabulated.spent if row.kind == "student"]
-    seconds = [row.training.seconds for row in students if row.training.seconds]
+    seconds = []
+    for row in tabulated.spent:
+        if row.kind == "student" and row.training.seconds:
+            seconds.append(row.training.seconds)
     if not seconds:
         return []
     hours = sum(seconds) / 3600

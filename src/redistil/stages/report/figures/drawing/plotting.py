@@ -23,15 +23,24 @@ def plot(given: "Given", folder: Path, made: Made) -> None:
     One whose data were not given only says so. The caption NAME.rst is for the page and for
     Snakemake's own report.
     """
-    from tqdm import tqdm
-
-    drawn: dict[str, Figure | str] = {}
-    for name in tqdm(figures.names(), unit="figure"):
-        drawn[name] = figures.module_of(name).draw(given)
-    shown = [name for name, figure in drawn.items() if not isinstance(figure, str)]
-    with sealing(folder, [f"{name}.{kind}" for name in shown for kind in KINDS], made):
+    drawn = _draw(given)
+    files = []
+    for name, figure in drawn.items():
+        if not isinstance(figure, str):
+            files += [f"{name}.{kind}" for kind in KINDS]
+    with sealing(folder, files, made):
         for name, figure in drawn.items():
             save(note(figure) if isinstance(figure, str) else figure, folder / name)
             with aside(folder / f"{name}.rst") as partial:
                 caption = figures.module_of(name).CAPTION
                 partial.write_text(f"{caption}\n", encoding="utf-8")
+
+
+def _draw(given: "Given") -> "dict[str, Figure | str]":
+    """Return every figure by name, or why there is nothing to show."""
+    from tqdm import tqdm
+
+    drawn: dict[str, Figure | str] = {}
+    for name in tqdm(figures.names(), unit="figure"):
+        drawn[name] = figures.module_of(name).draw(given)
+    return drawn

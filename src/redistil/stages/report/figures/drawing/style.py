@@ -88,8 +88,11 @@ class Intervals(NamedTuple):
 
 def intervals(lines: Sequence[Line], group: str) -> Intervals:
     """Return the values of a group with their intervals."""
-    rows = [line.groups[group] for line in lines]
-    value, low, high = np.array([(row.value, row.low, row.high) for row in rows]).T
+    rows = []
+    for line in lines:
+        on = line.groups[group]
+        rows.append((on.value, on.low, on.high))
+    value, low, high = np.array(rows).T
     # a percentile interval need not hold the mean
     return Intervals(value, (np.maximum(0, value - low), np.maximum(0, high - value)))
 
@@ -102,7 +105,9 @@ def one_legend(figure: "Figure", axes: Iterable["Axes"], **where: Any) -> None:
         for handle, label in zip(handles, labels, strict=True):
             named.setdefault(label, handle)
     ordered = sorted(named.items(), key=lambda item: hasattr(item[1], "get_linestyle"))
-    figure.legend([handle for _, handle in ordered], [label for label, _ in ordered], **where)
+    labels = [label for label, _ in ordered]
+    handles = [handle for _, handle in ordered]
+    figure.legend(handles, labels, **where)
 
 
 def note(text: str) -> "Figure":
