@@ -1,8 +1,3 @@
-def folder_files(wildcards):
-    """The files of a checkpoint that lies in a folder of one's own."""
-    return placed.checkpoint_files(config["backbones"][wildcards.fetched].get("folder"))
-
-
 rule fetch:
     """A checkpoint from the hub at its revision, or from a local folder: the only door to the hub."""
     input:

@@ -84,6 +84,19 @@ def code(command, **settings):
     return f"code of {command} {code_of(command, settings)}"
 
 
+def passage_files(wildcards):
+    return beir.listed(config, wildcards.corpus)
+
+
+def query_files(wildcards):
+    corpus = config["datasets"][wildcards.dataset]["corpus"]
+    return beir.listed(config, corpus, wildcards.dataset)
+
+
+def folder_files(wildcards):
+    return placed.checkpoint_files(config["backbones"][wildcards.fetched].get("folder"))
+
+
 def reading(code, files):
     """A fingerprint of code, and of the files behind a job that no input can name."""
 

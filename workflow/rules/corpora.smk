@@ -1,14 +1,3 @@
-def passage_files(wildcards):
-    """The files in a folder of one's own that hold a corpus."""
-    return beir.listed(config, wildcards.corpus)
-
-
-def query_files(wildcards):
-    """The files in a folder of one's own that hold a dataset, and its corpus."""
-    corpus = config["datasets"][wildcards.dataset]["corpus"]
-    return beir.listed(config, corpus, wildcards.dataset)
-
-
 rule export_passages:
     """The passages of a corpus."""
     input:
