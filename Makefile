@@ -10,9 +10,9 @@ export DVC_NO_ANALYTICS := 1
 reproduce: $(READY)	## the study that params.yaml names (default: embedded)
 	snakemake
 
-# two processes of one thread each; a group of tests that share a built study stays in one process
+# two processes of one thread each; a file of tests, and the study that it builds, stay in one process
 test: $(READY)	## all tests
-	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadgroup
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)	## ruff, mypy, snakefmt, snakemake --lint
 	ruff check . && ruff format --check src tests && mypy

@@ -15,7 +15,6 @@ from redistil.study.overlays import merged
 from tests.made import tiny
 from tests.pipeline.conftest import House, clone
 
-pytestmark = pytest.mark.xdist_group("own collection")  # one process builds, and tests, the clone
 PAGE = Path(__file__).parents[2] / "docs/own-collection.md"
 SMALLER = {  # laid on top, as one would to try a study out
     "grid": {"seeds": [1]},

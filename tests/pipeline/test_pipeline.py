@@ -13,7 +13,6 @@ import pytest
 from redistil.storage import lineage
 from redistil.storage.tables import RUN
 
-pytestmark = pytest.mark.xdist_group("miniature")  # one process builds, and tests, the clone
 CELL = Counter(recipe=1, train=1, rerank=1, evaluate=1)
 REPORT = Counter(resolve=1, tabulate=1, sweep=1, plot=1, compare=1, contrast=1, page=1)
 

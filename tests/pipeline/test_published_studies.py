@@ -22,9 +22,6 @@ from tests.made.served import serving
 from tests.pipeline import publishers
 from tests.pipeline.conftest import House, clone
 
-pytestmark = pytest.mark.xdist_group(
-    "published studies"
-)  # one process builds, and tests, the clone
 ROOT = Path(__file__).parents[2]
 WHOLE = "EVERY_DATASET" in os.environ
 STUDIES = {  # of each, the part of its grid that is run: together, every kind of collection
