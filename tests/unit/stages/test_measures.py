@@ -92,6 +92,40 @@ def test_nothing_relevant_is_zero():
     assert {got["q", name] for name in NAMES} == {0}
 
 
+# --- zeros that mean that nothing matched -----------------------------------------------------
+
+
+def evaluated(scores: Scores, grades: Grades, level: int = 1, name: str = "RR@10"):
+    wanted = [measures.parse(name)]
+    return measures.evaluate("", run_of(scores), qrels_of(grades), wanted, level)
+
+
+def test_queries_without_a_relevant_passage_are_counted():
+    grades = {"q": {"a": 1}, "r": {"a": 0, "b": -1}, "s": {"a": 2}}
+    once, twice = evaluated({"q": {"a": 1}}, grades, 1), evaluated({"q": {"a": 1}}, grades, 2)
+    assert (once.without_relevant, twice.without_relevant) == (1, 2)
+    assert "; 2 without a passage of grade 2 or more (scored zero)" in twice.lines("")[-1]
+    assert once.rows["value"].to_pylist() == [1, 0, 0]
+
+
+def test_other_ids_are_told_with_both():
+    (told,) = evaluated({"q": {"D1": 1.0}}, {"q": {"doc-1": 1}}).doubts
+    assert "'D1'" in told and "'doc-1'" in told and "every value is 0" in told
+
+
+def test_a_grade_that_none_has_is_told():
+    scores, grades = {"q": {"a": 1.0}}, {"q": {"a": 2, "b": 0}}
+    (told,) = evaluated(scores, grades, 3).doubts
+    assert "no judgement has the grade 3 or more (the highest is 2): RR@10" in told
+    assert evaluated(scores, grades, 3, "nDCG@10").doubts == (), "nDCG keeps the grades"
+    assert evaluated(scores, grades, 2).doubts == ()
+
+
+def test_grades_of_zero_are_told():
+    (told,) = evaluated({"q": {"a": 1.0}}, {"q": {"a": 0}}, 1, "nDCG@10").doubts
+    assert "no judgement has a grade above 0" in told
+
+
 # --- equal to trec_eval -----------------------------------------------------------------------
 
 
@@ -302,6 +336,12 @@ def test_command_writes_values_and_record(tmp_path: Path):
         "relevant_from": {"in": 1, "out": 2},
     }
     assert "rerank tiny/hinge/1/in" in made.inputs
+
+
+def test_the_command_warns_of_zeros(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    assert evaluate(tmp_path, **{"relevant-from": ["in=1", "out=3"]}).exit_code == 0
+    (told,) = caplog.messages
+    assert told.startswith("out: no judgement has the grade 3 or more")
 
 
 @pytest.mark.parametrize(
