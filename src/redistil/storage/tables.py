@@ -215,6 +215,7 @@ QRELS = _table(
     doc_id=_ID,
     relevance=pa.int32(),
 )
+COUNTS = _table("counts", ["what"], "what", what=pa.string(), count=pa.int64())
 RUN = _table(
     "run",
     ["query_id", "doc_id"],
@@ -318,6 +319,7 @@ _ALL = (
     QUERIES,
     PASSAGES,
     QRELS,
+    COUNTS,
     RUN,
     VECTORS,
     TRIPLES,
