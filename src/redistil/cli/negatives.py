@@ -1,6 +1,7 @@
 """Commands of the stage negatives."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,7 +18,9 @@ from redistil.study.corpora import Dataset
 @click.argument("queries", type=In(QUERIES))
 @click.argument("qrels", type=In(QRELS))
 @click.argument("out", type=Out())
-@settings_from(MinedNegatives, "kind", "positives", "depth", "per_query", "seed", "at_most")
+@settings_from(
+    MinedNegatives, "kind", "positives", "depth", "per_query", "seed", "at_most", "judged"
+)
 @settings_from(Dataset, "relevant_from")
 @click.option(
     "--passages",
@@ -31,17 +34,11 @@ def mine(
     queries: Path,
     qrels: Path,
     out: Path,
-    kind: str,
-    positives: str,
-    relevant_from: int,
-    depth: int,
-    per_query: int,
-    seed: int,
-    at_most: int | None,
     passages: Path | None,
     test: tuple[Path, ...],
     test_elsewhere: tuple[Path, ...],
     made: Made,
+    **drawing: Any,
 ) -> None:
     """Draw hard negatives from the candidates."""
     from redistil.stages import negatives
@@ -49,21 +46,8 @@ def mine(
 
     shared = overlaps.overlapping(queries, test, test_elsewhere)
     warn(overlaps.said(shared, QUERIES.count(queries)))
-    counts = negatives.mine(
-        candidates,
-        qrels,
-        out,
-        made,
-        kind=kind,
-        positives=positives,
-        relevant_from=relevant_from,
-        depth=depth,
-        per_query=per_query,
-        seed=seed,
-        at_most=at_most,
-        leave_out=shared.keys(),
-        passages=passages,
-    )
+    how = negatives.Drawing(**drawing)
+    counts = negatives.mine(candidates, qrels, out, made, how, shared.keys(), passages)
     (used, *left_out) = (f"{count} {what}" for what, count in counts.items() if count)
     click.echo(used, err=True)
     warn(left_out)
