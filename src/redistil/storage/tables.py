@@ -348,6 +348,11 @@ def ranked(
     rows = rows.sort_by(
         [("query_id", "ascending"), ("score", "descending"), ("doc_id", "descending")]
     )
+    return numbered(rows)
+
+
+def numbered(rows: pa.Table) -> pa.Table:
+    """Return scored pairs as a run: ranks from 1, in the order that each query's rows have."""
     return RUN.rows(
         {
             "query_id": rows["query_id"].combine_chunks(),
