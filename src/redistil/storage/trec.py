@@ -174,10 +174,21 @@ def _parquet_pairs(path: Path) -> Iterator[pa.Table]:
         names = [_called(path, name, found) for name in PAIR_COLUMNS]
         has_rank = "rank" in found
         for batch in file.iter_batches(columns=[*names, "rank"] if has_rank else names):
+            refuse_missing(path, batch, names)
             ids = [batch[name].cast(pa.string()) for name in names[:2]]
             scores = batch[names[2]].cast(pa.float32())
             order = batch["rank"] if has_rank else pa.nulls(len(batch), pa.int64())
             yield pa.table([*ids, scores, ranks(order)], names=list(RANKED))
+
+
+def refuse_missing(path: Path, batch: pa.RecordBatch, names: Sequence[str]) -> None:
+    """Raise BadTable where a row lacks the value of one of these columns."""
+    for name in names:
+        missing = batch[name].null_count
+        if missing:
+            raise BadTable(
+                f"{path}: {missing} rows have no {name}: wanted a value in each, leave them out"
+            )
 
 
 def _called(path: Path, wanted: str, found: Sequence[str]) -> str:

@@ -109,6 +109,13 @@ def test_numeric_ids_of_parquet_become_strings(tmp_path):
     assert import_file(tmp_path, source).to_pylist()[0]["doc_id"] == "12"
 
 
+def test_rows_without_an_id_are_refused(tmp_path):
+    rows = [("q", "a", 1.0), (None, "b", 0.5)]
+    source = as_parquet(tmp_path / "a.parquet", rows, ["qid", "docno", "score"])
+    with pytest.raises(BadTable, match="1 rows have no qid"):
+        import_file(tmp_path, source)
+
+
 def test_parquet_without_run_is_refused(tmp_path):
     source = as_parquet(tmp_path / "a.parquet", [("q", "d", 1.0)], ["qid", "title", "score"])
     with pytest.raises(BadTable, match="the column doc_id, got rank, qid, title, score"):

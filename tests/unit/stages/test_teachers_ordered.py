@@ -38,3 +38,9 @@ def test_a_teacher_of_ties_alone_is_refused(tmp_path):
     single = "q0 Q0 a 0 1.0 x\nq1 Q0 a 0 1.0 x\nq1 Q0 b 0 0.0 x"
     (tmp_path / "published").unlink()
     import_file(tmp_path, single, "trec")
+
+
+def test_a_list_without_ids_is_refused(tmp_path):
+    content = pa.table({"query_id": ["q0", "q1"], "doc_ids": [["a"], None]})
+    with pytest.raises(BadTable, match="1 rows have no doc_ids"):
+        import_file(tmp_path, content, "id-lists")

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from redistil.errors import BadTable
 from redistil.stages.teachers.ordered import PAIR, TRIPLE
 from redistil.storage.stretches import stretches
-from redistil.storage.trec import ALSO, column_batches, ranks, run_batches
+from redistil.storage.trec import ALSO, column_batches, ranks, refuse_missing, run_batches
 
 PIECE = 1 << 17  # rows of a Parquet file read at a time
 
@@ -78,6 +78,7 @@ def _parquet(path: Path, names: Mapping[str, pa.DataType], also: str = "") -> Ba
         has_ranks = also in present
         read = [*chosen.values(), also] if has_ranks else list(chosen.values())
         for batch in file.iter_batches(PIECE, columns=read):
+            refuse_missing(path, batch, list(chosen.values()))
             columns = {}
             for name, kind in names.items():
                 columns[name] = pc.cast(batch[chosen[name]], kind)
