@@ -17,6 +17,8 @@ from redistil.storage import trec
 from redistil.storage.orders import ORDER, Order
 from redistil.storage.tables import QRELS, ROW_GROUP, RUN, aside, ranked
 
+BEIR = "query-id corpus-id score"  # the first line of BEIR's qrels, as a message quotes it
+
 _log = logging.getLogger(__name__)
 
 _QRELS = {
@@ -52,8 +54,21 @@ def qrels(path: Path) -> pa.Table:
     if path.suffix == ".parquet":
         rows = QRELS.read(path)
     else:
-        rows = _whole(path, _judgements).select(QRELS.schema.names)
+        rows = _of_trec(path)
     return QRELS.check(rows, str(path))
+
+
+def _of_trec(path: Path) -> pa.Table:
+    """Return the qrels of a TREC file; those of a BEIR folder are pointed to their command."""
+    try:
+        return _whole(path, _judgements).select(QRELS.schema.names)
+    except BadTable as refused:
+        if BEIR not in str(refused):
+            raise
+        raise BadTable(
+            f"{path} has the header of BEIR's qrels: `redistil export-queries` makes qrels of its "
+            'folder (--corpus \'{"folder": "path/to/beir"}\' --dataset \'{"split": "test"}\')'
+        ) from None
 
 
 def _judgements(path: Path) -> Iterator[pa.Table]:

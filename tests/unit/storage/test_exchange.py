@@ -66,6 +66,11 @@ def test_columns_with_many_blanks_are_read(tmp_path: Path, run: str):
         ("", "1 0 a 1\n", "a.run"),
         ("1 Q0 a 1 2 x\n", "1 0 a 1\n1 0 a 2\n", "repeat a (query_id, doc_id)"),
         ("1 Q0 a 1 2 x\n", "1 0 a yes\n", "wanted the columns query_id iteration"),
+        (
+            "1 Q0 a 1 2 x\n",
+            "query-id\tcorpus-id\tscore\n1\ta\t1\n",
+            "`redistil export-queries` makes",
+        ),
         ("1 Q0 a 1 2 x\n", "q1 0 a 1\n", "none of the 1 queries of the run is among the 1"),
     ],
 )
