@@ -12,9 +12,12 @@ compared as float32, so two that are one float32 are a tie. trec_eval knows no c
 averages leave out judged queries that a run does not answer, unless asked.
 """
 
+import atexit
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -229,13 +232,33 @@ def _ranx(measure: Measure, qrels: list[Floats], run: list[Floats]) -> Floats:
         # of numba, about ranx's own loop counter, when it compiles on a new machine
         warnings.filterwarnings("ignore", message=".*unsafe cast from uint64 to int64")
         from numba.typed import List
-        from ranx.metrics import metric_switch
 
-        function = metric_switch(measure.kind.ranx)
+        function = _metrics()(measure.kind.ranx)
         whole = 0  # ranx's cutoff for all ranks
         # gains below 1 exist nowhere: grades are whole numbers, so ranx's own level 1 keeps all
         values: Floats = function(List(qrels), List(run), measure.cutoff or whole)
     return values
+
+
+@cache
+def _metrics() -> Any:
+    """Return ranx's measures by name.
+
+    It keeps its compiled code in the environment or the home. Where neither may be written, it
+    compiles anew for each job, into a folder that goes with it.
+    """
+    try:
+        from ranx.metrics import metric_switch
+    except RuntimeError as error:
+        if "cannot cache function" not in str(error):
+            raise
+        import numba
+
+        folder = TemporaryDirectory(prefix="redistil-numba-")
+        atexit.register(folder.cleanup)
+        numba.config.CACHE_DIR = folder.name
+        from ranx.metrics import metric_switch
+    return metric_switch
 
 
 def _rows(dataset: str, queries: pa.Array, values: Mapping[str, Floats]) -> pa.Table:

@@ -1,6 +1,9 @@
 """Values per query: by hand, and those of trec_eval (ir_measures) on whatever can be drawn."""
 
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -336,6 +339,22 @@ def test_command_writes_values_and_record(tmp_path: Path):
         "relevant_from": {"in": 1, "out": 2},
     }
     assert "rerank tiny/hinge/1/in" in made.inputs
+
+
+READ_ONLY = """
+from numba.core import caching
+caching.CacheImpl._locator_classes = [caching.UserProvidedCacheLocator]  # no other can write
+from tests.made.rankings import values
+print(values({"q": {"a": 1.0}}, {"q": {"a": 1}}, ["RR@10"]))
+"""
+
+
+def test_a_read_only_home_is_no_hindrance(tmp_path: Path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "NUMBA_CACHE_DIR": ""}
+    line = [sys.executable, "-c", READ_ONLY]
+    done = subprocess.run(line, capture_output=True, text=True, env=environment)
+    assert done.stdout == "{('q', 'RR@10'): 1.0}\n", done.stderr
+    assert not list(tmp_path.iterdir()), "the folder goes with the job"
 
 
 def test_the_command_warns_of_zeros(tmp_path: Path, caplog: pytest.LogCaptureFixture):

@@ -4,6 +4,7 @@ The library downloads what it lacks, checks it, and keeps it below IR_DATASETS_H
 """
 
 import difflib
+import errno
 import importlib.metadata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from redistil.stages.corpora.entries import Entry, Judgement, Queries, Text, by_
 from redistil.storage.lineage import Made
 from redistil.storage.tables import TRIPLES
 
+CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}  # of a folder: not to be written
 BATCH = 500_000  # docpairs held at a time, some 100 MB
 
 
@@ -131,6 +133,11 @@ def _reading(name: str, todo: str = "") -> Iterator[None]:
     except BadSource:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in CLOSED:
+            raise BadSource(
+                f"{name}: ir_datasets cannot keep its files in {error.filename} "
+                f"({error.strerror}): set IR_DATASETS_HOME to a folder that may be written"
+            ) from None
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         todo = todo or (
             ": check the network, or put its files in place by hand below "
