@@ -44,9 +44,16 @@ def planned(config: Mapping[str, Any], command_line: Mapping[str, Any]) -> tuple
     stated = laid_on(laid_on(config, overlay(name)), command_line)
     study, left_out = leave_out(resolve(stated), "data/corpora/passages")
     refuse_missing(study)
-    own = reduce(laid_on, _chain(name, Path("studies"), ())[1:], {})
-    refuse_inherited(study, (own.get("sources") or {}).keys())
+    refuse_inherited(study, _own_sources(name, Path("studies")))
     return study, left_out
+
+
+def _own_sources(name: str, folder: Path) -> set[str]:
+    """Return the sources that a study says itself, or one that it is like; not the first of all."""
+    own: set[str] = set()
+    for study in _chain(name, folder, ())[1:]:
+        own.update(study.get("sources") or {})
+    return own
 
 
 def laid_on(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ The library downloads what it lacks, checks it, and keeps it below IR_DATASETS_H
 """
 
 import difflib
-import errno
 import importlib.metadata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,6 @@ from redistil.stages.corpora.entries import Entry, Judgement, Queries, Text, by_
 from redistil.storage.lineage import Made
 from redistil.storage.tables import TRIPLES
 
-CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}  # of a folder: not to be written
 BATCH = 500_000  # docpairs held at a time, some 100 MB
 
 
@@ -88,9 +86,19 @@ def licence(corpus: Entry) -> str:
 
 
 def _home() -> str:
-    import ir_datasets
+    return str(_library().util.home_path())
 
-    return str(ir_datasets.util.home_path())
+
+def _library() -> Any:
+    """Return ir_datasets; it makes its folder when it is imported."""
+    try:
+        import ir_datasets
+    except OSError as error:
+        raise BadSource(
+            f"ir_datasets cannot keep its files in {error.filename} ({error.strerror}): set "
+            "IR_DATASETS_HOME to a folder that may be written"
+        ) from None
+    return ir_datasets
 
 
 def _id(entry: Entry) -> str:
@@ -102,8 +110,7 @@ def _id(entry: Entry) -> str:
 
 def _load(name: str, what: str) -> Any:
     """Return a dataset of the library that has `what`: docs, queries, qrels or docpairs."""
-    import ir_datasets
-
+    ir_datasets = _library()
     try:
         dataset = ir_datasets.load(name)
     except KeyError:
@@ -133,11 +140,6 @@ def _reading(name: str, todo: str = "") -> Iterator[None]:
     except BadSource:
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in CLOSED:
-            raise BadSource(
-                f"{name}: ir_datasets cannot keep its files in {error.filename} "
-                f"({error.strerror}): set IR_DATASETS_HOME to a folder that may be written"
-            ) from None
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         todo = todo or (
             ": check the network, or put its files in place by hand below "
