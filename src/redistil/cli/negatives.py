@@ -27,6 +27,12 @@ from redistil.study.corpora import Dataset
     type=In(PASSAGES),
     help="The corpus: a passage with the text of a relevant one is no negative.",
 )
+@click.option(
+    "--test-qrels",
+    type=In(QRELS),
+    multiple=True,
+    help="Judgements of a test set over the same corpus: shared answers are told; repeatable.",
+)
 @test_queries
 @making
 def mine(
@@ -35,6 +41,7 @@ def mine(
     qrels: Path,
     out: Path,
     passages: Path | None,
+    test_qrels: tuple[Path, ...],
     test: tuple[Path, ...],
     test_elsewhere: tuple[Path, ...],
     made: Made,
@@ -46,6 +53,7 @@ def mine(
 
     shared = overlaps.overlapping(queries, test, test_elsewhere)
     warn(overlaps.said(shared, QUERIES.count(queries)))
+    warn(overlaps.shared_passages(qrels, test_qrels, drawing["relevant_from"]))
     how = negatives.Drawing(**drawing)
     counts = negatives.mine(candidates, qrels, out, made, how, shared.keys(), passages)
     (used, *left_out) = (f"{count} {what}" for what, count in counts.items() if count)

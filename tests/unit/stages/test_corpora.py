@@ -22,7 +22,15 @@ def folder(tmp_path):
 
 def test_textless_passages_are_kept_and_counted(folder, out, caplog):
     redistil("export-passages", out, "--corpus", {"folder": str(folder)})
-    assert "1 of 4 passages have no text" in caplog.text
+    assert "passages without text: 1 of 4" in caplog.text
+    assert "repeat the text" not in caplog.text
+
+
+def test_repeated_texts_are_counted(folder, out, caplog):
+    copies = [{"_id": f"c{n}", "text": " second words"} for n in range(2)]
+    (folder / "corpus.jsonl").write_text(jsonl([*CORPUS, *copies, {"_id": "e", "text": ""}]))
+    redistil("export-passages", out, "--corpus", {"folder": str(folder)})
+    assert "passages that repeat the text of another: 2 of 7" in caplog.text
 
 
 def test_textless_queries_are_kept_and_counted(folder, out, caplog):

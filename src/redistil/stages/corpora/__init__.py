@@ -50,17 +50,20 @@ def export_passages(corpus: Entry, out: Path, made: Made) -> None:
     made = made.reading(*kind.sources(corpus))
     with PASSAGES.writer(out, made) as write:
         texts = progress(kind.passages(corpus), "passages", declared)
-        seen = array("q")
-        empty = 0
+        seen, bodies = array("q"), array("q")
         for rows in _batches(texts):
             seen.extend(map(hash, rows["doc_id"]))
-            empty += rows["text"].count("")
+            bodies.extend(map(hash, filter(None, rows["text"])))
             write(PASSAGES.rows(rows))
         _refuse_count("passages", declared, len(seen), corpus)
         _refuse_repeated(seen, kind, corpus)
     _log.info("%s: %d passages", _called(corpus), len(seen))
-    if empty:
-        _log.warning("%s: %d of %d passages have no text", _called(corpus), empty, len(seen))
+    for what, count in (
+        ("passages without text", len(seen) - len(bodies)),
+        ("passages that repeat the text of another", len(bodies) - _distinct(bodies)),
+    ):
+        if count:
+            _log.warning("%s: %s: %d of %d", _called(corpus), what, count, len(seen))
 
 
 def export_queries(
@@ -146,6 +149,12 @@ def _refuse_count(what: str, declared: int | None, count: int, entry: Entry) -> 
 
 def _hint(entry: Entry) -> str:
     return irds.licence(entry) if "irds" in entry else ""
+
+
+def _distinct(hashes: "array[int]") -> int:
+    import numpy as np
+
+    return len(np.unique(np.frombuffer(hashes, dtype=np.int64))) if hashes else 0
 
 
 def _refuse_repeated(seen: "array[int]", kind: Kind, corpus: Entry) -> None:
