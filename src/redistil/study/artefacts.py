@@ -23,7 +23,6 @@ from redistil.study.candidates import (
     SpladeStage,
 )
 from redistil.study.checks import resolve
-from redistil.study.corpora import USES
 from redistil.study.grid import (
     Cell,
     KeptApart,
@@ -111,8 +110,7 @@ def _data(study: Study) -> Iterator[Artefact]:
         yield ("export-passages", name), {"corpus": corpus.settings()}
     for name, dataset in study.datasets.items():
         of_corpus = study.corpora[dataset.corpus].settings()
-        of_dataset = dataset.settings(without=USES)
-        yield ("export-queries", name), {"corpus": of_corpus, "dataset": of_dataset}
+        yield ("export-queries", name), {"corpus": of_corpus, "dataset": dataset.exported()}
     for name in study.backbones:
         yield from _backbone(study, name)
     for name, stage in study.first_stages.items():

@@ -6,7 +6,7 @@ Snakemake merges configuration files. `groups` is replaced too: it names the col
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from redistil.study.backbones import FolderBackbone
 from redistil.study.checks import resolve
 from redistil.study.corpora import FolderCorpus, IrdsCorpus
 from redistil.study.fields import Entry
-from redistil.study.grid import needed
+from redistil.study.grid import losses_behind, needed
 from redistil.study.reading import read
 from redistil.study.study import Study
 
@@ -40,10 +40,20 @@ def planned(config: Mapping[str, Any], command_line: Mapping[str, Any]) -> tuple
     config: params.yaml, on which the study is laid, and on both the command line (`--config`,
     `--configfile`). Raises BadSettings for what a study may not ask for.
     """
-    stated = laid_on(laid_on(config, overlay(config["study"])), command_line)
+    name = config["study"]
+    stated = laid_on(laid_on(config, overlay(name)), command_line)
     study, left_out = leave_out(resolve(stated), "data/corpora/passages")
     refuse_missing(study)
+    refuse_inherited(study, _own_sources(name, Path("studies")))
     return study, left_out
+
+
+def _own_sources(name: str, folder: Path) -> set[str]:
+    """Return the sources that a study says itself, or one that it is like; not the first of all."""
+    own: set[str] = set()
+    for study in _chain(name, folder, ())[1:]:
+        own.update(study.get("sources") or {})
+    return own
 
 
 def laid_on(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,6 +186,29 @@ def refuse_missing(study: Study) -> None:
         _refuse_without_folder(f"corpora.{name}", study.corpora[name], content)
     for name in sorted(names["backbones"]):
         _refuse_without_folder(f"backbones.{name}", study.backbones[name], "the checkpoint's files")
+
+
+def refuse_inherited(study: Study, own: Collection[str]) -> None:
+    """Refuse a loss that reads what the study it is like trains on, over another corpus.
+
+    own: the sources that the study says itself; one that says none means those it is like.
+    """
+    corpora = {_corpus(study, kind) for kind in own}
+    for loss in study.grid.losses if own else []:
+        for stage in losses_behind(study, loss):
+            reads = study.losses[stage].reads
+            if reads not in own and _corpus(study, reads) not in corpora:
+                raise BadSettings(
+                    f"grid.losses: {loss!r} reads `{reads}`, which this study does not say: it "
+                    f"would train on {_corpus(study, reads)!r}, as the study does that this one is "
+                    f"like; add sources.{reads}, or leave the loss out"
+                )
+
+
+def _corpus(study: Study, kind: str) -> str:
+    """Return the corpus that a kind of training data is of."""
+    negatives = study.negatives[study.sources[kind].negatives]
+    return study.datasets[negatives.dataset].corpus
 
 
 def _refuse_without_folder(path: str, entry: Entry, content: str) -> None:

@@ -129,7 +129,7 @@ class Study(Entry):
         Training, PlainValidator(lambda value: training_class().model_validate(value))
     ]
     reranking: Reranking
-    random_seed: Annotated[Seed, Field(description="of the random re-ranker")]
+    random_seed: Annotated[Seed, Field(description="seed of the random order, every table's floor")]
     statistics: Statistics
     page: Page
     publishing: Publishing
