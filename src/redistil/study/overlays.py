@@ -13,14 +13,14 @@ from typing import Any
 
 from redistil.errors import BadSettings, nearest
 from redistil.storage import settings
-from redistil.study.backbones import FolderBackbone
 from redistil.study.checks import resolve
-from redistil.study.corpora import FolderCorpus, IrdsCorpus
+from redistil.study.corpora import IrdsCorpus
 from redistil.study.fields import Entry
 from redistil.study.grid import needed
 from redistil.study.reading import read
 from redistil.study.study import Study
 
+_FILES = "the checkpoint's files"
 LIKE, GROUPS, TABLE = "like", "groups", "table"  # keys of a study
 
 
@@ -175,11 +175,14 @@ def refuse_missing(study: Study) -> None:
         content = "corpus.jsonl, queries.jsonl, qrels"
         _refuse_without_folder(f"corpora.{name}", study.corpora[name], content)
     for name in sorted(names["backbones"]):
-        _refuse_without_folder(f"backbones.{name}", study.backbones[name], "the checkpoint's files")
+        _refuse_without_folder(f"backbones.{name}", study.backbones[name], _FILES)
+    for name in sorted(names["checkpoints"]):
+        _refuse_without_folder(f"checkpoints.{name}", study.checkpoints[name], _FILES)
 
 
 def _refuse_without_folder(path: str, entry: Entry, content: str) -> None:
-    if isinstance(entry, FolderCorpus | FolderBackbone) and not Path(entry.folder).is_dir():
+    folder = entry.get("folder")
+    if folder is not None and not Path(folder).is_dir():
         raise BadSettings(
-            f"{path}.folder: {entry.folder} is not a folder: check the path, or put {content} there"
+            f"{path}.folder: {folder} is not a folder: check the path, or put {content} there"
         )
