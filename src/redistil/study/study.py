@@ -147,9 +147,7 @@ class Study(Entry):
     measures: Annotated[
         list[Measure], Once, Field(min_length=1, description="the first is the headline")
     ]
-    sources: Annotated[
-        dict[str, Source], Field(description="what each kind of data is here")
-    ] = {}
+    sources: Annotated[dict[str, Source], Field(description="what each kind of data is here")] = {}
     training: Annotated[
         Annotated[Training, PlainValidator(_training)] | None,
         Field(description="needed by a study with students or trained teachers"),

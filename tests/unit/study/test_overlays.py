@@ -176,9 +176,14 @@ def test_a_folder_that_the_study_reads_and_that_is_not_there_is_refused(config, 
 
 
 READERS = {  # of a backbone, or of a corpus: by what the study says
-    "a teacher it tests": ("backbones", ("grid", "teachers"), ["minilm-l6"]),
-    "a member of a mean": ("backbones", ("grid", "teachers"), ["mean"]),
-    "a teacher it learns from": ("backbones", ("sources", "ranked-lists", "teacher"), "minilm-l6"),
+    "a checkpoint it tests": ("checkpoints", ("grid", "checkpoints"), ["ours"]),
+    "a teacher it tests": ("checkpoints", ("grid", "teachers"), ["minilm-l6"]),
+    "a member of a mean": ("checkpoints", ("grid", "teachers"), ["mean"]),
+    "a teacher it learns from": (
+        "checkpoints",
+        ("sources", "ranked-lists", "teacher"),
+        "minilm-l6",
+    ),
     "a model that ranks": ("backbones", ("sources", "ranked-lists", "teacher"), "rankzephyr"),
     "what a model ranked": ("backbones", ("sources", "lists", "negatives"), "rankzephyr"),
     "a baseline": ("backbones", ("grid", "baselines"), ["wide"]),
@@ -190,7 +195,7 @@ READERS = {  # of a backbone, or of a corpus: by what the study says
 @pytest.mark.parametrize("reader", READERS)
 def test_whatever_reads_a_folder_is_found(config, reader):
     catalogue, (*path, key), value = READERS[reader]
-    config["teachers"]["minilm-l6"]["checkpoint"] = "theirs"
+    config["teachers"]["minilm-l6"]["checkpoint"] = "ours"
     config["teachers"]["rankzephyr"]["llm"] = "theirs"
     config["teachers"]["mean"] = {"average": ["t1", "minilm-l6"]}
     wide = config["first_stages"]["splade-v3-distilbert"]
@@ -200,13 +205,20 @@ def test_whatever_reads_a_folder_is_found(config, reader):
     config["backbones"]["built"] = {"build": build}
     for other in ("corpora", "backbones"):
         config[other]["theirs"] = {"folder": str(ROOT)}
-    config[catalogue]["theirs"] = {"folder": "nowhere"}
+    model = config["checkpoints"]["ms-marco-minilm-l6"] | {
+        "hub": None,
+        "revision": None,
+        "folder": str(ROOT),
+    }
+    config["checkpoints"]["ours"] = model
+    name = "ours" if catalogue == "checkpoints" else "theirs"
+    config[catalogue][name] |= {"folder": "nowhere"}
     refuse_missing(resolved(config))  # nobody reads it
     place = config
     for part in path:
         place = place[part]
     place[key] = value
-    with pytest.raises(BadSettings, match=f"{catalogue}.theirs.folder: nowhere is not a folder"):
+    with pytest.raises(BadSettings, match=f"{catalogue}.{name}.folder: nowhere is not a folder"):
         refuse_missing(typed(Study, config))
 
 

@@ -41,12 +41,12 @@ def fetch(source: Mapping[str, Any], out: Path, made: Made) -> None:
             _force_lower_case(partial)
         try:
             _settle_tokenizer(partial)
+            if form == PLAIN:
+                _copy(weights, partial)
+            else:
+                _convert(source, folder, partial)
         except BadSource as error:  # the user knows the folder by another name
             raise BadSource(str(error).replace(str(partial), str(folder))) from None
-        if form == PLAIN:
-            _copy(weights, partial)
-        else:
-            _convert(source, folder, partial)
         _replace(out, partial)
     version = _version(source, folder, files)
     with aside(out / SIDECAR) as record:

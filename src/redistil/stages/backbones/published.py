@@ -130,6 +130,12 @@ def _modules(original: Path, folder: Path, source: Settings) -> Parts:
                 f"{original / MODULES}: the module {kind} is not known here ({known} are): a causal "
                 "language model is of the form `yes-no`, with its prompt"
             )
+    outputs = layers[-1].stated.get("outputs") if layers else None
+    if outputs is not None and outputs != 1:
+        raise BadSource(
+            f"{original}: its head gives {outputs} numbers for a pair, and the score of a re-ranker "
+            "is one raw logit: choose another checkpoint"
+        )
     if not pooling or not layers:
         raise BadSource(
             f"{original / MODULES}: no pooling and head: a network for sequence classification is "
@@ -266,7 +272,7 @@ def _of_lightning_ir(config: Settings, original: Path) -> Settings:
     return {**config, "model_type": config["backbone_model_type"]}
 
 
-def _of_bert_cat(config: Settings, original: Path) -> Settings:
+def encoder_of_bert_cat(config: Settings, original: Path) -> Settings:
     """Return the published configuration of the encoder, which the checkpoint only names."""
     named = str(config.get("bert_model", "")).rpartition("/")[2]
     if named not in _ENCODERS:
@@ -279,7 +285,7 @@ _ENCODERS = {"distilbert-base-uncased": "distilbert", "bert-base-uncased": "bert
 
 CONFIGS: dict[str, Callable[[Settings, Path], Settings]] = {
     "lightning-ir": _of_lightning_ir,
-    "bert-cat": _of_bert_cat,
+    "bert-cat": encoder_of_bert_cat,
 }
 
 
