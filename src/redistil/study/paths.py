@@ -140,11 +140,11 @@ def _reranking_models(study: Study, known: Words) -> Rows:
 
 def _shown(study: Study, known: Words) -> Rows:
     """Yield the runs that the page shows: of each student and loss that of its first seed."""
-    first = study.grid.seeds[0]
+    first = study.grid.seeds[:1]
     for system in grid.systems(study):
         if system.kind == "first stage":
             yield {"runs": f"data/candidates/{system.name}"}
-        elif system.kind != "student" or system.seed == first:
+        elif system.kind != "student" or system.seed in first:
             yield {"runs": f"results/{study.study}/runs/{system.name}"}
 
 
