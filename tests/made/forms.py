@@ -12,22 +12,42 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+)
 
 from tests.made import checkpoints, hub
+from tests.made.hub import REACH
 
 Score = Callable[[str, str], float]
 
 PROMPT = "<s>query: {query}\nbird: {passage}\nstone:"
 
 
-def modules(folder: Path) -> Score:
+def classifier(folder: Path, reach: int = REACH) -> Score:
+    """A network of transformers for sequence classification, with one label."""
+    theirs = write("bert", folder / "theirs", reach, AutoModelForSequenceClassification)
+    network = AutoModelForSequenceClassification.from_pretrained(theirs).eval()
+    tokenizer = AutoTokenizer.from_pretrained(theirs)
+
+    def score(query: str, passage: str) -> float:
+        with torch.inference_mode():
+            return float(network(**tokenizer(query, passage, return_tensors="pt")).logits)
+
+    return score
+
+
+def modules(folder: Path, reach: int = REACH) -> Score:
     """A CrossEncoder of sentence-transformers whose head is in modules, as ettin-reranker's is."""
     from sentence_transformers import CrossEncoder
     from sentence_transformers.cross_encoder.modules import Dense, Transformer
     from sentence_transformers.sentence_transformer.modules import LayerNorm, Pooling
 
-    encoder = checkpoints.write_checkpoint("modernbert", folder / "encoder")
+    encoder = write("modernbert", folder / "encoder", reach)
     torch.manual_seed(3)
     wide = Dense(16, 16, bias=False, activation_function=nn.GELU())
     to_score = Dense(16, 1, activation_function=nn.Identity(), module_output_name="scores")
@@ -39,11 +59,9 @@ def modules(folder: Path) -> Score:
     return lambda query, passage: float(model.predict([(query, passage)])[0])
 
 
-def lightning_ir(folder: Path) -> Score:
+def lightning_ir(folder: Path, reach: int = REACH) -> Score:
     """A CrossEncoderElectraModel: the weights of the backbone without prefix, and `linear`."""
-    encoder = checkpoints.write_checkpoint("electra", folder / "encoder")
-    theirs = folder / "theirs"
-    encoder.rename(theirs)
+    theirs = write("electra", folder / "theirs", reach)
     network, tokenizer = of(theirs)
     weight = torch.randn(1, 16, generator=torch.Generator().manual_seed(3))
     save_file(
@@ -57,11 +75,9 @@ def lightning_ir(folder: Path) -> Score:
     return first_state(network, tokenizer, weight, 0.0)
 
 
-def bert_cat(folder: Path) -> Score:
+def bert_cat(folder: Path, reach: int = REACH) -> Score:
     """A BERT_Cat: the encoder under `bert_model`, of which the configuration tells the name."""
-    theirs = folder / "theirs"
-    encoder = checkpoints.write_checkpoint("bert", folder / "encoder")
-    encoder.rename(theirs)
+    theirs = write("bert", folder / "theirs", reach)
     network, tokenizer = of(theirs)
     torch.manual_seed(3)
     weight, bias = torch.randn(1, 16), torch.randn(1)
@@ -107,6 +123,12 @@ def yes_no(folder: Path, prompt: str = PROMPT) -> Score:
         return float(logits[yes] - logits[no])
 
     return score
+
+
+def write(family: str, folder: Path, reach: int, auto: Any = AutoModel) -> Path:
+    """Write a random encoder, or with another `auto` one with a head of one label."""
+    shape = {"max_position_embeddings": reach, "num_labels": 1}
+    return checkpoints.write_checkpoint(family, folder, auto, shape)
 
 
 def of(folder: Path) -> tuple[Any, Any]:

@@ -26,7 +26,11 @@ from redistil.stages.report.numbers.rows import GroupValue, LossRow, Test, Verdi
 from redistil.stages.report.numbers.statistics import Floats
 
 LEVEL = inference.LEVEL  # of every interval
-_IN_FAMILY = ("first stage", "teacher", "checkpoint")  # baselines that every student and loss is tested against
+_IN_FAMILY = (
+    "first stage",
+    "teacher",
+    "checkpoint",
+)  # baselines that every student and loss is tested against
 
 
 @dataclass(frozen=True)
