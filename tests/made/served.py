@@ -28,7 +28,7 @@ def serving(
 ) -> Iterator[Web]:
     """Serve folders as repositories that stand at one revision, and what lies in `files` by name.
 
-    revisions: others that stand for the same commit.
+    revisions: other commits with the same files.
 
     The hub gives commits for revisions, entries with sums, and files by commit.
     """
@@ -54,13 +54,13 @@ def serving(
                 if asks in known:
                     siblings = [{"rfilename": file} for file in held]
                     return self.say(
-                        {"_id": "1", "id": repository, "sha": COMMIT, "siblings": siblings}
+                        {"_id": "1", "id": repository, "sha": commit_of(asks), "siblings": siblings}
                     )
                 if path.removeprefix(f"api/models/{repository}/tree/") in known:
                     return self.say([entry(name, file) for name, file in held.items()])
                 if place in known and name in held:
                     asked.append(name)
-                    return self.give(held[name].read_bytes(), {"X-Repo-Commit": COMMIT})
+                    return self.give(held[name].read_bytes(), {"X-Repo-Commit": commit_of(place)})
             if files and "/" not in path and (files / path).is_file():
                 return self.give((files / path).read_bytes())
             self.send_response(404)
@@ -93,6 +93,11 @@ def serving(
     finally:
         server.shutdown()
         server.server_close()
+
+
+def commit_of(revision: str) -> str:
+    """Return the commit that a revision stands for: itself, if it is one."""
+    return revision if len(revision) == len(COMMIT) else COMMIT
 
 
 def entry(name: str, file: Path) -> dict[str, Any]:
