@@ -21,8 +21,8 @@ from benchmarks.real import wheels
 PROJECT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 
-# The example of the re-ranker's model card. The int8 graph gives 9.03 and -4.32 (its activations are
-# rounded too), the same weights in float32 these:
+# The example of the re-ranker's model card. The int8 graph gives 9.03 and -4.32, as its activations
+# are rounded too; the same weights in float32 give these:
 QUERY = "How many people live in Berlin?"
 SCORED = {
     "Berlin had a population of 3,520,031 registered inhabitants in an area of 891.82 square "

@@ -17,7 +17,8 @@ from redistil.study.teachers import AveragedTeacher, TrainedTeacher
 class System:
     """Something that ranks the candidates and has a line in the leaderboard.
 
-    kind: student, teacher, checkpoint, first stage or random; loss and seed are None where there is none.
+    kind: student, teacher, checkpoint, first stage or random; loss and seed are None where there
+    is none.
     """
 
     name: str

@@ -6,13 +6,13 @@ from pydantic import Field, PlainValidator, model_validator
 
 from redistil.study.architectures import ARCHITECTURES
 from redistil.study.backbones import AnyBackbone
-from redistil.study.checkpoints import FORMS, Checkpoint
 from redistil.study.candidates import (
     AnyFirstStage,
     AnyNegatives,
     DatasetName,
     StageName,
 )
+from redistil.study.checkpoints import FORMS, Checkpoint
 from redistil.study.corpora import AnyCorpus, AnyDataset, AnyDownload
 from redistil.study.fields import (
     Entry,

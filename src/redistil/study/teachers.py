@@ -15,7 +15,6 @@ from redistil.study.fields import (
     Once,
     Part,
     Seed,
-    Text,
     Whole,
     by_key,
     kinds,

@@ -26,7 +26,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
-class HeadedConfig(Config):
+class HeadedConfig(Config):  # type: ignore[misc]
     """The configuration of an encoder, and the head on it.
 
     pooling: a key of POOLINGS. layers: mappings with a `kind`, and of linear maps and norms their
@@ -54,7 +54,7 @@ class HeadedConfig(Config):
         super().__init__(**{"num_labels": 1, **more})
 
 
-class Headed(Network):
+class Headed(Network):  # type: ignore[misc]
     """A network of transformers for sequence classification, with a declared head."""
 
     config_class = HeadedConfig
@@ -65,7 +65,7 @@ class Headed(Network):
         super().__init__(config)
         self.encoder = AutoModel.from_config(config.encoder)
         self.head = nn.Sequential(*map(layer, config.layers))
-        self.post_init()  # type: ignore[no-untyped-call]
+        self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
         """Return the embedding of tokens."""

@@ -12,7 +12,6 @@ from redistil.storage.placed import PATTERNS, checkpoint_files
 from redistil.storage.scratch import scratch
 from redistil.storage.tables import aside
 
-
 PLAIN = "classifier"  # the form of files that transformers reads as they are
 
 
@@ -21,7 +20,8 @@ def fetch(source: Mapping[str, Any], out: Path, made: Made) -> None:
 
     source: {"hub": id, "revision": ...} or {"folder": path}; "lower_case": true forces the
     tokenizer to lower-case, for checkpoints whose configuration forgets to say so; "form": that of
-    a re-ranker of others, with the settings of the form. Raises BadSource when it cannot be reached, has no safetensors weights, or a tokenizer that is
+    a re-ranker of others, with the settings of the form.
+    Raises BadSource when it cannot be reached, has no safetensors weights, or a tokenizer that is
     missing or another model's; `out` is then as it was.
     """
     folder = _folder(source, out)
@@ -132,10 +132,11 @@ def _snapshot(source: Mapping[str, Any], out: Path) -> Path:
         )
     except (OSError, HTTPError, HFValidationError) as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0]
+        catalogue = "checkpoints" if "form" in source else "backbones"
         raise BadSource(
             f"{source['hub']} at {source['revision']} cannot be reached ({reason}). To put it in "
             f"place by hand, download the repository to a folder and write "
-            f"`{{folder: path}}` in place of `hub` under backbones.{out.name} in params.yaml"
+            f"`{{folder: path}}` in place of `hub` under {catalogue}.{out.name} in params.yaml"
         ) from None
 
 

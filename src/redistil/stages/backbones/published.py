@@ -127,14 +127,14 @@ def _modules(original: Path, folder: Path, source: Settings) -> Parts:
         else:
             known = ", ".join(["Transformer", "Pooling", *_HEAD_MODULES])
             raise BadSource(
-                f"{original / MODULES}: the module {kind} is not known here ({known} are): a causal "
-                "language model is of the form `yes-no`, with its prompt"
+                f"{original / MODULES}: the module {kind} is not known here ({known} are): a "
+                "causal language model is of the form `yes-no`, with its prompt"
             )
     outputs = layers[-1].stated.get("outputs") if layers else None
     if outputs is not None and outputs != 1:
         raise BadSource(
-            f"{original}: its head gives {outputs} numbers for a pair, and the score of a re-ranker "
-            "is one raw logit: choose another checkpoint"
+            f"{original}: its head gives {outputs} numbers for a pair, and the score of a "
+            "re-ranker is one raw logit: choose another checkpoint"
         )
     if not pooling or not layers:
         raise BadSource(
