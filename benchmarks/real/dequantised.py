@@ -5,7 +5,7 @@ node that multiplies by it says whose weight it is. It runs in an environment wi
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,17 +24,12 @@ class Named(NamedTuple):
     value: Floats
 
 
-def weights(graph: Any) -> Iterator[Named]:
-    """Yield every weight of a graph."""
-    from onnx import numpy_helper
-
-    stored = {}
-    for tensor in graph.initializer:
-        stored[tensor.name] = numpy_helper.to_array(tensor)
+def weights(nodes: Iterable[Any], stored: Mapping[str, Any]) -> Iterator[Named]:
+    """Yield every weight of a graph; stored: its arrays by name."""
     for name, value in stored.items():
         if name.startswith(("bert.", "classifier.")) and value.dtype == np.float32 and value.ndim:
             yield Named(name, value)
-    for node in graph.node:
+    for node in nodes:
         name = _weight_of(node)
         if name is not None:
             whole = restored(stored, node.input[1])
@@ -44,7 +39,7 @@ def weights(graph: Any) -> Iterator[Named]:
             yield Named(name.removesuffix(QUANTISED), restored(stored, name))
 
 
-def restored(stored: dict[str, Any], quantised: str) -> Floats:
+def restored(stored: Mapping[str, Any], quantised: str) -> Floats:
     """Return (q - zero point) * scale of a stored weight."""
     base = quantised.removesuffix(QUANTISED)
     zero_point = stored[f"{base}_zero_point"].astype(np.float32)
@@ -64,11 +59,13 @@ def _weight_of(node: Any) -> str | None:
 def main(source: Path, out: Path) -> None:
     """Write the weights of an ONNX file as safetensors."""
     import onnx
+    from onnx import numpy_helper
     from safetensors.numpy import save_file
 
     graph = onnx.load(source).graph
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     found = {}
-    for named in weights(graph):
+    for named in weights(graph.node, stored):
         found[named.name] = named.value
     save_file(found, out, {"format": "pt"})
 

@@ -1,14 +1,27 @@
 """The prompt of a language model as the form of a pair: how a tokenizer joins two texts."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tokenizers import Tokenizer, normalizers, processors
 
 from redistil.errors import BadSource
 
 QUERY, PASSAGE = "{query}", "{passage}"
-PARTS = ("before", "between", "after")
+
+
+class Around(NamedTuple):
+    """The texts of a prompt around a query and a passage; spaced: each stands after a space."""
+
+    before: str
+    between: str
+    after: str
+    spaced: bool
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The texts by their places."""
+        return {"before": self.before, "between": self.between, "after": self.after}
 
 
 def write(tokenizer: Any, prompt: str, folder: Path) -> None:
@@ -20,29 +33,35 @@ def write(tokenizer: Any, prompt: str, folder: Path) -> None:
     """
     from transformers import PreTrainedTokenizerFast
 
+    around = parted(prompt)
     backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend.post_processor = _template(backend, around.texts)
+    if around.spaced:
+        _after_space(backend)
+    padding = tokenizer.pad_token or tokenizer.eos_token
+    special = tokenizer.special_tokens_map | {"pad_token": padding}
+    joined = PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        model_max_length=tokenizer.model_max_length,
+        model_input_names=["input_ids", "attention_mask"],
+        **special,
+    )
+    joined.save_pretrained(folder)
+
+
+def parted(prompt: str) -> Around:
+    """Return the texts of a prompt around its query and its passage."""
     before, rest = prompt.split(QUERY, 1)
     between, after = rest.split(PASSAGE, 1)
     spaced = before.endswith(" ")
     if spaced != between.endswith(" "):
         raise BadSource(
-            f"{folder}: a space stands before one of {QUERY} and {PASSAGE} in its prompt: put one "
-            "before both, or before none"
+            f"prompt: a space stands before one of {QUERY} and {PASSAGE}: put one before both, or "
+            "before none"
         )
     if spaced:
         before, between = before[:-1], between[:-1]
-    texts = dict(zip(PARTS, (before, between, after), strict=True))
-    backend.post_processor = _template(backend, texts)
-    if spaced:
-        _after_space(backend)
-    padding = tokenizer.pad_token or tokenizer.eos_token
-    joined = PreTrainedTokenizerFast(
-        tokenizer_object=backend,
-        model_max_length=tokenizer.model_max_length,
-        model_input_names=["input_ids", "attention_mask"],
-        **(tokenizer.special_tokens_map | {"pad_token": padding}),
-    )
-    joined.save_pretrained(folder)
+    return Around(before, between, after, spaced)
 
 
 def _template(backend: Tokenizer, texts: dict[str, str]) -> Any:

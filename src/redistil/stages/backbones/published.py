@@ -116,32 +116,42 @@ def _modules(original: Path, folder: Path, source: Settings) -> Parts:
     """Read the modules of a CrossEncoder of sentence-transformers, one folder each."""
     transformer, *rest = _json_list(original / MODULES)
     _expect("Transformer", transformer, original)
-    pooling, layers = "", []
+    pooling = ""
+    layers: list[Layer] = []
     for module in rest:
-        kind = _kind(module)
         place = _place(original, module)
-        if kind == "Pooling":
+        if _kind(module) == "Pooling":
             pooling = _pooling(place)
-        elif kind in _HEAD_MODULES:
-            layers += _HEAD_MODULES[kind](place)
         else:
-            known = ", ".join(["Transformer", "Pooling", *_HEAD_MODULES])
-            raise BadSource(
-                f"{original / MODULES}: the module {kind} is not known here ({known} are): a "
-                "causal language model is of the form `yes-no`, with its prompt"
-            )
-    outputs = layers[-1].stated.get("outputs") if layers else None
-    if outputs is not None and outputs != 1:
-        raise BadSource(
-            f"{original}: its head gives {outputs} numbers for a pair, and the score of a "
-            "re-ranker is one raw logit: choose another checkpoint"
-        )
+            layers += _head_module(_kind(module), original)(place)
     if not pooling or not layers:
         raise BadSource(
             f"{original / MODULES}: no pooling and head: a network for sequence classification is "
             "of the form `classifier`"
         )
+    _check_outputs(layers, original)
     return Parts(_tensors(_place(original, transformer)), pooling, layers)
+
+
+def _head_module(kind: str, original: Path) -> Callable[[Path], list[Layer]]:
+    """Return what reads a module of a head."""
+    if kind not in _HEAD_MODULES:
+        known = ", ".join(["Transformer", "Pooling", *_HEAD_MODULES])
+        raise BadSource(
+            f"{original / MODULES}: the module {kind} is not known here ({known} are): a causal "
+            "language model is of the form `yes-no`, with its prompt"
+        )
+    return _HEAD_MODULES[kind]
+
+
+def _check_outputs(layers: Sequence[Layer], original: Path) -> None:
+    """Refuse a head whose last linear map gives more than one number."""
+    outputs = [layer.stated["outputs"] for layer in layers if "outputs" in layer.stated]
+    if outputs and outputs[-1] != 1:
+        raise BadSource(
+            f"{original}: its head gives {outputs[-1]} numbers for a pair, and the score of a "
+            "re-ranker is one raw logit: choose another checkpoint"
+        )
 
 
 def _pooling(place: Path) -> str:
