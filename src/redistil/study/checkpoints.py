@@ -61,10 +61,10 @@ def _reading(form: type[Checkpoint], architecture: str) -> type[Checkpoint]:
     return made
 
 
-class Classifier(Checkpoint):
-    """A network of transformers for sequence classification, with one label."""
+class Plain(Checkpoint):
+    """Files that transformers reads as they are: for `cat` a classification with one label."""
 
-    form: Literal["classifier"]
+    form: Literal["plain"]
 
 
 class Modules(Checkpoint):
@@ -105,7 +105,7 @@ class YesNo(Checkpoint):
 
 
 FORMS: Kinds = {
-    "classifier": Classifier,
+    "plain": Plain,
     "modules": Modules,
     "lightning-ir": LightningIr,
     "bert-cat": BertCat,

@@ -12,7 +12,7 @@ from tests.made import report_study
 from tests.made.configs import resolved
 from tests.made.report_study import RESOURCES, ended_well, named, only, rows_of
 
-THEIRS = {"hub": "a/b", "revision": "main", "form": "classifier", "architecture": "cat"}
+THEIRS = {"hub": "a/b", "revision": "main", "form": "plain", "architecture": "cat"}
 THEIRS |= {"query_length": 9, "passage_length": 9, "pair_length": 20, "pair_form": "native"}
 
 

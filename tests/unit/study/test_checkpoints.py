@@ -9,7 +9,7 @@ from redistil.study.checkpoints import FORMS
 from tests.made.configs import config_of, put, refusal, resolved
 
 OWN = {"architecture": "cat", "query_length": 16, "passage_length": 64, "pair_length": 90}
-OWN |= {"pair_form": "native", "form": "classifier", "folder": "mine"}
+OWN |= {"pair_form": "native", "form": "plain", "folder": "mine"}
 
 
 @pytest.fixture

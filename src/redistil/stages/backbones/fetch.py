@@ -12,7 +12,7 @@ from redistil.storage.placed import PATTERNS, checkpoint_files
 from redistil.storage.scratch import scratch
 from redistil.storage.tables import aside
 
-PLAIN = "classifier"  # the form of files that transformers reads as they are
+PLAIN = "plain"  # the form of files that transformers reads as they are
 
 
 def fetch(source: Mapping[str, Any], out: Path, made: Made) -> None:

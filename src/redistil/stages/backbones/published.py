@@ -127,7 +127,7 @@ def _modules(original: Path, folder: Path, source: Settings) -> Parts:
     if not pooling or not layers:
         raise BadSource(
             f"{original / MODULES}: no pooling and head: a network for sequence classification is "
-            "of the form `classifier`"
+            "of the form `plain`"
         )
     _check_outputs(layers, original)
     return Parts(_tensors(_place(original, transformer)), pooling, layers)
