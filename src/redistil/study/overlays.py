@@ -21,6 +21,7 @@ from redistil.study.reading import read
 from redistil.study.study import Study
 
 _FILES = "the checkpoint's files"
+FEWER_SEEDS = "fewer_seeds"  # of the grid
 LIKE, GROUPS, TABLE = "like", "groups", "table"  # keys of a study
 
 
@@ -50,7 +51,8 @@ def laid_on(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     """Return the settings of a study with others on top.
 
     Groups are replaced as a whole. Where other datasets are tested on and no groups are given, a
-    group that lost a dataset goes, and so does the main table's column of it.
+    group that lost a dataset goes, and so does the main table's column of it. What is said of a
+    student's seeds goes with the student.
     """
     both: dict[str, Any] = merged(below, above)
     datasets = (above.get("grid") or {}).get("datasets")
@@ -60,6 +62,8 @@ def laid_on(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
         _reduce_groups(both, datasets)
     if datasets is not None and TABLE not in above:
         _reduce_table(both)
+    if "grid" in both and FEWER_SEEDS not in (above.get("grid") or {}):
+        both["grid"] = _with_known_seeds(both["grid"])
     return both
 
 
@@ -89,6 +93,18 @@ def _reduce_table(config: dict[str, Any]) -> None:
     columns = [name for name in config.pop(TABLE, None) or [] if name in known]
     if columns:
         config[TABLE] = columns
+
+
+def _with_known_seeds(grid: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what is said of students that are there, where it is fewer than all seeds."""
+    left = dict(grid)
+    kept = {}
+    for student, seeds in (left.pop(FEWER_SEEDS, None) or {}).items():
+        if student in left.get("students", []) and seeds < len(left.get("seeds", [])):
+            kept[student] = seeds
+    if kept:
+        left[FEWER_SEEDS] = kept
+    return left
 
 
 def _chain(name: str, folder: Path, above: tuple[str, ...]) -> list[dict[str, Any]]:
