@@ -43,7 +43,7 @@ def resolve(out: Path, settings: dict[str, Any]) -> None:
 @click.argument("study", type=Source())
 @click.argument("out", type=Out())
 @setting("--measures", In(MEASURES), "Measures of a system; once per system.", multiple=True)
-@setting("--models", Source(), "Record (made.json) of a model; once per model.", multiple=True)
+@several("--models", Source(), "Record (made.json) of a model; once per model.")
 @click.option(
     "--reranked",
     cls=How,
@@ -252,7 +252,7 @@ def contrast(
 @click.argument("captions", type=Source())
 @click.argument("departures", type=Source())
 @click.argument("out", type=Out())
-@setting("--models", Source(), "Record (made.json) of a model; once per model.", multiple=True)
+@several("--models", Source(), "Record (made.json) of a model; once per model.")
 @click.option("--pairs", type=In(PAIRS), help="What `compare` wrote.")
 @setting(
     "--contrasts", In(CONTRASTS), "What `contrast` wrote; once each.", multiple=True, required=False

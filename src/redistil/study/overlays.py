@@ -13,14 +13,15 @@ from typing import Any
 
 from redistil.errors import BadSettings, nearest
 from redistil.storage import settings
-from redistil.study.backbones import FolderBackbone
 from redistil.study.checks import resolve
-from redistil.study.corpora import FolderCorpus, IrdsCorpus
+from redistil.study.corpora import IrdsCorpus
 from redistil.study.fields import Entry
 from redistil.study.grid import losses_behind, needed
 from redistil.study.reading import read
 from redistil.study.study import Study
 
+_FILES = "the checkpoint's files"
+FEWER_SEEDS = "fewer_seeds"  # of the grid
 LIKE, GROUPS, TABLE = "like", "groups", "table"  # keys of a study
 
 
@@ -60,7 +61,8 @@ def laid_on(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     """Return the settings of a study with others on top.
 
     Groups are replaced as a whole. Where other datasets are tested on and no groups are given, a
-    group that lost a dataset goes, and so does the main table's column of it.
+    group that lost a dataset goes, and so does the main table's column of it. What is said of a
+    student's seeds goes with the student.
     """
     both: dict[str, Any] = merged(below, above)
     datasets = (above.get("grid") or {}).get("datasets")
@@ -70,6 +72,8 @@ def laid_on(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
         _reduce_groups(both, datasets)
     if datasets is not None and TABLE not in above:
         _reduce_table(both)
+    if "grid" in both and FEWER_SEEDS not in (above.get("grid") or {}):
+        both["grid"] = _with_known_seeds(both["grid"])
     return both
 
 
@@ -99,6 +103,18 @@ def _reduce_table(config: dict[str, Any]) -> None:
     columns = [name for name in config.pop(TABLE, None) or [] if name in known]
     if columns:
         config[TABLE] = columns
+
+
+def _with_known_seeds(grid: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what is said of students that are there, where it is fewer than all seeds."""
+    left = dict(grid)
+    kept = {}
+    for student, seeds in (left.pop(FEWER_SEEDS, None) or {}).items():
+        if student in left.get("students", []) and seeds < len(left.get("seeds", [])):
+            kept[student] = seeds
+    if kept:
+        left[FEWER_SEEDS] = kept
+    return left
 
 
 def _chain(name: str, folder: Path, above: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -185,7 +201,9 @@ def refuse_missing(study: Study) -> None:
         content = "corpus.jsonl, queries.jsonl, qrels"
         _refuse_without_folder(f"corpora.{name}", study.corpora[name], content)
     for name in sorted(names["backbones"]):
-        _refuse_without_folder(f"backbones.{name}", study.backbones[name], "the checkpoint's files")
+        _refuse_without_folder(f"backbones.{name}", study.backbones[name], _FILES)
+    for name in sorted(names["checkpoints"]):
+        _refuse_without_folder(f"checkpoints.{name}", study.checkpoints[name], _FILES)
 
 
 def refuse_inherited(study: Study, own: Collection[str]) -> None:
@@ -212,7 +230,8 @@ def _corpus(study: Study, kind: str) -> str:
 
 
 def _refuse_without_folder(path: str, entry: Entry, content: str) -> None:
-    if isinstance(entry, FolderCorpus | FolderBackbone) and not Path(entry.folder).is_dir():
+    folder = entry.get("folder")
+    if folder is not None and not Path(folder).is_dir():
         raise BadSettings(
-            f"{path}.folder: {entry.folder} is not a folder: check the path, or put {content} there"
+            f"{path}.folder: {folder} is not a folder: check the path, or put {content} there"
         )

@@ -63,6 +63,16 @@ def test_groups_are_replaced_as_a_whole(studies):
     assert overlay("ours", folder) == BASE | {"groups": {"Mine": ["z"]}, "title": "Ours"}
 
 
+def test_fewer_seeds_go_with_their_student():
+    base = {"grid": {"students": ["a", "b"], "seeds": [1, 2, 3], "fewer_seeds": {"b": 2}}}
+    assert laid_on(base, {"title": "x"})["grid"]["fewer_seeds"] == {"b": 2}
+    assert "fewer_seeds" not in laid_on(base, {"grid": {"students": ["a"]}})["grid"]
+    assert "fewer_seeds" not in laid_on(base, {"grid": {"seeds": [1]}})["grid"]
+    assert base["grid"]["fewer_seeds"] == {"b": 2}, "what was given stays as it was"
+    stated = laid_on(base, {"grid": {"students": ["a"], "fewer_seeds": {"b": 1}}})
+    assert stated["grid"]["fewer_seeds"] == {"b": 1}, "a contradiction is left for the checks"
+
+
 def test_groups_follow_when_other_datasets_are_tested_on():
     base = {"grid": {"datasets": ["x", "y"]}, "groups": {"One": ["x"], "Both": ["x", "y"]}}
     base["table"] = ["x", "One", "Both"]
@@ -183,9 +193,14 @@ def test_a_folder_that_the_study_reads_and_that_is_not_there_is_refused(config, 
 
 
 READERS = {  # of a backbone, or of a corpus: by what the study says
-    "a teacher it tests": ("backbones", ("grid", "teachers"), ["minilm-l6"]),
-    "a member of a mean": ("backbones", ("grid", "teachers"), ["mean"]),
-    "a teacher it learns from": ("backbones", ("sources", "ranked-lists", "teacher"), "minilm-l6"),
+    "a checkpoint it tests": ("checkpoints", ("grid", "checkpoints"), ["ours"]),
+    "a teacher it tests": ("checkpoints", ("grid", "teachers"), ["minilm-l6"]),
+    "a member of a mean": ("checkpoints", ("grid", "teachers"), ["mean"]),
+    "a teacher it learns from": (
+        "checkpoints",
+        ("sources", "ranked-lists", "teacher"),
+        "minilm-l6",
+    ),
     "a model that ranks": ("backbones", ("sources", "ranked-lists", "teacher"), "rankzephyr"),
     "what a model ranked": ("backbones", ("sources", "lists", "negatives"), "rankzephyr"),
     "a baseline": ("backbones", ("grid", "baselines"), ["wide"]),
@@ -197,7 +212,7 @@ READERS = {  # of a backbone, or of a corpus: by what the study says
 @pytest.mark.parametrize("reader", READERS)
 def test_whatever_reads_a_folder_is_found(config, reader):
     catalogue, (*path, key), value = READERS[reader]
-    config["teachers"]["minilm-l6"]["checkpoint"] = "theirs"
+    config["teachers"]["minilm-l6"]["checkpoint"] = "ours"
     config["teachers"]["rankzephyr"]["llm"] = "theirs"
     config["teachers"]["mean"] = {"average": ["t1", "minilm-l6"]}
     wide = config["first_stages"]["splade-v3-distilbert"]
@@ -207,13 +222,20 @@ def test_whatever_reads_a_folder_is_found(config, reader):
     config["backbones"]["built"] = {"build": build}
     for other in ("corpora", "backbones"):
         config[other]["theirs"] = {"folder": str(ROOT)}
-    config[catalogue]["theirs"] = {"folder": "nowhere"}
+    model = config["checkpoints"]["ms-marco-minilm-l6"] | {
+        "hub": None,
+        "revision": None,
+        "folder": str(ROOT),
+    }
+    config["checkpoints"]["ours"] = model
+    name = "ours" if catalogue == "checkpoints" else "theirs"
+    config[catalogue][name] |= {"folder": "nowhere"}
     refuse_missing(resolved(config))  # nobody reads it
     place = config
     for part in path:
         place = place[part]
     place[key] = value
-    with pytest.raises(BadSettings, match=f"{catalogue}.theirs.folder: nowhere is not a folder"):
+    with pytest.raises(BadSettings, match=f"{catalogue}.{name}.folder: nowhere is not a folder"):
         refuse_missing(typed(Study, config))
 
 
