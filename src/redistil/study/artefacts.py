@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from redistil.errors import nearest
-from redistil.storage import settings
+from redistil.storage import digests, settings
 from redistil.study.backbones import BuiltBackbone
 from redistil.study.candidates import (
     Bm25Stage,
@@ -92,6 +92,8 @@ Artefact = tuple[Key, Settings]
 
 def read(path: Path) -> Study:
     """Return the resolved study that the rule `resolve` wrote."""
+    if path.exists():
+        digests.check(path)
     return typed(Study, settings.read(path, "study"), str(path))
 
 

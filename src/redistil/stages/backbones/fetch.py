@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from redistil.errors import BadSource
+from redistil.storage import lineage
 from redistil.storage.lineage import SIDECAR, Made, sha256
 from redistil.storage.placed import PATTERNS, checkpoint_files
 from redistil.storage.scratch import scratch
-from redistil.storage.tables import aside
 
 
 def fetch(source: Mapping[str, Any], out: Path, made: Made) -> None:
@@ -40,8 +40,7 @@ def fetch(source: Mapping[str, Any], out: Path, made: Made) -> None:
         _copy(weights, partial)
         _replace(out, partial)
     version = _version(source, folder, files)
-    with aside(out / SIDECAR) as record:
-        record.write_text(made.reading(version).dumps() + "\n", encoding="utf-8")
+    lineage.record(made.reading(version), out)
 
 
 def _folder(source: Mapping[str, Any], out: Path) -> Path:

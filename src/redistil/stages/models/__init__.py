@@ -28,8 +28,7 @@ from redistil.stages.models.reading import (
     read_examples,
 )
 from redistil.storage import lineage
-from redistil.storage.lineage import SIDECAR, Made
-from redistil.storage.tables import aside
+from redistil.storage.lineage import Made
 from redistil.study.architectures import ARCHITECTURES
 from redistil.study.recipes import Recipe
 
@@ -70,8 +69,7 @@ def train(
         writing.save(student, history, recipe, state, out, made)
         total = len(history.points) * pairs
         account(history.spent, total, processes, source, out / "cost.json")
-        with aside(out / SIDECAR) as partial:
-            partial.write_text(made.dumps() + "\n", encoding="utf-8")
+        lineage.record(made, out)
         state.done()
     processes.wait()
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from safetensors.torch import load_file
 
 from redistil.learning.history import Checkpoint, History, Point
 from redistil.storage.lineage import Made
@@ -28,7 +27,7 @@ def save(
     if best and how and how.keep == "best" and best.step < len(history.points):
         student.save(out)
         (out / "model.safetensors").replace(out / "last.safetensors")
-        student.load_state_dict(load_file(state.best_of(best.step)))
+        student.load_state_dict(state.best_weights(best.step))
     student.save(out)
     CURVE.write(curve(history.points, recipe.log_every), out / "curve.parquet", made)
     VALIDATION.write(validations(history, how), out / "validation.parquet", made)
