@@ -84,8 +84,7 @@ class Settings(click.ParamType[dict[str, Any]]):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> dict[str, Any]:
         path = Path(value)
-        if path.exists():
-            digests.check(path)
+        digests.check_if_sealed(path)
         return settings.read(path, "recipe")
 
 

@@ -7,6 +7,7 @@ line, and is found without reading the rest. Files of a folder with a record hav
 
 import json
 import mmap
+import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,7 @@ KEY = "digest"  # where a schema, or a JSON object, keeps it
 MARK = b"xxh3:"
 BLANK = MARK + b"0" * 16  # holds the place while the rest is hashed
 BLOCK = 1 << 20  # bytes read at a time
+WORDS = b"digest of the lines above"  # in the last line of YAML
 TAIL = 64  # bytes at the end of a text that hold its digest
 ENDS = (b"PAR1", b"ARROW1")  # of a table, of a token file; before it the length of the footer
 LENGTH = 4  # bytes of that length
@@ -60,8 +62,12 @@ def is_sealed(path: Path) -> bool:
 
 
 def check_if_sealed(path: Path) -> None:
-    """Refuse, as Damaged, a file whose bytes are not those of the digest that it carries."""
-    if path.is_file() and is_sealed(path):
+    """Refuse, as Damaged, a file whose bytes are not those of the digest that it carries.
+
+    A file from elsewhere carries none. YAML says twice that it has one, in words and by the mark:
+    no single change makes it one from elsewhere.
+    """
+    if path.is_file() and (is_sealed(path) or WORDS in _last(path)):
         check(path)
 
 
@@ -89,11 +95,18 @@ def damaged(path: Path) -> Damaged:
 
 
 def again(path: Path) -> str:
-    """Return how a file is brought back: the rule makes the file that its record is in."""
+    """Return how a file is brought back."""
+    return (
+        f"bring it back (`dvc checkout --force`), or make it again (`snakemake -R {remade(path)}`)"
+    )
+
+
+def remade(path: Path) -> Path:
+    """Return the file that a rule makes together with this one: the record of its folder, a run."""
     record = path.parent / "made.json"
-    made = path.with_name(path.name.replace(".cost.json", ".parquet"))
-    file = record if record.exists() else made
-    return f"bring it back (`dvc checkout`), or make it again (`snakemake -R {file}`)"
+    if record.exists():
+        return record
+    return path.with_name(path.name.replace(".cost.json", ".parquet"))
 
 
 # --- texts ----------------------------------------------------------------------------------------
@@ -122,7 +135,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def put_yaml(text: str, path: Path) -> None:
     """Write YAML with its digest in a comment at the end."""
-    path.write_text(f"{text}# {KEY} of the lines above: {BLANK.decode()}\n", encoding="utf-8")
+    path.write_text(f"{text}# {WORDS.decode()}: {BLANK.decode()}\n", encoding="utf-8")
     seal(path)
 
 
@@ -144,6 +157,13 @@ def _check(path: Path, *version: int) -> None:
 @cache
 def _of(path: Path, *version: int) -> str:
     return of(path)
+
+
+def _last(path: Path) -> bytes:
+    """Return the last bytes of a file."""
+    with path.open("rb") as stream:
+        stream.seek(-min(TAIL, path.stat().st_size), os.SEEK_END)
+        return stream.read()
 
 
 def _place(path: Path) -> int | None:

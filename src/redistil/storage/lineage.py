@@ -67,7 +67,7 @@ class Made:
     code: str = ""
     inputs: Mapping[str, str] = field(default_factory=dict)
     ancestors: Mapping[str, "Made"] = field(default_factory=dict)
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def who(self) -> str:
@@ -271,12 +271,12 @@ def _outside(path: Path) -> Made:
             if file.is_file():
                 sums[str(file.relative_to(path))] = sha256(file)
     else:
-        _check_download(path)
+        check_download(path)
         sums[path.name] = sha256(path)
     return Made(command="file", name=str(path), settings={"sha256": sums})
 
 
-def _check_download(path: Path) -> None:
+def check_download(path: Path) -> None:
     """Refuse, as Damaged, a published file that changed since it was checked."""
     record = downloaded(path)
     if record.exists():

@@ -92,8 +92,7 @@ Artefact = tuple[Key, Settings]
 
 def read(path: Path) -> Study:
     """Return the resolved study that the rule `resolve` wrote."""
-    if path.exists():
-        digests.check(path)
+    digests.check_if_sealed(path)
     return typed(Study, settings.read(path, "study"), str(path))
 
 

@@ -45,7 +45,7 @@ from redistil.stages.report.numbers.entries import Values
 from redistil.stages.report.numbers.leaderboard import Settings, Tables
 from redistil.stages.report.numbers.rows import Line, Size
 from redistil.stages.report.numbers.tabulated import Tabulated
-from redistil.storage import lineage
+from redistil.storage import digests, lineage
 from redistil.storage.tables import DEPTHS, QRELS, RUN, VALIDATION, ranked
 from redistil.study import artefacts as studies
 from tests.made import report_study
@@ -345,7 +345,7 @@ def test_every_figure_has_its_files_and_only_those_with_data_are_sealed(
     assert sorted(sealed) == files_of("forest", "pairs", "table")
     assert "no cost.json beside the models" in (tmp_path / "figures/cost.svg").read_text()
     for record in options["models"]:
-        (Path(record).parent / "cost.json").write_text('{"seconds": 3.0, "pairs": 9}')
+        digests.write_json({"seconds": 3.0, "pairs": 9}, Path(record).parent / "cost.json")
     spent = costs.rows(study, [Path(record) for record in options["models"]], [])
     tabulated.write(tables, sources, tmp_path / "tables", made, spent=spent)
     measures = [w for path in options["measures"] for w in ("--measures", path)]
