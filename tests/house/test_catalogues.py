@@ -74,7 +74,9 @@ def test_every_command_that_a_page_mentions_exists(page):
     code = code_of(page)
     rules = set(re.findall(r"^rule (\w+):", "".join(map(read, rule_files())), re.M))
     for name in re.findall(r"^(?:\$ )?redistil +([\w-]+)", code, re.M):
-        assert name in COMMANDS | BY_HAND or name.startswith("-") or name.isupper(), f"redistil {name}"
+        assert name in COMMANDS | BY_HAND or name.startswith("-") or name.isupper(), (
+            f"redistil {name}"
+        )
     for name in re.findall(r"^(?:\$ )?snakemake +([a-z]\w*)(?![\w/])", code, re.M):
         assert name in rules, f"snakemake {name}"
     for name in re.findall(r"^(?:\$ )?make +([a-z]\w*)", code, re.M):

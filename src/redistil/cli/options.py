@@ -156,7 +156,7 @@ def write_settings(stated: Mapping[str, Any], out: Path) -> None:
     plain = json.loads(json.dumps(stated))  # a mapping of any other class is not written
     text = yaml.safe_dump(plain, sort_keys=False)
     with aside(out) as partial:
-        digests.put_yaml(text, partial)
+        digests.put_text(text, partial)
 
 
 def making(body: Callable[..., None]) -> Callable[..., None]:

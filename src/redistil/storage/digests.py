@@ -22,7 +22,7 @@ KEY = "digest"  # where a schema, or a JSON object, keeps it
 MARK = b"xxh3:"
 BLANK = MARK + b"0" * 16  # holds the place while the rest is hashed
 BLOCK = 1 << 20  # bytes read at a time
-WORDS = b"digest of the lines above"  # in the last line of YAML
+WORDS, IN_JSON = "digest of the lines above: ", f'"{KEY}": "'  # what goes before it in a text
 TAIL = 64  # bytes at the end of a text that hold its digest
 ENDS = (b"PAR1", b"ARROW1")  # of a table, of a token file; before it the length of the footer
 LENGTH = 4  # bytes of that length
@@ -64,10 +64,10 @@ def is_sealed(path: Path) -> bool:
 def check_if_sealed(path: Path) -> None:
     """Refuse, as Damaged, a file whose bytes are not those of the digest that it carries.
 
-    A file from elsewhere carries none. YAML says twice that it has one, in words and by the mark:
-    no single change makes it one from elsewhere.
+    A file from elsewhere carries none. A text says twice that it has one, in words and by the
+    mark: no single change makes it one from elsewhere.
     """
-    if path.is_file() and (is_sealed(path) or WORDS in _last(path)):
+    if path.is_file() and (is_sealed(path) or _speaks(path)):
         check(path)
 
 
@@ -133,9 +133,10 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def put_yaml(text: str, path: Path) -> None:
-    """Write YAML with its digest in a comment at the end."""
-    path.write_text(f"{text}# {WORDS.decode()}: {BLANK.decode()}\n", encoding="utf-8")
+def put_text(text: str, path: Path, comment: tuple[str, str] = ("# ", "")) -> None:
+    """Write lines with their digest in a comment at the end: of YAML, unless said otherwise."""
+    before, after = comment
+    path.write_text(f"{text}{before}{WORDS}{BLANK.decode()}{after}\n", encoding="utf-8")
     seal(path)
 
 
@@ -159,11 +160,12 @@ def _of(path: Path, *version: int) -> str:
     return of(path)
 
 
-def _last(path: Path) -> bytes:
-    """Return the last bytes of a file."""
+def _speaks(path: Path) -> bool:
+    """Whether the last line of a text says that a digest follows."""
     with path.open("rb") as stream:
         stream.seek(-min(TAIL, path.stat().st_size), os.SEEK_END)
-        return stream.read()
+        last = stream.read()
+    return WORDS.encode() in last or IN_JSON.encode() in last
 
 
 def _place(path: Path) -> int | None:

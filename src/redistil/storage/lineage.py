@@ -185,10 +185,12 @@ def record(made: Made, folder: Path) -> None:
     Hidden files have none there, nor those that carry their own.
     """
     sums: dict[str, str] = {}
-    for file in sorted(folder.iterdir()):
-        is_ours = file.is_file() and not file.name.startswith(".") and file.name != SIDECAR
+    for file in sorted(folder.rglob("*")):
+        name = file.relative_to(folder).as_posix()
+        is_hidden = name.startswith(".") or "/." in name
+        is_ours = file.is_file() and not is_hidden and name != SIDECAR
         if is_ours and not digests.is_sealed(file):
-            sums[file.name] = digests.of(file)
+            sums[name] = digests.of(file)
     with aside(folder / SIDECAR) as partial:
         partial.write_text(replace(made, files=sums).dumps() + "\n", encoding="utf-8")
 
@@ -255,7 +257,8 @@ def _schema_record(path: Path) -> bytes | None:
         else:
             schema = pq.read_schema(path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise BadTable(f"{path} cannot be read ({_first_line(error)}): make it again") from None
+        again = digests.again(path)
+        raise BadTable(f"{path} cannot be read ({_first_line(error)}): {again}") from None
     record: bytes | None = (schema.metadata or {}).get(KEY)
     return record
 

@@ -119,7 +119,9 @@ def _batches(path: Path) -> list[pa.RecordBatch]:
         file = pa.ipc.open_file(pa.memory_map(str(path)))
         batches = list(map(file.get_batch, range(file.num_record_batches)))
     except (pa.ArrowException, OSError) as error:
-        raise BadTable(f"{path} is not a readable token file ({error})") from None
+        raise BadTable(
+            f"{path} is not a readable token file ({error}): {digests.again(path)}"
+        ) from None
     if lineage.KEY in (file.schema.metadata or {}):
         digests.check(path)
     if file.schema.remove_metadata() != SCHEMA:
