@@ -77,8 +77,6 @@ def recipe(**changed):
         "memory": {"at_once": 4096, "held": 16384},
         "compile": False,
         "validation": None,
-        "checkpoint_every": 2,
-        "log_every": 1,
     } | changed
 
 

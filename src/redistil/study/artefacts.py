@@ -305,8 +305,6 @@ def recipe(study: Study, cell: Cell) -> Recipe:
         "memory": training.memory,
         "compile": training.compile,
         "validation": _validated(study),
-        "checkpoint_every": training.checkpoint_every,
-        "log_every": training.log_every,
     }
     settings |= dict(training.optimiser)
     settings |= dict(training.reading(student.architecture))

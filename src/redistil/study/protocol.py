@@ -112,7 +112,7 @@ class Training(Entry):
     ] = None
     optimiser: Optimiser
     checkpoint_every: Annotated[Count, Field(description="steps; a killed training loses these")]
-    log_every: Annotated[Count, Field(description="steps of one point of the training curve")]
+    log_every: Annotated[Count, Field(description="steps of one point of the drawn training curve")]
     sizes: dict[str, Size]
 
     def reading(self, architecture: str) -> Architecture:

@@ -115,6 +115,12 @@ def test_a_validation_is_the_mean_over_its_sets(given: Given, tmp_path: Path):
     assert figure.get_supylabel() == "validation, AP"
 
 
+def test_a_drawn_point_is_a_mean_of_steps():
+    steps = np.arange(1, 6)
+    assert curves._last(steps, 2).tolist() == [2, 4, 5]
+    assert curves._mean(np.array([0.0, 1.0, 2.0, 3.0, 4.0]), 2).tolist() == [0.5, 2.5, 4.0]
+
+
 def test_a_curve_is_thinned_to_means_of_neighbours():
     assert curves._thinned(np.arange(6.0), most=3).tolist() == [0.5, 2.5, 4.5]
     assert len(curves._thinned(np.arange(450.0))) <= 100
