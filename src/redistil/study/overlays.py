@@ -11,17 +11,18 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from redistil.errors import BadSettings, nearest
-from redistil.storage import settings
+from redistil.errors import BadSettings
+from redistil.study import clashes, files
 from redistil.study.backbones import FolderBackbone
 from redistil.study.checks import resolve
 from redistil.study.corpora import FolderCorpus, IrdsCorpus
 from redistil.study.fields import Entry
+from redistil.study.files import REDEFINES, merged
 from redistil.study.grid import needed
 from redistil.study.reading import read
 from redistil.study.study import Study
 
-LIKE, GROUPS, TABLE = "like", "groups", "table"  # keys of a study
+GROUPS, TABLE = "groups", "table"  # keys of a study
 
 
 def overlay(name: str, folder: str | Path = "studies") -> dict[str, Any]:
@@ -30,8 +31,9 @@ def overlay(name: str, folder: str | Path = "studies") -> dict[str, Any]:
     Raises BadSettings when there is no such study, when its file is no mapping of settings, or when
     it is like itself.
     """
-    studies = _chain(name, Path(folder), ())
-    return reduce(laid_on, studies)
+    settings = reduce(laid_on, files.chain(name, Path(folder)).values())
+    settings.pop(REDEFINES, None)
+    return settings
 
 
 def planned(config: Mapping[str, Any], command_line: Mapping[str, Any]) -> tuple[Study, list[str]]:
@@ -40,8 +42,9 @@ def planned(config: Mapping[str, Any], command_line: Mapping[str, Any]) -> tuple
     config: params.yaml, on which the study is laid, and on both the command line (`--config`,
     `--configfile`). Raises BadSettings for what a study may not ask for.
     """
+    clashes.refuse(config, config["study"], Path("studies"))
     stated = laid_on(laid_on(config, overlay(config["study"])), command_line)
-    study, left_out = leave_out(resolve(stated), "data/corpora/passages")
+    study, left_out = leave_out(resolve(clashes.likened(stated)), "data/corpora/passages")
     refuse_missing(study)
     return study, left_out
 
@@ -63,16 +66,6 @@ def laid_on(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     return both
 
 
-def merged(below: Any, above: Any) -> Any:
-    """Return `above` laid on `below`: mappings merge key by key, all else is replaced."""
-    if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
-        return above
-    both = dict(below)
-    for key, value in above.items():
-        both[key] = merged(below.get(key), value)
-    return both
-
-
 def _reduce_groups(config: dict[str, Any], datasets: list[str]) -> None:
     """Keep the groups that have lost no dataset: a mean over fewer is another number."""
     groups = {}
@@ -89,25 +82,6 @@ def _reduce_table(config: dict[str, Any]) -> None:
     columns = [name for name in config.pop(TABLE, None) or [] if name in known]
     if columns:
         config[TABLE] = columns
-
-
-def _chain(name: str, folder: Path, above: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return the settings of a study and those it is like, the most general first."""
-    if name in above:
-        raise BadSettings(f"studies: {' is like '.join([*above, name])}: one of them must end it")
-    own = _read(name, folder, f"studies/{above[-1]}.yaml: like" if above else "study")
-    like = own.pop(LIKE, None)
-    below = _chain(str(like), folder, (*above, name)) if like else []
-    return [*below, own]
-
-
-def _read(name: str, folder: Path, path: str) -> dict[str, Any]:
-    files = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
-    if name not in files:
-        raise BadSettings(
-            f"{path}: no {folder}/{name}.yaml{nearest(name, files)} (there is: {', '.join(files)})"
-        )
-    return settings.mapping(files[name])
 
 
 # --- what is licensed -----------------------------------------------------------------------------
