@@ -233,6 +233,7 @@ def asked_for(study: Study) -> dict[str, Any]:
     for catalogue in CATALOGUES:
         entries = settings[catalogue]
         settings[catalogue] = {key: entries[key] for key in entries if key in names[catalogue]}
+    settings["training"].pop("checkpoint_every", None)  # changes the work, not what comes out
     return settings
 
 

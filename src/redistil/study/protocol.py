@@ -111,7 +111,9 @@ class Training(Entry):
         Validation | None, Field(description="null: the weights of the last step")
     ] = None
     optimiser: Optimiser
-    checkpoint_every: Annotated[Count, Field(description="steps; a killed training loses these")]
+    checkpoint_every: Annotated[
+        Count, Field(description="steps; a killed training loses these")
+    ] = 100
     log_every: Annotated[Count, Field(description="steps of one point of the drawn training curve")]
     sizes: dict[str, Size]
 

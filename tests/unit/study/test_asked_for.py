@@ -29,5 +29,7 @@ def test_an_unused_entry_is_left_out():
     config["losses"]["unused"] = dict(config["losses"]["hinge"])
     config["backbones"]["unused"] = dict(config["backbones"]["tiny-bert"])
     assert asked_for(resolved(config)) == before
+    config["training"]["checkpoint_every"] += 1
+    assert asked_for(resolved(config)) == before
     config["grid"]["losses"].append("unused")
     assert "unused" in asked_for(resolved(config))["losses"]
