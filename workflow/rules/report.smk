@@ -21,7 +21,7 @@ rule resolve:
         f"logs/{config['study']}/report/resolve.log",
     params:
         # --config puts its keys first; inside, the order is the study's own, as is that of the page
-        settings=json.dumps(dict(sorted(config.items()))),
+        settings=json.dumps(dict(sorted(grid.asked_for(STUDY).items()))),
     shell:
         "redistil resolve {output} --settings {params.settings:q} 2> {log}"
 

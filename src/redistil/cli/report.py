@@ -8,7 +8,7 @@ import click
 
 from redistil.cli.declared import settings_from
 from redistil.cli.options import How, In, Json, Out, Source, making, setting, write_settings
-from redistil.storage import lineage
+from redistil.storage import digests, lineage
 from redistil.storage.tables import (
     CONTRASTS,
     COUNTS,
@@ -295,7 +295,7 @@ def page(
         Places.around(out, models, **places),
     )
     with aside(out) as partial:
-        partial.write_text(text, encoding="utf-8")
+        digests.put_text(f"{text}\n", partial, comment=("<!-- ", " -->"))
     click.echo(f"page: {out} ({len(text.encode()) / 1e6:.1f} MB)", err=True)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from redistil.errors import nearest
-from redistil.storage import settings
+from redistil.storage import digests, settings
 from redistil.study.backbones import BuiltBackbone
 from redistil.study.candidates import (
     Bm25Stage,
@@ -91,6 +91,7 @@ Artefact = tuple[Key, Settings]
 
 def read(path: Path) -> Study:
     """Return the resolved study that the rule `resolve` wrote."""
+    digests.check_if_sealed(path)
     return typed(Study, settings.read(path, "study"), str(path))
 
 
@@ -313,8 +314,6 @@ def recipe(study: Study, cell: Cell) -> Recipe:
         "memory": training.memory,
         "compile": training.compile,
         "validation": _validated(study),
-        "checkpoint_every": training.checkpoint_every,
-        "log_every": training.log_every,
     }
     settings |= dict(training.optimiser)
     settings |= dict(training.reading(student.architecture))
