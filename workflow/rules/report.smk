@@ -34,6 +34,8 @@ rule tabulate:
         models=every(
             "results/{study}/models/{student}/{loss}/{seed}/made.json", "cells"
         ),
+        backbones=every("data/backbones/{built}/made.json", "built backbones"),
+        gates=every("data/teachers/gates/{teacher}/gate.json", "gates"),
         published="workflow/resources/published.csv",
         names="workflow/resources/published.yaml",
     output:
@@ -66,12 +68,14 @@ rule tabulate:
         settings=settings("tabulate", config["study"]),
         measures=repeated("--measures", "measures"),
         models=repeated("--models", "models"),
+        backbones=repeated("--backbones", "backbones"),
+        gates=repeated("--gates", "gates"),
         reranked=each(
             "--reranked {system} results/{study}/runs/{system}", "reranking models"
         ),
     shell:
         "redistil tabulate {input.study} $(dirname {output.made}) {params.measures} {params.models}"
-        " {params.reranked} --published {input.published} --names {input.names} {params.settings} 2> {log}"
+        " {params.backbones} {params.gates} {params.reranked} --published {input.published} --names {input.names} {params.settings} 2> {log}"
 
 
 rule plot:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from redistil.cli.declared import settings_from
-from redistil.cli.options import How, In, Json, Out, Source, making, setting, write_settings
+from redistil.cli.options import How, In, Json, Out, Source, making, setting, warn, write_settings
 from redistil.storage import lineage
 from redistil.storage.tables import (
     CONTRASTS,
@@ -43,6 +43,8 @@ def resolve(out: Path, settings: dict[str, Any]) -> None:
 @click.argument("out", type=Out())
 @setting("--measures", In(MEASURES), "Measures of a system; once per system.", multiple=True)
 @setting("--models", Source(), "Record (made.json) of a model; once per model.", multiple=True)
+@several("--backbones", Source(), "Record (made.json) of a backbone built here; once each.")
+@several("--gates", Source(), "What `gate` wrote of a teacher; once each.")
 @click.option(
     "--reranked",
     cls=How,
@@ -60,6 +62,8 @@ def tabulate(
     out: Path,
     measures: tuple[Path, ...],
     models: tuple[Path, ...],
+    backbones: tuple[Path, ...],
+    gates: tuple[Path, ...],
     reranked: tuple[tuple[str, Path], ...],
     published: Path,
     names: Path,
@@ -79,6 +83,7 @@ def tabulate(
     tables.json and made.json, and tables to paste (Markdown, LaTeX) in the folder paste.
     """
     from redistil.stages.report.numbers import costs, leaderboard, provenance, sheets, tabulated
+    from redistil.stages.report.numbers import gates as gates_of
     from redistil.stages.report.numbers import models as taught
     from redistil.stages.report.numbers import published as elsewhere
     from redistil.stages.report.numbers.rows import Source as From
@@ -86,20 +91,26 @@ def tabulate(
 
     planned = studies.read(study)
     records = {path: lineage.of(path) for path in measures}
-    trained = [lineage.of(path) for path in models]
-    provenance.check(planned, list(records.values()), trained)
+    behind = [lineage.of(path) for path in (*models, *backbones, *gates)]
+    provenance.check(planned, list(records.values()), behind)
+    passed_or_not = gates_of.read(backbones, gates)
+    warn(gates_of.failures(planned, passed_or_not))
+    left_out = gates_of.students_left_out(planned, passed_or_not)
     files, sources = {}, {}
     for path, record in records.items():
         files[record.name] = path
         sources[record.name] = From(str(path), record.fingerprint)
     values = leaderboard.read(planned, files)
     how = leaderboard.Settings(alpha, resamples, seed, margin)
-    tables = leaderboard.tabulate(planned, values, how)
+    tables = leaderboard.tabulate(planned, values, how, left_out)
     lines = leaderboard.entries(studies.systems(planned))
     theirs = elsewhere.read(published, names)
     beside = elsewhere.beside(theirs, planned, lines, values, reproduced_within, leaderboard.LEVEL)
     spent = costs.rows(planned, models, reranked)
-    printed = sheets.sheets(planned, tables.leaderboard, tables.losses, tables.versus, beside)
+    lacking = gates_of.left_out(left_out)
+    printed = sheets.sheets(
+        planned, tables.leaderboard, tables.losses, tables.versus, beside, lacking
+    )
     if spent:
         printed["costs"] = costs.sheet(planned, tables.leaderboard, spent)
     tabulated.write(
@@ -110,6 +121,7 @@ def tabulate(
         published=beside,
         sizes=taught.sizes(planned, models),
         sheets=printed,
+        gates=passed_or_not,
         spent=spent,
     )
     click.echo(f"leaderboard: {out / 'leaderboard.csv'}", err=True)

@@ -18,7 +18,7 @@ from redistil.errors import Stale
 from redistil.stages.report import figures
 from redistil.stages.report.numbers import costs, tabulated, wording
 from redistil.stages.report.numbers.rows import Verdicts, Versus
-from redistil.stages.report.page import departures, gates, illustrations, payload, summary
+from redistil.stages.report.page import departures, illustrations, payload, summary
 from redistil.stages.report.page import page as pages
 from redistil.stages.report.page.illustrations import illustrations as illustrated
 from redistil.stages.report.page.places import Places
@@ -131,14 +131,6 @@ def test_every_loss_is_set_against_every_other_both_ways(built: Any):
     other = both["In domain", report_study.HOSTILE_LOSS, "infonce"]
     assert (str(one.verdicts), str(other.verdicts)) == ("2/0/0", "0/0/2")
     assert (one.difference, one.low) == (-other.difference, -other.high)
-
-
-def test_what_failed_a_gate_is_told_once(built: Any):
-    gate = {"subject": "tiny <b>", "passed": False, "reason": "0.2 on its validation"}
-    study = {"gates": [gate, gate | {"subject": "other", "passed": True}]}
-    made = lineage.make("build", "tiny", {"gates": [gate]}, "", [])
-    assert gates.failed(study, made) == ["tiny <b> failed its gate: 0.2 on its validation."]
-    assert gates.failed({}, lineage.make("build", "tiny", {}, "", [])) == []
 
 
 def test_departures_are_those_of_the_study():

@@ -54,12 +54,16 @@ def sheets(
     losses: Sequence[LossRow],
     versus: Sequence[Versus],
     published: Sequence[PublishedRow],
+    lacking: str = "",
 ) -> dict[str, Sheet]:
-    """Return every sheet of the report by name; what has no rows has no sheet."""
+    """Return every sheet of the report by name; what has no rows has no sheet.
+
+    lacking: which students the averages over students lack, in words.
+    """
     every = {
         "main": main(study, leaderboard),
-        "losses": _losses(study, losses),
-        "pairs": _pairs(study, versus),
+        "losses": _losses(study, losses, lacking),
+        "pairs": _pairs(study, versus, lacking),
         "published": _published(published),
     }
     filled = {}
@@ -135,7 +139,7 @@ def shading(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return shades
 
 
-def _losses(study: Study, losses: Sequence[LossRow]) -> Sheet:
+def _losses(study: Study, losses: Sequence[LossRow], lacking: str) -> Sheet:
     header = ["group", "loss", study["measures"][0], "difference", "interval", "better", "same"]
     rows = []
     for row in losses:
@@ -148,7 +152,8 @@ def _losses(study: Study, losses: Sequence[LossRow]) -> Sheet:
         "interval over queries and seeds, and how many of its students are better, the same (not "
         f"distinguishable or equivalent) and worse. {_tested(study)}"
     )
-    return Sheet(caption, [*header, "worse"], _parted(rows), words=2)
+    told = f"{caption} {lacking}".strip()
+    return Sheet(told, [*header, "worse"], _parted(rows), words=2)
 
 
 def _counts(verdicts: Verdicts) -> list[str]:
@@ -160,7 +165,7 @@ def _tested(study: Study) -> str:
     return f"Tests over queries and seeds at {alpha:g} after Holm's correction over their family."
 
 
-def _pairs(study: Study, versus: Sequence[Versus]) -> Sheet:
+def _pairs(study: Study, versus: Sequence[Versus], lacking: str) -> Sheet:
     """Return every pair of losses: the mean lead, and for how many students it is shown."""
     header = ["group", "loss", "against", "difference", "interval", "better", "same", "worse"]
     rows = []
@@ -172,7 +177,7 @@ def _pairs(study: Study, versus: Sequence[Versus]) -> Sheet:
         "queries and seeds, and for how many students the first is better, the same (not "
         f"distinguishable or equivalent) and worse. {_tested(study)}"
     )
-    return Sheet(caption, header, _parted(rows), words=3)
+    return Sheet(f"{caption} {lacking}".strip(), header, _parted(rows), words=3)
 
 
 def _parted(rows: Sequence[Sequence[str]]) -> list[PrintedRow | None]:

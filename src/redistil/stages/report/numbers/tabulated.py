@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from redistil.stages.report.numbers import costs, typeset
+from redistil.stages.report.numbers.gates import Gate
 from redistil.stages.report.numbers.leaderboard import Tables
 from redistil.stages.report.numbers.rows import (
     GroupValue,
@@ -40,7 +41,8 @@ class Tabulated:
 
     published: ours beside published values. sizes: by student, where they are known.
     sources: by system. cells: by (system, dataset, measure), the mean over queries.
-    spent: what each system cost. more: further tables by name, of a version that has them.
+    gates: of the study's backbones and teachers. spent: what each system cost. more: further tables
+    by name, of a version that has them.
     """
 
     leaderboard: list[Line]
@@ -54,6 +56,7 @@ class Tabulated:
     cells: dict[tuple[str, str, str], float]
     more: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     spent: list[costs.Cost] = field(default_factory=list)
+    gates: list[Gate] = field(default_factory=list)
 
 
 def write(
@@ -65,11 +68,12 @@ def write(
     published: Sequence[PublishedRow] = (),
     sizes: Mapping[str, Size] | None = None,
     sheets: Mapping[str, Sheet] | None = None,
+    gates: Sequence[Gate] = (),
     spent: Sequence[costs.Cost] = (),
 ) -> None:
     """Write the folder; its record is removed first and written last.
 
-    published, sizes, spent: as in `Tabulated`; sheets: what is to be pasted elsewhere.
+    published, sizes, gates, spent: as in `Tabulated`; sheets: what is to be pasted elsewhere.
     """
     files: dict[str, list[Columns]] = {
         "leaderboard": list(map(flat, tables.leaderboard)),
@@ -87,6 +91,7 @@ def write(
         "tests": tables.tests,
         "published": published,
         "sizes": sizes or {},
+        "gates": gates,
         "sources": sources,
     }
     with sealing(folder, [JSON, CELLS], made):
@@ -145,6 +150,7 @@ def read(folder: Path) -> Tabulated:
         sources=_by_name(Source, tables.pop("sources")),
         made=made,
         cells=_read_cells(files[CELLS]),
+        gates=_rows(Gate, tables.pop("gates")),
         more=tables,
         spent=costs.read(folder),
     )
