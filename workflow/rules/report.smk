@@ -54,6 +54,7 @@ rule tabulate:
                 "cells",
                 "published",
                 "costs",
+                "machines",
                 "lines",
             )
         ],
@@ -73,9 +74,11 @@ rule tabulate:
         reranked=each(
             "--reranked {system} results/{study}/runs/{system}", "reranking models"
         ),
+        taught=each("--taught {taught} data/teachers/{taught}.parquet", "taught"),
+        teaching=each("--teaching {taught} {model}/made.json", "teaching models"),
     shell:
         "redistil tabulate {input.study} $(dirname {output.made}) {params.measures} {params.models}"
-        " {params.backbones} {params.gates} {params.reranked} --published {input.published} --names {input.names} {params.settings} 2> {log}"
+        " {params.backbones} {params.gates} {params.reranked} {params.taught} {params.teaching} --published {input.published} --names {input.names} {params.settings} 2> {log}"
 
 
 rule plot:

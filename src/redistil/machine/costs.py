@@ -2,17 +2,18 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from redistil.machine.energy import Spent
-from redistil.machine.hardware import machine, processor
+from redistil.machine.hardware import kernels, machine, processor
 from redistil.storage.tables import aside
 
 if TYPE_CHECKING:
     from redistil.machine.processes import Processes
 
-_ALIKE = ("device", "processes", "threads", "commit", "machine")
+_ALIKE = ("device", "processes", "threads", "kernels", "commit", "machine")
 
 
 def account(spent: Spent, pairs: int, processes: "Processes", commit: str, path: Path) -> None:
@@ -24,19 +25,27 @@ def account(spent: Spent, pairs: int, processes: "Processes", commit: str, path:
     import torch
 
     if processes.machines > 1:
-        spent = Spent(spent.seconds, None, None)
+        spent = replace(spent, processor_joules=None, gpu_joules=None)
     ran_on = {
         "device": torch.cuda.get_device_name() if processes.gpus else processor(),
         "processes": processes.count,
         "threads": torch.get_num_threads(),
+        "kernels": kernels(),
         "commit": commit,
         "machine": machine(),
     }
-    _write(_amounts(spent, pairs) | ran_on, path)
+    amounts = _amounts(spent, pairs, _device_seconds(spent, processes))
+    _write(amounts | ran_on, path)
+
+
+def _device_seconds(spent: Spent, processes: "Processes") -> float | None:
+    """Return the seconds of all GPUs, or of all threads where there is none."""
+    of_one = spent.seconds if processes.gpus else spent.cpu_seconds
+    return None if of_one is None else of_one * processes.count
 
 
 def account_alone(spent: Spent, pairs: int, commit: str, path: Path) -> None:
-    """Write the same of work on one thread of the CPU, without torch."""
+    """Write the same of work on one thread of the CPU, without torch and its kernels."""
     ran_on = {
         "device": processor(),
         "processes": 1,
@@ -44,7 +53,7 @@ def account_alone(spent: Spent, pairs: int, commit: str, path: Path) -> None:
         "commit": commit,
         "machine": machine(),
     }
-    _write(_amounts(spent, pairs) | ran_on, path)
+    _write(_amounts(spent, pairs, spent.cpu_seconds) | ran_on, path)
 
 
 def account_together(parts: Sequence[Path], pairs: int, path: Path) -> None:
@@ -57,24 +66,28 @@ def account_together(parts: Sequence[Path], pairs: int, path: Path) -> None:
         return
     records = [json.loads(part.read_text(encoding="utf-8")) for part in parts]
     spent = Spent()
+    of_devices: float | None = 0.0
     for record in records:
         spent = spent + Spent.of(record)
+        seconds = record.get("device_seconds")
+        of_devices = None if None in (of_devices, seconds) else of_devices + seconds
     ran_on = {key: _alike(records, key) for key in _ALIKE}
-    _write(_amounts(spent, pairs) | ran_on, path)
+    _write(_amounts(spent, pairs, of_devices) | ran_on, path)
 
 
 def _alike(records: Sequence[Mapping[str, Any]], key: str) -> Any:
     values: list[Any] = []
     for record in records:
         value = record.get(key)
-        if value not in values:
+        if value not in values and value is not None:
             values.append(value)
-    return values[0] if len(values) == 1 else values
+    return values[0] if len(values) == 1 else values or None
 
 
-def _amounts(spent: Spent, pairs: int) -> dict[str, Any]:
+def _amounts(spent: Spent, pairs: int, device_seconds: float | None) -> dict[str, Any]:
     return {
         "seconds": _rounded(spent.seconds, 3),
+        "device_seconds": _rounded(device_seconds, 3),
         "pairs": pairs,
         "pairs_per_second": round(pairs / spent.seconds, 1) if spent.seconds else None,
         "processor_joules": _rounded(spent.processor_joules, 1),

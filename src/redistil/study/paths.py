@@ -234,6 +234,22 @@ def _teaching(study: Study, known: Words) -> Rows:
                 yield {"teacher": name, "negatives": source.negatives}
 
 
+def _taught(study: Study, known: Words) -> Rows:
+    """Yield every teacher whose scores a loss of the grid reads."""
+    read = [study.sources[study.losses[loss].reads].teacher for loss in study.grid.losses]
+    for teacher in dict.fromkeys(read):
+        if teacher:
+            yield {"taught": teacher}
+
+
+def _teaching_models(study: Study, known: Words) -> Rows:
+    """Yield the models that were trained for such a teacher."""
+    for row in _taught(study, known):
+        for member in grid.members(study, row["taught"]):
+            if isinstance(study.teachers[member], TrainedTeacher):
+                yield row | _model(study, member)
+
+
 def _tests(study: Study, known: Words) -> Rows:
     """Yield the test sets over the corpus of a training set."""
     for dataset in grid.test_sets(study, _training_set(study, known)).same_corpus:
@@ -305,6 +321,8 @@ OVER: dict[str, Callable[[Study, Words], Rows]] = {
     "over": _over,
     "members": _members,
     "teaching": _teaching,
+    "taught": _taught,
+    "teaching models": _teaching_models,
     "tests": _tests,
     "tests elsewhere": _tests_elsewhere,
     "shards": _shards,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from redistil.stages.report.numbers import costs, typeset
+from redistil.stages.report.numbers import costs, machines, typeset
 from redistil.stages.report.numbers.gates import Gate
 from redistil.stages.report.numbers.leaderboard import Tables
 from redistil.stages.report.numbers.rows import (
@@ -41,8 +41,8 @@ class Tabulated:
 
     published: ours beside published values. sizes: by student, where they are known.
     sources: by system. cells: by (system, dataset, measure), the mean over queries.
-    gates: of the study's backbones and teachers. spent: what each system cost. more: further tables
-    by name, of a version that has them.
+    gates: of the study's backbones and teachers. spent: what each system cost. works: how many
+    each kind of machine did. more: further tables by name, of a version that has them.
     """
 
     leaderboard: list[Line]
@@ -57,6 +57,7 @@ class Tabulated:
     more: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     spent: list[costs.Cost] = field(default_factory=list)
     gates: list[Gate] = field(default_factory=list)
+    works: dict[machines.Machine, int] = field(default_factory=dict)
 
 
 def write(
@@ -70,10 +71,12 @@ def write(
     sheets: Mapping[str, Sheet] | None = None,
     gates: Sequence[Gate] = (),
     spent: Sequence[costs.Cost] = (),
+    works: Mapping[machines.Machine, int] | None = None,
 ) -> None:
     """Write the folder; its record is removed first and written last.
 
-    published, sizes, gates, spent: as in `Tabulated`; sheets: what is to be pasted elsewhere.
+    published, sizes, gates, spent, works: as in `Tabulated`; sheets: what is to be pasted
+    elsewhere.
     """
     files: dict[str, list[Columns]] = {
         "leaderboard": list(map(flat, tables.leaderboard)),
@@ -104,6 +107,7 @@ def write(
         _write_json(metrics, folder / "metrics.json")
         _write_sheets(sheets or {}, folder / "paste")
         costs.write(spent, folder)
+        machines.write(works or {}, folder)
         _write_json(_plain(kept), folder / JSON)
 
 
@@ -153,6 +157,7 @@ def read(folder: Path) -> Tabulated:
         gates=_rows(Gate, tables.pop("gates")),
         more=tables,
         spent=costs.read(folder),
+        works=machines.read(folder),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from redistil.machine.hardware import machine
-from redistil.stages.report.numbers import costs, gates
+from redistil.stages.report.numbers import costs, gates, machines
 from redistil.stages.report.numbers.comparisons import LEVEL
 from redistil.stages.report.numbers.entries import entries
 from redistil.stages.report.numbers.pairs import scopes
@@ -77,6 +77,8 @@ def render(
         summary=summary.summary(study, tabulated),
         gates=gates.failures(study, tabulated.gates),
         lacking=gates.left_out(gates.students_left_out(study, tabulated.gates)),
+        works=tabulated.works,
+        mixed=machines.warning(tabulated.works),
         versus=_versus(tabulated),
         counts=_counts(tabulated),
         commands=_commands(made),
