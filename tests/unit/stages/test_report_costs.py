@@ -86,7 +86,7 @@ def test_a_student_has_its_teachers_cost(told: Any, tmp_path: Path, monkeypatch:
     sheet = costs.sheet(study, board, rows)
     assert list(sheet.header[3:]) == ["teacher s", "train s", "train pairs/s", "teacher's share"]
     cells = [[cell.text for cell in row][3:] for row in sheet.rows if row]
-    assert cells == [["80", "120", "0.15", "40%"], ["–", "120", "0.15", "–"]]
+    assert cells == [["80", "120", "0.1", "40%"], ["–", "120", "0.1", "–"]]
 
 
 def test_a_teacher_that_tells_half_is_unknown(tmp_path: Path):

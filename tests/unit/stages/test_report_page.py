@@ -88,7 +88,7 @@ def test_the_first_screen_answers_from_the_tests(built: Any, seen: Seen, html: s
     for sentence in summary.summary(study, tables):
         assert sentence in text and str(escape(sentence)) in head
     assert "In domain: on every student, infonce wins and " in text
-    assert "loses (1 of 1 comparisons, p at most 0.001)." in text
+    assert "loses (2 of 2 comparisons, p at most 0.001)." in text
     assert (
         "better than the first stage bm25 (+0." in text and "worse than the teacher both (" in text
     )

@@ -58,6 +58,14 @@ def test_a_circle_has_no_winner():
     assert said.startswith("losses beat each other and none wins (3 of 3")
 
 
+def test_students_that_agree_count_together():
+    one = summary.Standing(("a",), ("b",), 3, 1, 0.01)
+    other = summary.Standing(("a",), ("b",), 3, 2, 0.04)
+    assert one.is_like(other)
+    assert one.with_another(other) == summary.Standing(("a",), ("b",), 6, 3, 0.04)
+    assert not one.is_like(other._replace(losers=()))
+
+
 def test_nothing_shown_is_said_so():
     said = standing(between("a", "b", "not distinguishable"))
     assert said == "no loss is shown to be better than another in 1 comparisons"
@@ -67,7 +75,7 @@ def test_students_that_agree_are_one(study: Any, found: Tabulated):
     tests = [test for test in found.tests if test.group == "In domain"]
     said = summary.losses(study, found, tests)
     assert said == (
-        "on every student, infonce wins and hinge loses (1 of 1 comparisons, p at most 0.001)."
+        "on every student, infonce wins and hinge loses (2 of 2 comparisons, p at most 0.001)."
     )
 
 

@@ -1,6 +1,7 @@
 """The first screen in words: what the tests of a study say, and what it cannot see."""
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import NamedTuple
 
 from redistil.stages.report.numbers import costs, gates
@@ -24,6 +25,19 @@ class Standing(NamedTuple):
     shown: int
     p: float
 
+    def is_like(self, other: "Standing") -> bool:
+        """Whether both have the same result, however sure it is."""
+        result = (self.winners, self.losers, self.shown > 0)
+        return result == (other.winners, other.losers, other.shown > 0)
+
+    def with_another(self, other: "Standing") -> "Standing":
+        """Return what the tests say of two students that are alike."""
+        return self._replace(
+            comparisons=self.comparisons + other.comparisons,
+            shown=self.shown + other.shown,
+            p=max(self.p, other.p),
+        )
+
 
 def summary(study: Study, tabulated: Tabulated) -> list[str]:
     """Return what a study found, a few words for each group, then cost and blind spot."""
@@ -42,17 +56,18 @@ def losses(study: Study, tabulated: Tabulated, tests: Sequence[Test]) -> str:
     if len(names) == 1:
         return f"{names[0]} is the only loss."
     failed = gates.students_left_out(study, tabulated.gates)
-    students: dict[Standing, list[str]] = {}
+    found = {}
     for student in study["grid"]["students"]:
         if student not in failed:
-            found = standing(tests, _loss_of(tabulated.leaderboard, student), names)
-            students.setdefault(found, []).append(student)
-    if not students:
+            found[student] = standing(tests, _loss_of(tabulated.leaderboard, student), names)
+    if not found:
         return "no student passed its gate."
     words = []
-    for found, members in students.items():
-        whose = "every student" if len(members) == len(study["grid"]["students"]) > 1 else ""
-        words.append(f"on {whose or _all(members)}, {_said(found)}")
+    while found:
+        alike = [name for name in found if found[name].is_like(next(iter(found.values())))]
+        whose = "every student" if len(alike) == len(study["grid"]["students"]) > 1 else _all(alike)
+        together = reduce(Standing.with_another, [found.pop(name) for name in alike])
+        words.append(f"on {whose}, {_said(together)}")
     return f"{'; '.join(words)}."
 
 
