@@ -122,9 +122,8 @@ def tabulate(
     works = machines_of.kinds(files)
     warn(machines_of.warning(works))
     lacking = gates_of.left_out(left_out)
-    printed = sheets.sheets(
-        planned, tables.leaderboard, tables.losses, tables.versus, beside, lacking
-    )
+    parts = (tables.leaderboard, tables.losses, tables.versus, beside, tables.tests)
+    printed = sheets.sheets(planned, *parts, lacking)
     if spent:
         printed["costs"] = costs.sheet(planned, tables.leaderboard, spent)
     tabulated.write(

@@ -108,7 +108,8 @@ def test_averages_over_nobody_have_no_rows(tables: Any):
 def test_captions_say_who_is_left_out(tables: Any):
     told = gates.left_out(["small-electra"])
     found = tables["fewer"]
-    printed = sheets.sheets(study(), found.leaderboard, found.losses, found.versus, [], told)
+    parts = (found.leaderboard, found.losses, found.versus, [], found.tests)
+    printed = sheets.sheets(study(), *parts, told)
     assert {name for name, sheet in printed.items() if told in sheet.caption} == {"losses", "pairs"}
 
 

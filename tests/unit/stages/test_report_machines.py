@@ -40,7 +40,7 @@ def test_one_kind_is_no_warning(tmp_path: Path):
     (said,) = machines.warning({OLD: 9, Machine("a slide rule", 2, "MKL 1"): 1})
     assert "ran on 2 kinds of machine" in said
     assert "an abacus, 1 thread, instructions AVX2, MKL 2024.2 (9 works)" in said
-    assert "a slide rule, 2 threads, MKL 1 (1 works)" in said
+    assert "a slide rule, 2 threads, MKL 1 (1 work)" in said
 
 
 def test_kinds_are_read_as_written(tmp_path: Path):

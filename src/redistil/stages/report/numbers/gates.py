@@ -87,7 +87,7 @@ def failures(study: Study, gates: Sequence[Gate]) -> list[str]:
 def _concerned(study: Study, gate: Gate) -> str:
     if gate.kind == TEACHER:
         losses = losses_taught_by(study, gate.subject)
-        return f"It teaches {', '.join(losses)}."
+        return f"It teaches {', '.join(losses) or 'no loss of the grid'}."
     students = students_left_out(study, [gate])
     if not students:
         return "No student of the grid starts from it."

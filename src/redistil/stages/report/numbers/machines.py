@@ -58,7 +58,9 @@ def warning(works: Mapping[Machine, int]) -> list[str]:
     """Return a sentence or two where several kinds of machine worked; none where one did."""
     if len(works) < 2:
         return []
-    parts = [f"{machine} ({count} works)" for machine, count in works.items()]
+    parts = []
+    for machine, count in works.items():
+        parts.append(f"{machine} ({count} work{'s' if count > 1 else ''})")
     return [
         f"The works behind these numbers ran on {len(works)} kinds of machine, whose arithmetic "
         f"differs: {'; '.join(parts)}. A small difference between two systems can come from that."
