@@ -256,15 +256,11 @@ def _check_training_sets(study: Study) -> None:
 
 
 def _check_seeds(study: Study) -> None:
-    """Refuse fewer seeds of a student that the grid lacks, and more than the grid has."""
-    grid = study.grid
-    for student, seeds in grid.fewer_seeds.items():
-        path = f"grid.fewer_seeds.{student}"
-        if student not in grid.students:
-            close = nearest(student, grid.students)
-            raise BadSettings(f"{path}: no student of grid.students{close}")
-        if seeds > len(grid.seeds):
-            raise BadSettings(f"{path}: {seeds} seeds, and grid.seeds has {len(grid.seeds)}")
+    """Refuse fewer seeds of a student that nobody has defined."""
+    for student in study.grid.fewer_seeds:
+        if student not in study.students:
+            close = nearest(student, study.students)
+            raise BadSettings(f"grid.fewer_seeds: no students entry {student!r}{close}")
 
 
 def _check_depths(study: Study) -> None:

@@ -71,7 +71,7 @@ class Grid(Entry):
     seeds: Annotated[list[Seed], Once, Field(min_length=1)]
     fewer_seeds: Annotated[
         dict[Name, Annotated[int, Field(ge=1)]],
-        Field(description="of these students only so many seeds, the first of the list"),
+        Field(description="of these students at most so many seeds, the first of the list"),
     ] = {}
     datasets: Annotated[_DatasetNames, Field(min_length=1)]
     first_stage: Annotated[StageName, Field(description="whose candidates are re-ranked")]
