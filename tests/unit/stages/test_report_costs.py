@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from redistil.stages.report.numbers import costs
+from redistil.stages.report.numbers import costs, wording
 from tests.made import report_study
 from tests.made.report_study import board_line
 
@@ -154,5 +154,5 @@ def test_a_line_has_the_mean_of_its_seeds_and_the_table_what_is_known(told: Any)
 
 
 def test_amounts_are_read_at_a_glance():
-    said = [costs.in_words(value) for value in (None, 0.01234, 5.0, 99.94, 123456.7)]
+    said = [wording.amount_in_words(value) for value in (None, 0.01234, 5.0, 99.94, 123456.7)]
     assert said == ["–", "0.0123", "5", "99.9", "123,457"]

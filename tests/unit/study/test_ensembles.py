@@ -88,7 +88,7 @@ def test_the_gate_of_an_ensemble_has_its_runs(config):
     assert asked["gate", "best"] == {
         "on": ["pydocs-dev"],
         "members": ["pydocs-bert", "pydocs-dev", "pydocs-bm25", "pydocs-dev"],
-        "baselines": ["tiny-splade", "pydocs-dev", "bm25", "pydocs-dev"],
+        "baselines": ["bm25", "pydocs-dev", "tiny-splade", "pydocs-dev"],
         "measure": "nDCG@10",
         "depth": 20,
         "relevant_from": [1],

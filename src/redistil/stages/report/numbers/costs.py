@@ -16,7 +16,7 @@ import numpy as np
 from redistil.stages.report.numbers.entries import entries
 from redistil.stages.report.numbers.rows import Line
 from redistil.stages.report.numbers.sheets import PrintedRow, Sheet, printed
-from redistil.stages.report.numbers.wording import number
+from redistil.stages.report.numbers.wording import amount_in_words, number, percent
 from redistil.storage import lineage
 from redistil.storage.tables import aside
 from redistil.study import artefacts as studies
@@ -359,7 +359,7 @@ def sheet(study: Study, leaderboard: Sequence[Line], costs: Sequence[Cost]) -> S
             for group in groups:
                 words.append(number(line.value(group)))
             for amount in columns.values():
-                words.append(in_words(amount.get(line.system)))
+                words.append(amount_in_words(amount.get(line.system)))
             if has_shares:
                 words.append(percent(shares[line.system]))
             rows.append(printed(words))
@@ -395,15 +395,3 @@ def _devices(costs: Sequence[Cost]) -> list[str]:
             if device and device not in devices:
                 devices.append(device)
     return devices
-
-
-def percent(share: float | None) -> str:
-    """Return a share in whole per cent; a dash where there is none."""
-    return "–" if share is None else f"{share:.0%}"
-
-
-def in_words(value: float | None) -> str:
-    """Return an amount as it is read: three digits, or whole with thousands apart."""
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

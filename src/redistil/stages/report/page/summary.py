@@ -8,7 +8,7 @@ from redistil.stages.report.numbers import costs, gates
 from redistil.stages.report.numbers.inference import BASELINES, BETTER, LOSSES, WORSE
 from redistil.stages.report.numbers.rows import Line, Test, best, by_system, of_group
 from redistil.stages.report.numbers.tabulated import Tabulated
-from redistil.stages.report.numbers.wording import number, signed
+from redistil.stages.report.numbers.wording import amount_in_words, number, signed
 from redistil.study.study import Study
 
 
@@ -163,7 +163,7 @@ def cost(study: Study, tabulated: Tabulated) -> list[str]:
     if not trained:
         return []
     total, of_teachers = sum(trained), sum(taught.values())
-    mean = costs.in_words(total / len(trained))
+    mean = amount_in_words(total / len(trained))
     count = len(trained)
     trainings = f"The {count} trainings" if count > 1 else "The training"
     text = f"{trainings} took {_time(total)} of processor or GPU time, {mean} seconds each"
