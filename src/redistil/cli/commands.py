@@ -23,6 +23,7 @@ COMMANDS = {
     "score": "teachers",
     "score-bm25": "teachers",
     "average": "teachers",
+    "gate": "teachers",
     "import-scores": "teachers",
     "rank": "teachers",
     "export-training": "exports",
