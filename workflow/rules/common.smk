@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import shutil
 import sys
 from pathlib import Path
 
@@ -30,8 +29,6 @@ config.update(STUDY.stated())
 SETTINGS = artefacts.settings_of(STUDY)
 GRID = config["grid"]
 RESULTS = f"results/{config['study']}"
-# jobs hold the accelerator in turn; where there is none, as many run as there are cores
-GPU = int(shutil.which("nvidia-smi") is not None)
 
 
 wildcard_constraints:

@@ -44,7 +44,7 @@ rule train:
     log:
         "logs/{study}/models/{student}/{loss}/{seed}/train.log",
     resources:
-        gpu=GPU,
+        gpu=1,
     params:
         code=lambda w: code(
             "train",

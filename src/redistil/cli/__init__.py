@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from redistil.cli import turns
 from redistil.cli.commands import COMMANDS
 from redistil.errors import UserError
 
@@ -26,7 +27,7 @@ class _Lazy(click.Group):
             return None
         module = importlib.import_module(f"redistil.cli.{COMMANDS[name]}")
         command: click.Command = getattr(module, name.replace("-", "_"))
-        return command
+        return turns.taken(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands stage by stage, each with its whole short line."""

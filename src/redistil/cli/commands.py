@@ -1,5 +1,7 @@
 """The commands by name: the module of each, and the code behind each."""
 
+import shlex
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,3 +59,13 @@ def code_of(command: str, settings: Mapping[str, Any]) -> str:
         if key in settings:  # a recipe that lacks it is refused by its command
             chosen[registry] = str(settings[key])
     return code.fingerprint(module, command.replace("-", "_"), chosen)
+
+
+def launcher() -> str:
+    """Return the shell's words that make `redistil` this interpreter's, whatever PATH says.
+
+    The command replaces its shell, so that a signal to a job reaches it. Braces are doubled, as
+    Snakemake fills single ones in.
+    """
+    python = shlex.quote(sys.executable).replace("{", "{{").replace("}", "}}")
+    return f'set -euo pipefail; redistil() {{{{ exec {python} -P -m redistil "$@"; }}}}; '
