@@ -1,6 +1,8 @@
 """Where jobs run: their interpreter, and how many hold a GPU at a time, here or on a cluster."""
 
+import os
 import platform
+import shutil
 import sys
 
 from snakemake.exceptions import WorkflowError
@@ -22,6 +24,9 @@ stopping.leave_to_jobs()
 for name, most in {"gpu": gpus.turns(workflow.cores), "docstore": 1}.items():
     if name not in workflow.global_resources:
         workflow.register_resource(name, most)
+# A guard for issue 485 of snakemake-executor-plugin-slurm; profiles/slurm/guard/sacct tells it.
+if shutil.which("sacct") and workflow.is_main_process:
+    os.environ["PATH"] = f"{workflow.basedir}/profiles/slurm/guard:{os.environ['PATH']}"
 
 
 resource_scopes:

@@ -77,8 +77,8 @@ def _every() -> list[str]:
 def held(gpus: Sequence[str], wanted: int, folder: Path) -> Iterator[list[str]]:
     """Give `wanted` of these GPUs, all or none; wait until so many are free.
 
-    folder: of the machine's files, one for each GPU. Jobs are served one after the other, so one that wants several is not overtaken for ever.
-    Raises BadSettings where there are not so many.
+    folder: of the machine's files, one for each GPU. Jobs are served one after the other, so one
+    that wants several is not overtaken for ever. Raises BadSettings where there are not so many.
     """
     if wanted > len(gpus):
         raise BadSettings(f"wanted {wanted} GPUs, and this machine shows {len(gpus)}: ask for less")
@@ -132,9 +132,10 @@ def _locked(file: IO[str]) -> bool:
 
 @contextmanager
 def in_turn(device: str) -> Iterator[None]:
-    """Let a job on `device` compute on a GPU of its own; on the CPU, or where it has one, do nothing.
+    """Let a job on `device` compute on a GPU of its own.
 
-    A device with a number is held as it is named. The processes of a launcher share what it gave.
+    On the CPU, and where SLURM gave the job its GPU, this does nothing. A device with a number is
+    held as it is named. The processes of a launcher share what it gave.
     """
     is_launched = int(os.environ.get("WORLD_SIZE", "1")) > 1
     is_cpu = not (device == "auto" or device.startswith("cuda"))

@@ -81,9 +81,7 @@ def _acquired(path: Path, output: Path, patient: bool) -> tuple[IO[str], bool]:
         holder = _holder(file)
         file.close()
         if holder and not patient:
-            raise Claimed(
-                f"{output} is being written by {holder.told}: wait for it, or end it and start again"
-            )
+            raise Claimed(f"{output} is being written by {holder.told}: wait for it, or end it")
         if holder and not waited:
             _log.info("waits for %s, which is being written by %s", output, holder.told)
             waited = True

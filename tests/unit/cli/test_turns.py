@@ -12,7 +12,6 @@ from redistil.storage.tables import RUN
 from tests.made.rankings import run_of
 
 
-
 @pytest.fixture(autouse=True)
 def own_arguments(monkeypatch):
     monkeypatch.setattr(sys, "argv", [])
