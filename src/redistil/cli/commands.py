@@ -47,6 +47,9 @@ COMMANDS = {
     "publish": "report",
 }
 
+# commands that make nothing, and have no rule: they answer
+QUESTIONS = {"plan": "plan", "trace": "trace"}
+
 # of a command: the registries of which it uses one entry, and the setting that names the entry
 CHOSEN = {"train": {"OBJECTIVES": "objective", "ARCHITECTURES": "architecture"}}
 

@@ -56,7 +56,7 @@ def claimed(output: Path, patient: bool = True) -> Iterator[bool]:
     patient: wait for that job; else raise Claimed, which names it.
     """
     path = output.with_name(f".{output.name}.claim")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    new = _made_folders(path.parent)
     file, waited = _acquired(path, output, patient)
     with file:
         ended = Event()
@@ -68,6 +68,26 @@ def claimed(output: Path, patient: bool = True) -> Iterator[bool]:
             ended.set()
             renewal.join()
             path.unlink(missing_ok=True)
+            _remove_empty(new)
+
+
+def _made_folders(folder: Path) -> list[Path]:
+    """Make a folder and those above it; return the new ones, the lowest first."""
+    new: list[Path] = []
+    for place in (folder, *folder.parents):
+        if not place.exists():
+            new.append(place)
+    folder.mkdir(parents=True, exist_ok=True)
+    return new
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Remove folders that nothing was written to."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
 
 
 def _acquired(path: Path, output: Path, patient: bool) -> tuple[IO[str], bool]:

@@ -54,7 +54,13 @@ def test_a_free_output_is_claimed_at_once(tmp_path):
     with claimed(tmp_path / "new" / "out") as waited:
         assert not waited
         assert (tmp_path / "new" / ".out.claim").exists()
-    assert list((tmp_path / "new").iterdir()) == []
+    assert not (tmp_path / "new").exists()  # nothing was written
+
+
+def test_a_written_folder_stays(tmp_path):
+    with claimed(tmp_path / "new" / "out"):
+        (tmp_path / "new" / "out").touch()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["out"]
 
 
 def test_the_impatient_are_told_the_holder(tmp_path, other):
