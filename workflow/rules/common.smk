@@ -76,9 +76,12 @@ def settings(command, name):
     return flags
 
 
-def code(command, **settings):
-    """The fingerprint of the code behind a command: a formula counts, a word does not."""
-    return f"code of {command} {code_of(command, settings)}"
+def code(command, settings=lambda wildcards: {}):
+    """The fingerprint of the code behind a command: a formula counts, a word does not.
+
+    A job asks for its own alone, so that a job on a cluster starts without the others'.
+    """
+    return lambda w: f"code of {command} {code_of(command, settings(w))}"
 
 
 def passage_files(wildcards):
@@ -99,7 +102,7 @@ def reading(code, files):
 
     def fingerprint(wildcards):
         unnamed = placed.unnamed(files(wildcards))
-        return f"{code}, files {unnamed}" if unnamed else code
+        return code(wildcards) + (f", files {unnamed}" if unnamed else "")
 
     return fingerprint
 

@@ -46,10 +46,12 @@ rule train:
     resources:
         gpu=1,
     params:
-        code=lambda w: code(
+        code=code(
             "train",
-            objective=STUDY.losses[w.loss].objective,
-            architecture=STUDY.students[w.student].architecture,
+            lambda w: {
+                "objective": STUDY.losses[w.loss].objective,
+                "architecture": STUDY.students[w.student].architecture,
+            },
         ),
         teacher=repeated("--teacher", "teacher"),
         predecessor=repeated("--predecessor", "predecessor"),
