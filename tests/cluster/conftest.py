@@ -93,8 +93,10 @@ class Cluster(House):
 
     def forget(self) -> None:
         """Take away one training and its run, as if they had never been made."""
-        for path in (self.root / CELL, self.root / RUN):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for path in (self.root / CELL).iterdir():
+            if path.name != "recipe.yaml":
+                path.unlink()
+        (self.root / RUN).unlink()
 
     def freeze(self, process: "subprocess.Popen[str]") -> None:
         """Stop the training in its tracks when it has saved its state at least once."""
