@@ -58,6 +58,7 @@ def resolve(config: Mapping[str, Any]) -> Study:
     for name, export in study.exports.items():
         check_passages(f"exports.{name}.passages", export.library, export.passages)
     _check_depths(study)
+    _check_seeds(study)
     _check_runs(study)
     _check_lengths(study)
     return study
@@ -252,6 +253,18 @@ def _check_training_sets(study: Study) -> None:
             )
         if name in trained:
             raise BadSettings(f"training.validation.datasets: {name!r} is what is trained on")
+
+
+def _check_seeds(study: Study) -> None:
+    """Refuse fewer seeds of a student that the grid lacks, and more than the grid has."""
+    grid = study.grid
+    for student, seeds in grid.fewer_seeds.items():
+        path = f"grid.fewer_seeds.{student}"
+        if student not in grid.students:
+            close = nearest(student, grid.students)
+            raise BadSettings(f"{path}: no student of grid.students{close}")
+        if seeds > len(grid.seeds):
+            raise BadSettings(f"{path}: {seeds} seeds, and grid.seeds has {len(grid.seeds)}")
 
 
 def _check_depths(study: Study) -> None:

@@ -46,6 +46,26 @@ def test_the_paper_has_its_grid():
     assert sum(made == "rerank" for made, _ in study.settings_of(config)) == 9 * 6 * 3 * 22
 
 
+def test_a_student_may_have_fewer_seeds(config):
+    config["grid"] |= {"students": ["s", "t"], "losses": ["bce"], "seeds": [7, 8, 9]}
+    config["grid"]["fewer_seeds"] = {"t": 2}
+    names = [cell.name for cell in study.grid_cells(config)]
+    assert names == ["s/bce/7", "s/bce/8", "s/bce/9", "t/bce/7", "t/bce/8"]
+
+
+@pytest.mark.parametrize(
+    ("fewer", "message"),
+    [
+        ({"tiny-bart": 1}, "grid.fewer_seeds.tiny-bart: no student of grid.students"),
+        ({"tiny-bert": 9}, "grid.fewer_seeds.tiny-bert: 9 seeds, and grid.seeds has"),
+        ({"tiny-bert": 0}, "grid.fewer_seeds.tiny-bert"),
+    ],
+)
+def test_impossible_numbers_of_seeds_are_refused(config, fewer, message):
+    put(config, "grid fewer_seeds", fewer)
+    assert message in refusal(config)
+
+
 def test_the_systems_are_baselines_teachers_and_students(config):
     config["grid"] |= {"students": ["s", "t"], "losses": ["bce", "kl"], "seeds": [1, 2]}
     systems = study.systems(config)
