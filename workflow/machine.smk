@@ -1,15 +1,14 @@
 """Where jobs run: their interpreter, and how many hold a GPU at a time, here or on a cluster."""
 
-import os
 import platform
-import shutil
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 try:
     from redistil.cli.commands import launcher
-    from redistil.machine import gpus, stopping
+    from redistil.machine import gpus, guard, stopping
 except ImportError as missing:
     raise WorkflowError(
         f"{sys.executable} on {platform.node()} cannot import redistil ({missing}): set it up where"
@@ -24,9 +23,8 @@ stopping.leave_to_jobs()
 for name, most in {"gpu": gpus.turns(workflow.cores), "docstore": 1}.items():
     if name not in workflow.global_resources:
         workflow.register_resource(name, most)
-# A guard for issue 485 of snakemake-executor-plugin-slurm; profiles/slurm/guard/sacct tells it.
-if shutil.which("sacct") and workflow.is_main_process:
-    os.environ["PATH"] = f"{workflow.basedir}/profiles/slurm/guard:{os.environ['PATH']}"
+if workflow.is_main_process:
+    guard.put_before(Path(workflow.basedir, "profiles/slurm/guard"))
 
 
 resource_scopes:
