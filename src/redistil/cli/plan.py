@@ -1,16 +1,17 @@
 """The question what a study asks of a machine."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from redistil.cli.commands import COMMANDS
 from redistil.storage import settings
-from redistil.storage.tables import PASSAGES, QUERIES
+from redistil.storage.tables import PASSAGES, QUERIES, Table
 from redistil.study import overlays
 from redistil.study import plan as planning
-from redistil.study.corpora import IrdsCorpus, IrdsDataset
 from redistil.study.plan import Counts, Machine, Work
 from redistil.study.study import Study
 
@@ -46,19 +47,11 @@ def _config(study: str) -> dict[str, object]:
 
 def _table(study: Study, counts: Counts, machines: Sequence[Machine]) -> Iterator[str]:
     """Yield the lines of the plan, stage by stage."""
-    works = list(_works(study, counts))
     heads = [f"GPU hours on {machine.name}" for machine in machines]
     yield " | ".join(["stage", "jobs", "pairs learnt", "pairs scored", *heads, "disk, GB"])
-    for work in works:
+    works = list(_works(study, counts))
+    for work in [*works, planning.together(works)]:
         yield _row(work, machines)
-    whole = Work(
-        "all",
-        sum(work.jobs for work in works),
-        sum(work.learnt for work in works),
-        sum(work.scored for work in works),
-        sum(work.disk for work in works),
-    )
-    yield _row(whole, machines)
 
 
 def _row(work: Work, machines: Sequence[Machine]) -> str:
@@ -74,38 +67,33 @@ def _works(study: Study, counts: Counts) -> Iterator[Work]:
         "runs": planning.rerankings(study, counts),
         "tokens": planning.tokens(study, counts),
     }
-    jobs = planning.jobs(study)
+    jobs: Counter[str] = Counter()
+    for command, count in planning.jobs(study).items():
+        jobs[COMMANDS[command]] += count
     for stage in dict.fromkeys(COMMANDS.values()):
-        number = 0
-        for command, count in jobs.items():
-            number += count if COMMANDS[command] == stage else 0
-        work = known.get(stage, Work(stage, number))
-        if number:
-            yield Work(stage, number, work.learnt, work.scored, work.disk)
+        if jobs[stage]:
+            yield replace(known.get(stage, Work(stage, 0)), jobs=jobs[stage])
 
 
 def _counts(study: Study) -> Counts:
-    """Return what is known of the sizes: what is made already, or what ir_datasets says."""
+    """Return the sizes of collections: of what is made already, or what ir_datasets says."""
     queries: dict[str, int] = {}
     for name, dataset in study.datasets.items():
         path = Path("data/corpora/queries") / f"{name}.parquet"
-        if path.exists():
-            queries[name] = QUERIES.count(path)
-        elif isinstance(dataset, IrdsDataset):
-            queries |= _told(name, dataset.irds, "queries")
+        queries |= _counted(name, QUERIES, path, getattr(dataset, "irds", None))
     passages: dict[str, int] = {}
     for name, corpus in study.corpora.items():
         path = Path("data/corpora/passages") / f"{name}.parquet"
-        if path.exists():
-            passages[name] = PASSAGES.count(path)
-        elif isinstance(corpus, IrdsCorpus):
-            passages |= _told(name, corpus.irds, "docs")
+        passages |= _counted(name, PASSAGES, path, getattr(corpus, "irds", None))
     return Counts(queries, passages)
 
 
-def _told(name: str, irds_id: str, what: str) -> dict[str, int]:
-    """Return the count of a collection under its name, if ir_datasets has one."""
+def _counted(name: str, table: Table, path: Path, irds_id: str | None) -> dict[str, int]:
+    """Return the size of a collection under its name, if it is known."""
     from redistil.stages.corpora.counted import counted
 
-    count = counted(irds_id, what)
+    if path.exists():
+        return {name: table.count(path)}
+    what = "queries" if table is QUERIES else "docs"
+    count = counted(irds_id, what) if irds_id else None
     return {} if count is None else {name: count}

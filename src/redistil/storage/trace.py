@@ -84,20 +84,26 @@ def lines(path: Path, code_now: CodeNow) -> Iterator[str]:
     first = found[0]
     yield f"{path}: {first.made.who}, record {first.fingerprint}"
     yield from _told_costs(costs(path))
+    changed = 0
     for step in found:
-        yield f"{step.fingerprint}  {step.made.who}{_origin(step)}"
-        if step.changed:
-            yield f"    CHANGED SINCE: {step.changed}"
-        for key, value in step.made.settings.items():
-            yield f"    {key}: {lineage.canonical(value)}"
-        for who, fingerprint in step.made.inputs.items():
-            yield f"    reads {fingerprint}  {who}"
-    changed = sum(1 for step in found if step.changed)
+        yield from _told(step)
+        changed += bool(step.changed)
     yield (
         f"{changed} of {len(found)} have changed since."
         if changed
         else "Nothing has changed since."
     )
+
+
+def _told(step: Step) -> Iterator[str]:
+    """Yield the record of one artefact: who made it, with which settings and from what."""
+    yield f"{step.fingerprint}  {step.made.who}{_origin(step)}"
+    if step.changed:
+        yield f"    CHANGED SINCE: {step.changed}"
+    for key, value in step.made.settings.items():
+        yield f"    {key}: {lineage.canonical(value)}"
+    for who, fingerprint in step.made.inputs.items():
+        yield f"    reads {fingerprint}  {who}"
 
 
 def _origin(step: Step) -> str:

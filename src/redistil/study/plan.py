@@ -6,7 +6,7 @@ assumptions stand here: `ASSUMED` tells them to the reader of a plan.
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
 
@@ -59,6 +59,20 @@ class Work:
         """Return the hours that its pairs take on one GPU."""
         seconds = self.learnt / machine.training + self.scored / machine.ranking
         return seconds / SECONDS
+
+
+def together(works: Iterable[Work]) -> Work:
+    """Return the sum of the work of all stages."""
+    whole = Work("all", 0)
+    for work in works:
+        whole = Work(
+            "all",
+            whole.jobs + work.jobs,
+            whole.learnt + work.learnt,
+            whole.scored + work.scored,
+            whole.disk + work.disk,
+        )
+    return whole
 
 
 def machine(words: str) -> Machine:
