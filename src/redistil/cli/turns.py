@@ -36,10 +36,11 @@ def _in_turn(body: Callable[..., None], **given: Any) -> None:
     """
     context = click.get_current_context()
     launched = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    if launched and os.environ.get("RANK") != "0":
-        body(**given)  # the first process holds the claim for all
-        return
+    is_another = launched and os.environ.get("RANK") != "0"  # the first holds the claim for all
     out = _output(context.command, given)
+    if out is None or is_another:
+        body(**given)
+        return
     with claims.claimed(out, patient=not launched) as waited:
         if waited and _has(out, context, given):
             _log.info("takes %s as the other job made it", out)
@@ -48,13 +49,13 @@ def _in_turn(body: Callable[..., None], **given: Any) -> None:
             body(**given)
 
 
-def _output(command: click.Command, given: Mapping[str, Any]) -> Path:
-    """Return the first path that a command writes."""
-    outputs: list[Path] = []
+def _output(command: click.Command, given: Mapping[str, Any]) -> Path | None:
+    """Return the first path that a command writes, or None where it only tells."""
     for param in command.params:
-        if isinstance(param.type, Out) and given.get(param.name or ""):
-            outputs.append(given[str(param.name)])
-    return outputs[0]
+        path = given.get(param.name or "")
+        if isinstance(param.type, Out) and isinstance(path, Path):
+            return path
+    return None
 
 
 def _has(out: Path, context: click.Context, given: Mapping[str, Any]) -> bool:

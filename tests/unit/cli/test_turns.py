@@ -68,3 +68,22 @@ def test_only_what_computes_holds_a_gpu(tmp_path, candidates, monkeypatch):
 
     monkeypatch.setattr(gpus, "in_turn", refused)
     assert shuffle(candidates, tmp_path / "out.parquet") == 0
+
+
+def test_what_writes_nothing_claims_nothing(tmp_path, candidates, monkeypatch, capsys):
+    qrels = tmp_path / "qrels.txt"
+    qrels.write_text("q1 0 a 1\n")
+    words = [
+        "evaluate",
+        str(candidates),
+        str(qrels),
+        "--measure",
+        "nDCG@10",
+        "--relevant-from",
+        "1",
+    ]
+    monkeypatch.setattr(sys, "argv", ["redistil", *words])
+    monkeypatch.setattr("redistil.cli.turns.claims.claimed", None)
+    with pytest.raises(SystemExit) as ended:
+        redistil.cli.main()
+    assert not ended.value.code and "nDCG@10" in capsys.readouterr().out
