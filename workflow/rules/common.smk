@@ -94,7 +94,8 @@ def query_files(wildcards):
 
 
 def folder_files(wildcards):
-    return placed.checkpoint_files(config["backbones"][wildcards.fetched].get("folder"))
+    checkpoints = config["backbones"] | config.get("checkpoints", {})
+    return placed.checkpoint_files(checkpoints[wildcards.fetched].get("folder"))
 
 
 def reading(code, files):

@@ -17,7 +17,8 @@ from redistil.study.teachers import AveragedTeacher, TrainedTeacher
 class System:
     """Something that ranks the candidates and has a line in the leaderboard.
 
-    kind: student, teacher, first stage or random; loss and seed are None where there is none.
+    kind: student, teacher, checkpoint, first stage or random; loss and seed are None where there
+    is none.
     """
 
     name: str
@@ -122,6 +123,8 @@ def systems(study: Study) -> list[System]:
         lines.append(System(first_stage, "first stage"))
     for teacher in grid.teachers:
         lines.append(System(teacher, "teacher"))
+    for checkpoint in grid.checkpoints:
+        lines.append(System(checkpoint, "checkpoint"))
     for cell in grid_cells(study):
         lines.append(System(cell.name, "student", cell.student, cell.loss, cell.seed))
     return lines
@@ -188,8 +191,8 @@ def needed(study: Study) -> dict[str, set[str]]:
     names: dict[str, set[str]] = defaultdict(set)
     waiting = [*references(study.grid)]
     waiting += [Reference("kept_apart", name, "datasets") for name in study.kept_apart]
-    if study.training.validation:
-        waiting += references(study.training.validation)
+    if study.validation:
+        waiting += references(study.validation)
     while waiting:
         _, name, catalogue = waiting.pop()
         if name not in names[catalogue]:
