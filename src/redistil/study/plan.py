@@ -178,6 +178,6 @@ def tokens(study: Study, counts: Counts) -> Work:
 def unknown(study: Study, counts: Counts) -> list[str]:
     """Return the datasets whose queries nobody has counted yet: their pairs are missing."""
     datasets = set(study.grid.datasets)
-    if study.training.validation:
+    if study.training and study.training.validation:
         datasets |= set(study.training.validation.datasets)
     return sorted(datasets - counts.queries.keys())

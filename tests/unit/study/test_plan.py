@@ -6,7 +6,7 @@ from redistil.errors import BadSettings
 from redistil.study import plan
 from redistil.study.artefacts import recipe, trained_cells
 from redistil.study.plan import Counts, Machine, Work
-from tests.made.configs import resolved
+from tests.made.configs import STUDIES, resolved
 
 NONE = Counts({}, {})
 
@@ -56,3 +56,11 @@ def test_uncounted_datasets_are_named():
     missing = plan.unknown(study, NONE)
     assert set(study.grid.datasets) <= set(missing)
     assert plan.unknown(study, Counts(dict.fromkeys(missing, 1), {})) == []
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_has_a_plan(name):
+    study = resolved(name)
+    works = [plan.trainings(study, NONE), plan.rerankings(study, NONE), plan.tokens(study, NONE)]
+    assert plan.together(works).jobs == sum(work.jobs for work in works) > 0
+    assert plan.jobs(study)["evaluate"] > 0 and plan.unknown(study, NONE)
