@@ -85,7 +85,7 @@ def test_a_killed_fetch_leaves_no_record(sharded, tmp_path, monkeypatch):
 # --- a hub out of reach -----------------------------------------------------------------------
 
 HUB = {"hub": "someone/encoder", "revision": "main"}
-QUESTIONS = "`{folder: path}` in place of `hub` under backbones.mine in params.yaml"
+BY_HAND = "`{folder: path}` in place of `hub` under backbones.mine in params.yaml"
 
 
 @contextmanager
@@ -117,7 +117,7 @@ def test_a_refusing_proxy_is_one_sentence(tmp_path):
         )
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("redistil: someone/encoder at main cannot be reached (403")
-    assert QUESTIONS in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    assert BY_HAND in done.stderr and len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "mine").exists()
 
 
@@ -130,4 +130,4 @@ def test_an_error_of_the_transport_is_one_of_the_hub(tmp_path, monkeypatch, erro
     with pytest.raises(BadSource) as caught:
         backbones.fetch(HUB, tmp_path / "mine", lineage.Made("fetch", "mine"))
     reason = str(error) or repr(error)
-    assert f"cannot be reached ({reason})" in str(caught.value) and QUESTIONS in str(caught.value)
+    assert f"cannot be reached ({reason})" in str(caught.value) and BY_HAND in str(caught.value)
