@@ -32,8 +32,8 @@ class _Lazy(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands stage by stage, each with its whole short line."""
-        for stage in dict.fromkeys(ALL.values()):
-            names = [name for name, module in ALL.items() if module == stage]
+        for stage in dict.fromkeys(COMMANDS.values()):
+            names = [name for name, module in COMMANDS.items() if module == stage]
             with formatter.section(stage.capitalize()):
                 rows = [(name.ljust(WIDEST), self._line(ctx, name)) for name in names]
                 formatter.write_dl(rows)
