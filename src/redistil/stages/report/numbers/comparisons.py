@@ -172,7 +172,8 @@ class Group:
     def _loss(self, loss: str, members: Sequence[Entry], tests: Sequence[Test]) -> LossRow:
         names = [entry.name for entry in members]
         lead = self._lead(names)
-        per_seed = np.mean(list(map(self.per_seed, members)), axis=0)
+        seeds = min(len(entry.systems) for entry in members)  # that every student has
+        per_seed = np.mean([self.per_seed(entry)[:seeds] for entry in members], axis=0)
         best = max(members, key=self.mean)
         alone = test_of(tests, BASELINES, best.name, self.reference)
         assert alone is not None
@@ -180,7 +181,7 @@ class Group:
             group=self.name,
             loss=loss,
             students=len(members),
-            seeds=len(members[0].systems),
+            seeds=seeds,
             value=float(self.scope.estimate(names).value),
             spread=statistics.spread(per_seed),
             difference=lead.difference,
