@@ -12,7 +12,8 @@ import pytest
 
 from benchmarks import arithmetic
 from benchmarks.arithmetics import ARITHMETICS
-from redistil.storage import lineage
+from redistil.seeds import generator
+from redistil.storage import lineage, verified
 from redistil.storage.tables import RUN
 
 CELL = Counter(recipe=1, train=1, rerank=1, evaluate=1)
@@ -43,9 +44,10 @@ def test_the_plan_matches_the_grid(house):
         score_bm25=1,
         average=1,
         rerank=2,
-        rerank_teacher=2,
-        rerank_bm25=1,
-        fuse=1,
+        rerank_teacher=4,
+        rerank_bm25=2,
+        fuse=2,
+        gate=1,
         shuffle=1,
         evaluate=4,
         evaluate_first_stage=1,
@@ -66,6 +68,48 @@ def test_the_leaderboard_holds_every_system(house):
     assert len(run) == 30 * 5
     page = (house.root / "results/miniature/report/index.html").read_text()
     assert "tiny-bert" in page and "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_every_artefact_carries_a_digest(house, monkeypatch):
+    monkeypatch.chdir(house.root)
+    files = verified.files([Path("data"), Path("results")])
+    seen = verified.verify(files)
+    assert not seen.damaged and {path.name for path in seen.bare} <= {"README.md"}
+    rng = generator(16, "pipeline")
+    for path in seen.whole:
+        whole = path.read_bytes()
+        damaged = bytearray(whole)
+        damaged[int(rng.integers(len(whole)))] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        found = verified.verify([path, *path.parent.glob("made.json")])
+        path.write_bytes(whole)
+        assert found.damaged, path
+
+
+def test_entries_and_knobs_that_reach_nothing_remake_nothing(house):
+    house.study({"training": {"checkpoint_every": 3}, "losses": {"unused": {"like": "hinge"}}})
+    assert house.planned() == Counter()
+    house.study({"training": {"log_every": 1}})
+    drawn = Counter(resolve=1, tabulate=1, plot=1, compare=1, contrast=1, page=1)
+    assert house.planned() == drawn
+
+
+def test_the_page_tells_a_failed_teacher(house):
+    gate = house.root / "data/teachers/gates/pydocs-mean/gate.json"
+    page = (house.root / "results/miniature/report/index.html").read_text()
+    told = "The teacher pydocs-mean failed its gate" in page
+    assert told != json.loads(gate.read_text())["passed"]
+
+
+def test_records_tell_machines_and_teachers(house):
+    tables = house.root / "results/miniature/report/tables"
+    (kind,) = csv.DictReader((tables / "machines.csv").read_text().splitlines())
+    assert "instructions " in kind["kernels"]
+    backbones, trainings, scores, runs = 2, 4, 0, 4
+    assert int(kind["works"]) == backbones + trainings + scores + runs
+    rows = csv.DictReader((tables / "costs.csv").read_text().splitlines())
+    taught = {row["loss"]: row["teacher_device_seconds"] for row in rows if row["loss"]}
+    assert float(taught["margin-mse"]) > 0 and taught["hinge"] == ""
 
 
 def test_a_second_run_does_nothing(house):

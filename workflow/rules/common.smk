@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import shutil
 import sys
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from pathlib import Path
 from redistil.cli.commands import code_of
 from redistil.errors import UserError
 from redistil.stages.corpora import beir
-from redistil.storage import logs, placed
+from redistil.storage import locks, logs, placed
 from redistil.storage import settings as yaml
 from redistil.study import artefacts, grid, overlays, paths
 from snakemake.exceptions import WorkflowError
@@ -30,8 +29,6 @@ config.update(STUDY.stated())
 SETTINGS = artefacts.settings_of(STUDY)
 GRID = config["grid"]
 RESULTS = f"results/{config['study']}"
-# jobs hold the accelerator in turn; where there is none, as many run as there are cores
-GPU = int(shutil.which("nvidia-smi") is not None)
 
 
 wildcard_constraints:
@@ -79,9 +76,12 @@ def settings(command, name):
     return flags
 
 
-def code(command, **settings):
-    """The fingerprint of the code behind a command: a formula counts, a word does not."""
-    return f"code of {command} {code_of(command, settings)}"
+def code(command, settings=lambda wildcards: {}):
+    """The fingerprint of the code behind a command: a formula counts, a word does not.
+
+    A job asks for its own alone, so that a job on a cluster starts without the others'.
+    """
+    return lambda w: f"code of {command} {code_of(command, settings(w))}"
 
 
 def passage_files(wildcards):
@@ -103,16 +103,17 @@ def reading(code, files):
 
     def fingerprint(wildcards):
         unnamed = placed.unnamed(files(wildcards))
-        return f"{code}, files {unnamed}" if unnamed else code
+        return code(wildcards) + (f", files {unnamed}" if unnamed else "")
 
     return fingerprint
 
 
 if workflow.is_main_process:
-    print(*left_out, sep="\n", end="\n" * bool(left_out), file=sys.stderr)
-    # `workflow.touch` is not known yet when this is read
-    if not {"--touch", "-t"} & {*sys.argv}:
-        try:
+    try:
+        told = [*left_out, *locks.taken_off(Path(".snakemake"))]
+        # `workflow.touch` is not known yet when this is read
+        if not {"--touch", "-t"} & {*sys.argv}:
             placed.refuse_unrecorded(config["study"], ".snakemake")
-        except UserError as mistake:
-            raise WorkflowError(str(mistake))
+    except UserError as mistake:
+        raise WorkflowError(str(mistake))
+    print(*told, sep="\n", end="\n" * bool(told), file=sys.stderr)

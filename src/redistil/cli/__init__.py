@@ -7,26 +7,28 @@ import sys
 
 import click
 
-from redistil.cli.commands import COMMANDS
+from redistil.cli import turns
+from redistil.cli.commands import COMMANDS, QUESTIONS
 from redistil.errors import UserError
 
 FULL = {errno.ENOSPC, errno.EDQUOT}  # of a disk or a quota: told without a path
 
 
+ALL = COMMANDS | QUESTIONS
 LINE = 62  # characters of a command's short help
-WIDEST = max(map(len, COMMANDS))  # characters of a command's name
+WIDEST = max(map(len, ALL))  # characters of a command's name
 
 
 class _Lazy(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(ALL)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
+        if name not in ALL:
             return None
-        module = importlib.import_module(f"redistil.cli.{COMMANDS[name]}")
+        module = importlib.import_module(f"redistil.cli.{ALL[name]}")
         command: click.Command = getattr(module, name.replace("-", "_"))
-        return command
+        return turns.taken(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands stage by stage, each with its whole short line."""
@@ -35,6 +37,8 @@ class _Lazy(click.Group):
             with formatter.section(stage.capitalize()):
                 rows = [(name.ljust(WIDEST), self._line(ctx, name)) for name in names]
                 formatter.write_dl(rows)
+        with formatter.section("Questions"):
+            formatter.write_dl([(name.ljust(WIDEST), self._line(ctx, name)) for name in QUESTIONS])
 
     def _line(self, ctx: click.Context, name: str) -> str:
         command = self.get_command(ctx, name)
@@ -43,10 +47,10 @@ class _Lazy(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in ALL and not args[0].startswith("-"):
             from redistil.study.artefacts import nearest
 
-            ctx.fail(f"no command {args[0]!r}{nearest(args[0], COMMANDS)}")
+            ctx.fail(f"no command {args[0]!r}{nearest(args[0], ALL)}")
         return super().resolve_command(ctx, args)
 
 

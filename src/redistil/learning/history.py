@@ -1,6 +1,7 @@
 """The history of a training and its checkpoints: killed and resumed, it ends in the same bytes."""
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,7 +12,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from redistil.machine.energy import Spent
-from redistil.storage.tables import aside
+from redistil.storage import digests
+from redistil.storage.aside import aside
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,12 @@ class Checkpoint:
         """Return where the weights after `step` steps are kept while they are the best."""
         return self.path.with_name(f"best-{step}.safetensors")
 
+    def best_weights(self, step: int) -> dict[str, Tensor]:
+        """Return the weights after `step` steps; Damaged if they are not what was written."""
+        path = self.best_of(step)
+        digests.check(path)
+        return load_file(path)
+
     def due(self, history: History, validated: bool) -> bool:
         """Whether this process saves the state now: after a validation, and every `every` steps."""
         return self.writes and (validated or len(history.points) % self.every == 0)
@@ -78,13 +88,18 @@ class Checkpoint:
     def after(
         self, model: nn.Module, adam: torch.optim.AdamW, history: History, validated: bool
     ) -> None:
-        """Save the state, if it is due.
+        """Save the state, if it is due."""
+        if self.due(history, validated):
+            self.save(model, adam, history, validated)
+
+    def save(
+        self, model: nn.Module, adam: torch.optim.AdamW, history: History, validated: bool
+    ) -> None:
+        """Save the state.
 
         The best weights are written before the state that names them, and older ones removed
         after it: whenever a kill comes, the state on disk finds the weights it means.
         """
-        if not self.due(history, validated):
-            return
         best = history.best
         if validated and best and best.step == len(history.points):
             _save(dict(model.state_dict()), self.best_of(best.step), {})
@@ -101,6 +116,9 @@ class Checkpoint:
         """Bring back the last saved state, if it is this training's; return its history."""
         metadata = self._metadata()
         if metadata.get("fingerprint") != self.fingerprint:
+            return History()
+        if not digests.is_whole(self.path):
+            _log.warning("%s is damaged: the training begins anew", self.path)
             return History()
         tensors = load_file(self.path)
         model.load_state_dict(_named("weight.", tensors))
@@ -157,7 +175,8 @@ def _save(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str]) -
     # cloned: safetensors refuses weights that share their memory
     own = {name: t.detach().clone().contiguous() for name, t in tensors.items()}
     with aside(path) as partial:
-        save_file(own, partial, metadata=metadata)
+        save_file(own, partial, metadata=metadata | {digests.KEY: digests.BLANK.decode()})
+        digests.seal(partial)
 
 
 def _named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

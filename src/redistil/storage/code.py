@@ -24,11 +24,13 @@ TOLD = frozenset(
         "redistil.errors",
         "redistil.study.reading",
         "redistil.storage.code",
+        "redistil.storage.digests",
         "redistil.storage.wordless",
         "redistil.storage.lineage",
         "redistil.machine.costs",
         "redistil.machine.energy",
         "redistil.machine.hardware",
+        "redistil.machine.stopping",
     }
 )
 

@@ -111,8 +111,10 @@ class Training(Entry):
         Validation | None, Field(description="null: the weights of the last step")
     ] = None
     optimiser: Optimiser
-    checkpoint_every: Annotated[Count, Field(description="steps; a killed training loses these")]
-    log_every: Annotated[Count, Field(description="steps of one point of the training curve")]
+    checkpoint_every: Annotated[
+        Count, Field(description="steps; a killed training loses these")
+    ] = 100
+    log_every: Annotated[Count, Field(description="steps of one point of the drawn training curve")]
     sizes: dict[str, Size]
 
     def reading(self, architecture: str) -> Architecture:

@@ -1,5 +1,7 @@
 """Trainings that were killed: their bytes depend on their recipe alone."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+from redistil.errors import Interrupted
 from redistil.learning import scoring
 from redistil.stages import models
 from tests.made import tiny
@@ -47,6 +50,49 @@ def test_a_killed_validating_training_goes_on_to_the_same_bytes(house, tmp_path,
         assert (whole / name).read_bytes() == (resumed / name).read_bytes(), name
 
 
+def warned_at(step, warning):
+    """What learns from a batch, and gets a signal in the middle of a step (from 0)."""
+
+    def learn(student, pairs, loss_of, memory, precision, stream, processes):
+        if stream[1] == step:
+            os.kill(os.getpid(), warning)
+        return scoring.learn(student, pairs, loss_of, memory, precision, stream, processes)
+
+    return learn
+
+
+@pytest.mark.parametrize("warning", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_warned_training_saves_and_goes_on(house, tmp_path, monkeypatch, warning):
+    how = {"steps": 8, "checkpoint_every": 100}
+    whole = train(house, tmp_path / "whole", validation=validating(), **how)
+    with monkeypatch.context() as patch:
+        patch.setattr(models, "learn", warned_at(4, warning))
+        with pytest.raises(Interrupted, match=f"{warning.name} after step 5 of 8"):
+            train(house, tmp_path / "warned", validation=validating(), **how)
+    steps = []
+    with monkeypatch.context() as patch:
+        patch.setattr(models, "learn", noting(steps))
+        resumed = train(house, tmp_path / "warned", validation=validating(), **how)
+    assert steps == [5, 6, 7]
+    for name in LEFT:
+        assert (whole / name).read_bytes() == (resumed / name).read_bytes(), name
+
+
+def test_a_warning_in_the_last_step_ends_well(house, tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "learn", warned_at(5, signal.SIGTERM))
+    assert weights(train(house, tmp_path / "m", steps=6))
+
+
+def noting(steps):
+    """What learns from a batch, and notes the step."""
+
+    def learn(student, pairs, loss_of, memory, precision, stream, processes):
+        steps.append(stream[1])
+        return scoring.learn(student, pairs, loss_of, memory, precision, stream, processes)
+
+    return learn
+
+
 def test_a_seed_repeats_its_bytes_and_another_gives_others(house, tmp_path):
     once, again = train(house, tmp_path / "a"), train(house, tmp_path / "b")
     assert weights(once) == weights(again)
@@ -82,12 +128,12 @@ def test_the_state_of_another_training_is_thrown_away(house, tmp_path, monkeypat
 
 def test_a_command_killed_at_any_moment_ends_in_the_same_bytes(house, tmp_path):
     """SIGKILL, three times, whenever it comes: while a step is taken or a state is written."""
-    how = {"steps": 60, "checkpoint_every": 3, "validation": validating(every=10)}
+    how = {"steps": 60, "validation": validating(every=10)}
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(tiny.recipe(**how)))
     inputs = [house / name for name in ("bert/made.json", "q.arrow", "d.arrow", "lists.parquet")]
     dev = [house / name for name in ("candidates.parquet", "qrels.parquet", "q.arrow", "d.arrow")]
     words = ["train", tmp_path / "recipe.yaml", *inputs, tmp_path / "killed", "--validate", "dev"]
-    words += [*dev, "--device", "cpu", "--name", "cell"]
+    words += [*dev, "--device", "cpu", "--name", "cell", "--checkpoint-every", 3]
     command = [sys.executable, "-m", "redistil", *map(str, words)]
     rng, state = np.random.default_rng(5), tmp_path / "killed" / "checkpoint.safetensors"
     for _ in range(3):

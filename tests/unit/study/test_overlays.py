@@ -63,16 +63,6 @@ def test_groups_are_replaced_as_a_whole(studies):
     assert overlay("ours", folder) == BASE | {"groups": {"Mine": ["z"]}, "title": "Ours"}
 
 
-def test_fewer_seeds_go_with_their_student():
-    base = {"grid": {"students": ["a", "b"], "seeds": [1, 2, 3], "fewer_seeds": {"b": 2}}}
-    assert laid_on(base, {"title": "x"})["grid"]["fewer_seeds"] == {"b": 2}
-    assert "fewer_seeds" not in laid_on(base, {"grid": {"students": ["a"]}})["grid"]
-    assert "fewer_seeds" not in laid_on(base, {"grid": {"seeds": [1]}})["grid"]
-    assert base["grid"]["fewer_seeds"] == {"b": 2}, "what was given stays as it was"
-    stated = laid_on(base, {"grid": {"students": ["a"], "fewer_seeds": {"b": 1}}})
-    assert stated["grid"]["fewer_seeds"] == {"b": 1}, "a contradiction is left for the checks"
-
-
 def test_groups_follow_when_other_datasets_are_tested_on():
     base = {"grid": {"datasets": ["x", "y"]}, "groups": {"One": ["x"], "Both": ["x", "y"]}}
     base["table"] = ["x", "One", "Both"]
