@@ -1,5 +1,6 @@
 """What a training reads: examples with their teacher's scores, candidates to validate on."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,13 @@ from redistil.errors import BadTable
 from redistil.learning.batches import Rows, rows_shown
 from redistil.learning.examples import Examples
 from redistil.learning.validation import Judged
+from redistil.stages.models import copies
 from redistil.storage.pools import Pools, pools
 from redistil.storage.ragged import Ragged
 from redistil.storage.tables import LISTS, QRELS, RUN, TRIPLES, top
 from redistil.study.recipes import Recipe, Validated
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -121,8 +125,9 @@ def read_examples(
     """Return triples or lists as rows of the token files, with a teacher's scores if there is one.
 
     Reads the files in pieces and keeps what the steps of the recipe show: 200,000 steps of 32
-    triples need a sixth of the 40 million of arXiv 2010.02666. Raises BadTable when a pair has no
-    score, or an id no tokens.
+    triples need a sixth of the 40 million of arXiv 2010.02666. Without a teacher, a negative whose
+    tokens are those of a positive, as far as the student reads, is a positive too: it is shown as
+    no negative, and counted. Raises BadTable when a pair has no score, or an id no tokens.
     """
     kind, size = _examples_of(negatives)
     if not size:
@@ -130,15 +135,31 @@ def read_examples(
     shown = rows_shown(size, recipe.batch, recipe.seed, recipe.steps)
     parts = [_part(piece, tokens) for piece in _pieces(negatives, teacher, shown)]
     whole = _Part(*map(np.concatenate, zip(*parts, strict=True)))
+    relevance = whole.relevance if teacher else _relevance(whole, tokens.passages, recipe)
     return Examples(
         queries=whole.queries,
         offsets=np.concatenate([[0], np.cumsum(whole.sizes)]),
         passages=whole.passages,
-        relevance=whole.relevance,
+        relevance=relevance,
         teacher=whole.scores if teacher else None,
         size=size,
         numbers=shown,
     )
+
+
+def _relevance(whole: "_Part", passages: Ragged, recipe: Recipe) -> npt.NDArray[np.int32]:
+    """Return the grades of all passages; those of copies are the grades of their positives."""
+    cap: int = recipe["passage_length"]
+    graded = copies.graded(passages, cap, whole.sizes, whole.passages, whole.relevance)
+    count = int((graded != whole.relevance).sum())
+    if count:
+        _log.warning(
+            "%d of %d passages have the first %d tokens of a positive: they are no negatives",
+            count,
+            len(graded),
+            cap,
+        )
+    return graded
 
 
 def _examples_of(path: Path) -> tuple[str, int]:
