@@ -60,7 +60,7 @@ class Cluster(House):
     def profile(self, **rules: Mapping[str, Any]) -> None:
         """Write the project's profile in small; rules: what they ask for besides."""
         profile = yaml.safe_load((self.root / "profiles/slurm/config.yaml").read_text())
-        profile["default-resources"] |= {"mem_mb": "1500 * attempt", "runtime": "5 * attempt"}
+        profile["default-resources"] |= {"mem_mb": "1500 * attempt", "runtime": "10 * attempt"}
         asked = profile["set-resources"]
         for rule in asked:
             asked[rule] = {key: asked[rule][key] for key in asked[rule] if key == "slurm_extra"}
