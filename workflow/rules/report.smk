@@ -21,7 +21,7 @@ rule resolve:
         f"logs/{config['study']}/report/resolve.log",
     params:
         # --config puts its keys first; inside, the order is the study's own, as is that of the page
-        settings=json.dumps(dict(sorted(config.items()))),
+        settings=json.dumps(dict(sorted(grid.asked_for(STUDY).items()))),
     shell:
         "redistil resolve {output} --settings {params.settings:q} 2> {log}"
 
@@ -36,6 +36,8 @@ rule tabulate:
         ),
         backbones=every("data/backbones/{built}/made.json", "built backbones"),
         gates=every("data/teachers/gates/{teacher}/gate.json", "gates"),
+        qrels=every("data/corpora/qrels/{dataset}.parquet", "datasets"),
+        counts=every("data/corpora/counts/{dataset}.parquet", "datasets"),
         published="workflow/resources/published.csv",
         names="workflow/resources/published.yaml",
     output:
@@ -76,9 +78,14 @@ rule tabulate:
         ),
         taught=each("--taught {taught} data/teachers/{taught}.parquet", "taught"),
         teaching=each("--teaching {taught} {model}/made.json", "teaching models"),
+        sets=each(
+            "--test-set data/corpora/qrels/{dataset}.parquet data/corpora/counts/{dataset}.parquet",
+            "datasets",
+        ),
     shell:
         "redistil tabulate {input.study} $(dirname {output.made}) {params.measures} {params.models}"
-        " {params.backbones} {params.gates} {params.reranked} {params.taught} {params.teaching} --published {input.published} --names {input.names} {params.settings} 2> {log}"
+        " {params.backbones} {params.gates} {params.reranked} {params.taught} {params.teaching} {params.sets}"
+        " --published {input.published} --names {input.names} {params.settings} 2> {log}"
 
 
 rule plot:

@@ -8,9 +8,10 @@ import click
 
 from redistil.cli.declared import settings_from
 from redistil.cli.options import How, In, Json, Out, Source, making, setting, warn, write_settings
-from redistil.storage import lineage
+from redistil.storage import digests, lineage
 from redistil.storage.tables import (
     CONTRASTS,
+    COUNTS,
     CURVE,
     DEPTHS,
     MEASURES,
@@ -48,7 +49,7 @@ def resolve(out: Path, settings: dict[str, Any]) -> None:
 @click.argument("study", type=Source())
 @click.argument("out", type=Out())
 @setting("--measures", In(MEASURES), "Measures of a system; once per system.", multiple=True)
-@setting("--models", Source(), "Record (made.json) of a model; once per model.", multiple=True)
+@several("--models", Source(), "Record (made.json) of a model; once per model.")
 @several("--backbones", Source(), "Record (made.json) of a backbone built here; once each.")
 @several("--gates", Source(), "What `gate` wrote of a teacher; once each.")
 @beside(
@@ -57,6 +58,12 @@ def resolve(out: Path, settings: dict[str, Any]) -> None:
 @beside("--taught", "TEACHER SCORES", "A teacher of a loss and the file of its scores; once each.")
 @beside(
     "--teaching", "TEACHER MODEL", "The same with the record of each model behind it; once each."
+)
+@several(
+    "--test-set",
+    (In(QRELS), In(COUNTS)),
+    "The judgements of a test set, and what was left out of it; once each.",
+    metavar="QRELS COUNTS",
 )
 @setting("--published", Source(), "Published values, as CSV.")
 @setting("--names", Source(), "How their names map to ours, as YAML.")
@@ -72,6 +79,7 @@ def tabulate(
     reranked: tuple[tuple[str, Path], ...],
     taught: tuple[tuple[str, Path], ...],
     teaching: tuple[tuple[str, Path], ...],
+    test_set: tuple[tuple[Path, Path], ...],
     published: Path,
     names: Path,
     alpha: float,
@@ -90,7 +98,14 @@ def tabulate(
     metrics.json, tables.json and made.json, and in the folder paste tables to paste (Markdown,
     LaTeX).
     """
-    from redistil.stages.report.numbers import costs, leaderboard, provenance, sheets, tabulated
+    from redistil.stages.report.numbers import (
+        costs,
+        counts,
+        leaderboard,
+        provenance,
+        sheets,
+        tabulated,
+    )
     from redistil.stages.report.numbers import gates as gates_of
     from redistil.stages.report.numbers import machines as machines_of
     from redistil.stages.report.numbers import models as trained
@@ -137,6 +152,7 @@ def tabulate(
         gates=passed_or_not,
         spent=spent,
         works=works,
+        test_sets=counts.of_sets(planned, [counts.SetFiles(*files) for files in test_set]),
     )
     click.echo(f"leaderboard: {out / 'leaderboard.csv'}", err=True)
 
@@ -262,7 +278,7 @@ def contrast(
 @click.argument("captions", type=Source())
 @click.argument("departures", type=Source())
 @click.argument("out", type=Out())
-@setting("--models", Source(), "Record (made.json) of a model; once per model.", multiple=True)
+@several("--models", Source(), "Record (made.json) of a model; once per model.")
 @click.option("--pairs", type=In(PAIRS), help="What `compare` wrote.")
 @setting(
     "--contrasts", In(CONTRASTS), "What `contrast` wrote; once each.", multiple=True, required=False
@@ -305,7 +321,7 @@ def page(
         Places.around(out, models, **places),
     )
     with aside(out) as partial:
-        partial.write_text(text, encoding="utf-8")
+        digests.put_text(f"{text}\n", partial, comment=("<!-- ", " -->"))
     click.echo(f"page: {out} ({len(text.encode()) / 1e6:.1f} MB)", err=True)
 
 

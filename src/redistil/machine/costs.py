@@ -1,6 +1,5 @@
 """Costs of some work and the machine it ran on, in a file beside the result."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from redistil.machine.energy import Spent
 from redistil.machine.hardware import kernels, machine, processor
-from redistil.storage.tables import aside
+from redistil.storage import digests
 
 if TYPE_CHECKING:
     from redistil.machine.processes import Processes
@@ -64,15 +63,15 @@ def account_together(parts: Sequence[Path], pairs: int, path: Path) -> None:
     if not all(part.exists() for part in parts):
         path.unlink(missing_ok=True)
         return
-    records = [json.loads(part.read_text(encoding="utf-8")) for part in parts]
+    records = [digests.read_json(part) for part in parts]
     spent = Spent()
-    of_devices: float | None = 0.0
+    of_devices: list[Any] = []
     for record in records:
         spent = spent + Spent.of(record)
-        seconds = record.get("device_seconds")
-        of_devices = None if None in (of_devices, seconds) else of_devices + seconds
+        of_devices.append(record.get("device_seconds"))
+    device_seconds = None if None in of_devices else sum(of_devices)
     ran_on = {key: _alike(records, key) for key in _ALIKE}
-    _write(_amounts(spent, pairs, of_devices) | ran_on, path)
+    _write(_amounts(spent, pairs, device_seconds) | ran_on, path)
 
 
 def _alike(records: Sequence[Mapping[str, Any]], key: str) -> Any:
@@ -96,8 +95,7 @@ def _amounts(spent: Spent, pairs: int, device_seconds: float | None) -> dict[str
 
 
 def _write(record: Mapping[str, Any], path: Path) -> None:
-    with aside(path) as partial:
-        partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    digests.write_json(record, path)
 
 
 def _rounded(amount: float | None, digits: int) -> float | None:

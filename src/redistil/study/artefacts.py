@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from redistil.errors import nearest
-from redistil.storage import settings
+from redistil.storage import digests, settings
 from redistil.study.backbones import BuiltBackbone
 from redistil.study.candidates import (
     Bm25Stage,
@@ -23,7 +23,6 @@ from redistil.study.candidates import (
     SpladeStage,
 )
 from redistil.study.checks import resolve
-from redistil.study.corpora import USES
 from redistil.study.grid import (
     Cell,
     KeptApart,
@@ -97,6 +96,7 @@ Artefact = tuple[Key, Settings]
 
 def read(path: Path) -> Study:
     """Return the resolved study that the rule `resolve` wrote."""
+    digests.check_if_sealed(path)
     return typed(Study, settings.read(path, "study"), str(path))
 
 
@@ -116,10 +116,13 @@ def _data(study: Study) -> Iterator[Artefact]:
         yield ("export-passages", name), {"corpus": corpus.settings()}
     for name, dataset in study.datasets.items():
         of_corpus = study.corpora[dataset.corpus].settings()
-        of_dataset = dataset.settings(without=USES)
-        yield ("export-queries", name), {"corpus": of_corpus, "dataset": of_dataset}
+        yield ("export-queries", name), {"corpus": of_corpus, "dataset": dataset.exported()}
     for name in study.backbones:
         yield from _backbone(study, name)
+    for name, checkpoint in study.checkpoints.items():
+        yield ("fetch", name), {"source": checkpoint.source()}
+        yield ("adopt", name), checkpoint.how()
+        yield from _tokens(study, name)
     for name, stage in study.first_stages.items():
         yield from _first_stage(study, name, stage)
     for name in study.negatives:
@@ -137,11 +140,16 @@ def _backbone(study: Study, name: str) -> Iterator[Artefact]:
         yield ("build", name), backbone.recipe() | {"relevant_from": relevant_from}
     else:
         yield ("fetch", name), {"source": backbone.settings()}
+    yield from _tokens(study, name)
+
+
+def _tokens(study: Study, checkpoint: str) -> Iterator[Artefact]:
+    """Yield the token files under the tokenizer of a checkpoint."""
     tokens = study.tokens.settings()
     for corpus in study.corpora:
-        yield ("tokenize", f"{name}/passages/{corpus}"), tokens
+        yield ("tokenize", f"{checkpoint}/passages/{corpus}"), tokens
     for dataset in study.datasets:
-        yield ("tokenize", f"{name}/queries/{dataset}"), tokens
+        yield ("tokenize", f"{checkpoint}/queries/{dataset}"), tokens
 
 
 def _first_stage(study: Study, name: str, stage: FirstStage | ImportedStage) -> Iterator[Artefact]:
@@ -183,8 +191,6 @@ def _negatives(study: Study, name: str) -> Iterator[Artefact]:
 
 def _teacher(study: Study, name: str, teacher: Teacher) -> Iterator[Artefact]:
     precision = {"precision": study.reranking.precision}
-    if isinstance(teacher, AdoptedTeacher):
-        yield ("adopt", name), teacher.how()
     if isinstance(teacher, (TrainedTeacher, AdoptedTeacher)):
         yield ("score", name), precision
     elif isinstance(teacher, Bm25Teacher):
@@ -223,6 +229,9 @@ def _results(study: Study) -> Iterator[Artefact]:
         yield from _reranked_for(study, name, datasets)
     for name in gated_teachers(study):
         yield from _gate(study, name)
+    for name in study.grid.checkpoints:
+        for dataset in datasets:
+            yield ("rerank", f"{name}/{dataset}"), study.reranking.settings()
     for dataset in datasets:
         order = {"depth": study.reranking.depth, "seed": study.random_seed}
         yield ("shuffle", f"random/{study.random_seed}/{dataset}"), order
@@ -256,7 +265,7 @@ def _reranked_for(study: Study, name: str, datasets: Sequence[str]) -> Iterator[
 
 def _gate(study: Study, name: str) -> Iterator[Artefact]:
     """Yield the gate of a teacher, and the runs behind it."""
-    validation = study.training.validation
+    validation = study.training.validation if study.training else None
     assert validation is not None
     datasets = validation.datasets
     yield from _reranked_for(study, name, datasets)
@@ -323,6 +332,7 @@ def _report(study: Study) -> Iterator[Artefact]:
 def recipe(study: Study, cell: Cell) -> Recipe:
     """Return the settings of one training, resolved: all that `train` needs to know."""
     student, loss, training = study.students[cell.student], study.losses[cell.loss], study.training
+    assert training is not None
     source, size = study.sources[loss.reads], training.sizes[student.size]
     start = predecessor(study, cell)
     settings: Settings = {
@@ -345,8 +355,6 @@ def recipe(study: Study, cell: Cell) -> Recipe:
         "memory": training.memory,
         "compile": training.compile,
         "validation": _validated(study),
-        "checkpoint_every": training.checkpoint_every,
-        "log_every": training.log_every,
     }
     settings |= dict(training.optimiser)
     settings |= dict(training.reading(student.architecture))
@@ -355,7 +363,7 @@ def recipe(study: Study, cell: Cell) -> Recipe:
 
 def _validated(study: Study) -> Validated | None:
     """Return how a training is validated, each dataset with its least relevant grade."""
-    validation = study.training.validation
+    validation = study.validation
     if validation is None:
         return None
     levels = {name: study.datasets[name].relevant_from for name in validation.datasets}

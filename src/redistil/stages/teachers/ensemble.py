@@ -1,6 +1,5 @@
 """The mean of several teachers, and how far they agree."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -15,6 +14,7 @@ from redistil.errors import BadTable
 from redistil.learning import ensembles
 from redistil.machine import costs
 from redistil.stages.teachers import COST
+from redistil.storage import digests
 from redistil.storage.lineage import Made
 from redistil.storage.pieces import in_row_groups
 from redistil.storage.stretches import stretches
@@ -51,7 +51,7 @@ def average(
                 append(scored.pairs.append_column("score", pa.array(mean)))
         if not agreed.pairs:
             raise BadTable(f"{members[0]} has no score: score something with every member")
-        second.write_text(json.dumps(agreed.record(), indent=2) + "\n", encoding="utf-8")
+        digests.put_json(agreed.record(), second)
     spent = [member.with_suffix(COST) for member in members]
     costs.account_together(spent, agreed.pairs, out.with_suffix(COST))
     return agreed.said()

@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from redistil.errors import BadSettings, BadTable
-from redistil.storage.lineage import SIDECAR, Made
+from redistil.storage import lineage
+from redistil.storage.lineage import Made
 from redistil.storage.pools import by_query
 from redistil.storage.tables import QRELS, aside
 from redistil.study.measures import Measure, Ranking, parse
@@ -106,8 +107,7 @@ class Verdict:
         }
         with aside(folder / RECORD) as partial:
             partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        with aside(folder / SIDECAR) as partial:
-            partial.write_text(made.dumps() + "\n", encoding="utf-8")
+        lineage.record(made, folder)
 
 
 class Measured(NamedTuple):

@@ -4,7 +4,6 @@ Times differ from run to run, so none of this is in a record: it is shown, and d
 """
 
 import csv
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -17,7 +16,7 @@ from redistil.stages.report.numbers.entries import entries
 from redistil.stages.report.numbers.rows import Line
 from redistil.stages.report.numbers.sheets import PrintedRow, Sheet, printed
 from redistil.stages.report.numbers.wording import amount_in_words, number, percent
-from redistil.storage import lineage
+from redistil.storage import digests, lineage
 from redistil.storage.tables import aside
 from redistil.study import artefacts as studies
 from redistil.study.study import Study
@@ -196,7 +195,7 @@ def _together(files: Sequence[Path]) -> Spent:
     costs: list[Mapping[str, Any]] = []
     devices: list[str] = []
     for file in files:
-        cost = json.loads(file.read_text(encoding="utf-8"))
+        cost = digests.read_json(file)
         costs.append(cost)
         device = cost.get("device")
         devices += map(str, device if isinstance(device, list) else [device])

@@ -41,13 +41,13 @@ def read(backbones: Sequence[Path], teachers: Sequence[Path]) -> list[Gate]:
         if path.exists():
             gates.append(_of_backbone(path))
     for path in teachers:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = json.loads(lineage.checked(path).read_text(encoding="utf-8"))
         gates.append(Gate(TEACHER, told["subject"], told["passed"], told["reason"]))
     return gates
 
 
 def _of_backbone(path: Path) -> Gate:
-    told = json.loads(path.read_text(encoding="utf-8"))
+    told = json.loads(lineage.checked(path).read_text(encoding="utf-8"))
     value, least = told["encoder"], told["least"]
     reason = (
         f"{told['measure']} {value:.3f} on {told['queries']} held-out training queries, where "

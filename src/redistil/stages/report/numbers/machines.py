@@ -5,13 +5,13 @@ come from two kinds of machine is told. Like costs, none of this is in a record.
 """
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from redistil.storage import digests
 from redistil.storage.tables import aside
 
 FILE = "machines.csv"
@@ -39,7 +39,7 @@ def kinds(files: Iterable[Path]) -> dict[Machine, int]:
     works: Counter[Machine] = Counter()
     for path in files:
         if path.exists():
-            told = json.loads(path.read_text(encoding="utf-8"))
+            told = digests.read_json(path)
             works.update(_machines(told))
     in_order = sorted(works.items(), key=lambda item: (-item[1], str(item[0])))
     return dict(in_order)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from redistil.stages.report.numbers import costs, machines, typeset
+from redistil.stages.report.numbers.counts import SetCounts
 from redistil.stages.report.numbers.gates import Gate
 from redistil.stages.report.numbers.leaderboard import Tables
 from redistil.stages.report.numbers.rows import (
@@ -72,11 +73,12 @@ def write(
     gates: Sequence[Gate] = (),
     spent: Sequence[costs.Cost] = (),
     works: Mapping[machines.Machine, int] | None = None,
+    test_sets: Sequence[SetCounts] = (),
 ) -> None:
     """Write the folder; its record is removed first and written last.
 
     published, sizes, gates, spent, works: as in `Tabulated`; sheets: what is to be pasted
-    elsewhere.
+    elsewhere; test_sets: their queries, a further table.
     """
     files: dict[str, list[Columns]] = {
         "leaderboard": list(map(flat, tables.leaderboard)),
@@ -96,6 +98,7 @@ def write(
         "sizes": sizes or {},
         "gates": gates,
         "sources": sources,
+        "test_sets": test_sets,
     }
     with sealing(folder, [JSON, CELLS], made):
         for name, rows in files.items():
