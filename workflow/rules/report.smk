@@ -34,10 +34,10 @@ rule tabulate:
         models=every(
             "results/{study}/models/{student}/{loss}/{seed}/made.json", "cells"
         ),
-        backbones=every("data/backbones/{built}/made.json", "built backbones"),
-        gates=every("data/teachers/gates/{teacher}/gate.json", "gates"),
         qrels=every("data/corpora/qrels/{dataset}.parquet", "datasets"),
         counts=every("data/corpora/counts/{dataset}.parquet", "datasets"),
+        backbones=every("data/backbones/{built}/made.json", "built backbones"),
+        gates=every("data/teachers/gates/{teacher}/gate.json", "gates"),
         published="workflow/resources/published.csv",
         names="workflow/resources/published.yaml",
     output:
@@ -76,12 +76,12 @@ rule tabulate:
         reranked=each(
             "--reranked {system} results/{study}/runs/{system}", "reranking models"
         ),
-        taught=each("--taught {taught} data/teachers/{taught}.parquet", "taught"),
-        teaching=each("--teaching {taught} {model}/made.json", "teaching models"),
         sets=each(
             "--test-set data/corpora/qrels/{dataset}.parquet data/corpora/counts/{dataset}.parquet",
             "datasets",
         ),
+        taught=each("--taught {taught} data/teachers/{taught}.parquet", "taught"),
+        teaching=each("--teaching {taught} {model}/made.json", "teaching models"),
     shell:
         "redistil tabulate {input.study} $(dirname {output.made}) {params.measures} {params.models}"
         " {params.backbones} {params.gates} {params.reranked} {params.taught} {params.teaching} {params.sets}"

@@ -27,7 +27,7 @@ rule score:
     log:
         "logs/teachers/{scored}.log",
     resources:
-        gpu=GPU,
+        gpu=1,
     params:
         code=code("score"),
         settings=settings("score", "{scored}"),
@@ -150,7 +150,7 @@ rule rank:
     log:
         "logs/teachers/{ranked}.log",
     resources:
-        gpu=GPU,
+        gpu=1,
     params:
         code=code("rank"),
         settings=settings("rank", "{ranked}"),

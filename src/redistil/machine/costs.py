@@ -65,13 +65,14 @@ def account_together(parts: Sequence[Path], pairs: int, path: Path) -> None:
         return
     records = [digests.read_json(part) for part in parts]
     spent = Spent()
-    of_devices: list[Any] = []
+    seconds: list[float] = []
     for record in records:
         spent = spent + Spent.of(record)
-        of_devices.append(record.get("device_seconds"))
-    device_seconds = None if None in of_devices else sum(of_devices)
+        if record.get("device_seconds") is not None:
+            seconds.append(record["device_seconds"])
+    of_devices = sum(seconds) if len(seconds) == len(records) else None
     ran_on = {key: _alike(records, key) for key in _ALIKE}
-    _write(_amounts(spent, pairs, device_seconds) | ran_on, path)
+    _write(_amounts(spent, pairs, of_devices) | ran_on, path)
 
 
 def _alike(records: Sequence[Mapping[str, Any]], key: str) -> Any:

@@ -72,8 +72,8 @@ def write(
     sheets: Mapping[str, Sheet] | None = None,
     gates: Sequence[Gate] = (),
     spent: Sequence[costs.Cost] = (),
-    works: Mapping[machines.Machine, int] | None = None,
     test_sets: Sequence[SetCounts] = (),
+    works: Mapping[machines.Machine, int] | None = None,
 ) -> None:
     """Write the folder; its record is removed first and written last.
 
