@@ -11,7 +11,7 @@ from redistil.errors import UserError
 from redistil.stages.corpora import beir
 from redistil.storage import locks, logs, placed
 from redistil.storage import settings as yaml
-from redistil.study import artefacts, grid, overlays, paths
+from redistil.study import artefacts, grid, overlays, paths, patterns
 from snakemake.exceptions import WorkflowError
 
 try:
@@ -32,7 +32,7 @@ RESULTS = f"results/{config['study']}"
 
 
 wildcard_constraints:
-    **paths.constraints(STUDY),
+    **patterns.constraints(STUDY),
 
 
 def named(pattern, over=None):

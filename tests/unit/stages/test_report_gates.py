@@ -38,8 +38,8 @@ def study(**changed: Any) -> Any:
 def write_gate(folder: Path, command: str, name: str, **told: Any) -> Path:
     folder.mkdir(parents=True)
     made = lineage.make(command, name, {}, "", [])
-    (folder / "made.json").write_text(made.dumps(), encoding="utf-8")
     (folder / "gate.json").write_text(json.dumps(told), encoding="utf-8")
+    lineage.record(made, folder)
     return folder
 
 

@@ -1,12 +1,12 @@
 """Kinds of machine behind a study: counted from cost files, told where there are several."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from redistil.machine.hardware import kernels
 from redistil.stages.report.numbers import machines
 from redistil.stages.report.numbers.machines import Machine
+from redistil.storage import digests
 from tests.made import report_study
 from tests.made.report_study import ended_well, page, plot
 
@@ -16,7 +16,7 @@ OLD = Machine("an abacus", 1, "instructions AVX2, MKL 2024.2")
 
 def tell(path: Path, instructions: str = "AVX2", **more: Any) -> Path:
     told = {"device": "an abacus", "threads": 1, "kernels": AVX2 | {"instructions": instructions}}
-    path.write_text(json.dumps(told | more))
+    digests.write_json(told | more, path)
     return path
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from redistil.study import paths
+from redistil.study import paths, patterns
 from redistil.study.artefacts import gated_teachers, settings_of
 from tests.made.configs import config_of, put, refusal, resolved
 
@@ -62,10 +62,10 @@ def test_bm25_scores_its_training_set(config):
 
 
 def test_a_teacher_is_of_one_wildcard(config):
-    patterns = paths.constraints(resolved(config))
+    allowed = patterns.constraints(resolved(config))
     kinds = ("scored", "lexical", "averaged", "published", "ranked")
     for name, kind in (("pydocs-bm25", "lexical"), ("pydocs-bert", "scored"), ("best", "averaged")):
-        assert [each for each in kinds if re.fullmatch(patterns[each], name)] == [kind]
+        assert [each for each in kinds if re.fullmatch(allowed[each], name)] == [kind]
 
 
 def test_bm25_alone_may_teach_and_rerank(config):

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from redistil.errors import BadSettings
-from redistil.study import paths
+from redistil.study import paths, patterns
 from tests.made.configs import config_of, resolved
 
 CELL = {"student": "tiny-bert", "loss": "margin-mse", "seed": "1"}
@@ -92,10 +92,10 @@ def test_every_row_names_its_study(name, over):
 
 
 def test_wildcards_take_names_of_their_kind(study):
-    patterns = paths.constraints(study)
-    assert re.fullmatch(patterns["built"], "tiny-bert")
-    assert not re.fullmatch(patterns["built"], "bert-base")
-    assert re.fullmatch(patterns["fetched"], "bert-base")
-    assert re.fullmatch(patterns["baseline"], "bm25")
-    assert not re.fullmatch(patterns["system"], "bm25")
-    assert not re.fullmatch(paths.one_of([]), "")
+    allowed = patterns.constraints(study)
+    assert re.fullmatch(allowed["built"], "tiny-bert")
+    assert not re.fullmatch(allowed["built"], "bert-base")
+    assert re.fullmatch(allowed["fetched"], "bert-base")
+    assert re.fullmatch(allowed["baseline"], "bm25")
+    assert not re.fullmatch(allowed["system"], "bm25")
+    assert not re.fullmatch(patterns.one_of([]), "")

@@ -11,6 +11,7 @@ from redistil.cli.commands import COMMANDS
 from redistil.cli.options import How, Settings, Source
 from redistil.storage import lineage
 from redistil.study import artefacts as study
+from redistil.study import flags
 from tests.made.configs import STUDIES, config_of, put, refusal, resolved
 
 
@@ -250,7 +251,7 @@ def test_commands_read_the_flags_as_what_was_asked(name):
         if command == "train":  # takes its recipe as a file
             continue
         parsed = taken(cli.get_command(click.Context(cli), command), study.flags(settings))
-        parsed |= {key: settings[key] for key in study.PATHS & settings.keys()}
+        parsed |= {key: settings[key] for key in flags.PATHS & settings.keys()}
         assert lineage.canonical(parsed) == lineage.canonical(settings), (command, called)
 
 
