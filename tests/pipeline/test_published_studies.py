@@ -92,7 +92,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         for name, part in {**STUDIES, CHECKED: checked}.items():
             study = overlay(name, made.root / "studies")
             laid = merged(merged(here, shorter(study)), smaller(study, part))
-            text = yaml.safe_dump({"like": name, **laid}, sort_keys=False)
+            text = yaml.safe_dump({"like": name, "redefines": True, **laid}, sort_keys=False)
             (made.root / f"studies/{small(name)}.yaml").write_text(text)
         nowhere = "http://127.0.0.1:9"  # nothing listens there: whatever is fetched is ours
         env = {"http_proxy": nowhere, "https_proxy": nowhere, "no_proxy": "127.0.0.1"}

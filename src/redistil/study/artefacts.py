@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from redistil.errors import nearest
-from redistil.storage import settings
+from redistil.storage import digests, settings
 from redistil.study.backbones import BuiltBackbone
 from redistil.study.candidates import (
     Bm25Stage,
@@ -23,7 +23,6 @@ from redistil.study.candidates import (
     SpladeStage,
 )
 from redistil.study.checks import resolve
-from redistil.study.corpora import USES
 from redistil.study.grid import (
     Cell,
     KeptApart,
@@ -92,6 +91,7 @@ Artefact = tuple[Key, Settings]
 
 def read(path: Path) -> Study:
     """Return the resolved study that the rule `resolve` wrote."""
+    digests.check_if_sealed(path)
     return typed(Study, settings.read(path, "study"), str(path))
 
 
@@ -111,8 +111,7 @@ def _data(study: Study) -> Iterator[Artefact]:
         yield ("export-passages", name), {"corpus": corpus.settings()}
     for name, dataset in study.datasets.items():
         of_corpus = study.corpora[dataset.corpus].settings()
-        of_dataset = dataset.settings(without=USES)
-        yield ("export-queries", name), {"corpus": of_corpus, "dataset": of_dataset}
+        yield ("export-queries", name), {"corpus": of_corpus, "dataset": dataset.exported()}
     for name in study.backbones:
         yield from _backbone(study, name)
     for name, checkpoint in study.checkpoints.items():
@@ -315,8 +314,6 @@ def recipe(study: Study, cell: Cell) -> Recipe:
         "memory": training.memory,
         "compile": training.compile,
         "validation": _validated(study),
-        "checkpoint_every": training.checkpoint_every,
-        "log_every": training.log_every,
     }
     settings |= dict(training.optimiser)
     settings |= dict(training.reading(student.architecture))

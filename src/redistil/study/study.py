@@ -157,7 +157,7 @@ class Study(Entry):
         Field(description="needed by a study with students or trained teachers"),
     ] = None
     reranking: Reranking
-    random_seed: Annotated[Seed, Field(description="of the random re-ranker")]
+    random_seed: Annotated[Seed, Field(description="seed of the random order, every table's floor")]
     statistics: Statistics
     page: Page
     publishing: Publishing

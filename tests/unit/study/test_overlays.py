@@ -7,7 +7,14 @@ import yaml
 
 from redistil.errors import BadSettings
 from redistil.study import artefacts as study
-from redistil.study.overlays import laid_on, leave_out, merged, overlay, refuse_missing
+from redistil.study.overlays import (
+    laid_on,
+    leave_out,
+    merged,
+    overlay,
+    refuse_inherited,
+    refuse_missing,
+)
 from redistil.study.reading import read as typed
 from redistil.study.study import Study
 from tests.made.configs import ROOT, config_of, resolved
@@ -54,16 +61,6 @@ def test_groups_are_replaced_as_a_whole(studies):
     )
     assert overlay("mine", folder)["groups"] == {"Mine": ["z"]}
     assert overlay("ours", folder) == BASE | {"groups": {"Mine": ["z"]}, "title": "Ours"}
-
-
-def test_fewer_seeds_go_with_their_student():
-    base = {"grid": {"students": ["a", "b"], "seeds": [1, 2, 3], "fewer_seeds": {"b": 2}}}
-    assert laid_on(base, {"title": "x"})["grid"]["fewer_seeds"] == {"b": 2}
-    assert "fewer_seeds" not in laid_on(base, {"grid": {"students": ["a"]}})["grid"]
-    assert "fewer_seeds" not in laid_on(base, {"grid": {"seeds": [1]}})["grid"]
-    assert base["grid"]["fewer_seeds"] == {"b": 2}, "what was given stays as it was"
-    stated = laid_on(base, {"grid": {"students": ["a"], "fewer_seeds": {"b": 1}}})
-    assert stated["grid"]["fewer_seeds"] == {"b": 1}, "a contradiction is left for the checks"
 
 
 def test_groups_follow_when_other_datasets_are_tested_on():
@@ -230,6 +227,44 @@ def test_whatever_reads_a_folder_is_found(config, reader):
     place[key] = value
     with pytest.raises(BadSettings, match=f"{catalogue}.{name}.folder: nowhere is not a folder"):
         refuse_missing(typed(Study, config))
+
+
+# --- a study that is like another -----------------------------------------------------------------
+
+
+def own_study():
+    """The study of docs/own-collection.md, with one more loss than it has sources."""
+    config = config_of("embedded")
+    config["corpora"]["mine"] = {"folder": "mine"}
+    for split in ("train", "test"):
+        split_of = {"corpus": "mine", "split": split, "relevant_from": 1}
+        config["datasets"][f"mine-{split}"] = split_of
+    drawn = config["negatives"]["pydocs-lists"] | {"dataset": "mine-train", "first_stage": "bm25"}
+    config["negatives"]["mine"] = drawn
+    config["sources"]["lists"]["negatives"] = "mine"
+    config["grid"] |= {"losses": ["infonce", "bce"], "teachers": []}
+    return config
+
+
+def test_a_loss_on_inherited_data_is_refused():
+    config = own_study()
+    with pytest.raises(BadSettings) as refused:
+        refuse_inherited(typed(Study, config), ["lists"])
+    for words in ("grid.losses: 'bce' reads `triples`", "'pydocs'", "add sources.triples"):
+        assert words in str(refused.value)
+    refuse_inherited(typed(Study, config), [])
+    config["sources"]["triples"]["negatives"] = "mine"
+    refuse_inherited(typed(Study, config), ["lists"])
+    refuse_inherited(typed(Study, own_study()), ["lists", "triples"])
+
+
+def test_a_first_stage_of_training_counts():
+    config = own_study()
+    config["losses"]["second"] = {"objective": "infonce", "temperature": 1.0, "reads": "lists"}
+    config["losses"]["second"]["after"] = "bce"
+    config["grid"]["losses"] = ["second"]
+    with pytest.raises(BadSettings, match="'second' reads `triples`"):
+        refuse_inherited(typed(Study, config), ["lists"])
 
 
 # --- how many shards ------------------------------------------------------------------------------

@@ -18,7 +18,10 @@ from torch import Tensor, nn
 
 from redistil.errors import BadSettings, BadSource
 from redistil.learning.speed import shortcuts
-from redistil.learning.students import headed  # noqa: F401 - transformers learns its class
+from redistil.learning.students import (
+    headed,  # noqa: F401 - transformers learns its class
+    probe,
+)
 from redistil.learning.students.checkpoints import load_pair, reach, usable
 from redistil.learning.students.logit import exact_logit
 from redistil.learning.students.pairs import PAIR_FORMS, pair_template
@@ -65,7 +68,7 @@ class Cat(nn.Module):
         network, tokenizer = load_pair(
             AutoModelForSequenceClassification, backbone, new_head=True, num_labels=1
         )
-        return cls(_ready(network), PAIR_FORMS[pair_form](tokenizer), lengths)
+        return cls._probed(network, PAIR_FORMS[pair_form](tokenizer), lengths, backbone)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -75,7 +78,7 @@ class Cat(nn.Module):
         with usable(folder):
             lengths = lengths_in(json.loads((folder / "lengths.json").read_text()))
         network, tokenizer = load_pair(AutoModelForSequenceClassification, folder)
-        return cls(_ready(network), tokenizer, lengths)
+        return cls._probed(network, tokenizer, lengths, folder)
 
     @classmethod
     def adopt(cls, checkpoint: Path, lengths: dict[str, int], pair_form: str) -> Self:
@@ -92,7 +95,17 @@ class Cat(nn.Module):
                 f"{checkpoint}: its head gives {labels} numbers for a pair, and the score of a "
                 "re-ranker is one raw logit: choose a checkpoint with one label"
             )
-        return cls(_ready(network), PAIR_FORMS[pair_form](tokenizer), lengths)
+        return cls._probed(network, PAIR_FORMS[pair_form](tokenizer), lengths, checkpoint)
+
+    @classmethod
+    def _probed(
+        cls, network: Any, tokenizer: Any, lengths: dict[str, int], checkpoint: Path
+    ) -> Self:
+        """Return a student whose scores do not depend on the batch; BadSource if they do."""
+        student = cls(_ready(network), tokenizer, lengths)
+        probe.check(student, checkpoint)
+        probe.check_left(student, checkpoint)
+        return student
 
     def for_scoring(self, precision: str) -> Self:
         """Return a snapshot that only scores, faster, with weights in `precision`.

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from redistil.errors import BadSource
+from redistil.storage import lineage
 from redistil.storage.lineage import SIDECAR, Made, sha256
 from redistil.storage.placed import PATTERNS, checkpoint_files
 from redistil.storage.scratch import scratch
-from redistil.storage.tables import aside
 
 PLAIN = "plain"  # the form of files that transformers reads as they are
 
@@ -49,8 +49,7 @@ def fetch(source: Mapping[str, Any], out: Path, made: Made) -> None:
             raise BadSource(str(error).replace(str(partial), str(folder))) from None
         _replace(out, partial)
     version = _version(source, folder, files)
-    with aside(out / SIDECAR) as record:
-        record.write_text(made.reading(version).dumps() + "\n", encoding="utf-8")
+    lineage.record(made.reading(version), out)
 
 
 def _settle_config(form: str, partial: Path, folder: Path) -> None:

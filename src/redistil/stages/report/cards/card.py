@@ -55,6 +55,7 @@ def text(
         datasets=study["grid"]["datasets"],
         groups=list(study["groups"]),
         values=tabulated.cells,
+        test_sets=tabulated.more.get("test_sets", []),
         line=lines[f"{cell.student}/{cell.loss}"],
         first=lines[study["grid"]["first_stage"]],
         depth=study["reranking"]["depth"],
