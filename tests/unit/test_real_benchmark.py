@@ -85,7 +85,8 @@ def test_the_study_resolves(above):
     settings = laid_on(read("params.yaml"), overlay("embedded", ROOT / "studies"))
     for file in above:
         own = yaml.safe_load((ROOT / file).read_text())
-        own.pop("like", None)
+        for key in ("like", "redefines"):
+            own.pop(key, None)
         settings = laid_on(settings, own)
     study = resolved(Draft(settings, study="real"))
     assert {study.losses[loss].after for loss in study.grid.losses} == {"warm-up"}

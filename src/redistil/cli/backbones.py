@@ -16,7 +16,9 @@ from redistil.study.corpora import Dataset
 @click.command()
 @click.argument("out", type=Out())
 @setting(
-    "--source", Json(), '{"hub": ID, "revision": R} or {"folder": PATH}; optional "lower_case".'
+    "--source",
+    Json(),
+    '{"hub": ID, "revision": R} or {"folder": PATH}; optional "lower_case", and "form" of others.',
 )
 @making
 def fetch(out: Path, source: dict[str, Any], made: Made) -> None:

@@ -19,6 +19,7 @@ PLACES = {
     "datasets": "corpora",
     "downloads": "downloads",
     "backbones": "backbones",
+    "checkpoints": "backbones",
     "first_stages": "candidates",
     "negatives": "negatives",
     "teachers": "teachers",

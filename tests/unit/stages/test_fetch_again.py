@@ -33,6 +33,7 @@ def sharded(tmp_path):
     (folder / "model.safetensors").unlink()
     model.save_pretrained(folder, max_shard_size="20KB")
     assert len([*folder.glob("*.safetensors")]) > 1
+    tiny.record(folder, "build", folder.name)
     return folder
 
 

@@ -50,6 +50,7 @@ def test_the_page_names_the_best(alone: Path):
     assert f"In domain: the {best['kind']} {best['system']} is best" in html
     assert "No student was trained, so no loss is compared." in html
     assert "2 checkpoints of others, used to re-rank the top" in " ".join(html.split())
+    assert 'id="findings"' not in html and 'data-start="good"' in html
     assert 'id="losses"' not in html and "Loss against loss" not in html
 
 

@@ -26,7 +26,7 @@ from redistil.stages.report.numbers.rows import GroupValue, LossRow, Test, Verdi
 from redistil.stages.report.numbers.statistics import Floats
 
 LEVEL = inference.LEVEL  # of every interval
-_IN_FAMILY = (
+IN_FAMILY = (
     "first stage",
     "teacher",
     "checkpoint",
@@ -70,7 +70,7 @@ class Group:
         for entry in lines:
             if entry.kind == "student":
                 self.students.append(entry)
-            if entry.kind in _IN_FAMILY:
+            if entry.kind in IN_FAMILY:
                 self.baselines.append(entry.name)
             if entry.kind == "checkpoint":
                 self.checkpoints.append(entry.name)
