@@ -19,6 +19,7 @@ rule all:
         f"results/{config['study']}/report/index.html",
 
 
+include: "workflow/machine.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/downloads.smk"
 include: "workflow/rules/corpora.smk"
@@ -37,5 +38,5 @@ include: "workflow/rules/exports.smk"
 onsuccess:
     names = grid.names_behind(STUDY)
     print(*logs.warnings(Path("logs"), config["study"], names), sep="\n")
-    print("leaderboard:", rules.all.input[0])
-    print("page:       ", rules.all.input[2])
+    made = logs.made(leaderboard=rules.all.input[0], page=rules.all.input[2])
+    print(*made, sep="\n")

@@ -11,7 +11,7 @@ rule rerank:
     log:
         "logs/{study}/runs/{student}/{loss}/{seed}/{dataset}.log",
     resources:
-        gpu=GPU,
+        gpu=1,
     params:
         code=code("rerank"),
         settings=settings("rerank", "{student}/{loss}/{seed}/{dataset}"),
@@ -33,13 +33,23 @@ rule rerank_teacher:
     log:
         "logs/{study}/runs/{scored}/{dataset}.log",
     resources:
-        gpu=GPU,
+        gpu=1,
     params:
         code=code("rerank"),
         settings=settings("rerank", "{scored}/{dataset}"),
     shell:
         "redistil rerank {input.candidates} {input.model} {input.queries} {input.passages} {output}"
         " {params.settings} --threads {threads} 2> {log}"
+
+
+use rule rerank_teacher as rerank_checkpoint with:
+    output:
+        "results/{study}/runs/{adopted}/{dataset}.parquet",
+    log:
+        "logs/{study}/runs/{adopted}/{dataset}.log",
+    params:
+        code=code("rerank"),
+        settings=settings("rerank", "{adopted}/{dataset}"),
 
 
 rule rerank_bm25:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,6 +35,29 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+_LIBRARIES = {"MKL": r"Math Kernel Library Version (\S+?)-", "oneDNN": r"MKL-DNN v(\S+)"}
+_CHOOSING = ("MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+
+
+def kernels() -> dict[str, str]:
+    """Return what decides the last digits of torch's arithmetic on this CPU.
+
+    That is the instructions of torch's own loops, the versions of the libraries that multiply
+    matrices, and the variables that tell these to take other instructions.
+    """
+    import torch
+
+    told = {"instructions": torch.backends.cpu.get_cpu_capability()}
+    built = torch.__config__.show()
+    for library, pattern in _LIBRARIES.items():
+        found = re.search(pattern, built)
+        told[library] = found[1] if found else "none"
+    for variable in _CHOOSING:
+        if variable in os.environ:
+            told[variable] = os.environ[variable]
+    return told
+
+
 def _version(package: str) -> str:
     """A job of a cluster may run where the workflow's own tools are not installed."""
     try:
@@ -43,9 +67,12 @@ def _version(package: str) -> str:
 
 
 def commit() -> str:
-    """Return the git commit of these sources, and whether they differ from it; else "unknown"."""
+    """Return the git commit of these sources, and whether they differ from it; else "unknown".
+
+    A repository around them that does not keep them, as around an environment, is another's.
+    """
     head = _git("rev-parse", "HEAD")
-    if not head:
+    if not head or not _git("ls-files", "--", "."):
         return "unknown (not a git checkout)"
     # without the lock: a plain status takes the index's, and a commit made meanwhile would fail
     status = _git("--no-optional-locks", "status", "--porcelain", "--", ".")
@@ -53,9 +80,12 @@ def commit() -> str:
 
 
 def _git(*words: str) -> str:
+    """Return what git says of these sources, whoever owns the repository; "" where it fails."""
     here = Path(__file__).parent
+    # git reads no repository of another user unless asked; what such a one could run is turned off
+    anyone = ["-c", "safe.directory=*", "-c", "core.fsmonitor=false"]
     try:
-        done = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True)
+        done = subprocess.run(["git", *anyone, *words], cwd=here, capture_output=True, text=True)
     except OSError:
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

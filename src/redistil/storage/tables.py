@@ -217,6 +217,7 @@ QRELS = _table(
     doc_id=_ID,
     relevance=pa.int32(),
 )
+COUNTS = _table("counts", ["what"], "what", what=pa.string(), count=pa.int64())
 RUN = _table(
     "run",
     ["query_id", "doc_id"],
@@ -320,6 +321,7 @@ _ALL = (
     QUERIES,
     PASSAGES,
     QRELS,
+    COUNTS,
     RUN,
     VECTORS,
     TRIPLES,
@@ -348,6 +350,11 @@ def ranked(
     rows = rows.sort_by(
         [("query_id", "ascending"), ("score", "descending"), ("doc_id", "descending")]
     )
+    return numbered(rows)
+
+
+def numbered(rows: pa.Table) -> pa.Table:
+    """Return scored pairs as a run: ranks from 1, in the order that each query's rows have."""
     return RUN.rows(
         {
             "query_id": rows["query_id"].combine_chunks(),

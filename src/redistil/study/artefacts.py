@@ -7,7 +7,7 @@ two. The grid itself is in `grid`, what is refused in `checks`; both are at hand
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,11 @@ from redistil.study.candidates import (
     SpladeStage,
 )
 from redistil.study.checks import resolve
-from redistil.study.corpora import USES
 from redistil.study.grid import (
     Cell,
     KeptApart,
     System,
+    gated_teachers,
     grid_cells,
     imported_run,
     losses_behind,
@@ -36,9 +36,11 @@ from redistil.study.grid import (
     own_measures,
     predecessor,
     shards,
+    stages_to_beat,
     sweep_depths,
     systems,
     teacher_cells,
+    teachers_behind,
     test_sets,
     trained_cells,
     training_sets,
@@ -64,6 +66,7 @@ __all__ = [
     "Study",
     "System",
     "flags",
+    "gated_teachers",
     "grid_cells",
     "imported_run",
     "losses_behind",
@@ -79,6 +82,7 @@ __all__ = [
     "sweep_depths",
     "systems",
     "teacher_cells",
+    "teachers_behind",
     "test_sets",
     "trained_cells",
     "training_sets",
@@ -112,10 +116,13 @@ def _data(study: Study) -> Iterator[Artefact]:
         yield ("export-passages", name), {"corpus": corpus.settings()}
     for name, dataset in study.datasets.items():
         of_corpus = study.corpora[dataset.corpus].settings()
-        of_dataset = dataset.settings(without=USES)
-        yield ("export-queries", name), {"corpus": of_corpus, "dataset": of_dataset}
+        yield ("export-queries", name), {"corpus": of_corpus, "dataset": dataset.exported()}
     for name in study.backbones:
         yield from _backbone(study, name)
+    for name, checkpoint in study.checkpoints.items():
+        yield ("fetch", name), {"source": checkpoint.source()}
+        yield ("adopt", name), checkpoint.how()
+        yield from _tokens(study, name)
     for name, stage in study.first_stages.items():
         yield from _first_stage(study, name, stage)
     for name in study.negatives:
@@ -133,11 +140,16 @@ def _backbone(study: Study, name: str) -> Iterator[Artefact]:
         yield ("build", name), backbone.recipe() | {"relevant_from": relevant_from}
     else:
         yield ("fetch", name), {"source": backbone.settings()}
+    yield from _tokens(study, name)
+
+
+def _tokens(study: Study, checkpoint: str) -> Iterator[Artefact]:
+    """Yield the token files under the tokenizer of a checkpoint."""
     tokens = study.tokens.settings()
     for corpus in study.corpora:
-        yield ("tokenize", f"{name}/passages/{corpus}"), tokens
+        yield ("tokenize", f"{checkpoint}/passages/{corpus}"), tokens
     for dataset in study.datasets:
-        yield ("tokenize", f"{name}/queries/{dataset}"), tokens
+        yield ("tokenize", f"{checkpoint}/queries/{dataset}"), tokens
 
 
 def _first_stage(study: Study, name: str, stage: FirstStage | ImportedStage) -> Iterator[Artefact]:
@@ -179,8 +191,6 @@ def _negatives(study: Study, name: str) -> Iterator[Artefact]:
 
 def _teacher(study: Study, name: str, teacher: Teacher) -> Iterator[Artefact]:
     precision = {"precision": study.reranking.precision}
-    if isinstance(teacher, AdoptedTeacher):
-        yield ("adopt", name), teacher.how()
     if isinstance(teacher, (TrainedTeacher, AdoptedTeacher)):
         yield ("score", name), precision
     elif isinstance(teacher, Bm25Teacher):
@@ -216,9 +226,12 @@ def _results(study: Study) -> Iterator[Artefact]:
         for dataset in datasets:
             yield ("rerank", f"{cell.name}/{dataset}"), study.reranking.settings()
     for name in study.grid.teachers:
-        for teacher in [name, *members(study, name)]:
-            for dataset in datasets:
-                yield from _reranked_by(study, teacher, dataset)
+        yield from _reranked_for(study, name, datasets)
+    for name in gated_teachers(study):
+        yield from _gate(study, name)
+    for name in study.grid.checkpoints:
+        for dataset in datasets:
+            yield ("rerank", f"{name}/{dataset}"), study.reranking.settings()
     for dataset in datasets:
         order = {"depth": study.reranking.depth, "seed": study.random_seed}
         yield ("shuffle", f"random/{study.random_seed}/{dataset}"), order
@@ -241,6 +254,42 @@ def _results(study: Study) -> Iterator[Artefact]:
                 "relevant_from": levels,
             },
         )
+
+
+def _reranked_for(study: Study, name: str, datasets: Sequence[str]) -> Iterator[Artefact]:
+    """Yield the runs of a teacher and of its members."""
+    for teacher in [name, *members(study, name)]:
+        for dataset in datasets:
+            yield from _reranked_by(study, teacher, dataset)
+
+
+def _gate(study: Study, name: str) -> Iterator[Artefact]:
+    """Yield the gate of a teacher, and the runs behind it."""
+    validation = study.training.validation if study.training else None
+    assert validation is not None
+    datasets = validation.datasets
+    yield from _reranked_for(study, name, datasets)
+    beside = [member for member in members(study, name) if member != name]
+    levels = [study.datasets[dataset].relevant_from for dataset in datasets]
+    asked: Settings = {
+        "on": list(datasets),
+        "baselines": _each_on(stages_to_beat(study), datasets),
+        "measure": validation.measure,
+        "depth": study.reranking.depth,
+        "relevant_from": levels,
+    }
+    if beside:
+        asked["members"] = _each_on(beside, datasets)
+    yield ("gate", name), asked
+
+
+def _each_on(names: Sequence[str], datasets: Sequence[str]) -> list[str]:
+    """Return every name with every dataset, as the words of a repeated flag."""
+    words = []
+    for name in names:
+        for dataset in datasets:
+            words += [name, dataset]
+    return words
 
 
 def _reranked_by(study: Study, name: str, dataset: str) -> Iterator[Artefact]:
@@ -283,6 +332,7 @@ def _report(study: Study) -> Iterator[Artefact]:
 def recipe(study: Study, cell: Cell) -> Recipe:
     """Return the settings of one training, resolved: all that `train` needs to know."""
     student, loss, training = study.students[cell.student], study.losses[cell.loss], study.training
+    assert training is not None
     source, size = study.sources[loss.reads], training.sizes[student.size]
     start = predecessor(study, cell)
     settings: Settings = {
@@ -313,7 +363,7 @@ def recipe(study: Study, cell: Cell) -> Recipe:
 
 def _validated(study: Study) -> Validated | None:
     """Return how a training is validated, each dataset with its least relevant grade."""
-    validation = study.training.validation
+    validation = study.validation
     if validation is None:
         return None
     levels = {name: study.datasets[name].relevant_from for name in validation.datasets}
@@ -324,7 +374,9 @@ def _validated(study: Study) -> Validated | None:
 
 
 BY_DATASET = frozenset({"relevant_from"})  # its flag is repeated: `--relevant-from dl19=2`
-PATHS = frozenset({"on", "runs"})  # name what lies at paths that only the workflow knows
+PATHS = frozenset(
+    {"on", "runs", "members", "baselines"}
+)  # name what lies at paths that only the workflow knows
 
 
 def flags(of_artefact: Mapping[str, Any]) -> str:

@@ -18,7 +18,8 @@ from redistil.study.teachers import AveragedTeacher, TrainedTeacher
 class System:
     """Something that ranks the candidates and has a line in the leaderboard.
 
-    kind: student, teacher, first stage or random; loss and seed are None where there is none.
+    kind: student, teacher, checkpoint, first stage or random; loss and seed are None where there
+    is none.
     """
 
     name: str
@@ -115,6 +116,51 @@ def teacher_cells(study: Study) -> dict[str, Cell]:
     return dict(sorted(cells.items()))
 
 
+def gated_teachers(study: Study) -> list[str]:
+    """Return the teachers of the losses that can re-rank the validation queries: each has a gate.
+
+    A published file, or a language model, scores its own pairs alone.
+    """
+    if not stages_to_beat(study):
+        return []
+    teaching = []
+    for loss in study.grid.losses:
+        teaching += teachers_behind(study, loss)
+    gated = []
+    for name in dict.fromkeys(teaching):
+        behind = [study.teachers[member] for member in members(study, name)]
+        if all(teacher.re_ranks for teacher in behind):
+            gated.append(name)
+    return gated
+
+
+def stages_to_beat(study: Study) -> list[str]:
+    """Return the first stages that a teacher has to beat on the validation queries.
+
+    The first is the one that is re-ranked. Without its candidates, or without a validation, there
+    is none.
+    """
+    validation = study.training.validation if study.training else None
+    if not validation:
+        return []
+    found = []
+    for name in dict.fromkeys([study.grid.first_stage, *study.grid.baselines]):
+        stage = study.first_stages[name]
+        if not isinstance(stage, ImportedStage) or all(map(stage.run_of, validation.datasets)):
+            found.append(name)
+    return found if study.grid.first_stage in found else []
+
+
+def built_backbones(study: Study) -> list[str]:
+    """Return the backbones built here that a training starts from."""
+    names = []
+    for cell in trained_cells(study):
+        name = study.students[cell.student].backbone
+        if isinstance(study.backbones[name], BuiltBackbone):
+            names.append(name)
+    return list(dict.fromkeys(names))
+
+
 def systems(study: Study) -> list[System]:
     """Return everything the study compares, baselines first."""
     grid, seed = study.grid, study.random_seed
@@ -123,6 +169,8 @@ def systems(study: Study) -> list[System]:
         lines.append(System(first_stage, "first stage"))
     for teacher in grid.teachers:
         lines.append(System(teacher, "teacher"))
+    for checkpoint in grid.checkpoints:
+        lines.append(System(checkpoint, "checkpoint"))
     for cell in grid_cells(study):
         lines.append(System(cell.name, "student", cell.student, cell.loss, cell.seed))
     return lines
@@ -196,8 +244,8 @@ def _reached(
     names: dict[str, set[str]] = defaultdict(set)
     waiting = [*references(study.grid)]
     waiting += [Reference("kept_apart", name, "datasets") for name in study.kept_apart]
-    if study.training.validation:
-        waiting += references(study.training.validation)
+    if study.validation:
+        waiting += references(study.validation)
     while waiting:
         _, name, catalogue = waiting.pop()
         if name not in names[catalogue]:
@@ -233,7 +281,8 @@ def asked_for(study: Study) -> dict[str, Any]:
     for catalogue in CATALOGUES:
         entries = settings[catalogue]
         settings[catalogue] = {key: entries[key] for key in entries if key in names[catalogue]}
-    settings["training"].pop("checkpoint_every", None)  # changes the work, not what comes out
+    training = settings.get("training") or {}
+    training.pop("checkpoint_every", None)  # changes the work, not the result
     return settings
 
 

@@ -6,22 +6,22 @@ Snakemake merges configuration files. `groups` is replaced too: it names the col
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
 from redistil.errors import BadSettings
 from redistil.study import clashes, files
-from redistil.study.backbones import FolderBackbone
 from redistil.study.checks import resolve
-from redistil.study.corpora import FolderCorpus, IrdsCorpus
+from redistil.study.corpora import IrdsCorpus
 from redistil.study.fields import Entry
 from redistil.study.files import REDEFINES, merged
-from redistil.study.grid import needed
+from redistil.study.grid import losses_behind, needed
 from redistil.study.reading import read
 from redistil.study.study import Study
 
+_FILES = "the checkpoint's files"
 GROUPS, TABLE = "groups", "table"  # keys of a study
 
 
@@ -42,11 +42,22 @@ def planned(config: Mapping[str, Any], command_line: Mapping[str, Any]) -> tuple
     config: params.yaml, on which the study is laid, and on both the command line (`--config`,
     `--configfile`). Raises BadSettings for what a study may not ask for.
     """
-    clashes.refuse(config, config["study"], Path("studies"))
-    stated = laid_on(laid_on(config, overlay(config["study"])), command_line)
+    name = config["study"]
+    clashes.refuse(config, name, Path("studies"))
+    stated = laid_on(laid_on(config, overlay(name)), command_line)
     study, left_out = leave_out(resolve(clashes.likened(stated)), "data/corpora/passages")
     refuse_missing(study)
+    refuse_inherited(study, _own_sources(name, Path("studies")))
     return study, left_out
+
+
+def _own_sources(name: str, folder: Path) -> set[str]:
+    """Return the sources that a study says itself, or one that it is like; not the first of all."""
+    own: set[str] = set()
+    _, *others = files.chain(name, folder).values()
+    for study in others:
+        own.update(study.get("sources") or {})
+    return own
 
 
 def laid_on(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,11 +160,37 @@ def refuse_missing(study: Study) -> None:
         content = "corpus.jsonl, queries.jsonl, qrels"
         _refuse_without_folder(f"corpora.{name}", study.corpora[name], content)
     for name in sorted(names["backbones"]):
-        _refuse_without_folder(f"backbones.{name}", study.backbones[name], "the checkpoint's files")
+        _refuse_without_folder(f"backbones.{name}", study.backbones[name], _FILES)
+    for name in sorted(names["checkpoints"]):
+        _refuse_without_folder(f"checkpoints.{name}", study.checkpoints[name], _FILES)
+
+
+def refuse_inherited(study: Study, own: Collection[str]) -> None:
+    """Refuse a loss that reads what the study it is like trains on, over another corpus.
+
+    own: the sources that the study says itself; one that says none means those it is like.
+    """
+    corpora = {_corpus(study, kind) for kind in own}
+    for loss in study.grid.losses if own else []:
+        for stage in losses_behind(study, loss):
+            reads = study.losses[stage].reads
+            if reads not in own and _corpus(study, reads) not in corpora:
+                raise BadSettings(
+                    f"grid.losses: {loss!r} reads `{reads}`, which this study does not say: it "
+                    f"would train on {_corpus(study, reads)!r}, as the study does that this one is "
+                    f"like; add sources.{reads}, or leave the loss out"
+                )
+
+
+def _corpus(study: Study, kind: str) -> str:
+    """Return the corpus that a kind of training data is of."""
+    negatives = study.negatives[study.sources[kind].negatives]
+    return study.datasets[negatives.dataset].corpus
 
 
 def _refuse_without_folder(path: str, entry: Entry, content: str) -> None:
-    if isinstance(entry, FolderCorpus | FolderBackbone) and not Path(entry.folder).is_dir():
+    folder = entry.get("folder")
+    if folder is not None and not Path(folder).is_dir():
         raise BadSettings(
-            f"{path}.folder: {entry.folder} is not a folder: check the path, or put {content} there"
+            f"{path}.folder: {folder} is not a folder: check the path, or put {content} there"
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 from redistil.errors import BadSettings
 from redistil.study import grid
+from redistil.study.fields import Entry
 from redistil.study.grid import Cell
 from redistil.study.study import Study
 from redistil.study.teachers import AdoptedTeacher, ImportedTeacher, ScoringTeacher, TrainedTeacher
@@ -19,7 +20,6 @@ Words = Mapping[str, Any]
 Rows = Iterator[dict[str, Any]]
 
 NEGATIVES = ("mined", "docpairs", "published", "ranked")  # wildcards that name negatives
-CHECKPOINTS = {"adopted": "checkpoint", "ranked": "llm"}  # wildcards of teachers with a backbone
 TEACHERS = ("scored", "lexical", "averaged", "teacher")  # wildcards that name a teacher
 
 
@@ -58,10 +58,8 @@ def _named(study: Study, known: Words) -> dict[str, Any]:
     for wildcard in NEGATIVES:
         if wildcard in given:
             given.setdefault("negatives", given[wildcard])
-    for wildcard, key in CHECKPOINTS.items():
-        if wildcard in given:
-            given["checkpoint"] = study.teachers[given[wildcard]][key]
     if "ranked" in given:
+        given["checkpoint"] = study.teachers[given["ranked"]]["llm"]
         given["first_stage"] = study.teachers[given["ranked"]]["first_stage"]
     return given
 
@@ -77,6 +75,17 @@ def _datasets(study: Study, known: Words) -> Rows:
 def _students(study: Study, known: Words) -> Rows:
     for student in study.grid.students:
         yield {"student": student}
+
+
+def _checkpoints(study: Study, known: Words) -> Rows:
+    for checkpoint in study.grid.checkpoints:
+        yield {"backbone": checkpoint}
+
+
+def _readers(study: Study, known: Words) -> Rows:
+    """Yield everything of the grid that reads tokens."""
+    yield from _students(study, known)
+    yield from _checkpoints(study, known)
 
 
 def _losses(study: Study, known: Words) -> Rows:
@@ -98,9 +107,9 @@ def _runs(study: Study, known: Words) -> Rows:
 
 
 def _tokens(study: Study, known: Words) -> Rows:
-    for student in _students(study, known):
+    for reader in _readers(study, known):
         for dataset in _datasets(study, known):
-            yield student | dataset
+            yield reader | dataset
 
 
 def _first_stages(study: Study, known: Words) -> Rows:
@@ -125,17 +134,17 @@ def _ranking_systems(study: Study, known: Words) -> Rows:
 
 def _reranking_models(study: Study, known: Words) -> Rows:
     for system in grid.systems(study):
-        if system.kind in ("student", "teacher"):
+        if system.kind in ("student", "teacher", "checkpoint"):
             yield {"system": system.name}
 
 
 def _shown(study: Study, known: Words) -> Rows:
     """Yield the runs that the page shows: of each student and loss that of its first seed."""
-    first = study.grid.seeds[0]
+    first = study.grid.seeds[:1]
     for system in grid.systems(study):
         if system.kind == "first stage":
             yield {"runs": f"data/candidates/{system.name}"}
-        elif system.kind != "student" or system.seed == first:
+        elif system.kind != "student" or system.seed in first:
             yield {"runs": f"results/{study.study}/runs/{system.name}"}
 
 
@@ -147,10 +156,35 @@ def _predecessors(study: Study, known: Words) -> Rows:
 
 
 def _validated(study: Study, known: Words) -> Rows:
-    validation = study.training.validation
+    validation = study.validation
     if validation:
         for dataset in validation.datasets:
             yield {"dataset": dataset, "first_stage": validation.first_stage}
+
+
+def _gates(study: Study, known: Words) -> Rows:
+    for teacher in grid.gated_teachers(study):
+        yield {"teacher": teacher}
+
+
+def _members_validated(study: Study, known: Words) -> Rows:
+    """Yield the members of an ensemble on every validation set; other teachers have none."""
+    for member in grid.members(study, known["teacher"]):
+        if member != known["teacher"]:
+            for row in _validated(study, known):
+                yield {"member": member, "dataset": row["dataset"]}
+
+
+def _stages_validated(study: Study, known: Words) -> Rows:
+    """Yield what a teacher has to beat on every validation set."""
+    for first_stage in grid.stages_to_beat(study):
+        for row in _validated(study, known):
+            yield row | {"first_stage": first_stage}
+
+
+def _built_backbones(study: Study, known: Words) -> Rows:
+    for name in grid.built_backbones(study):
+        yield {"built": name}
 
 
 def _over(study: Study, known: Words) -> Rows:
@@ -164,16 +198,24 @@ def _over(study: Study, known: Words) -> Rows:
 
 def _members(study: Study, known: Words) -> Rows:
     """Yield the single teachers behind a teacher, with model and backbone where it has them."""
+    if "adopted" in known:
+        yield _adopted(known["adopted"])
+        return
     (name,) = (known[wildcard] for wildcard in TEACHERS if wildcard in known)
     for member in grid.members(study, name):
         yield {"member": member} | _model(study, member) | _taught_on(study, member, known)
+
+
+def _adopted(checkpoint: str) -> dict[str, str]:
+    """Return the folder of the model that a checkpoint is, and whose tokens it reads."""
+    return {"model": f"data/teachers/models/{checkpoint}", "backbone": checkpoint}
 
 
 def _model(study: Study, teacher: str) -> dict[str, str]:
     """Return the folder of the model that a teacher is, and the backbone whose tokens it reads."""
     entry = study.teachers[teacher]
     if isinstance(entry, AdoptedTeacher):
-        return {"model": f"data/teachers/models/{teacher}", "backbone": entry.checkpoint}
+        return _adopted(entry.checkpoint)
     if not isinstance(entry, TrainedTeacher):
         return {}
     cells = grid.teacher_cells(study)
@@ -207,6 +249,22 @@ def _teaching(study: Study, known: Words) -> Rows:
             if (name, source.negatives) not in seen:
                 seen.add((name, source.negatives))
                 yield {"teacher": name, "negatives": source.negatives}
+
+
+def _taught(study: Study, known: Words) -> Rows:
+    """Yield every teacher whose scores a loss of the grid reads."""
+    read = [study.sources[study.losses[loss].reads].teacher for loss in study.grid.losses]
+    for teacher in dict.fromkeys(read):
+        if teacher:
+            yield {"taught": teacher}
+
+
+def _teaching_models(study: Study, known: Words) -> Rows:
+    """Yield the models that were trained for such a teacher."""
+    for row in _taught(study, known):
+        for member in grid.members(study, row["taught"]):
+            if isinstance(study.teachers[member], TrainedTeacher):
+                yield row | _model(study, member)
 
 
 def _tests(study: Study, known: Words) -> Rows:
@@ -262,6 +320,7 @@ def _exports(study: Study, known: Words) -> Rows:
 OVER: dict[str, Callable[[Study, Words], Rows]] = {
     "datasets": _datasets,
     "students": _students,
+    "readers": _readers,
     "losses": _losses,
     "cells": _cells,
     "runs": _runs,
@@ -273,9 +332,15 @@ OVER: dict[str, Callable[[Study, Words], Rows]] = {
     "shown": _shown,
     "predecessor": _predecessors,
     "validation": _validated,
+    "gates": _gates,
+    "members validated": _members_validated,
+    "stages validated": _stages_validated,
+    "built backbones": _built_backbones,
     "over": _over,
     "members": _members,
     "teaching": _teaching,
+    "taught": _taught,
+    "teaching models": _teaching_models,
     "tests": _tests,
     "tests elsewhere": _tests_elsewhere,
     "shards": _shards,
@@ -289,13 +354,11 @@ OVER: dict[str, Callable[[Study, Words], Rows]] = {
 
 KINDS = {  # wildcard: catalogue, keys of which an entry has one
     "built": ("backbones", "build"),
-    "fetched": ("backbones", "hub", "folder"),
     "splade": ("first_stages", "encoder"),
     "bm25": ("first_stages", "k1"),
     "imported": ("first_stages", "import"),
     "mined": ("negatives", "kind"),
     "docpairs": ("negatives", "docpairs"),
-    "adopted": ("teachers", "checkpoint"),
     "scored": ("teachers", "model", "checkpoint"),
     "lexical": ("teachers", "bm25"),
     "averaged": ("teachers", "average"),
@@ -305,9 +368,9 @@ KINDS = {  # wildcard: catalogue, keys of which an entry has one
 CATALOGUES = {
     "corpus": "corpora",
     "dataset": "datasets",
-    "backbone": "backbones",
     "first_stage": "first_stages",
     "exported": "exports",
+    "adopted": "checkpoints",
     "teacher": "teachers",
     "student": "students",
     "loss": "losses",
@@ -321,16 +384,26 @@ def constraints(study: Study) -> dict[str, str]:
     for wildcard, catalogue in CATALOGUES.items():
         patterns[wildcard] = one_of(study[catalogue])
     for wildcard, (catalogue, *keys) in KINDS.items():
-        names = []
-        for name, entry in study[catalogue].items():
-            if any(key in entry for key in keys):
-                names.append(name)
-        patterns[wildcard] = one_of(names)
+        patterns[wildcard] = one_of(_with_key(study[catalogue], keys))
+    # a checkpoint is fetched and tokenised as a backbone is
+    patterns["backbone"] = one_of([*study.backbones, *study.checkpoints])
+    patterns["fetched"] = one_of(
+        [*_with_key(study.backbones, ("hub", "folder")), *study.checkpoints]
+    )
     systems = grid.systems(study)
     stages = [system.name for system in systems if system.kind == "first stage"]
     patterns["baseline"] = one_of(stages)
     patterns["system"] = one_of(system.name for system in systems if system.name not in stages)
     return patterns
+
+
+def _with_key(entries: Mapping[str, Entry], keys: Iterable[str]) -> list[str]:
+    """Return the names of the entries that have one of these keys."""
+    names = []
+    for name, entry in entries.items():
+        if any(key in entry for key in keys):
+            names.append(name)
+    return names
 
 
 def one_of(names: Iterable[str]) -> str:

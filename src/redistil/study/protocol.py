@@ -144,8 +144,8 @@ def _training_class(architectures: tuple[type[Architecture], ...]) -> type[Train
 class Reranking(Entry):
     """How candidates are re-ranked."""
 
-    depth: Annotated[Count, Field(description="candidates of a query")]
-    precision: Precision
+    depth: Annotated[Count, Field(description="candidates of each query that are re-ranked")]
+    precision: Annotated[Precision, Field(description="precision of the forward pass")]
 
 
 _Level = Annotated[Number, Field(gt=0, lt=1)]

@@ -18,7 +18,10 @@ from torch import Tensor, nn
 
 from redistil.errors import BadSettings, BadSource
 from redistil.learning.speed import shortcuts
-from redistil.learning.students import probe
+from redistil.learning.students import (
+    headed,  # noqa: F401 - transformers learns its class
+    probe,
+)
 from redistil.learning.students.checkpoints import load_pair, reach, usable
 from redistil.learning.students.logit import exact_logit
 from redistil.learning.students.pairs import PAIR_FORMS, pair_template

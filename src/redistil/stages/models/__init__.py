@@ -18,8 +18,10 @@ from redistil.learning.scoring import Memory, learn, score_shared
 from redistil.machine.costs import account
 from redistil.machine.hardware import commit
 from redistil.machine.processes import Processes, check_precision
+from redistil.machine.stopping import warnings
 from redistil.seeds import derive
-from redistil.stages.models import writing
+from redistil.stages.models import idle, writing
+from redistil.stages.models.idle import Idle
 from redistil.stages.models.reading import (
     Dataset,
     Inputs,
@@ -63,11 +65,14 @@ def train(
     state = Checkpoint(path, checkpoint_every, made.fingerprint, processes.first)
     pairs = recipe.batch * recipe.passages
     gpus = processes.gpus if processes.first else []
-    with _board(tensorboard if processes.first else None, made.name) as tell:
-        watch = Watch(pairs, lessons.names, tell, gpus, not processes.first)
+    board = _board(tensorboard if processes.first else None, made.name)
+    with board as tell, warnings(processes.count) as warned:
+        learned = Idle(tell, recipe.steps, f"{recipe.negatives}, {recipe.objective}")
+        watch = Watch(pairs, lessons.names, learned, gpus, not processes.first, warned)
         validation = _validation(recipe, inputs.datasets, student, processes)
         history = optimise(student, lessons.learn, _schedule(recipe), state, validation, watch)
     if processes.first:
+        idle.warn(history.points)
         writing.save(student, history, recipe, state, out, made)
         total = len(history.points) * pairs
         account(history.spent, total, processes, source, out / "cost.json")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from redistil.machine.hardware import commit, machine
+from redistil.stages.report.numbers import gates
 from redistil.stages.report.numbers.rows import by_system
 from redistil.stages.report.numbers.tabulated import Tabulated
 from redistil.stages.report.numbers.wording import joules, number, p_value, signed
@@ -50,11 +51,13 @@ def text(
         why=why,
         recipe=recipe,
         backbone=_origin(study["backbones"][backbone]) or backbone,
+        gates=gates.failures_behind(study, tabulated.gates, cell),
         sources=list(sources(study, cell)),
         measures=study["measures"],
         datasets=study["grid"]["datasets"],
         groups=list(study["groups"]),
         values=tabulated.cells,
+        test_sets=tabulated.more.get("test_sets", []),
         line=lines[f"{cell.student}/{cell.loss}"],
         first=lines[study["grid"]["first_stage"]],
         depth=study["reranking"]["depth"],
@@ -143,7 +146,7 @@ def _behind_teacher(study: Study, member: str, teacher: str) -> Iterator[tuple[s
         yield _source(study, "backbones", what, entry["llm"])
     elif "checkpoint" in entry:
         what = f"re-ranker of the teacher {member}"
-        yield _source(study, "backbones", what, entry["checkpoint"])
+        yield _source(study, "checkpoints", what, entry["checkpoint"])
     elif model:
         backbone = study["students"][model["student"]]["backbone"]
         yield _source(study, "backbones", f"backbone of the teacher {member}", backbone)

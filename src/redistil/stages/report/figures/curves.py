@@ -40,12 +40,12 @@ class Curve(NamedTuple):
 
 def draw(given: Given) -> "Figure | str":
     """Return the training curves of every cell that was given."""
-    if not given.curves:
+    training = given.study.training
+    if not given.curves or training is None:
         return "no training curve given"
-    runs = {}
+    runs, every = {}, training.log_every
     for path in given.curves:
         table = CURVE.read(path)
-        every = given.study.training.log_every
         steps, losses = table["step"].to_numpy(), table["loss"].to_numpy()
         runs[lineage.of(path).name] = Curve(_last(steps, every), _mean(losses, every))
     return curves(runs, given.study, "training loss")
