@@ -134,6 +134,18 @@ def test_costs_of_another_version_are_unknown(uninterrupted, said, tmp_path):
     assert weights_of(model) == uninterrupted[0]
 
 
+def test_a_damaged_state_is_not_gone_on_from(uninterrupted, tmp_path, caplog):
+    state = checkpoint_in(tmp_path)
+    killed_at(5, state)
+    damaged = bytearray(state.path.read_bytes())
+    damaged[-9] ^= 4
+    state.path.write_bytes(damaged)
+    model = network()
+    optimise(model, whole(loss_on(model)), SCHEDULE, state)
+    assert weights_of(model) == uninterrupted[0]
+    assert f"{state.path} is damaged: the training begins anew" in caplog.text
+
+
 @pytest.mark.parametrize("step", [0, 2, 3, 5, 9])
 def test_killed_and_resumed_is_uninterrupted(uninterrupted, step, tmp_path):
     state = checkpoint_in(tmp_path)

@@ -72,7 +72,9 @@ class _as_it_scores:
     """Put a student in its state of scoring, and leave all as it was: mode, and random numbers."""
 
     def __init__(self, student: Any) -> None:
-        self._student, self._training = student, student.training
+        self._student = student
+        # a new student trains, and its network does not yet
+        self._modes = [(module, module.training) for module in student.modules()]
         self._states = torch.inference_mode(), torch.random.fork_rng(devices=[])
 
     def __enter__(self) -> None:
@@ -83,7 +85,8 @@ class _as_it_scores:
     def __exit__(self, *error: Any) -> None:
         for state in reversed(self._states):
             state.__exit__(*error)
-        self._student.train(self._training)
+        for module, mode in self._modes:
+            module.training = mode
 
 
 def _alone(student: Any, pairs: Pairs, checkpoint: Path) -> Tensor:

@@ -1,0 +1,105 @@
+"""A score that depends on the pairs around it is refused before anything is trained."""
+
+import json
+
+import pytest
+import torch
+import transformers
+from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
+
+from redistil.errors import BadSource
+from redistil.learning.students.cat import Cat
+from tests.made.checkpoints import ROOMY, student_on, write_checkpoint
+from tests.made.hub import byte_pairs, word_pieces
+
+BERT = {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "max_position_embeddings": 64,
+    "initializer_range": 0.5,
+}
+CONV = {"embedding_size": 16, "head_ratio": 1, "conv_kernel_size": 3}
+GPT = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64, "initializer_range": 0.5}
+END = "<|endoftext|>"
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    before = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()
+    yield
+    transformers.logging.set_verbosity(before)
+
+
+def pieces(**more):
+    names = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
+    return PreTrainedTokenizerFast(tokenizer_object=word_pieces(), **names, **more)
+
+
+def bytewise():
+    tokens = byte_pairs([END, "<pad>"])
+    names = {"bos_token": END, "eos_token": END, "unk_token": END, "pad_token": "<pad>"}
+    return PreTrainedTokenizerFast(tokenizer_object=tokens, **names)
+
+
+def checkpoint(folder, family, tokenizer, **settings):
+    """Write a random checkpoint of a family."""
+    torch.manual_seed(1)
+    size = max(tokenizer.get_vocab().values()) + 1
+    config = AutoConfig.for_model(family, vocab_size=size, **settings)
+    AutoModel.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def refusal(folder):
+    with pytest.raises(BadSource) as caught:
+        student_on(folder)
+    said = str(caught.value)
+    assert said.startswith(f"{folder} is not a usable checkpoint: ") and "\n" not in said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("family", "more"), [("nystromformer", {}), ("yoso", {}), ("convbert", CONV)]
+)
+def test_networks_that_read_padding_are_refused(tmp_path, family, more):
+    said = refusal(checkpoint(tmp_path / family, family, pieces(), **BERT, **more))
+    assert f"since {family} reads the padding too: choose a model of another family" in said
+
+
+def test_another_padding_token_is_named(tmp_path):
+    folder = checkpoint(tmp_path / "gpt", "gpt2", bytewise(), **GPT, pad_token_id=0)
+    wanted = bytewise().pad_token_id
+    assert f"write its tokenizer's pad_token_id, {wanted}, into" in refusal(folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"pad_token_id": wanted}))
+    student_on(folder)
+
+
+def test_a_missing_padding_token_is_named(tmp_path):
+    folder = checkpoint(tmp_path / "gpt", "gpt2", bytewise(), **GPT)
+    assert "it does not score a batch (Cannot handle batch sizes > 1" in refusal(folder)
+
+
+def test_padding_on_the_left_is_refused(tmp_path):
+    folder = checkpoint(tmp_path / "bert", "bert", pieces(padding_side="left"), **BERT)
+    assert "its tokenizer pads on the left, where a pair scores" in refusal(folder)
+
+
+def test_unknown_token_types_are_refused(tmp_path):
+    inputs = ["input_ids", "token_type_ids", "attention_mask"]
+    tokenizer = pieces(model_input_names=inputs)
+    folder = checkpoint(tmp_path / "bert", "bert", tokenizer, **BERT, type_vocab_size=1)
+    assert "does not score a pair of its tokenizer's tokens (index out of range" in refusal(folder)
+
+
+def test_a_probe_leaves_no_trace(tmp_path):
+    folder = write_checkpoint("bert", tmp_path / "bert")
+    student = Cat.new(folder, ROOMY, 1, "native")
+    drawn = torch.rand(3)
+    assert not student.network.training
+    Cat.new(folder, ROOMY, 1, "native")
+    assert torch.equal(torch.rand(3), drawn)
