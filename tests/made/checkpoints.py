@@ -26,6 +26,7 @@ from tests.made.hub import (
 )
 
 ROOMY = {"query_length": 20, "passage_length": 30, "pair_length": 60}
+FORM = {"pair_form": "native"}
 
 PAIRS = [
     ("cat dog", "the red bird sings over the river"),
@@ -102,7 +103,7 @@ every_family = pytest.mark.parametrize("family", FAMILIES)
 
 
 def student_on(folder: Path, lengths: dict[str, int] = ROOMY, seed: int = 1) -> Cat:
-    return Cat.new(folder, lengths, seed, "native").eval()
+    return Cat.new(folder, lengths | FORM, seed).eval()
 
 
 def ids_of(student: Cat, texts: Sequence[str]) -> list[np.ndarray]:

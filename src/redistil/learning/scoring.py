@@ -11,10 +11,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from redistil.learning.batches import Rows, by_budget
-from redistil.learning.students import Student
+from redistil.learning.pairs import Pairs
+from redistil.learning.students.interface import Student
 from redistil.machine.processes import Processes, allow_tf32, autocast
 from redistil.seeds import derive
-from redistil.storage.ragged import Ragged, Tokens
+from redistil.storage.ragged import Ragged
 
 # padded tokens in one forward pass, which bounds the memory whatever the lengths: on a CPU as many
 # as its caches keep, on a GPU as many as keep it busy
@@ -45,7 +46,7 @@ class Part(NamedTuple):
 
 def learn(
     student: Student,
-    pairs: tuple[Sequence[Tokens], Sequence[Tokens]],
+    pairs: Pairs,
     loss_of: Callable[[Tensor], Tensor],
     memory: Memory,
     precision: str,
@@ -54,21 +55,18 @@ def learn(
 ) -> Tensor:
     """Leave the gradients of a loss of N scores in the student's weights; return the loss.
 
-    pairs: queries and passages, N each; loss_of: scores [N], float32, to a scalar; stream: seed and
-    step of the dropout. The gradients are those of the whole batch, however it is split and
-    shared out: the loss is of all scores, and only the backward pass goes by micro-batches.
+    loss_of: scores [N], float32, to a scalar; stream: seed and step of the dropout. The gradients
+    are those of the whole batch, however it is split and shared out: the loss is of all scores,
+    and only the backward pass goes by micro-batches.
     """
-    queries, passages = pairs
     seed, step = stream
-    lengths = np.asarray(student.lengths_of(queries, passages))
+    lengths = np.asarray(student.costs(pairs))
     parts = _share(lengths, memory, processes)
     hold = _padded(parts, lengths) <= memory.held
 
     def score(part: Part) -> Tensor:
         torch.manual_seed(derive(seed, "dropout", step, part.number))
-        own_queries = [queries[row] for row in part.rows]
-        own_passages = [passages[row] for row in part.rows]
-        return student.score(own_queries, own_passages)
+        return student.scores(pairs.at(part.rows))
 
     kept = []  # a part's scores, with their graph if it is held
     scores = torch.zeros(len(lengths), device=processes.device)
@@ -143,10 +141,9 @@ def score_pairs(
     with torch.inference_mode(), bar:
         for start in range(0, len(scores), WINDOW):
             window = slice(start, start + WINDOW)
-            texts = [queries[row] for row in query_rows[window]]
-            candidates = [passages[row] for row in passage_rows[window]]
-            for group in by_budget(student.lengths_of(texts, candidates), budget):
-                logits = student.score([texts[i] for i in group], [candidates[i] for i in group])
+            pairs = Pairs.of_rows(queries, passages, query_rows[window], passage_rows[window])
+            for group in by_budget(student.costs(pairs), budget):
+                logits = student.scores(pairs.at(group))
                 scores[start + group] = logits.float().cpu().numpy()
                 bar.update(len(group))
     return scores

@@ -17,8 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from redistil.errors import BadSettings, BadSource
+from redistil.learning.pairs import Pairs
 from redistil.learning.speed import shortcuts
 from redistil.learning.students.checkpoints import load_pair, reach, usable
+from redistil.learning.students.interface import Base
 from redistil.learning.students.logit import exact_logit
 from redistil.learning.students.pairs import PAIR_FORMS, pair_template
 from redistil.storage.ragged import Tokens
@@ -31,7 +33,7 @@ def lengths_in(settings: Mapping[str, Any]) -> dict[str, int]:
     return {key: settings[key] for key in LENGTHS}
 
 
-class Cat(nn.Module):
+class Cat(Base):
     """A cross-encoder.
 
     Inputs are token ids without special tokens; they are cut to `query_length` and
@@ -52,10 +54,11 @@ class Cat(nn.Module):
             )
 
     @classmethod
-    def new(cls, backbone: Path, lengths: dict[str, int], seed: int, pair_form: str) -> Self:
+    def new(cls, backbone: Path, settings: Mapping[str, Any], seed: int) -> Self:
         """Return a student on the checkpoint in `backbone`, its head drawn from `seed`.
 
-        pair_form: "native", as the tokenizer joins a pair, or "joined", [CLS] q [SEP] p [SEP].
+        settings: the lengths, and as pair_form "native", the form that the tokenizer gives a pair,
+        or "joined", [CLS] q [SEP] p [SEP].
         Raises BadSource where the checkpoint has a trained head already.
         """
         from transformers import AutoModelForSequenceClassification
@@ -64,7 +67,8 @@ class Cat(nn.Module):
         network, tokenizer = load_pair(
             AutoModelForSequenceClassification, backbone, new_head=True, num_labels=1
         )
-        return cls(_ready(network), PAIR_FORMS[pair_form](tokenizer), lengths)
+        form = PAIR_FORMS[settings["pair_form"]]
+        return cls(_ready(network), form(tokenizer), lengths_in(settings))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -77,7 +81,7 @@ class Cat(nn.Module):
         return cls(_ready(network), tokenizer, lengths)
 
     @classmethod
-    def adopt(cls, checkpoint: Path, lengths: dict[str, int], pair_form: str) -> Self:
+    def adopt(cls, checkpoint: Path, settings: Mapping[str, Any]) -> Self:
         """Return the re-ranker that others trained and published in `checkpoint`.
 
         Raises BadSource where the checkpoint has no trained head, or one of several labels.
@@ -91,7 +95,8 @@ class Cat(nn.Module):
                 f"{checkpoint}: its head gives {labels} numbers for a pair, and the score of a "
                 "re-ranker is one raw logit: choose a checkpoint with one label"
             )
-        return cls(_ready(network), PAIR_FORMS[pair_form](tokenizer), lengths)
+        form = PAIR_FORMS[settings["pair_form"]]
+        return cls(_ready(network), form(tokenizer), lengths_in(settings))
 
     def for_scoring(self, precision: str) -> Self:
         """Return a snapshot that only scores, faster, with weights in `precision`.
@@ -113,10 +118,10 @@ class Cat(nn.Module):
         """
         partial = folder / ".partial"
         shutil.rmtree(partial, ignore_errors=True)  # of a save that was killed
-        self.network.config.sentence_transformers = {  # type: ignore[union-attr]
+        self.network.config.sentence_transformers = {
             "activation_fn": "torch.nn.modules.linear.Identity"
         }
-        self.network.save_pretrained(partial)  # type: ignore[operator]
+        self.network.save_pretrained(partial)
         self.tokenizer.model_max_length = self.lengths["pair_length"]
         self.tokenizer.save_pretrained(partial)
         (partial / "lengths.json").write_text(json.dumps(self.lengths, sort_keys=True) + "\n")
@@ -138,9 +143,14 @@ class Cat(nn.Module):
         lengths: list[int] = (q + p + self.template.special).tolist()
         return lengths
 
-    def score(self, queries: Sequence[Tokens], passages: Sequence[Tokens]) -> Tensor:
+    def costs(self, pairs: Pairs) -> list[int]:
+        """Return how many tokens each pair has."""
+        return self.lengths_of(pairs.query_texts(), pairs.passage_texts())
+
+    def scores(self, pairs: Pairs) -> Tensor:
         """Return the raw logits [N] of N pairs."""
-        logits: Tensor = self.network(**self.inputs(queries, passages)).logits
+        inputs = self.inputs(pairs.query_texts(), pairs.passage_texts())
+        logits: Tensor = self.network(**inputs).logits
         return logits.squeeze(-1)
 
     def inputs(self, queries: Sequence[Tokens], passages: Sequence[Tokens]) -> dict[str, Tensor]:
@@ -150,8 +160,7 @@ class Cat(nn.Module):
         inputs = {"input_ids": pairs.ids, "attention_mask": pairs.mask}
         if pairs.types is not None:
             inputs["token_type_ids"] = pairs.types
-        device = next(self.parameters()).device
-        return {key: torch.from_numpy(value).to(device) for key, value in inputs.items()}
+        return {key: torch.from_numpy(value).to(self.device) for key, value in inputs.items()}
 
 
 def _ready(network: Any) -> Any:

@@ -14,6 +14,7 @@ from redistil.learning.examples import Batch, Examples
 from redistil.learning.history import Checkpoint, Point
 from redistil.learning.objectives import OBJECTIVES
 from redistil.learning.optimise import Schedule, Validation, Watch, optimise
+from redistil.learning.pairs import Pairs
 from redistil.learning.scoring import Memory, learn, score_shared
 from redistil.machine.costs import account
 from redistil.machine.hardware import commit
@@ -108,9 +109,8 @@ class _Lessons:
             scores = torch.zeros(mask.shape, device=device).masked_scatter(mask, flat)
             return objective(scores, targets, mask, **recipe.options)
 
-        queries = [self.tokens.queries[row] for row in batch.queries]
-        passages = [self.tokens.passages[row] for row in batch.passages]
-        pairs, stream = (queries, passages), (recipe.seed, step)
+        pairs = Pairs.of_rows(*self.tokens, batch.queries, batch.passages)
+        stream = recipe.seed, step
         memory = Memory(recipe.memory.at_once, recipe.memory.held)
         return learn(self.student, pairs, loss_of, memory, recipe.precision, stream, self.processes)
 
