@@ -307,8 +307,8 @@ def recipe(study: Study, cell: Cell) -> Recipe:
         "checkpoint_every": training.checkpoint_every,
         "log_every": training.log_every,
     }
-    settings |= dict(training.optimiser)
-    settings |= dict(training.reading(student.architecture))
+    settings |= training.optimiser.stated()
+    settings |= dict(training.reading(student))
     return recipe_class(student.architecture).model_validate(settings)
 
 
@@ -318,7 +318,10 @@ def _validated(study: Study) -> Validated | None:
     if validation is None:
         return None
     levels = {name: study.datasets[name].relevant_from for name in validation.datasets}
-    return Validated.model_validate(dict(validation) | {"datasets": levels})
+    given = dict(validation) | {"datasets": levels}
+    if validation.not_before is None:
+        del given["not_before"]
+    return Validated.model_validate(given)
 
 
 # --- flags ----------------------------------------------------------------------------------------

@@ -287,10 +287,19 @@ def _check_lengths(study: Study) -> None:
     """Refuse a cap beyond the tokens that are kept, and a pair too short for any passage."""
     names = needed(study)
     _check_caps(study, "training", study.training)
+    for name in sorted(names["students"]):
+        _check_student_caps(study, name)
     for name in sorted(names["first_stages"]):
         _check_caps(study, f"first_stages.{name}", study.first_stages[name])
     for name in sorted(names["teachers"]):
         _check_caps(study, f"teachers.{name}", study.teachers[name])
+
+
+def _check_student_caps(study: Study, name: str) -> None:
+    """Refuse lengths that the entry of a student sets, as those of the training are refused."""
+    student = study.students[name]
+    if student.settings().keys() > {"architecture", "backbone", "size"}:
+        _check_caps(study, f"students.{name}", study.training.reading(student))
 
 
 def _check_caps(study: Study, path: str, entry: Entry) -> None:
@@ -317,7 +326,7 @@ def _check_cell(study: Study, cell: Cell) -> None:
     if reads not in study.sources:
         close = nearest(reads, study.sources)
         raise BadSettings(f"losses.{cell.loss}.reads: no sources entry {reads!r}{close}")
-    study.training.reading(student.architecture)
+    study.training.reading(student)
     _check_size(f"training.sizes.{student.size}", sizes[student.size], reads)
     _check_targets(study, cell.loss, study.sources[reads])
 

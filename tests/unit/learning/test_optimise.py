@@ -36,7 +36,7 @@ def test_any_warm_up_has_rates(warmup):
 
 
 def test_a_constant_rate_stays():
-    schedule = replace(SCHEDULE, falls=False)
+    schedule = replace(SCHEDULE, shape="constant")
     rates = [schedule.rate(step) / schedule.learning_rate for step in range(STEPS)]
     assert rates == pytest.approx([1 / 3, 2 / 3] + [1.0] * 8)
     assert replace(schedule, warmup_steps=0).rate(0) == schedule.learning_rate

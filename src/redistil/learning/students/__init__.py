@@ -6,9 +6,9 @@ from typing import Any
 
 from redistil.errors import BadSource
 from redistil.learning.students.cat import Cat
-from redistil.learning.students.interface import Group, Kept, Student
+from redistil.learning.students.interface import Kept, Student
 
-__all__ = ["ARCHITECTURES", "Group", "Kept", "Student", "adopt", "load", "new"]
+__all__ = ["ARCHITECTURES", "Kept", "Student", "adopt", "load", "new"]
 
 ARCHITECTURES = {"cat": Cat}
 

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 
+from redistil.learning.optimise import Group
 from redistil.learning.pairs import Pairs
 from redistil.storage.ragged import Tokens
 
@@ -23,13 +24,6 @@ class Kept:
     rows: Literal["text", "token"]
     width: int
     search: bool
-
-
-class Group(NamedTuple):
-    """Weights that share a learning rate: `factor` times that of the schedule."""
-
-    weights: list[nn.Parameter]
-    factor: float
 
 
 class Student(Protocol):

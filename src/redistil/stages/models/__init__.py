@@ -66,7 +66,8 @@ def train(
     with _board(tensorboard if processes.first else None, made.name) as tell:
         watch = Watch(pairs, lessons.names, tell, gpus, not processes.first)
         validation = _validation(recipe, inputs.datasets, student, processes)
-        history = optimise(student, lessons.learn, _schedule(recipe), state, validation, watch)
+        schedule, groups = _schedule(recipe), student.groups()
+        history = optimise(student, lessons.learn, schedule, state, validation, watch, groups)
     if processes.first:
         writing.save(student, history, recipe, state, out, made)
         total = len(history.points) * pairs
@@ -158,7 +159,8 @@ def _schedule(recipe: Recipe) -> Schedule:
         weight_decay=recipe.weight_decay,
         clip_norm=recipe.clip_norm,
         seed=recipe.seed,
-        falls=recipe.schedule == "linear",
+        shape=recipe.schedule,
+        stair=recipe.stair or 1,
     )
 
 
@@ -220,4 +222,4 @@ def _validation(
             values[name] = known.value(how.measure, scores)
         return values
 
-    return Validation(how.every, measure, how.patience)
+    return Validation(how.every, measure, how.patience, how.not_before or 0)
