@@ -45,6 +45,12 @@ ROBERTA_NAMES = {kind: f"<{kind}>" for kind in ("pad", "unk", "mask")} | {
 }
 FAMILIES: dict[str, tuple[Any, str, dict[str, Any], dict[str, Any]]] = {
     "bert": (word_pieces, "BertTokenizer", {"do_lower_case": True}, {}),
+    "distilbert": (
+        word_pieces,
+        "DistilBertTokenizer",
+        {"do_lower_case": True, "model_input_names": ["input_ids", "attention_mask"]},
+        {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32},
+    ),
     "electra": (word_pieces, "ElectraTokenizer", {"do_lower_case": True}, {"embedding_size": 8}),
     "roberta": (
         roberta_pairs,

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.usefixtures("quiet")
 
 NATIVE = {  # what stands before, between and after the two texts
     "bert": (["[CLS]"], ["[SEP]"], ["[SEP]"]),
+    "distilbert": (["[CLS]"], ["[SEP]"], ["[SEP]"]),
     "electra": (["[CLS]"], ["[SEP]"], ["[SEP]"]),
     "roberta": (["<s>"], ["</s>", "</s>"], ["</s>"]),
     "deberta-v2": (["[CLS]"], ["[SEP]"], ["[SEP]"]),

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from redistil.learning import scoring
+from redistil.learning import batches, scoring
 from redistil.learning.pairs import Pairs
 from redistil.learning.scoring import Memory, learn, score_pairs
 from redistil.learning.students.cat import Cat
@@ -41,7 +41,7 @@ def test_scores_keep_the_order_given(files, monkeypatch):
     pairs = [(PAIRS[q][0], PAIRS[p][1]) for q, p in zip(*ROWS, strict=True)]
     wanted = scores(student, pairs)
     for budget, window in ((4096, 1 << 16), (40, 3), (1, 1)):
-        monkeypatch.setitem(scoring.BUDGET, "cpu", budget)
+        monkeypatch.setitem(batches.BUDGET, "cpu", budget)
         monkeypatch.setattr(scoring, "WINDOW", window)
         got = score_pairs(student.train(), queries, passages, ROWS, "float32")
         assert got.dtype == np.float32

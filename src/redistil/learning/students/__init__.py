@@ -6,11 +6,14 @@ from typing import Any
 
 from redistil.errors import BadSource
 from redistil.learning.students.cat import Cat
+from redistil.learning.students.colbert import Colbert
+from redistil.learning.students.dot import Dot
 from redistil.learning.students.interface import Kept, Student
+from redistil.learning.students.prettr import Prettr
 
 __all__ = ["ARCHITECTURES", "Kept", "Student", "adopt", "load", "new"]
 
-ARCHITECTURES = {"cat": Cat}
+ARCHITECTURES: dict[str, Any] = {"cat": Cat, "dot": Dot, "colbert": Colbert, "prettr": Prettr}
 
 
 def new(recipe: Mapping[str, Any], backbone: Path, seed: int) -> Any:

@@ -5,7 +5,7 @@ Tokenizers are what `AutoTokenizer` makes of a folder. For some families it does
 pipeline back, so that token files, students and whoever loads a student later read the same ids.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,41 @@ def load_pair(auto: Any, folder: Path, **how: Any) -> tuple[Any, Any]:
     network = load_network(auto, folder, **how)
     check_vocabulary(tokenizer, network.get_input_embeddings().num_embeddings, folder)
     return network, tokenizer
+
+
+def load_encoder(folder: Path, **how: Any) -> tuple[Any, Any]:
+    """Return the encoder of a checkpoint folder, without any head or pooler, and the tokenizer.
+
+    how: as transformers' `AutoModel` takes it.
+    """
+    from transformers import AutoModel
+
+    tokenizer = load_tokenizer(folder)
+    with usable(folder):
+        network, report = AutoModel.from_pretrained(folder, **_exactly(how))
+    needed = [name for name in sorted(report["missing_keys"]) if not name.startswith("pooler.")]
+    if needed:
+        raise BadSource(
+            f"{folder} is not a usable checkpoint: {len(needed)} weights of a "
+            f"{type(network).__name__} are not in it (first: {needed[0]})"
+        )
+    if getattr(network, "pooler", None) is not None:
+        network.pooler = None
+    _move_weights(network)
+    check_vocabulary(tokenizer, network.get_input_embeddings().num_embeddings, folder)
+    return network, tokenizer
+
+
+def _exactly(how: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how every network is read: in float32, from safetensors here, running no code."""
+    return {
+        "dtype": torch.float32,
+        "local_files_only": True,
+        "trust_remote_code": False,
+        "use_safetensors": True,
+        "output_loading_info": True,
+        **how,
+    }
 
 
 def check_vocabulary(tokenizer: Any, rows: int, folder: Path) -> None:
@@ -91,21 +126,20 @@ def load_network(auto: Any, folder: Path, new_head: bool = False, **more: Any) -
     missing, which transformers would draw as well.
     """
     with usable(folder):
-        network, report = auto.from_pretrained(
-            folder,
-            dtype=torch.float32,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            output_loading_info=True,
-            **more,
-        )
+        network, report = auto.from_pretrained(folder, **_exactly(more))
     _check_weights(network, report["missing_keys"], folder, new_head)
-    for weight in network.parameters():
-        # in memory of its own: the last digit of a product depends on where in a file its factors
-        # lie, and equal weights are to give equal scores
-        weight.data = weight.data.clone()
+    _move_weights(network)
     return network
+
+
+def _move_weights(network: nn.Module) -> None:
+    """Give every weight memory of its own.
+
+    The last digit of a product depends on where in a file its factors lie, and equal weights are
+    to give equal scores.
+    """
+    for weight in network.parameters():
+        weight.data = weight.data.clone()
 
 
 def _check_weights(network: Any, missing: Collection[str], folder: Path, new_head: bool) -> None:

@@ -84,12 +84,12 @@ def pair_template(tokenizer: Any) -> PairTemplate:
     """
     if tokenizer.pad_token_id is None:
         raise BadSource("the tokenizer has no padding token: it is not one of an encoder")
-    query, passage = _two_texts(tokenizer)
+    query, passage = two_texts(tokenizer)
     encoded = tokenizer(query.text, passage.text)
     ids = tuple(encoded["input_ids"])
-    q = _find(query.ids, ids, 0)
+    q = find(query.ids, ids, 0)
     between = q + len(query.ids)
-    p = _find(passage.ids, ids, between)
+    p = find(passage.ids, ids, between)
     after = p + len(passage.ids)
     types: Types | None = None
     if encoded.get("token_type_ids") is not None:
@@ -105,7 +105,7 @@ class Encoded(NamedTuple):
     ids: tuple[int, ...]
 
 
-def _two_texts(tokenizer: Any) -> list[Encoded]:
+def two_texts(tokenizer: Any) -> list[Encoded]:
     """Return two texts that `tokenizer` knows."""
     special = set(tokenizer.all_special_ids)
     texts = []
@@ -118,7 +118,7 @@ def _two_texts(tokenizer: Any) -> list[Encoded]:
     raise BadSource("the tokenizer has no two letters of its own: is this its vocabulary?")
 
 
-def _find(part: tuple[int, ...], ids: tuple[int, ...], start: int) -> int:
+def find(part: tuple[int, ...], ids: tuple[int, ...], start: int) -> int:
     """Return where `part` begins in `ids`, from `start` on; BadSource if it is not there."""
     for place in range(start, len(ids) - len(part) + 1):
         if ids[place : place + len(part)] == part:
