@@ -8,14 +8,44 @@ import torch
 
 from redistil.learning import students
 from redistil.learning.pairs import Pairs
+from redistil.stages.backbones import words
+from redistil.storage.tables import PASSAGES as TABLE
+from tests.made import tiny
 
 LENGTHS = {"query_length": 8, "passage_length": 12}
 SETTINGS: dict[str, dict[str, Any]] = {
     "dot": {},
     "colbert": {"dimensions": 6, "masks": 3, "mask_position": "before"},
     "prettr": {"split": 1, "offset": "fixed"},
+    "tk": {
+        "variant": "v2",
+        "layers": 2,
+        "heads": 2,
+        "feed_forward": 12,
+        "passage_start": 500,
+        "kernel_rate": 10.0,
+        "embedding_rate": 0.7,
+    },
 }
+CASES = []
+ON_ENCODERS = ("dot", "colbert", "prettr")
 FAMILIES = ("bert", "distilbert", "electra", "roberta")
+
+
+for _name in SETTINGS:
+    for _family in ("words",) if _name == "tk" else FAMILIES:
+        CASES.append((_name, _family))
+
+
+def write_words(folder: Path, vectors: Path | None = None, width: int = 8) -> Path:
+    """Write the words of PASSAGES with vectors, as `collect-words` does."""
+    folder.mkdir()
+    passages = {f"d{number}": text for number, text in enumerate(PASSAGES)}
+    rows = {"doc_id": list(passages), "text": list(passages.values())}
+    TABLE.write(TABLE.rows(rows), folder / "passages.parquet", tiny.MADE)
+    how = {"width": width, "least": 1, "vectors": vectors and str(vectors), "seed": 1}
+    words.collect([folder / "passages.parquet"], folder / "words", tiny.MADE, **how)
+    return folder / "words"
 
 
 def settings_of(architecture: str, **changed: Any) -> dict[str, Any]:
@@ -23,11 +53,11 @@ def settings_of(architecture: str, **changed: Any) -> dict[str, Any]:
 
 
 def student_of(architecture: str, folder: Path, seed: int = 1, **changed: Any) -> Any:
-    """Return a new student whose map, if it has one, moves the score as much as its encoder."""
+    """Return a new student whose maps, if it has any, move the score as much as the rest."""
     student = students.new(settings_of(architecture, **changed), folder, seed).eval()
-    if getattr(student, "head", None) is not None:
-        torch.manual_seed(seed)
-        for weight in student.head.parameters():
+    torch.manual_seed(seed)
+    for name, weight in student.named_parameters():
+        if name.startswith(("head.", "kernels.")):
             torch.nn.init.normal_(weight, std=0.5)
     return student
 

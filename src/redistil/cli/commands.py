@@ -13,6 +13,7 @@ COMMANDS = {
     "export-docpairs": "corpora",
     "fetch": "backbones",
     "build": "backbones",
+    "collect-words": "backbones",
     "tokenize": "tokens",
     "encode": "candidates",
     "retrieve": "candidates",

@@ -5,7 +5,7 @@ To add an architecture, write its file there and a class here. A study says the 
 `training`, for all its students, or in the entry of a student, for that one.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,8 +13,12 @@ from redistil.study.fields import Count, CountOrNone, Entry, Length, Positive
 
 
 class Architecture(Entry):
-    """How a student reads a query and a passage. Subclasses add what only they need."""
+    """How a student reads a query and a passage. Subclasses add what only they need.
 
+    reads_words: whether its backbone is word vectors rather than an encoder.
+    """
+
+    reads_words: ClassVar[bool] = False
     query_length: Annotated[Length, Field(description="tokens of a query, special ones excluded")]
     passage_length: Annotated[Length, Field(description="tokens of a passage")]
 
@@ -56,6 +60,7 @@ class Prettr(Architecture):
 class Tk(Architecture):
     """Kernels over the cosines of contextual word vectors (arXiv 2002.01854)."""
 
+    reads_words: ClassVar[bool] = True
     variant: Annotated[
         Literal["v2", "ecai"],
         Field(description="kernels as matchmaker 2.0 sums them, or as the first paper does"),

@@ -13,7 +13,7 @@ from typing import Any
 
 from redistil.errors import nearest
 from redistil.storage import settings
-from redistil.study.backbones import BuiltBackbone
+from redistil.study.backbones import BuiltBackbone, WordsBackbone
 from redistil.study.candidates import (
     Bm25Stage,
     DocpairNegatives,
@@ -130,6 +130,8 @@ def _backbone(study: Study, name: str) -> Iterator[Artefact]:
     if isinstance(backbone, BuiltBackbone):
         relevant_from = study.datasets[backbone.build.dataset].relevant_from
         yield ("build", name), backbone.recipe() | {"relevant_from": relevant_from}
+    elif isinstance(backbone, WordsBackbone):
+        yield ("collect-words", name), backbone.recipe()
     else:
         yield ("fetch", name), {"source": backbone.settings()}
     tokens = study.tokens.settings()

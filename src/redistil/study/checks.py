@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from redistil.errors import BadSettings, nearest
+from redistil.study.architectures import ARCHITECTURES
 from redistil.study.candidates import (
     Bm25Stage,
     BroughtNegatives,
@@ -327,8 +328,21 @@ def _check_cell(study: Study, cell: Cell) -> None:
         close = nearest(reads, study.sources)
         raise BadSettings(f"losses.{cell.loss}.reads: no sources entry {reads!r}{close}")
     study.training.reading(student)
+    _check_backbone(study, cell.student)
     _check_size(f"training.sizes.{student.size}", sizes[student.size], reads)
     _check_targets(study, cell.loss, study.sources[reads])
+
+
+def _check_backbone(study: Study, name: str) -> None:
+    """Refuse a student that reads words on an encoder, and one that reads pieces on words."""
+    student = study.students[name]
+    reads_words = ARCHITECTURES[student.architecture].reads_words
+    if study.backbones[student.backbone].of_words != reads_words:
+        wanted = "one with `words`" if reads_words else "an encoder"
+        raise BadSettings(
+            f"students.{name}.backbone: {student.architecture} reads {wanted}, and "
+            f"{student.backbone!r} is another kind: name such a backbone"
+        )
 
 
 def _check_size(path: str, size: Size, reads: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from redistil.errors import BadSettings
 from redistil.study import grid
+from redistil.study.backbones import WordsBackbone
 from redistil.study.grid import Cell
 from redistil.study.study import Study
 from redistil.study.teachers import AdoptedTeacher, ImportedTeacher, ScoringTeacher, TrainedTeacher
@@ -254,6 +255,14 @@ def _exported(study: Study, known: Words) -> Rows:
     yield {"negatives": entry.negatives, "teacher": entry.teacher}
 
 
+def _words_of(study: Study, known: Words) -> Rows:
+    """Yield the corpora whose words a backbone has."""
+    backbone = study.backbones[known["worded"]]
+    assert isinstance(backbone, WordsBackbone)
+    for corpus in backbone.words.corpora:
+        yield {"corpus": corpus}
+
+
 def _exports(study: Study, known: Words) -> Rows:
     for name in study.exports:
         yield {"exported": name}
@@ -282,6 +291,7 @@ OVER: dict[str, Callable[[Study, Words], Rows]] = {
     "import": _imported,
     "export": _exported,
     "exports": _exports,
+    "words of": _words_of,
 }
 
 
@@ -290,6 +300,7 @@ OVER: dict[str, Callable[[Study, Words], Rows]] = {
 KINDS = {  # wildcard: catalogue, keys of which an entry has one
     "built": ("backbones", "build"),
     "fetched": ("backbones", "hub", "folder"),
+    "worded": ("backbones", "words"),
     "splade": ("first_stages", "encoder"),
     "bm25": ("first_stages", "k1"),
     "imported": ("first_stages", "import"),

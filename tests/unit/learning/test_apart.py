@@ -15,21 +15,30 @@ from redistil.storage import lineage, ragged
 from redistil.storage.ragged import Ragged
 from tests.made.checkpoints import close
 from tests.made.students import (
-    FAMILIES,
+    CASES,
+    ON_ENCODERS,
     PASSAGE,
     PASSAGES,
     QUERIES,
     QUERY,
-    SETTINGS,
     ids,
     pairs_of,
     settings_of,
     student_of,
+    write_words,
 )
 
 pytestmark = pytest.mark.usefixtures("quiet")
-every_one = pytest.mark.parametrize("architecture", SETTINGS)
-every_family = pytest.mark.parametrize("family", FAMILIES)
+every_case = pytest.mark.parametrize(("architecture", "family"), CASES)
+every_one = pytest.mark.parametrize(
+    ("architecture", "family"), [*((name, "distilbert") for name in ON_ENCODERS), ("tk", "words")]
+)
+
+
+@pytest.fixture(scope="module")
+def grounds(checkpoints, tmp_path_factory):
+    """The folders of encoders by family, and one of word vectors."""
+    return checkpoints | {"words": write_words(tmp_path_factory.mktemp("tk") / "words")}
 
 
 def near(got, wanted, part):
@@ -43,10 +52,9 @@ def scored(student, pairs):
     return student.scores(pairs)
 
 
-@every_family
-@every_one
-def test_stored_states_give_the_scores(checkpoints, architecture, family):
-    student = student_of(architecture, checkpoints[family])
+@every_case
+def test_stored_states_give_the_scores(grounds, architecture, family):
+    student = student_of(architecture, grounds[family])
     pairs = pairs_of(student)
     wanted = scored(student, pairs)
     assert wanted.std() > 0.01
@@ -58,8 +66,8 @@ def test_stored_states_give_the_scores(checkpoints, architecture, family):
 
 
 @every_one
-def test_states_are_as_declared(checkpoints, architecture):
-    student = student_of(architecture, checkpoints["bert"])
+def test_states_are_as_declared(grounds, architecture, family):
+    student = student_of(architecture, grounds[family])
     passages = ids(student, *PASSAGES)
     states = student.encode_passages(passages)
     rows = student.passage_sizes(passages) if student.kept.rows == "token" else np.ones(5)
@@ -67,18 +75,17 @@ def test_states_are_as_declared(checkpoints, architecture):
     np.testing.assert_array_equal(states.sizes, rows)
 
 
-@every_family
-@every_one
-def test_pairs_are_scored_alike_alone(checkpoints, architecture, family):
-    student = student_of(architecture, checkpoints[family])
+@every_case
+def test_pairs_are_scored_alike_alone(grounds, architecture, family):
+    student = student_of(architecture, grounds[family])
     pairs = pairs_of(student)
     alone = [scored(student, pairs.at(np.array([place]))) for place in range(len(pairs))]
     near(torch.cat(alone), scored(student, pairs), 1e-5)
 
 
 @every_one
-def test_long_texts_are_cut(checkpoints, architecture):
-    student = student_of(architecture, checkpoints["bert"])
+def test_long_texts_are_cut(grounds, architecture, family):
+    student = student_of(architecture, grounds[family])
     query, passage = ids(student, QUERIES[2] + " cat" * 9, PASSAGES[2] + " dog" * 9)
     cut = student.score([query[:8]], [passage[:12]])
     close(student.score([query], [passage]), cut)
@@ -87,8 +94,8 @@ def test_long_texts_are_cut(checkpoints, architecture):
 
 
 @every_one
-def test_a_student_is_saved_and_loaded(checkpoints, architecture, tmp_path):
-    student = student_of(architecture, checkpoints["distilbert"])
+def test_a_student_is_saved_and_loaded(grounds, architecture, family, tmp_path):
+    student = student_of(architecture, grounds[family])
     student.save(tmp_path)
     settings = settings_of(architecture)
     record = lineage.make("train", "m", settings, "", [])
@@ -104,9 +111,9 @@ def test_a_student_is_saved_and_loaded(checkpoints, architecture, tmp_path):
 
 
 @every_one
-def test_the_map_is_drawn_from_the_seed(checkpoints, architecture):
+def test_the_map_is_drawn_from_the_seed(grounds, architecture, family):
     one, same, other = (
-        students.new(settings_of(architecture), checkpoints["bert"], seed) for seed in (1, 1, 2)
+        students.new(settings_of(architecture), grounds[family], seed) for seed in (1, 1, 2)
     )
     for name, weight in one.state_dict().items():
         assert torch.equal(weight, same.state_dict()[name])
@@ -114,7 +121,8 @@ def test_the_map_is_drawn_from_the_seed(checkpoints, architecture):
     for name, weight in other.state_dict().items():
         if not torch.equal(weight, one.state_dict()[name]):
             differ.add(name.partition(".")[0])
-    assert differ == (set() if architecture == "dot" else {"head"})
+    drawn = {"dot": set(), "colbert": {"head"}, "prettr": {"head"}, "tk": {"kernels", "network"}}
+    assert differ == drawn[architecture]
 
 
 @pytest.fixture
@@ -123,10 +131,9 @@ def files(tmp_path):
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@every_family
-@every_one
-def test_token_files_are_scored(checkpoints, architecture, family, precision, files, monkeypatch):
-    student = student_of(architecture, checkpoints[family])
+@every_case
+def test_token_files_are_scored(grounds, architecture, family, precision, files, monkeypatch):
+    student = student_of(architecture, grounds[family])
     pairs = pairs_of(student)
     for path, texts in zip(files, (pairs.queries, pairs.passages), strict=True):
         with ragged.writer(path, lineage.make("t", path.name, {}, "", [])) as append:
@@ -145,12 +152,11 @@ def test_token_files_are_scored(checkpoints, architecture, family, precision, fi
             assert 0 < apart < 0.1
 
 
-@every_family
-@every_one
-def test_parts_have_the_whole_gradient(checkpoints, architecture, family):
+@every_case
+def test_parts_have_the_whole_gradient(grounds, architecture, family):
     gradients = []
     for memory in (Memory(9999, 9999), Memory(40, 9999), Memory(1, 0)):
-        student = student_of(architecture, checkpoints[family])
+        student = student_of(architecture, grounds[family])
         pairs = pairs_of(student)
         for module in student.modules():
             if isinstance(module, torch.nn.Dropout):
@@ -176,10 +182,10 @@ def test_parts_have_the_whole_gradient(checkpoints, architecture, family):
 
 
 @every_one
-def test_another_architecture_is_refused(checkpoints, architecture, tmp_path):
+def test_another_architecture_is_refused(checkpoints, architecture, family, tmp_path):
     from tests.made.checkpoints import student_on
 
-    student_on(checkpoints["bert"]).save(tmp_path)
+    student_on(grounds[family]).save(tmp_path)
     if architecture == "dot":
         return  # an encoder is all that it needs
     with pytest.raises(BadSource, match="is a checkpoint of another architecture: wanted"):

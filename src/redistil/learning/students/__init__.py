@@ -10,10 +10,17 @@ from redistil.learning.students.colbert import Colbert
 from redistil.learning.students.dot import Dot
 from redistil.learning.students.interface import Kept, Student
 from redistil.learning.students.prettr import Prettr
+from redistil.learning.students.tk import Tk
 
 __all__ = ["ARCHITECTURES", "Kept", "Student", "adopt", "load", "new"]
 
-ARCHITECTURES: dict[str, Any] = {"cat": Cat, "dot": Dot, "colbert": Colbert, "prettr": Prettr}
+ARCHITECTURES: dict[str, Any] = {
+    "cat": Cat,
+    "dot": Dot,
+    "colbert": Colbert,
+    "prettr": Prettr,
+    "tk": Tk,
+}
 
 
 def new(recipe: Mapping[str, Any], backbone: Path, seed: int) -> Any:
