@@ -4,6 +4,7 @@ BERT_DOT is a plain encoder. ColBERT is an encoder under `bert_model` with the m
 PreTTR is an encoder with the map `_classification_layer`. Ours is an encoder with the map `head`.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,8 +13,21 @@ from torch import Tensor
 
 from redistil.learning.students.checkpoints import usable
 
+# their own names of models, and the encoder below; its settings are transformers' defaults
+MODELS = {"ColBERT": "distilbert-base-uncased", "BERT_Cat": "distilbert-base-uncased"}
 ENCODERS = {r"^bert_model\.": ""}  # patterns of names, and what stands in their place
 HEADS = ("compressor.", "_classification_layer.")
+
+
+def settle_configuration(folder: Path) -> None:
+    """Put the encoder's configuration in place of one that names a model of theirs."""
+    path = folder / "config.json"
+    said = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    encoder = MODELS.get(said.get("model_type", ""))
+    if encoder is not None and said.get("bert_model") == encoder:
+        from transformers import DistilBertConfig
+
+        DistilBertConfig().save_pretrained(folder)
 
 
 def head(folder: Path, ours: str) -> Mapping[str, Tensor]:
