@@ -27,9 +27,12 @@ def checkpoint_files(folder: str | Path | None) -> list[Path]:
 
 
 def vectors(entry: Mapping[str, Any]) -> list[Path]:
-    """Return the file of word vectors that a backbone is made from; [] if these are drawn."""
+    """Return the file of word vectors that a backbone is made from; [] if it is not there.
+
+    Its job then says so: a plan needs no file that is put in place by hand.
+    """
     path = entry["words"].get("vectors")
-    return [] if path is None else [Path(path)]
+    return [Path(path)] if path is not None and Path(path).exists() else []
 
 
 def as_inputs(files: Iterable[Path]) -> list[Path]:
