@@ -5,7 +5,7 @@ Tokenizers are what `AutoTokenizer` makes of a folder. For some families it does
 pipeline back, so that token files, students and whoever loads a student later read the same ids.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,15 @@ def load_encoder(folder: Path, **how: Any) -> tuple[Any, Any]:
 
     tokenizer = load_tokenizer(folder)
     with usable(folder):
-        network, report = AutoModel.from_pretrained(folder, **_exactly(how))
+        network, report = AutoModel.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+            **how,
+        )
     needed = [name for name in sorted(report["missing_keys"]) if not name.startswith("pooler.")]
     if needed:
         raise BadSource(
@@ -48,18 +56,6 @@ def load_encoder(folder: Path, **how: Any) -> tuple[Any, Any]:
     _move_weights(network)
     check_vocabulary(tokenizer, network.get_input_embeddings().num_embeddings, folder)
     return network, tokenizer
-
-
-def _exactly(how: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how every network is read: in float32, from safetensors here, running no code."""
-    return {
-        "dtype": torch.float32,
-        "local_files_only": True,
-        "trust_remote_code": False,
-        "use_safetensors": True,
-        "output_loading_info": True,
-        **how,
-    }
 
 
 def check_vocabulary(tokenizer: Any, rows: int, folder: Path) -> None:
@@ -126,7 +122,15 @@ def load_network(auto: Any, folder: Path, new_head: bool = False, **more: Any) -
     missing, which transformers would draw as well.
     """
     with usable(folder):
-        network, report = auto.from_pretrained(folder, **_exactly(more))
+        network, report = auto.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+            **more,
+        )
     _check_weights(network, report["missing_keys"], folder, new_head)
     _move_weights(network)
     return network
