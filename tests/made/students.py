@@ -1,5 +1,6 @@
 """Students of every architecture on tiny checkpoints, and pairs of texts for them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,12 @@ for _name in SETTINGS:
         CASES.append((_name, _family))
 
 
-def write_words(folder: Path, vectors: Path | None = None, width: int = 8) -> Path:
-    """Write the words of PASSAGES with vectors, as `collect-words` does."""
+def write_words(
+    folder: Path, vectors: Path | None = None, width: int = 8, texts: Sequence[str] = ()
+) -> Path:
+    """Write the words of texts (of PASSAGES, if none are given), as `collect-words` does."""
     folder.mkdir()
-    passages = {f"d{number}": text for number, text in enumerate(PASSAGES)}
+    passages = {f"d{number}": text for number, text in enumerate(texts or PASSAGES)}
     rows = {"doc_id": list(passages), "text": list(passages.values())}
     TABLE.write(TABLE.rows(rows), folder / "passages.parquet", tiny.MADE)
     how = {"width": width, "least": 1, "vectors": vectors and str(vectors), "seed": 1}
