@@ -26,6 +26,8 @@ import click
 import numpy as np
 import yaml
 
+from benchmarks.arithmetics import ARITHMETICS
+
 PROJECT = Path(__file__).parents[1]
 OUT = PROJECT / "benchmarks" / "out" / "warmup"
 SOURCES = (
@@ -34,16 +36,6 @@ SOURCES = (
     "src/redistil/learning/optimise.py",
 )
 
-# environment variables and threads, by name
-ARITHMETICS: dict[str, tuple[dict[str, str], int]] = {
-    "default": ({}, 1),
-    "mkl-avx": ({"MKL_CBWR": "AVX"}, 1),
-    "mkl-compatible": ({"MKL_CBWR": "COMPATIBLE"}, 1),
-    "aten-default": ({"ATEN_CPU_CAPABILITY": "default"}, 1),
-    "onednn-sse41": ({"ONEDNN_MAX_CPU_ISA": "SSE41"}, 1),
-    "onednn-avx2": ({"ONEDNN_MAX_CPU_ISA": "AVX2"}, 1),
-    "2-threads": ({}, 2),
-}
 DEPTH = 20  # candidates of a development query
 # of --quick: a small package, a small network, few steps
 QUICK_CORPUS = {"pydocs": ["click"]}

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import arithmetic
+from benchmarks.arithmetics import ARITHMETICS
 from redistil.storage import lineage
 from redistil.storage.tables import RUN
 
@@ -33,13 +35,16 @@ def test_the_plan_matches_the_grid(house):
         tokenize=12,
         encode=1,
         retrieve=3,
+        retrieve_bm25=1,
         mine=2,
         recipe=4,
         train=4,
         score=2,
+        score_bm25=1,
         average=1,
         rerank=2,
         rerank_teacher=2,
+        rerank_bm25=1,
         fuse=1,
         shuffle=1,
         evaluate=4,
@@ -67,6 +72,17 @@ def test_a_second_run_does_nothing(house):
     assert house.planned() == Counter()
     assert "up to date" in house.run("dvc", "status")
     assert "didn't change, skipping" in house.run("dvc", "repro")
+
+
+def test_another_arithmetic_gives_equal_verdicts(house, tmp_path):
+    """The acceptance test of the default study, in small: `python -m benchmarks.arithmetic`."""
+    arithmetic.copied(tmp_path)
+    arithmetic.run(tmp_path, "miniature", ARITHMETICS["mkl-compatible"])
+    results = [root / "results/miniature" for root in (house.root, tmp_path)]
+    verdicts = arithmetic.verdicts(folder / "report/tables" for folder in results)
+    assert len(verdicts) >= 3
+    for comparison, both in verdicts.items():
+        assert len(both) == 2 and both[0] == both[1], comparison
 
 
 def test_publishing_makes_one_folder_per_model(house):

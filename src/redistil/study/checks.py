@@ -59,6 +59,7 @@ def resolve(config: Mapping[str, Any]) -> Study:
     for name, export in study.exports.items():
         check_passages(f"exports.{name}.passages", export.library, export.passages)
     _check_depths(study)
+    _check_seeds(study)
     _check_runs(study)
     _check_lengths(study)
     return study
@@ -253,6 +254,14 @@ def _check_training_sets(study: Study) -> None:
             )
         if name in trained:
             raise BadSettings(f"training.validation.datasets: {name!r} is what is trained on")
+
+
+def _check_seeds(study: Study) -> None:
+    """Refuse fewer seeds of a student that nobody has defined."""
+    for student in study.grid.fewer_seeds:
+        if student not in study.students:
+            close = nearest(student, study.students)
+            raise BadSettings(f"grid.fewer_seeds: no students entry {student!r}{close}")
 
 
 def _check_depths(study: Study) -> None:

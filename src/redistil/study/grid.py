@@ -53,8 +53,16 @@ class KeptApart:
 
 def grid_cells(study: Study) -> list[Cell]:
     """Return every student x loss x seed of the grid."""
-    axes = product(study.grid.students, study.grid.losses, study.grid.seeds)
-    return [Cell(*words) for words in axes]
+    cells = []
+    for student, loss in product(study.grid.students, study.grid.losses):
+        for seed in seeds_of(study, student):
+            cells.append(Cell(student, loss, seed))
+    return cells
+
+
+def seeds_of(study: Study, student: str) -> list[int]:
+    """Return the seeds of a student: those of the grid, or the first of them."""
+    return study.grid.seeds[: study.grid.fewer_seeds.get(student)]
 
 
 def losses_behind(study: Study, loss: str) -> list[str]:

@@ -82,6 +82,10 @@ class Grid(Entry):
     students: Annotated[list[Annotated[Name, Names("students")]], Once, Field(min_length=1)]
     losses: Annotated[list[Annotated[Name, Names("losses")]], Once, Field(min_length=1)]
     seeds: Annotated[list[Seed], Once, Field(min_length=1)]
+    fewer_seeds: Annotated[
+        dict[Name, Annotated[int, Field(ge=1)]],
+        Field(description="of these students at most so many seeds, the first of the list"),
+    ] = {}
     datasets: Annotated[_DatasetNames, Field(min_length=1)]
     first_stage: Annotated[StageName, Field(description="whose candidates are re-ranked")]
     baselines: Annotated[list[StageName], Once]

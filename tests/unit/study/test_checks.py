@@ -160,7 +160,7 @@ CONTRADICTIONS = {
         "tiny-splad",
         "training.validation.first_stage: no first_stages entry 'tiny-splad': did you mean",
     ),
-    "reranking depth": (9999, "reranking.depth: 9999 exceeds first_stages.tiny-splade.depth"),
+    "reranking depth": (9999, "reranking.depth: 9999 exceeds first_stages.bm25.depth"),
     "negatives pydocs-lists depth": (9999, "negatives.pydocs-lists.depth: 9999 exceeds first_"),
     "negatives other": ({"teacher": "t2", "dataset": "msmarco-train"}, "negatives.other.teacher:"),
     "grid datasets": (

@@ -36,6 +36,7 @@ def test_every_member_has_scores_and_runs(config):
 
 
 def test_a_plain_mean_says_nothing_of_scales(config):
+    put(config, "teachers pydocs-mean", {"average": ["pydocs-bert", "pydocs-modernbert"]})
     put(config, "grid teachers", ["pydocs-mean"])
     asked = settings_of(resolved(config))
     assert asked["average", "pydocs-mean"] == asked["fuse", "pydocs-mean/pydocs-test"] == {}

@@ -46,13 +46,32 @@ def test_the_paper_has_its_grid():
     assert sum(made == "rerank" for made, _ in study.settings_of(config)) == 9 * 6 * 3 * 22
 
 
+def test_a_student_may_have_fewer_seeds(config):
+    config["grid"] |= {"students": ["s", "t"], "losses": ["bce"], "seeds": [7, 8, 9]}
+    config["grid"]["fewer_seeds"] = {"t": 2}
+    names = [cell.name for cell in study.grid_cells(config)]
+    assert names == ["s/bce/7", "s/bce/8", "s/bce/9", "t/bce/7", "t/bce/8"]
+
+
+@pytest.mark.parametrize(
+    ("fewer", "message"),
+    [
+        ({"tiny-bart": 1}, "grid.fewer_seeds: no students entry 'tiny-bart'"),
+        ({"tiny-bert": 0}, "grid.fewer_seeds.tiny-bert"),
+    ],
+)
+def test_impossible_numbers_of_seeds_are_refused(config, fewer, message):
+    put(config, "grid fewer_seeds", fewer)
+    assert message in refusal(config)
+
+
 def test_the_systems_are_baselines_teachers_and_students(config):
     config["grid"] |= {"students": ["s", "t"], "losses": ["bce", "kl"], "seeds": [1, 2]}
     systems = study.systems(config)
     kinds = [system.kind for system in systems]
     assert kinds == ["random"] + ["first stage"] * 2 + ["teacher"] * 3 + ["student"] * 8
     assert systems[0] == study.System("random/1", "random", seed=1)
-    assert systems[1] == study.System("tiny-splade", "first stage")
+    assert systems[1] == study.System("bm25", "first stage")
     assert systems[-1] == study.System("t/kl/2", "student", "t", "kl", 2)
 
 
@@ -62,7 +81,7 @@ WORDS = [
     (
         {"loss": "infonce"},
         {"negatives": "pydocs-lists", "teacher": None, "dataset": "pydocs-train"}
-        | {"corpus": "pydocs", "first_stage": "tiny-splade"},
+        | {"corpus": "pydocs", "first_stage": "bm25"},
     ),
     ({"loss": "margin-mse"}, {"negatives": "pydocs-triples", "teacher": "pydocs-mean"}),
     ({"dataset": "pydocs-held-out"}, {"corpus": "pydocs-held-out"}),
@@ -81,7 +100,8 @@ def test_words_follow_from_the_catalogues(config, known, derived):
 def test_numbers_come_from_what_entries_name():
     names = grid.needed(resolved("embedded"))
     assert names["datasets"] == {"pydocs-train", "pydocs-dev", "pydocs-test", "pydocs-held-out"}
-    assert names["teachers"] == {"pydocs-mean", "pydocs-bert", "pydocs-modernbert"}
+    members = {"pydocs-bert", "pydocs-modernbert", "pydocs-bm25"}
+    assert names["teachers"] == {"pydocs-mean", *members}
     assert names["students"] >= {"tiny-bert-teacher"} and "msmarco-passage" not in names["corpora"]
     assert names["first_stages"] == {"tiny-splade", "bm25"}
 

@@ -156,7 +156,7 @@ def test_a_dataset_leaves_every_training_alone(config):
     before = settings_of(config)
     config["grid"]["datasets"] = ["pydocs-test"]
     after = settings_of(config)
-    remade = {"rerank", "fuse", "shuffle", "evaluate", "sweep", "contrast"}
+    remade = {"rerank", "rerank-bm25", "fuse", "shuffle", "evaluate", "sweep", "contrast"}
     assert commands_of(changed(before, after)) == remade
 
 

@@ -81,8 +81,10 @@ def _lines(
             for seed in grid["seeds"]:
                 system = f"{student}/{loss}/{seed}"
                 for dataset in given.study["groups"][group]:
-                    at_depth.append(values.get((system, dataset, depth), np.nan))
-            means.append(np.mean(at_depth))
+                    known = values.get((system, dataset, depth))
+                    if known is not None:  # a student may have fewer seeds than the grid
+                        at_depth.append(known)
+            means.append(float(np.mean(at_depth)) if at_depth else np.nan)
         axes.plot(
             range(len(depths)),
             means,

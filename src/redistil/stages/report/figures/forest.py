@@ -72,7 +72,7 @@ def _seeds(given: Given, line: Line, group: str) -> list[float]:
     """Return a line's value on the group under each seed."""
     datasets = given.study["groups"][group]
     seeds = []
-    for seed in given.study["grid"]["seeds"]:
+    for seed in given.study["grid"]["seeds"][: line.seeds]:
         total = 0.0
         for dataset in datasets:
             total += given.tables.cells[f"{line.system}/{seed}", dataset, given.measure]
