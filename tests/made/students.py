@@ -14,6 +14,7 @@ from redistil.storage.tables import PASSAGES as TABLE
 from tests.made import tiny
 
 LENGTHS = {"query_length": 8, "passage_length": 12}
+PAIR = {"pair_length": 23, "pair_form": "native"}
 SETTINGS: dict[str, dict[str, Any]] = {
     "dot": {},
     "colbert": {"dimensions": 6, "masks": 3, "mask_position": "before"},
@@ -52,7 +53,8 @@ def write_words(
 
 
 def settings_of(architecture: str, **changed: Any) -> dict[str, Any]:
-    return {"architecture": architecture, **LENGTHS, **SETTINGS[architecture], **changed}
+    own = PAIR if architecture == "cat-linear" else SETTINGS[architecture]
+    return {"architecture": architecture, **LENGTHS, **own, **changed}
 
 
 def student_of(architecture: str, folder: Path, seed: int = 1, **changed: Any) -> Any:

@@ -33,6 +33,10 @@ class Cat(Architecture):
     ]
 
 
+class LinearCat(Cat):
+    """A cross-encoder with one linear map on the raw [CLS] state (BERT_CAT of arXiv 2010.02666)."""
+
+
 class Dot(Architecture):
     """A bi-encoder: the inner product of two [CLS] states (BERT_DOT of arXiv 2010.02666)."""
 
@@ -75,6 +79,7 @@ class Tk(Architecture):
 
 ARCHITECTURES: dict[str, type[Architecture]] = {
     "cat": Cat,
+    "cat-linear": LinearCat,
     "dot": Dot,
     "colbert": Colbert,
     "prettr": Prettr,

@@ -24,7 +24,7 @@ def published(folder, architecture):
     config = DistilBertConfig(**SHAPE, vocab_size=size, initializer_range=0.4)
     encoder = DistilBertModel(config).eval()
     config.save_pretrained(folder)
-    prefix = "bert_model." if architecture == "colbert" else ""
+    prefix = "bert_model." if architecture in ("colbert", "cat-linear") else ""
     weights = {prefix + name: weight for name, weight in encoder.state_dict().items()}
     head = None
     if architecture == "colbert":
@@ -33,12 +33,16 @@ def published(folder, architecture):
     if architecture == "prettr":
         head = torch.nn.Linear(16, 1, bias=False)
         weights["_classification_layer.weight"] = head.weight
+    if architecture == "cat-linear":
+        head = torch.nn.Linear(16, 1)
+        for name, weight in head.state_dict().items():
+            weights[f"_classification_layer.{name}"] = weight
     own = {name: weight.detach().clone() for name, weight in weights.items()}
     save_file(own, folder / "model.safetensors", metadata={"format": "pt"})
     return encoder, head
 
 
-@pytest.mark.parametrize("architecture", ["dot", "colbert", "prettr"])
+@pytest.mark.parametrize("architecture", ["cat-linear", "dot", "colbert", "prettr"])
 def test_weights_are_taken_by_name(tmp_path, architecture):
     encoder, head = published(tmp_path / "theirs", architecture)
     student = students.adopt(settings_of(architecture), tmp_path / "theirs").eval()

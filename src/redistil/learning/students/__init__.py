@@ -9,6 +9,7 @@ from redistil.learning.students.cat import Cat
 from redistil.learning.students.colbert import Colbert
 from redistil.learning.students.dot import Dot
 from redistil.learning.students.interface import Kept, Student
+from redistil.learning.students.linear import LinearCat
 from redistil.learning.students.prettr import Prettr
 from redistil.learning.students.tk import Tk
 
@@ -16,6 +17,7 @@ __all__ = ["ARCHITECTURES", "Kept", "Student", "adopt", "load", "new"]
 
 ARCHITECTURES: dict[str, Any] = {
     "cat": Cat,
+    "cat-linear": LinearCat,
     "dot": Dot,
     "colbert": Colbert,
     "prettr": Prettr,

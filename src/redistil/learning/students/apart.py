@@ -9,7 +9,7 @@ from torch import Tensor
 
 from redistil.learning.batches import Rows
 from redistil.learning.pairs import Pairs
-from redistil.learning.students.interface import Base, Kept
+from redistil.learning.students.interface import Base
 from redistil.learning.students.states import States
 from redistil.storage.ragged import Tokens
 
@@ -20,8 +20,6 @@ class Apart(Base):
     A score of stored states differs from one computed at once in where the states come from, and
     in nothing else.
     """
-
-    kept: Kept
 
     def query_sizes(self, texts: Sequence[Tokens]) -> Rows:
         """Return how many tokens of each query are read, special ones included."""

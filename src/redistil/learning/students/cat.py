@@ -22,7 +22,7 @@ from redistil.learning.speed import shortcuts
 from redistil.learning.students.checkpoints import load_pair, reach, usable
 from redistil.learning.students.interface import Base
 from redistil.learning.students.logit import exact_logit
-from redistil.learning.students.pairs import PAIR_FORMS, pair_template
+from redistil.learning.students.pairs import PAIR_FORMS, cut, pair_template, sizes_of
 from redistil.storage.ragged import Tokens
 
 LENGTHS = ("query_length", "passage_length", "pair_length")
@@ -133,9 +133,7 @@ class Cat(Base):
         self, queries: Sequence[Tokens], passages: Sequence[Tokens]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return how many tokens of each query and passage are read."""
-        query_sizes = np.fromiter(map(len, queries), np.int64, len(queries))
-        passage_sizes = np.fromiter(map(len, passages), np.int64, len(passages))
-        return self.template.kept(query_sizes, passage_sizes, **self.lengths)
+        return self.template.kept(sizes_of(queries), sizes_of(passages), **self.lengths)
 
     def lengths_of(self, queries: Sequence[Tokens], passages: Sequence[Tokens]) -> list[int]:
         """Return how many tokens each pair has, special ones included."""
@@ -156,7 +154,7 @@ class Cat(Base):
     def inputs(self, queries: Sequence[Tokens], passages: Sequence[Tokens]) -> dict[str, Tensor]:
         """Return what the network reads for N pairs: ids, mask and, where it has them, types."""
         query_sizes, passage_sizes = self._kept(queries, passages)
-        pairs = self.template.join(_cut(queries, query_sizes), _cut(passages, passage_sizes))
+        pairs = self.template.join(cut(queries, query_sizes), cut(passages, passage_sizes))
         inputs = {"input_ids": pairs.ids, "attention_mask": pairs.mask}
         if pairs.types is not None:
             inputs["token_type_ids"] = pairs.types
@@ -167,7 +165,3 @@ def _ready(network: Any) -> Any:
     """Return a network whose logit is exact, made faster where `speed` knows its family."""
     exact_logit(network)
     return shortcuts.taken(network)
-
-
-def _cut(texts: Sequence[Tokens], sizes: npt.NDArray[np.int64]) -> list[Tokens]:
-    return [tokens[:size] for tokens, size in zip(texts, sizes.tolist(), strict=True)]

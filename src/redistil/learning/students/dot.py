@@ -61,4 +61,5 @@ class Dot(Encoded):
 
     def describe(self, folder: Path) -> None:
         """Let sentence-transformers load it as a SentenceTransformer."""
-        others.sentence_transformer(folder, self.queries, self.passages, self.kept.width)
+        width = self.network.config.hidden_size
+        others.sentence_transformer(folder, self.queries, self.passages, width)

@@ -42,19 +42,24 @@ class Encoded(Apart):
 
     declared: ClassVar[type[Architecture]]
     called: ClassVar[str]  # what a message calls the map
+    longest: ClassVar[str] = "passage_length"  # the setting of the longest text
 
     def __init__(self, parts: Parts, head: nn.Linear | None, settings: Any) -> None:
         super().__init__()
         self.network, self.tokenizer = parts
         self.head = head
         self.settings = settings
-        self.queries, self.passages = self.templates()
+        self.lay_out()
         longest = reach(self.network)
         if longest is not None and self.reads() > longest:
             raise BadSettings(
-                f"passage_length: the backbone reads {longest} tokens at most, and a text of "
-                f"{settings.passage_length} needs {self.reads()}"
+                f"{self.longest}: the backbone reads {longest} tokens at most, and a text of "
+                f"{settings[self.longest]} needs {self.reads()}"
             )
+
+    def lay_out(self) -> None:
+        """Set how the student writes its texts."""
+        self.queries, self.passages = self.templates()
 
     @classmethod
     def head_on(cls, network: Any, settings: Any) -> nn.Linear | None:
@@ -115,7 +120,7 @@ class Encoded(Apart):
         partial = folder / ".partial"
         shutil.rmtree(partial, ignore_errors=True)  # of a save that was killed
         self.network.save_pretrained(partial)
-        self.tokenizer.model_max_length = self.passages.longest
+        self.tokenizer.model_max_length = self.reads()
         self.tokenizer.save_pretrained(partial)
         weights = load_file(partial / WEIGHTS)
         if self.head is not None:

@@ -77,6 +77,16 @@ class PairTemplate:
         return Joined(ids, mask, types)
 
 
+def sizes_of(texts: Sequence[Tokens]) -> Rows:
+    """Return how many tokens each text has."""
+    return np.fromiter(map(len, texts), np.int64, len(texts))
+
+
+def cut(texts: Sequence[Tokens], sizes: Rows) -> list[Tokens]:
+    """Return the first tokens of each text, as many as `sizes` says."""
+    return [tokens[:size] for tokens, size in zip(texts, sizes.tolist(), strict=True)]
+
+
 def pair_template(tokenizer: Any) -> PairTemplate:
     """Return how `tokenizer` joins a pair: it joins two short texts, and the rest is the template.
 

@@ -101,7 +101,8 @@ class Tk(Apart):
         for name, weight in self.state_dict().items():
             weights[name] = weight.detach().cpu().clone()
         save_file(weights, partial / WEIGHTS, metadata={"format": "pt"})
-        write(partial / "config.json", {"model_type": "redistil-tk", "width": self.kept.width})
+        width = self.word_embeddings.embedding_dim
+        write(partial / "config.json", {"model_type": "redistil-tk", "width": width})
         write(partial / SETTINGS, self.settings.stated())
         for file in sorted(partial.iterdir()):
             file.replace(folder / file.name)
@@ -147,7 +148,7 @@ class Tk(Apart):
         sizes = template.sizes(texts)
         some = [text for text in texts if len(text)]  # attention over no word is no number
         if not some:
-            width = self.kept.width
+            width = self.word_embeddings.embedding_dim
             return States(self.mix.new_zeros(0, width), np.zeros(len(texts) + 1, np.int64))
         inputs = template.inputs(some, self.device)
         words = self.word_embeddings(inputs.ids)
