@@ -37,5 +37,5 @@ include: "workflow/rules/exports.smk"
 onsuccess:
     names = grid.names_behind(STUDY)
     print(*logs.warnings(Path("logs"), config["study"], names), sep="\n")
-    print("leaderboard:", rules.all.input[0])
-    print("page:       ", rules.all.input[2])
+    made = logs.made(leaderboard=rules.all.input[0], page=rules.all.input[2])
+    print(*made, sep="\n")

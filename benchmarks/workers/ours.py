@@ -86,7 +86,7 @@ def train(
     )
     with Processes(device) as processes, Clock(device).listening() as clock:
         made = Made("train", "bench", recipe)
-        models.train(typed_recipe(recipe), inputs, out, made, processes)
+        models.train(typed_recipe(recipe), inputs, out, made, processes, checkpoint_every=10**9)
     losses = CURVE.read(out / "curve.parquet")["loss"].to_pylist()
     shutil.rmtree(out)
     return {"seconds": clock.seconds, "steps": clock.steps, "losses": losses}
@@ -99,7 +99,7 @@ def _recipe(work: Path, loss: str, device: str) -> dict[str, Any]:
     named = dict.fromkeys(("backbone", "negatives", "predecessor"), "bench")
     named["teacher"] = recipe["teacher"] and "bench"
     same = {"learning_rate": 1e-5, "warmup_steps": 0}  # as the peers are told
-    short = {"log_every": 1, "checkpoint_every": 10**9, "validation": None}
+    short = {"validation": None}
     return recipe | named | same | short | {"memory": ROOM["cpu" if device == "cpu" else "gpu"]}
 
 

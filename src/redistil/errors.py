@@ -3,6 +3,7 @@
 UserError            the user can mend it: one sentence, exit 2
 ├── BadTable         a file is not the table it should be
 ├── BadSettings      params.yaml, a study or an option says something impossible
+├── Damaged          a file's bytes are not those that were written
 ├── Stale            files that belong together were made by different settings
 └── BadSource        a collection, checkpoint or download is not what was declared
 """
@@ -21,6 +22,10 @@ class BadTable(UserError):
 
 class BadSettings(UserError):
     """A setting is unknown, out of range, or contradicts another."""
+
+
+class Damaged(UserError):
+    """A file is not, to the bit, what was written."""
 
 
 class Stale(UserError):

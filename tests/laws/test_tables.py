@@ -27,8 +27,9 @@ ids = st.sampled_from(["1", "10", "2", "a", "A", "é", "日", "", " ", "a\0b"]) 
 
 
 def values(kind: pa.DataType) -> st.SearchStrategy:
-    if pa.types.is_int32(kind):
-        return st.integers(-(2**31), 2**31 - 1)
+    if pa.types.is_integer(kind):
+        half = 2 ** (kind.bit_width - 1)
+        return st.integers(-half, half - 1)
     if pa.types.is_boolean(kind):
         return st.booleans()
     if pa.types.is_floating(kind):

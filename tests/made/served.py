@@ -3,7 +3,7 @@
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,13 +21,19 @@ class Web(NamedTuple):
 
 @contextmanager
 def serving(
-    repositories: Mapping[str, Path], revision: str = "main", files: Path | None = None
+    repositories: Mapping[str, Path],
+    revision: str = "main",
+    files: Path | None = None,
+    revisions: Collection[str] = (),
 ) -> Iterator[Web]:
     """Serve folders as repositories that stand at one revision, and what lies in `files` by name.
+
+    revisions: other commits with the same files.
 
     The hub gives commits for revisions, entries with sums, and files by commit.
     """
     asked: list[str] = []
+    known = {revision, COMMIT, *revisions}
 
     class Server(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
@@ -39,18 +45,22 @@ def serving(
         def answer(self) -> None:
             path = self.path.partition("?")[0].strip("/")
             for repository, folder in repositories.items():
-                held = {file.name: file for file in folder.iterdir()}
-                name = path.removeprefix(f"{repository}/resolve/{COMMIT}/")
-                if path == f"api/models/{repository}/revision/{revision}":
+                held = {}
+                for file in folder.rglob("*"):
+                    if file.is_file():
+                        held[file.relative_to(folder).as_posix()] = file
+                place, _, name = path.removeprefix(f"{repository}/resolve/").partition("/")
+                asks = path.removeprefix(f"api/models/{repository}/revision/")
+                if asks in known:
                     siblings = [{"rfilename": file} for file in held]
                     return self.say(
-                        {"_id": "1", "id": repository, "sha": COMMIT, "siblings": siblings}
+                        {"_id": "1", "id": repository, "sha": commit_of(asks), "siblings": siblings}
                     )
-                if path == f"api/models/{repository}/tree/{COMMIT}":
-                    return self.say([entry(file) for file in held.values()])
-                if name in held:
+                if path.removeprefix(f"api/models/{repository}/tree/") in known:
+                    return self.say([entry(name, file) for name, file in held.items()])
+                if place in known and name in held:
                     asked.append(name)
-                    return self.give(held[name].read_bytes(), {"X-Repo-Commit": COMMIT})
+                    return self.give(held[name].read_bytes(), {"X-Repo-Commit": commit_of(place)})
             if files and "/" not in path and (files / path).is_file():
                 return self.give((files / path).read_bytes())
             self.send_response(404)
@@ -85,7 +95,12 @@ def serving(
         server.server_close()
 
 
-def entry(file: Path) -> dict[str, Any]:
+def commit_of(revision: str) -> str:
+    """Return the commit that a revision stands for: itself, if it is one."""
+    return revision if len(revision) == len(COMMIT) else COMMIT
+
+
+def entry(name: str, file: Path) -> dict[str, Any]:
     content = file.read_bytes()
     oid = hashlib.sha1(content).hexdigest()
-    return {"type": "file", "path": file.name, "size": len(content), "oid": oid}
+    return {"type": "file", "path": name, "size": len(content), "oid": oid}

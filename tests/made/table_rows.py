@@ -23,6 +23,7 @@ EXAMPLES = {
     "validation": {"step": [2, 1], "dataset": "ab", "measure": "ab", "value": [0.0, 1.0]},
     "measures": {"query_id": ["2", "1"], "dataset": "ab", "measure": "ab", "value": [0.0, 1.0]},
     "depths": {"system": "ba", "dataset": "ab", "depth": [2, 1], "value": [0.0, 1.0]},
+    "counts": {"what": ["b", "a"], "count": [2, 1]},
     "pairs": dict.fromkeys(("scope", "system", "against", "family", "over", "verdict"), "ba")
     | dict.fromkeys(("queries", "wins", "losses"), [2, 1])
     | dict.fromkeys(("difference", "low", "high", "p", "p_randomisation", "p_holm"), [0.5, 1.0]),

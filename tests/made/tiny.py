@@ -9,8 +9,8 @@ from redistil.learning.students.checkpoints import load_tokenizer
 from redistil.seeds import generator
 from redistil.stages.backbones.networks import network
 from redistil.stages.backbones.vocabularies import vocabulary
-from redistil.storage import ragged
-from redistil.storage.lineage import SIDECAR, Made
+from redistil.storage import lineage, ragged
+from redistil.storage.lineage import Made
 
 WORDS = "alpha beta gamma delta sparse dense rank query passage tensor graph table".split()
 MADE = Made("test", "test")
@@ -23,7 +23,7 @@ def texts(count, name, words=6):
 
 
 def record(folder, command, name, **settings):
-    (folder / SIDECAR).write_text(Made(command, name, settings).dumps() + "\n")
+    lineage.record(Made(command, name, settings), folder)
 
 
 def checkpoint(folder, family="bert"):
@@ -77,8 +77,6 @@ def recipe(**changed):
         "memory": {"at_once": 4096, "held": 16384},
         "compile": False,
         "validation": None,
-        "checkpoint_every": 2,
-        "log_every": 1,
     } | changed
 
 

@@ -63,7 +63,7 @@ def DEV(house):
     return Dataset("dev", *(house / name for name in names))
 
 
-def train(house, out, pairs="lists", scores=None, **changed):
+def train(house, out, pairs="lists", scores=None, checkpoint_every=2, **changed):
     recipe = tiny.recipe(**changed)
     out.mkdir(exist_ok=True)
     inputs = Inputs(
@@ -75,7 +75,9 @@ def train(house, out, pairs="lists", scores=None, **changed):
         predecessor=house / "first" if recipe["predecessor"] else None,
         datasets=(DEV(house),) if recipe["validation"] else (),
     )
-    models.train(typed_recipe(recipe), inputs, out, Made("train", "cell", recipe), Processes("cpu"))
+    made, processes = Made("train", "cell", recipe), Processes("cpu")
+    how = {"checkpoint_every": checkpoint_every}
+    models.train(typed_recipe(recipe), inputs, out, made, processes, **how)
     return out
 
 

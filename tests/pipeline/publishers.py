@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from redistil.seeds import generator
-from tests.made import hub
+from tests.made import forms, hub
 
 PARAMS = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())
 REACH = 512  # tokens that the backbones read, as the published ones do
@@ -296,6 +296,27 @@ def moved(folder: Path, address: str) -> dict[str, Any]:
 
 
 # --- checkpoints ------------------------------------------------------------------------------
+
+RE_RANKERS = {  # of the study published-checkpoints: one of each form
+    "ms-marco-minilm-l12": forms.classifier,
+    "xpmir-bert-base-infonce": forms.classifier,
+    "monoelectra-base": forms.lightning_ir,
+    "ettin-reranker-17m": forms.modules,
+}
+
+
+def re_rankers(folder: Path) -> dict[str, Path]:
+    """Write re-rankers of others; return their folders by the ids that the hub has."""
+    found = {}
+    for name, write in RE_RANKERS.items():
+        write(folder / name, REACH)
+        found[PARAMS["checkpoints"][name]["hub"]] = folder / name / "theirs"
+    return found
+
+
+def revisions() -> set[str]:
+    """Return the revisions at which params.yaml asks for re-rankers of others."""
+    return {PARAMS["checkpoints"][name]["revision"] for name in RE_RANKERS}
 
 
 def checkpoints(folder: Path) -> dict[str, Path]:

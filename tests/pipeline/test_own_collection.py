@@ -98,15 +98,17 @@ def test_it_reports_and_counts_omissions(house):
     assert "page:" in where
     for count in (
         "passages/mine.log: folder",
-        "1 of 49 passages have no text",
-        "1 judgements name a query that is not there: left out",
-        "1 of 10 judgements name a passage that is not in the corpus",
+        "passages without text: 1 of 49",
+        "judgements of an unknown query, left out: 1",
+        "judgements of a passage that the corpus lacks, kept: 1",
+        "relevant passages of data/corpora/qrels/mine-test.parquet are relevant to training",
     ):
         assert count in warned, count
     table = house.root / "results/mine/report/tables/leaderboard.csv"
     rows = csv.DictReader(table.read_text().splitlines())
     assert {row["system"] for row in rows} >= {"bm25", "random"}
-    assert (house.root / "results/mine/report/index.html").exists()
+    page = (house.root / "results/mine/report/index.html").read_text(encoding="utf-8")
+    assert "judgements of an unknown query, left out: 1" in page
     assert house.planned() == {}
     assert "up to date" in house.run("dvc", "status")
     exported = (house.root / "data/corpora/passages").iterdir()

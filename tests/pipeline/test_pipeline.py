@@ -12,7 +12,8 @@ import pytest
 
 from benchmarks import arithmetic
 from benchmarks.arithmetics import ARITHMETICS
-from redistil.storage import lineage
+from redistil.seeds import generator
+from redistil.storage import lineage, verified
 from redistil.storage.tables import RUN
 
 CELL = Counter(recipe=1, train=1, rerank=1, evaluate=1)
@@ -66,6 +67,30 @@ def test_the_leaderboard_holds_every_system(house):
     assert len(run) == 30 * 5
     page = (house.root / "results/miniature/report/index.html").read_text()
     assert "tiny-bert" in page and "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_every_artefact_carries_a_digest(house, monkeypatch):
+    monkeypatch.chdir(house.root)
+    files = verified.files([Path("data"), Path("results")])
+    seen = verified.verify(files)
+    assert not seen.damaged and {path.name for path in seen.bare} <= {"README.md"}
+    rng = generator(16, "pipeline")
+    for path in seen.whole:
+        whole = path.read_bytes()
+        damaged = bytearray(whole)
+        damaged[int(rng.integers(len(whole)))] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        found = verified.verify([path, *path.parent.glob("made.json")])
+        path.write_bytes(whole)
+        assert found.damaged, path
+
+
+def test_entries_and_knobs_that_reach_nothing_remake_nothing(house):
+    house.study({"training": {"checkpoint_every": 3}, "losses": {"unused": {"like": "hinge"}}})
+    assert house.planned() == Counter()
+    house.study({"training": {"log_every": 1}})
+    drawn = Counter(resolve=1, tabulate=1, plot=1, compare=1, contrast=1, page=1)
+    assert house.planned() == drawn
 
 
 def test_a_second_run_does_nothing(house):

@@ -33,12 +33,15 @@ STUDIES = {  # of each, the part of its grid that is run: together, every kind o
     "morand2026-rerun": {"datasets": ["robust04"], "seeds": [662124363]},
     "rank-distillm": {"datasets": ["dl19", "nfcorpus"]},
 }
+CHECKED = "published-checkpoints"  # it trains nothing
 VALIDATED = ["nano-arguana"]
 
 
 def shorter(study: dict[str, Any]) -> dict[str, Any]:
     """Return what lets the trainings of a study take seconds: steps, and what goes by them."""
     training = study["training"]
+    if training is None:
+        return {}
     sizes = {
         name: {
             "steps": dict.fromkeys(size["steps"], 4) if isinstance(size["steps"], dict) else 4,
@@ -65,7 +68,7 @@ def smaller(study: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
     }
     columns = [name for name in study["table"] if name in {*kept, *groups}]
     found = {"grid": part, "groups": groups, "table": columns, "kept_apart": sorted(tested)}
-    if study["training"]["validation"]:
+    if study["training"] and study["training"]["validation"]:
         found["training"] = {"validation": {"datasets": VALIDATED}}
     return found
 
@@ -79,14 +82,17 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     root = tmp_path_factory.mktemp("published")
     collections = publishers.home(root / "irds")
     publishers.teachers(root / "files")
-    with serving(publishers.checkpoints(root / "hub"), files=root / "files") as web:
+    repositories = publishers.checkpoints(root / "hub") | publishers.re_rankers(root / "theirs")
+    revisions = publishers.revisions()
+    with serving(repositories, files=root / "files", revisions=revisions) as web:
         here = publishers.moved(root / "files", web.address)
         here |= publishers.counted(collections)
         made = clone(root / "clone")
-        for name, part in STUDIES.items():
+        checked = {"datasets": ["dl19"], "checkpoints": [*publishers.RE_RANKERS]}
+        for name, part in {**STUDIES, CHECKED: checked}.items():
             study = overlay(name, made.root / "studies")
             laid = merged(merged(here, shorter(study)), smaller(study, part))
-            text = yaml.safe_dump({"like": name, **laid}, sort_keys=False)
+            text = yaml.safe_dump({"like": name, "redefines": True, **laid}, sort_keys=False)
             (made.root / f"studies/{small(name)}.yaml").write_text(text)
         nowhere = "http://127.0.0.1:9"  # nothing listens there: whatever is fetched is ours
         env = {"http_proxy": nowhere, "https_proxy": nowhere, "no_proxy": "127.0.0.1"}
@@ -168,6 +174,26 @@ def test_published_values_stand_beside_ours(house: House, study: str):
     wanted = {(cell, column) for cell, column in published if cell in cells_of(grid)}
     assert wanted
     assert {(row["system"], row["column"]) for row in rows} >= wanted
+
+
+def test_checkpoints_are_measured_without_training(house: House):
+    flags = ("--config", f"study={small(CHECKED)}")
+    jobs = house.planned(*flags)
+    assert not {"train", "recipe", "mine", "build"} & jobs.keys()
+    house.run("snakemake", *flags)
+    assert house.planned(*flags) == {}
+    rows = {row["system"]: row for row in table(house, CHECKED, "leaderboard")}
+    baselines = {"random", "splade-v3-distilbert", "bm25"}
+    assert rows.keys() == {*baselines, *publishers.RE_RANKERS}
+    assert {rows[name]["kind"] for name in publishers.RE_RANKERS} == {"checkpoint"}
+    beside = table(house, CHECKED, "published")
+    about = {(row["system"], row["student"] or None, row["column"]) for row in beside}
+    assert ("xpmir-bert-base-infonce", None, "trec2019") in about
+    for row in beside:
+        if row["system"] in publishers.RE_RANKERS:
+            assert row["ours"] == row["measured"] == rows[row["system"]]["dl19"]
+    page = house.root / "results" / small(CHECKED) / "report/index.html"
+    assert "No student was trained" in page.read_text()
 
 
 @pytest.mark.skipif(WHOLE, reason="one loss reads one of these files")

@@ -59,6 +59,6 @@ rule collect_words:
 
 
 rule backbones:
-    """Every checkpoint that a student of the grid starts from."""
+    """Every checkpoint of the grid: re-rankers of others, and what its students start from."""
     input:
-        every("data/backbones/{backbone}/made.json", "students"),
+        every("data/backbones/{backbone}/made.json", "readers"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from redistil.cli.commands import code_of
 from redistil.errors import UserError
 from redistil.stages.corpora import beir
-from redistil.storage import logs, placed
+from redistil.storage import locks, logs, placed
 from redistil.storage import settings as yaml
 from redistil.study import artefacts, grid, overlays, paths
 from snakemake.exceptions import WorkflowError
@@ -94,7 +94,8 @@ def query_files(wildcards):
 
 
 def folder_files(wildcards):
-    return placed.checkpoint_files(config["backbones"][wildcards.fetched].get("folder"))
+    checkpoints = config["backbones"] | config.get("checkpoints", {})
+    return placed.checkpoint_files(checkpoints[wildcards.fetched].get("folder"))
 
 
 def reading(code, files):
@@ -108,10 +109,11 @@ def reading(code, files):
 
 
 if workflow.is_main_process:
-    print(*left_out, sep="\n", end="\n" * bool(left_out), file=sys.stderr)
-    # `workflow.touch` is not known yet when this is read
-    if not {"--touch", "-t"} & {*sys.argv}:
-        try:
+    try:
+        told = [*left_out, *locks.taken_off(Path(".snakemake"))]
+        # `workflow.touch` is not known yet when this is read
+        if not {"--touch", "-t"} & {*sys.argv}:
             placed.refuse_unrecorded(config["study"], ".snakemake")
-        except UserError as mistake:
-            raise WorkflowError(str(mistake))
+    except UserError as mistake:
+        raise WorkflowError(str(mistake))
+    print(*told, sep="\n", end="\n" * bool(told), file=sys.stderr)

@@ -22,6 +22,7 @@ rule export_queries:
     output:
         queries="data/corpora/queries/{dataset}.parquet",
         qrels="data/corpora/qrels/{dataset}.parquet",
+        counts="data/corpora/counts/{dataset}.parquet",
     log:
         "logs/corpora/queries/{dataset}.log",
     resources:
@@ -30,7 +31,8 @@ rule export_queries:
         code=reading(code("export-queries"), query_files),
         settings=settings("export-queries", "{dataset}"),
     shell:
-        "redistil export-queries {output.queries} {output.qrels} {params.settings} 2> {log}"
+        "redistil export-queries {output.queries} {output.qrels} {params.settings}"
+        " --counts {output.counts} 2> {log}"
 
 
 rule corpora:

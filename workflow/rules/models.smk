@@ -45,6 +45,8 @@ rule train:
         "logs/{study}/models/{student}/{loss}/{seed}/train.log",
     resources:
         gpu=GPU,
+        # not a parameter: weights do not depend on it
+        checkpoint_every=STUDY.training.checkpoint_every,
     params:
         code=lambda w: code(
             "train",
@@ -62,7 +64,8 @@ rule train:
     shell:
         "redistil train {input.recipe} {input.backbone} {input.queries} {input.passages}"
         " {input.negatives} $(dirname {output.made}) {params.teacher} {params.predecessor}"
-        " {params.validate} --name {wildcards.student}/{wildcards.loss}/{wildcards.seed} --threads {threads} 2> {log}"
+        " {params.validate} --name {wildcards.student}/{wildcards.loss}/{wildcards.seed}"
+        " --checkpoint-every {resources.checkpoint_every} --threads {threads} 2> {log}"
 
 
 rule models:

@@ -5,6 +5,7 @@ rule mine:
         queries=named("data/corpora/queries/{dataset}.parquet"),
         qrels=named("data/corpora/qrels/{dataset}.parquet"),
         passages=named("data/corpora/passages/{corpus}.parquet"),
+        test_qrels=named("data/corpora/qrels/{dataset}.parquet", "tests"),
         test=named("data/corpora/queries/{dataset}.parquet", "tests"),
         elsewhere=named("data/corpora/queries/{dataset}.parquet", "tests elsewhere"),
     output:
@@ -14,11 +15,12 @@ rule mine:
     params:
         code=code("mine"),
         settings=settings("mine", "{mined}"),
+        test_qrels=repeated("--test-qrels", "test_qrels"),
         test=repeated("--test", "test"),
         elsewhere=repeated("--test-elsewhere", "elsewhere"),
     shell:
         "redistil mine {input.candidates} {input.queries} {input.qrels} {output} {params.settings}"
-        " --passages {input.passages} {params.test} {params.elsewhere} 2> {log}"
+        " --passages {input.passages} {params.test_qrels} {params.test} {params.elsewhere} 2> {log}"
 
 
 rule export_docpairs:

@@ -21,7 +21,7 @@ rule resolve:
         f"logs/{config['study']}/report/resolve.log",
     params:
         # --config puts its keys first; inside, the order is the study's own, as is that of the page
-        settings=json.dumps(dict(sorted(config.items()))),
+        settings=json.dumps(dict(sorted(grid.asked_for(STUDY).items()))),
     shell:
         "redistil resolve {output} --settings {params.settings:q} 2> {log}"
 
@@ -34,6 +34,8 @@ rule tabulate:
         models=every(
             "results/{study}/models/{student}/{loss}/{seed}/made.json", "cells"
         ),
+        qrels=every("data/corpora/qrels/{dataset}.parquet", "datasets"),
+        counts=every("data/corpora/counts/{dataset}.parquet", "datasets"),
         published="workflow/resources/published.csv",
         names="workflow/resources/published.yaml",
     output:
@@ -69,9 +71,13 @@ rule tabulate:
         reranked=each(
             "--reranked {system} results/{study}/runs/{system}", "reranking models"
         ),
+        sets=each(
+            "--test-set data/corpora/qrels/{dataset}.parquet data/corpora/counts/{dataset}.parquet",
+            "datasets",
+        ),
     shell:
         "redistil tabulate {input.study} $(dirname {output.made}) {params.measures} {params.models}"
-        " {params.reranked} --published {input.published} --names {input.names} {params.settings} 2> {log}"
+        " {params.reranked} {params.sets} --published {input.published} --names {input.names} {params.settings} 2> {log}"
 
 
 rule plot:

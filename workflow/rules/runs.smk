@@ -42,6 +42,16 @@ rule rerank_teacher:
         " {params.settings} --threads {threads} 2> {log}"
 
 
+use rule rerank_teacher as rerank_checkpoint with:
+    output:
+        "results/{study}/runs/{adopted}/{dataset}.parquet",
+    log:
+        "logs/{study}/runs/{adopted}/{dataset}.log",
+    params:
+        code=code("rerank"),
+        settings=settings("rerank", "{adopted}/{dataset}"),
+
+
 rule rerank_bm25:
     """The candidates in BM25's order."""
     input:

@@ -1,7 +1,7 @@
 rule adopt:
     """A re-ranker that others trained, as a model: its head is checked, its lengths are declared."""
     input:
-        named("data/backbones/{checkpoint}/made.json"),
+        "data/backbones/{adopted}/made.json",
     output:
         "data/teachers/models/{adopted}/model.safetensors",
         made="data/teachers/models/{adopted}/made.json",

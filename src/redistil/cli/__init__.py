@@ -7,31 +7,32 @@ import sys
 
 import click
 
-from redistil.cli.commands import COMMANDS
+from redistil.cli.commands import BY_HAND, COMMANDS
 from redistil.errors import UserError
 
 FULL = {errno.ENOSPC, errno.EDQUOT}  # of a disk or a quota: told without a path
 
 
+ALL = COMMANDS | BY_HAND
 LINE = 62  # characters of a command's short help
-WIDEST = max(map(len, COMMANDS))  # characters of a command's name
+WIDEST = max(map(len, ALL))  # characters of a command's name
 
 
 class _Lazy(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(ALL)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
+        if name not in ALL:
             return None
-        module = importlib.import_module(f"redistil.cli.{COMMANDS[name]}")
+        module = importlib.import_module(f"redistil.cli.{ALL[name]}")
         command: click.Command = getattr(module, name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands stage by stage, each with its whole short line."""
-        for stage in dict.fromkeys(COMMANDS.values()):
-            names = [name for name, module in COMMANDS.items() if module == stage]
+        for stage in dict.fromkeys(ALL.values()):
+            names = [name for name, module in ALL.items() if module == stage]
             with formatter.section(stage.capitalize()):
                 rows = [(name.ljust(WIDEST), self._line(ctx, name)) for name in names]
                 formatter.write_dl(rows)
@@ -43,10 +44,10 @@ class _Lazy(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in ALL and not args[0].startswith("-"):
             from redistil.study.artefacts import nearest
 
-            ctx.fail(f"no command {args[0]!r}{nearest(args[0], COMMANDS)}")
+            ctx.fail(f"no command {args[0]!r}{nearest(args[0], ALL)}")
         return super().resolve_command(ctx, args)
 
 

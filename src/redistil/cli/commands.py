@@ -46,6 +46,9 @@ COMMANDS = {
     "publish": "report",
 }
 
+# commands that no rule runs
+BY_HAND = {"verify": "verify"}
+
 # of a command: the registries of which it uses one entry, and the setting that names the entry
 CHOSEN = {"train": {"OBJECTIVES": "objective", "ARCHITECTURES": "architecture"}}
 

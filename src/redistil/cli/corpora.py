@@ -38,14 +38,20 @@ def export_passages(out: Path, corpus: dict[str, Any], made: Made) -> None:
     Json(),
     'The dataset, as JSON: {"part": ...}, {"irds": "..."} or {"split": "..."}.',
 )
+@click.option("--counts", type=Out(), help="Where the counts of what is left out are written.")
 @making
 def export_queries(
-    queries_out: Path, qrels_out: Path, corpus: dict[str, Any], dataset: dict[str, Any], made: Made
+    queries_out: Path,
+    qrels_out: Path,
+    corpus: dict[str, Any],
+    dataset: dict[str, Any],
+    counts: Path | None,
+    made: Made,
 ) -> None:
     """Export the judged queries of a dataset, and the qrels."""
     from redistil.stages import corpora
 
-    corpora.export_queries(corpus, dataset, queries_out, qrels_out, made)
+    corpora.export_queries(corpus, dataset, queries_out, qrels_out, made, counts)
 
 
 @click.command("export-docpairs")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from redistil.cli.options import In, InOrTrec, Out, making, setting
+from redistil.cli.options import In, InOrTrec, Out, making, setting, warn
 from redistil.errors import BadSettings
 from redistil.storage.lineage import Made
 from redistil.storage.tables import DEPTHS, MEASURES, QRELS, RUN
@@ -78,9 +78,15 @@ def evaluate(
         evaluation = stage.evaluate(dataset, *given, wanted[dataset], levels[dataset])
         for line in evaluation.lines(dataset):
             click.echo(line, err=out is not None)
+        warn(_named(dataset, evaluation.doubts))
         tables.append(evaluation.rows)
     if out is not None:
         MEASURES.write(pa.concat_tables(tables), out, _stating(made, levels))
+
+
+def _named(dataset: str, sentences: Sequence[str]) -> list[str]:
+    """Return sentences behind the dataset that they are about, where it has a name."""
+    return [f"{dataset}: {sentence}" if dataset else sentence for sentence in sentences]
 
 
 def _files(

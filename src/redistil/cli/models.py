@@ -53,6 +53,14 @@ def recipe(out: Path, settings: dict[str, Any]) -> None:
     multiple=True,
     help="A dataset that the recipe validates on, with token files; once for each.",
 )
+@click.option(
+    "--checkpoint-every",
+    cls=How,
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Steps that a killed training loses at most.",
+)
 @threads
 @device
 @click.option(
@@ -74,6 +82,7 @@ def train(
     teacher: Path | None,
     predecessor: Path | None,
     validate: tuple[tuple[str, Path, Path, Path, Path], ...],
+    checkpoint_every: int,
     threads: int,
     device: str,
     tensorboard: Path | None,
@@ -99,4 +108,5 @@ def train(
     inputs = Inputs(backbone, queries, passages, negatives, teacher, predecessor, datasets)
     out.mkdir(parents=True, exist_ok=True)
     with Processes(device) as processes:
-        models.train(typed(recipe, recipe.where), inputs, out, made, processes, tensorboard)
+        asked = typed(recipe, recipe.where)
+        models.train(asked, inputs, out, made, processes, tensorboard, checkpoint_every)

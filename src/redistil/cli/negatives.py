@@ -1,6 +1,7 @@
 """Commands of the stage negatives."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,12 +18,20 @@ from redistil.study.corpora import Dataset
 @click.argument("queries", type=In(QUERIES))
 @click.argument("qrels", type=In(QRELS))
 @click.argument("out", type=Out())
-@settings_from(MinedNegatives, "kind", "positives", "depth", "per_query", "seed", "at_most")
+@settings_from(
+    MinedNegatives, "kind", "positives", "depth", "per_query", "seed", "at_most", "judged"
+)
 @settings_from(Dataset, "relevant_from")
 @click.option(
     "--passages",
     type=In(PASSAGES),
     help="The corpus: a passage with the text of a relevant one is no negative.",
+)
+@click.option(
+    "--test-qrels",
+    type=In(QRELS),
+    multiple=True,
+    help="Judgements of a test set over the same corpus: shared answers are told; repeatable.",
 )
 @test_queries
 @making
@@ -31,17 +40,12 @@ def mine(
     queries: Path,
     qrels: Path,
     out: Path,
-    kind: str,
-    positives: str,
-    relevant_from: int,
-    depth: int,
-    per_query: int,
-    seed: int,
-    at_most: int | None,
     passages: Path | None,
+    test_qrels: tuple[Path, ...],
     test: tuple[Path, ...],
     test_elsewhere: tuple[Path, ...],
     made: Made,
+    **drawing: Any,
 ) -> None:
     """Draw hard negatives from the candidates."""
     from redistil.stages import negatives
@@ -49,21 +53,9 @@ def mine(
 
     shared = overlaps.overlapping(queries, test, test_elsewhere)
     warn(overlaps.said(shared, QUERIES.count(queries)))
-    counts = negatives.mine(
-        candidates,
-        qrels,
-        out,
-        made,
-        kind=kind,
-        positives=positives,
-        relevant_from=relevant_from,
-        depth=depth,
-        per_query=per_query,
-        seed=seed,
-        at_most=at_most,
-        leave_out=shared.keys(),
-        passages=passages,
-    )
+    warn(overlaps.shared_passages(qrels, test_qrels, drawing["relevant_from"]))
+    how = negatives.Drawing(**drawing)
+    counts = negatives.mine(candidates, qrels, out, made, how, shared.keys(), passages)
     (used, *left_out) = (f"{count} {what}" for what, count in counts.items() if count)
     click.echo(used, err=True)
     warn(left_out)

@@ -16,7 +16,7 @@ import click
 
 from redistil.cli.commands import code_of
 from redistil.errors import BadSettings, UserError
-from redistil.storage import lineage, settings
+from redistil.storage import digests, lineage, settings
 from redistil.storage.tables import QUERIES, Table, aside
 
 _log = logging.getLogger(__name__)
@@ -83,7 +83,9 @@ class Settings(click.ParamType[dict[str, Any]]):
     name = "recipe.yaml"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> dict[str, Any]:
-        return settings.read(Path(value), "recipe")
+        path = Path(value)
+        digests.check_if_sealed(path)
+        return settings.read(path, "recipe")
 
 
 class Out(click.ParamType[Path]):
@@ -154,7 +156,7 @@ def write_settings(stated: Mapping[str, Any], out: Path) -> None:
     plain = json.loads(json.dumps(stated))  # a mapping of any other class is not written
     text = yaml.safe_dump(plain, sort_keys=False)
     with aside(out) as partial:
-        partial.write_text(text, encoding="utf-8")
+        digests.put_text(text, partial)
 
 
 def making(body: Callable[..., None]) -> Callable[..., None]:

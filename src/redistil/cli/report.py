@@ -8,9 +8,10 @@ import click
 
 from redistil.cli.declared import settings_from
 from redistil.cli.options import How, In, Json, Out, Source, making, setting, write_settings
-from redistil.storage import lineage
+from redistil.storage import digests, lineage
 from redistil.storage.tables import (
     CONTRASTS,
+    COUNTS,
     CURVE,
     DEPTHS,
     MEASURES,
@@ -42,7 +43,7 @@ def resolve(out: Path, settings: dict[str, Any]) -> None:
 @click.argument("study", type=Source())
 @click.argument("out", type=Out())
 @setting("--measures", In(MEASURES), "Measures of a system; once per system.", multiple=True)
-@setting("--models", Source(), "Record (made.json) of a model; once per model.", multiple=True)
+@several("--models", Source(), "Record (made.json) of a model; once per model.")
 @click.option(
     "--reranked",
     cls=How,
@@ -50,6 +51,12 @@ def resolve(out: Path, settings: dict[str, Any]) -> None:
     metavar="SYSTEM FOLDER",
     multiple=True,
     help="A system that re-ranks and the folder of its runs, each with its cost; once each.",
+)
+@several(
+    "--test-set",
+    (In(QRELS), In(COUNTS)),
+    "The judgements of a test set, and what was left out of it; once each.",
+    metavar="QRELS COUNTS",
 )
 @setting("--published", Source(), "Published values, as CSV.")
 @setting("--names", Source(), "How their names map to ours, as YAML.")
@@ -61,6 +68,7 @@ def tabulate(
     measures: tuple[Path, ...],
     models: tuple[Path, ...],
     reranked: tuple[tuple[str, Path], ...],
+    test_set: tuple[tuple[Path, Path], ...],
     published: Path,
     names: Path,
     alpha: float,
@@ -78,7 +86,14 @@ def tabulate(
     versus.csv, tests.csv, cells.csv, published.csv, costs.csv, lines.csv, metrics.json,
     tables.json and made.json, and tables to paste (Markdown, LaTeX) in the folder paste.
     """
-    from redistil.stages.report.numbers import costs, leaderboard, provenance, sheets, tabulated
+    from redistil.stages.report.numbers import (
+        costs,
+        counts,
+        leaderboard,
+        provenance,
+        sheets,
+        tabulated,
+    )
     from redistil.stages.report.numbers import models as taught
     from redistil.stages.report.numbers import published as elsewhere
     from redistil.stages.report.numbers.rows import Source as From
@@ -111,6 +126,7 @@ def tabulate(
         sizes=taught.sizes(planned, models),
         sheets=printed,
         spent=spent,
+        test_sets=counts.of_sets(planned, [counts.SetFiles(*files) for files in test_set]),
     )
     click.echo(f"leaderboard: {out / 'leaderboard.csv'}", err=True)
 
@@ -236,7 +252,7 @@ def contrast(
 @click.argument("captions", type=Source())
 @click.argument("departures", type=Source())
 @click.argument("out", type=Out())
-@setting("--models", Source(), "Record (made.json) of a model; once per model.", multiple=True)
+@several("--models", Source(), "Record (made.json) of a model; once per model.")
 @click.option("--pairs", type=In(PAIRS), help="What `compare` wrote.")
 @setting(
     "--contrasts", In(CONTRASTS), "What `contrast` wrote; once each.", multiple=True, required=False
@@ -279,7 +295,7 @@ def page(
         Places.around(out, models, **places),
     )
     with aside(out) as partial:
-        partial.write_text(text, encoding="utf-8")
+        digests.put_text(f"{text}\n", partial, comment=("<!-- ", " -->"))
     click.echo(f"page: {out} ({len(text.encode()) / 1e6:.1f} MB)", err=True)
 
 

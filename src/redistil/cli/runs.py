@@ -5,35 +5,21 @@ from pathlib import Path
 import click
 
 from redistil.cli.declared import settings_from
-from redistil.cli.options import (
-    Folder,
-    In,
-    Out,
-    Source,
-    device,
-    making,
-    setting,
-    threads,
-)
-from redistil.machine.precision import PRECISIONS
+from redistil.cli.options import In, Out, making
+from redistil.cli.scored import by_bm25, by_model
 from redistil.storage.lineage import Made
-from redistil.storage.tables import PASSAGES, QUERIES, RUN
-from redistil.study.candidates import Bm25Stage
+from redistil.storage.tables import RUN
+from redistil.study.protocol import Reranking
+from redistil.study.study import Study
 from redistil.study.teachers import AveragedTeacher
 
-depth = setting("--depth", click.IntRange(1), "Candidates of each query that are re-ranked.")
+depth = settings_from(Reranking, "depth")
 
 
 @click.command()
 @click.argument("candidates", type=In(RUN))
-@click.argument("model", type=Folder())
-@click.argument("queries", type=Source())
-@click.argument("passages", type=Source())
-@click.argument("out", type=Out())
+@by_model
 @depth
-@setting("--precision", click.Choice(PRECISIONS), "Precision of the forward pass.")
-@threads
-@device
 @making
 def rerank(
     candidates: Path,
@@ -66,11 +52,8 @@ def rerank(
 
 @click.command()
 @click.argument("candidates", type=In(RUN))
-@click.argument("queries", type=In(QUERIES))
-@click.argument("passages", type=In(PASSAGES))
-@click.argument("out", type=Out())
+@by_bm25
 @depth
-@settings_from(Bm25Stage, "k1", "b", "stemmer")
 @making
 def rerank_bm25(
     candidates: Path,
@@ -113,7 +96,7 @@ def fuse(out: Path, members: tuple[Path, ...], standardise: str | None, made: Ma
 @click.argument("candidates", type=In(RUN))
 @click.argument("out", type=Out())
 @depth
-@setting("--seed", int, "Seed of the random order.")
+@settings_from(Study, seed="random_seed")
 @making
 def shuffle(candidates: Path, out: Path, depth: int, seed: int, made: Made) -> None:
     """Put candidates in random order.

@@ -18,16 +18,14 @@ from redistil.cli.options import (
     threads,
     warn,
 )
+from redistil.cli.scored import by_bm25, by_model, precision
 from redistil.errors import BadSettings
-from redistil.machine.precision import PRECISIONS
 from redistil.storage.lineage import Made
 from redistil.storage.tables import PASSAGES, QUERIES, RUN, TEACHER_SCORES
 from redistil.study.architectures import ARCHITECTURES
-from redistil.study.candidates import Bm25Stage
 from redistil.study.reading import read
 from redistil.study.teachers import AveragedTeacher
 
-precision = setting("--precision", click.Choice(PRECISIONS), "Precision of the forward pass.")
 over = click.option(
     "--over", type=Source(), multiple=True, required=True, help="Triples or lists; repeatable."
 )
@@ -58,14 +56,8 @@ def adopt(checkpoint: Path, out: Path, made: Made, **settings: Any) -> None:
 
 
 @click.command()
-@click.argument("model", type=Folder())
-@click.argument("queries", type=Source())
-@click.argument("passages", type=Source())
-@click.argument("out", type=Out())
+@by_model
 @over
-@precision
-@threads
-@device
 @making
 def score(
     model: Path,
@@ -95,11 +87,8 @@ def score(
 
 
 @click.command()
-@click.argument("queries", type=In(QUERIES))
-@click.argument("passages", type=In(PASSAGES))
-@click.argument("out", type=Out())
+@by_bm25
 @over
-@settings_from(Bm25Stage, "k1", "b", "stemmer")
 @making
 def score_bm25(
     queries: Path,

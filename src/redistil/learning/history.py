@@ -1,6 +1,7 @@
 """The history of a training and its checkpoints: killed and resumed, it ends in the same bytes."""
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,7 +12,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from redistil.machine.energy import Spent
-from redistil.storage.tables import aside
+from redistil.storage import digests
+from redistil.storage.aside import aside
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,12 @@ class Checkpoint:
         """Return where the weights after `step` steps are kept while they are the best."""
         return self.path.with_name(f"best-{step}.safetensors")
 
+    def best_weights(self, step: int) -> dict[str, Tensor]:
+        """Return the weights after `step` steps; Damaged if they are not what was written."""
+        path = self.best_of(step)
+        digests.check(path)
+        return load_file(path)
+
     def due(self, history: History, validated: bool) -> bool:
         """Whether this process saves the state now: after a validation, and every `every` steps."""
         return self.writes and (validated or len(history.points) % self.every == 0)
@@ -101,6 +111,9 @@ class Checkpoint:
         """Bring back the last saved state, if it is this training's; return its history."""
         metadata = self._metadata()
         if metadata.get("fingerprint") != self.fingerprint:
+            return History()
+        if not digests.is_whole(self.path):
+            _log.warning("%s is damaged: the training begins anew", self.path)
             return History()
         tensors = load_file(self.path)
         model.load_state_dict(_named("weight.", tensors))
@@ -157,7 +170,8 @@ def _save(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str]) -
     # cloned: safetensors refuses weights that share their memory
     own = {name: t.detach().clone().contiguous() for name, t in tensors.items()}
     with aside(path) as partial:
-        save_file(own, partial, metadata=metadata)
+        save_file(own, partial, metadata=metadata | {digests.KEY: digests.BLANK.decode()})
+        digests.seal(partial)
 
 
 def _named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

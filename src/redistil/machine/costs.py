@@ -1,13 +1,12 @@
 """Costs of some work and the machine it ran on, in a file beside the result."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from redistil.machine.energy import Spent
 from redistil.machine.hardware import machine, processor
-from redistil.storage.tables import aside
+from redistil.storage import digests
 
 if TYPE_CHECKING:
     from redistil.machine.processes import Processes
@@ -55,7 +54,7 @@ def account_together(parts: Sequence[Path], pairs: int, path: Path) -> None:
     if not all(part.exists() for part in parts):
         path.unlink(missing_ok=True)
         return
-    records = [json.loads(part.read_text(encoding="utf-8")) for part in parts]
+    records = [digests.read_json(part) for part in parts]
     spent = Spent()
     for record in records:
         spent = spent + Spent.of(record)
@@ -83,8 +82,7 @@ def _amounts(spent: Spent, pairs: int) -> dict[str, Any]:
 
 
 def _write(record: Mapping[str, Any], path: Path) -> None:
-    with aside(path) as partial:
-        partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    digests.write_json(record, path)
 
 
 def _rounded(amount: float | None, digits: int) -> float | None:

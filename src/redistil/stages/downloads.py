@@ -5,7 +5,6 @@ and the next run goes on from there.
 """
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from httpx2 import Client, HTTPError, InvalidURL, Response, codes
 from tqdm import tqdm
 
 from redistil.errors import BadSettings, BadSource
-from redistil.storage.tables import aside
+from redistil.storage import digests
 
 TIMEOUT = 60  # seconds without a byte before the connection counts as broken
 DIGITS = {"md5": 32, "sha256": 64}  # hexadecimal digits of a digest
@@ -40,9 +39,8 @@ def download(
             raise BadSource(f"{out} is not the file of {url}: {wrong}: put the right one there")
     else:
         _fetch_checked(out, url, sums, size)
-    record = {"url": url, **sums, "bytes": out.stat().st_size}
-    with aside(checked) as partial:
-        partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    found = {"bytes": out.stat().st_size, "xxh3": digests.of(out)}
+    digests.write_json({"url": url, **sums, **found}, checked)
 
 
 def _fetch_checked(out: Path, url: str, sums: Mapping[str, str], size: int | None) -> None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from redistil.errors import BadSettings, BadTable
+from redistil.storage import lineage
 from redistil.storage.identifiers import Places
 from redistil.storage.lineage import SIDECAR, Made
 from redistil.storage.pools import Pools, pools
@@ -103,7 +104,7 @@ def export_training(
         "made": made.record() | {"fingerprint": made.fingerprint},
     }
     _write_line(json.dumps(card, indent=2), out / "card.json")
-    _write_line(made.dumps(), out / SIDECAR)
+    lineage.record(made, out)
     return counts
 
 

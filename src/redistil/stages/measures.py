@@ -1,7 +1,7 @@
 """How well a run answers each query: values per query, as trec_eval would give them.
 
 `study/measures.py` defines each measure. Every query with a judgement counts: one without a result
-is 0. Results of queries that nobody judged are left out.
+is 0, and so is one without a relevant passage. Results of queries that nobody judged are left out.
 
 The order of a run is its `rank` column. So a tie is broken once, where the run was written
 (score, then doc_id, both downwards, as trec_eval does). ranx orders ties unstably: it gets rows in
@@ -12,9 +12,12 @@ compared as float32, so two that are one float32 are a tie. trec_eval knows no c
 averages leave out judged queries that a run does not answer, unless asked.
 """
 
+import atexit
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,13 +41,20 @@ _UNJUDGED = -1  # the code of a passage without a judgement
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The values of one run, and how many queries had no result or no judgement."""
+    """The values of one run, and how many queries had no result or no judgement.
+
+    without_relevant: judged queries without a passage of the grade `relevant_from`: no run can
+    answer them. doubts: a sentence for each reason why all values of a measure are 0.
+    """
 
     measures: list[str]
     rows: pa.Table
     queries: int
     unanswered: int
     unjudged: int
+    without_relevant: int = 0
+    relevant_from: int = 1
+    doubts: tuple[str, ...] = ()
 
     def lines(self, dataset: str) -> list[str]:
         """Return the mean of every measure, each in a line, and how many queries counted.
@@ -58,6 +68,11 @@ class Evaluation:
         widest = max(map(len, self.measures))
         lines = [f"{name:{widest}}  {means[name]:.4f}" for name in self.measures]
         counts = f"{self.queries} queries, {self.unanswered} without a result (scored zero)"
+        if self.without_relevant:
+            counts += (
+                f"; {self.without_relevant} without a passage of grade {self.relevant_from} or "
+                "more (scored zero)"
+            )
         if self.unjudged:
             counts += f"; {self.unjudged} of the run without judgements left out"
         lines.append(counts)
@@ -96,12 +111,48 @@ def evaluate(
     values = {}
     for measure in measures:
         values[measure.name] = _values(measure, places, judged, relevant_from)
-    rows = _rows(dataset, judged.queries, values)
-    return Evaluation(list(values), rows, queries, queries - answered, in_run - answered)
+    with_relevant = np.unique(judged.query[judged.grade >= relevant_from])
+    return Evaluation(
+        list(values),
+        _rows(dataset, judged.queries, values),
+        queries,
+        unanswered=queries - answered,
+        unjudged=in_run - answered,
+        without_relevant=queries - len(with_relevant),
+        relevant_from=relevant_from,
+        doubts=tuple(_doubts(run, qrels, places, measures, relevant_from)),
+    )
 
 
-def _first(rows: pa.Table) -> str:
-    return repr(rows["query_id"][0].as_py()) if len(rows) else "none"
+def _doubts(
+    run: pa.Table,
+    qrels: pa.Table,
+    places: "Places",
+    measures: Sequence[Measure],
+    relevant_from: int,
+) -> Iterator[str]:
+    """Yield why all values of a measure are 0, whatever the system is worth."""
+    if not (places.code != _UNJUDGED).any():
+        yield (
+            f"no passage of the run is judged (first: {_first(run, 'doc_id')}; in the qrels "
+            f"{_first(qrels, 'doc_id')}): every value is 0, check that both are of one collection"
+        )
+    highest = pc.max(qrels["relevance"]).as_py()
+    binary = [measure.name for measure in measures if measure.kind.binary]
+    if highest < 1:
+        yield (
+            f"no judgement has a grade above 0 (the highest is {highest}): every value is 0, check "
+            "the grades of the qrels"
+        )
+    elif highest < relevant_from and binary:
+        yield (
+            f"no judgement has the grade {relevant_from} or more (the highest is {highest}): "
+            f"{', '.join(binary)} are 0 for every query, lower `relevant_from`"
+        )
+
+
+def _first(rows: pa.Table, column: str = "query_id") -> str:
+    return repr(rows[column][0].as_py()) if len(rows) else "none"
 
 
 class _Judged:
@@ -181,13 +232,33 @@ def _ranx(measure: Measure, qrels: list[Floats], run: list[Floats]) -> Floats:
         # of numba, about ranx's own loop counter, when it compiles on a new machine
         warnings.filterwarnings("ignore", message=".*unsafe cast from uint64 to int64")
         from numba.typed import List
-        from ranx.metrics import metric_switch
 
-        function = metric_switch(measure.kind.ranx)
+        function = _metrics()(measure.kind.ranx)
         whole = 0  # ranx's cutoff for all ranks
         # gains below 1 exist nowhere: grades are whole numbers, so ranx's own level 1 keeps all
         values: Floats = function(List(qrels), List(run), measure.cutoff or whole)
     return values
+
+
+@cache
+def _metrics() -> Any:
+    """Return ranx's measures by name.
+
+    It keeps its compiled code in the environment or the home. Where neither may be written, it
+    compiles anew for each job, into a folder that goes with it.
+    """
+    try:
+        from ranx.metrics import metric_switch
+    except RuntimeError as error:
+        if "cannot cache function" not in str(error):
+            raise
+        import numba
+
+        folder = TemporaryDirectory(prefix="redistil-numba-")
+        atexit.register(folder.cleanup)
+        numba.config.CACHE_DIR = folder.name
+        from ranx.metrics import metric_switch
+    return metric_switch
 
 
 def _rows(dataset: str, queries: pa.Array, values: Mapping[str, Floats]) -> pa.Table:

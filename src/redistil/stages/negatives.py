@@ -1,7 +1,11 @@
-"""Hard negatives: unjudged candidates of the first stage, drawn for each training query."""
+"""Hard negatives: candidates of the first stage, drawn for each training query.
+
+They are unjudged, or also judged not relevant where the study says `judged: include`.
+"""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice, product
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +24,35 @@ from redistil.storage.tables import LISTS, QRELS, TRIPLES
 
 TOGETHER = 512  # queries written at a time: of 500 passages each, some 30 MB
 
+INCLUDE = "include"  # of `judged`
+
+# counted while negatives are drawn: queries with candidates, those with a relevant passage;
+# candidates with the text of one, and those that were judged not relevant
+KNOWN, ANSWERABLE, COPIES, BARRED = "known", "answerable", "copies", "barred"
+
 Grades = Mapping[str, Mapping[str, int]]  # query_id -> doc_id -> relevance
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How negatives are drawn, by the words of an entry of `negatives` in params.yaml.
+
+    kind: "triples" or "lists". positives: of a grade of at least `relevant_from`: all "judged"
+    ones, retrieved or not; those "retrieved" at `depth`, as arXiv 2603.03010 did when it was
+    written; or the "first-retrieved", as its code does now. depth: the last rank of a negative.
+    per_query: negatives of each query, or all where there are fewer. at_most: queries used,
+    chosen by a hash of their id. judged: "include" where passages that were judged not relevant
+    may be negatives.
+    """
+
+    kind: str
+    positives: str
+    relevant_from: int
+    depth: int
+    per_query: int
+    seed: int
+    at_most: int | None = None
+    judged: str | None = None
 
 
 class Drawn(NamedTuple):
@@ -37,62 +69,60 @@ def mine(
     qrels: Path,
     out: Path,
     made: Made,
-    *,
-    kind: str,
-    positives: str,
-    relevant_from: int,
-    depth: int,
-    per_query: int,
-    seed: int,
-    at_most: int | None = None,
+    how: Drawing,
     leave_out: Collection[str] = (),
     passages: Path | None = None,
 ) -> dict[str, int]:
     """Write triples or lists; return counts of the queries that were used and that were not.
 
-    Negatives come from ranks 1 to `depth`, without replacement: `per_query` for each query, or
-    all where there are fewer. A judged passage is never one, nor is the query's own. Each query
-    draws from a random stream of its own, so that one more query changes no other draw.
-    positives: of a grade of at least `relevant_from`: all "judged" ones, retrieved or not; those
-    "retrieved" at `depth`, as arXiv 2603.03010 did when it was written; or the "first-retrieved",
-    as its code does now. at_most: queries used, chosen by a hash of their id. leave_out: queries
-    not used. passages: the corpus; a passage with a positive's text is no negative, and a
-    positive that the corpus lacks is none. The candidates stream, one query at a time.
-    Raises BadTable when nothing is drawn.
+    Negatives are drawn without replacement. A relevant passage is never one, nor is the query's
+    own. Each query draws from a random stream of its own, so that one more query changes no other
+    draw. leave_out: queries not used. passages: the corpus; a passage with a positive's text is no
+    negative, and a positive that the corpus lacks is none. The candidates stream, one query at a
+    time. Raises BadTable when nothing is drawn.
     """
-    grades = some(QRELS.read(qrels), at_most, leave_out)
+    grades = some(QRELS.read(qrels), how.at_most, leave_out)
     copies = Copies()
     if passages is not None:
-        copies = find(passages, _positives(grades, relevant_from))
+        copies = find(passages, _positives(grades, how.relevant_from))
     counts: Counter[str] = Counter()
-    draws = draw(
-        by_query(candidates),
-        grades,
-        positives=positives,
-        relevant_from=relevant_from,
-        depth=depth,
-        per_query=per_query,
-        seed=seed,
-        copies=copies,
-        counts=counts,
-    )
-    table, rows_of = (LISTS, _lists) if kind == "lists" else (TRIPLES, _triples)
+    draws = draw(by_query(candidates), grades, how, copies, counts)
+    table, rows_of = (LISTS, _lists) if how.kind == "lists" else (TRIPLES, _triples)
     with table.writer(out, made) as write, in_row_groups(table, write) as append:
         used = 0
         while drawn := list(islice(draws, TOGETHER)):
             append(rows_of(drawn))
             used += len(drawn)
         if not used:
-            raise BadTable(
-                f"no query of {qrels} has a relevant passage and an unjudged candidate in "
-                f"{candidates}: are both of one dataset?"
-            )
+            raise BadTable(_none_drawn(candidates, qrels, grades, counts, how))
     return {
         "queries": used,
         "queries left out: no relevant passage, or no negative": len(grades) - used,
-        "candidates left out: the text of a relevant passage": counts["copies"],
+        "candidates left out: the text of a relevant passage": counts[COPIES],
+        "candidates left out: judged not relevant (`judged: include` draws them)": counts[BARRED],
         "relevant passages left out: not in the corpus": len(copies.absent),
     }
+
+
+def _none_drawn(
+    candidates: Path, qrels: Path, grades: Grades, counts: Counter[str], how: Drawing
+) -> str:
+    """Return why no query has a positive and a negative."""
+    if not grades:
+        return f"every query of {qrels} is asked by a test set too: none is left to train on"
+    told = f"no query of {qrels} has a relevant passage and a negative in {candidates}"
+    if not counts[KNOWN]:
+        return f"{told}: they share no query, check that both are of one dataset"
+    if not counts[ANSWERABLE]:
+        return (
+            f"{told}: none of {len(grades)} queries has a passage of the grade {how.relevant_from} "
+            "or more, check `relevant_from`"
+        )
+    return (
+        f"{told}: of {counts[KNOWN]} queries with candidates, {counts[ANSWERABLE]} have a relevant "
+        f"passage; {counts[BARRED]} of their candidates were judged not relevant and "
+        f"{counts[COPIES]} have the text of a relevant passage"
+    )
 
 
 def _positives(grades: Grades, relevant_from: int) -> set[str]:
@@ -122,36 +152,51 @@ def some(qrels: pa.Table, at_most: int | None, leave_out: Collection[str] = ()) 
 def draw(
     run: Iterator[tuple[str, list[str]]],
     grades: Grades,
-    *,
-    positives: str,
-    relevant_from: int,
-    depth: int,
-    per_query: int,
-    seed: int,
+    how: Drawing,
     copies: Copies | None = None,
     counts: Counter[str] | None = None,
 ) -> Iterator[Drawn]:
     """Yield the positives and negatives of every query with a positive and a candidate left.
 
     Queries in the order of the run, positives by doc_id, negatives in the order of the run.
-    counts: gets the number of "copies", candidates with the text of a positive.
+    counts: gets the numbers of queries that are KNOWN and ANSWERABLE, and of candidates that are
+    COPIES or BARRED.
     """
     copies = copies or Copies()
+    counts = counts if counts is not None else Counter()
     for query_id, doc_ids in run:
         judged = grades.get(query_id)
         if not judged:
             continue
-        near = doc_ids[:depth]
-        relevant = _relevant(judged, relevant_from)
-        pool = [doc_id for doc_id in near if doc_id not in judged and doc_id != query_id]
+        near = doc_ids[: how.depth]
+        relevant = _relevant(judged, how.relevant_from)
+        counts[KNOWN] += 1
+        counts[ANSWERABLE] += bool(relevant)
+        pool = _pool(query_id, near, judged, relevant, how, counts)
         same = copies.of(relevant, pool)
-        if counts is not None:
-            counts["copies"] += len(same)
+        counts[COPIES] += len(same)
         pool = _without(same, pool)
-        used = _without(copies.absent, _used(relevant, near, positives))
+        used = _without(copies.absent, _used(relevant, near, how.positives))
         if used and pool:
-            negatives = _some(pool, per_query, generator(seed, "negatives", query_id))
+            negatives = _some(pool, how.per_query, generator(how.seed, "negatives", query_id))
             yield Drawn(query_id, used, [judged[doc_id] for doc_id in used], negatives)
+
+
+def _pool(
+    query_id: str,
+    near: list[str],
+    judged: Collection[str],
+    relevant: Collection[str],
+    how: Drawing,
+    counts: Counter[str],
+) -> list[str]:
+    """Return the candidates that may be negatives; count those that a judgement bars."""
+    others = [doc_id for doc_id in near if doc_id not in relevant and doc_id != query_id]
+    if how.judged == INCLUDE:
+        return others
+    pool = [doc_id for doc_id in others if doc_id not in judged]
+    counts[BARRED] += len(others) - len(pool)
+    return pool
 
 
 def _without(left_out: Collection[str], doc_ids: list[str]) -> list[str]:

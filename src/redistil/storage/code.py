@@ -24,6 +24,7 @@ TOLD = frozenset(
         "redistil.errors",
         "redistil.study.reading",
         "redistil.storage.code",
+        "redistil.storage.digests",
         "redistil.storage.wordless",
         "redistil.storage.lineage",
         "redistil.machine.costs",

@@ -1,22 +1,25 @@
 """Runs and qrels of any tool, read whole and checked, and ours as the TREC files that all read.
 
 A line of a run is `query_id Q0 doc_id rank score tag`, of the qrels `query_id 0 doc_id relevance`;
-blanks and tabs part the words. As for trec_eval, the order of a run is that of its scores: the
-rank that such a file writes down is not read.
+blanks and tabs part the words. As for trec_eval, the order of a run is that of its scores: where
+the rank that such a file writes down tells another one, the log says so.
 """
 
-import re
+import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from redistil.errors import BadTable
 from redistil.storage import trec
+from redistil.storage.orders import ORDER, Order
 from redistil.storage.tables import QRELS, ROW_GROUP, RUN, aside, ranked
+
+BEIR = "query-id corpus-id score"  # the first line of BEIR's qrels, as a message quotes it
+
+_log = logging.getLogger(__name__)
 
 _QRELS = {
     "query_id": pa.string(),
@@ -34,10 +37,16 @@ def run(path: Path) -> pa.Table:
     Raises BadTable for a passage that a query has twice, and for a score that is no number.
     """
     if path.suffix == ".parquet":
-        rows = RUN.read(path)
-    else:
-        rows = ranked(*_whole(path, trec.pairs).columns)
-    return RUN.check(rows, str(path))
+        return RUN.check(RUN.read(path), str(path))
+    rows = _whole(path, trec.pairs)
+    order = Order()
+    order.add(rows.sort_by(ORDER))
+    if order.inverted:
+        _log.warning(
+            "%s: %d of %d passages score less than one of a worse rank (first: %s): the scores "
+            "decide, as for trec_eval", path, order.inverted, order.passages, order.first,
+        )  # fmt: skip
+    return RUN.check(ranked(rows["query_id"], rows["doc_id"], rows["score"]), str(path))
 
 
 def qrels(path: Path) -> pa.Table:
@@ -45,8 +54,21 @@ def qrels(path: Path) -> pa.Table:
     if path.suffix == ".parquet":
         rows = QRELS.read(path)
     else:
-        rows = _whole(path, _judgements).select(QRELS.schema.names)
+        rows = _of_trec(path)
     return QRELS.check(rows, str(path))
+
+
+def _of_trec(path: Path) -> pa.Table:
+    """Return the qrels of a TREC file; those of a BEIR folder are pointed to their command."""
+    try:
+        return _whole(path, _judgements).select(QRELS.schema.names)
+    except BadTable as refused:
+        if BEIR not in str(refused):
+            raise
+        raise BadTable(
+            f"{path} has the header of BEIR's qrels: `redistil export-queries` makes qrels of its "
+            'folder (--corpus \'{"folder": "path/to/beir"}\' --dataset \'{"split": "test"}\')'
+        ) from None
 
 
 def _judgements(path: Path) -> Iterator[pa.Table]:
@@ -55,27 +77,11 @@ def _judgements(path: Path) -> Iterator[pa.Table]:
 
 
 def _whole(path: Path, read: Callable[[Path], Iterator[pa.Table]]) -> pa.Table:
-    """Return all that `read` yields, also where the columns are set out with many blanks."""
-    try:
-        return pa.concat_tables(read(path))
-    except (BadTable, pa.ArrowInvalid) as refused:
-        try:
-            with _evened(path) as even:
-                return pa.concat_tables(read(even))
-        except (BadTable, pa.ArrowInvalid, OSError):
-            said = refused if isinstance(refused, BadTable) else f"{path} holds no line"
-            raise BadTable(str(said)) from None
-
-
-@contextmanager
-def _evened(path: Path) -> Iterator[Path]:
-    """Give an unpacked copy whose words are parted by single blanks."""
-    with trec.unpacked(path) as stream:
-        even = re.sub(rb"(?m)^[ \t]+|[ \t\r]+$", b"", stream.read())
-    with TemporaryDirectory() as folder:
-        copy = Path(folder) / path.name
-        copy.write_bytes(re.sub(rb"[ \t]+", b" ", even))
-        yield copy
+    """Return all that `read` yields."""
+    tables = list(read(path))
+    if not tables:
+        raise BadTable(f"{path} holds no line: wanted a run or qrels, give the right file")
+    return pa.concat_tables(tables)
 
 
 def write_run(rows: pa.Table, path: Path, tag: str) -> None:

@@ -1,4 +1,4 @@
-"""The record of a file: the settings, code and inputs that made it.
+"""The record of a file: the settings, code and inputs that made it, and its digest.
 
 Every artefact carries one record. Its fingerprint covers the command, its settings, the code
 behind it and the fingerprints of its inputs. So it names the whole chain that led to the file.
@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from redistil.errors import BadTable, Stale
+from redistil.storage import digests
+from redistil.storage.aside import aside
 
 KEY = b"redistil"  # where a Parquet or Arrow schema keeps the record
 SIDECAR = "made.json"  # where a folder keeps it
+IN_SCHEMA = frozenset({".parquet", ".arrow"})  # files that keep it in their schema
 
 # records of what this pipeline reads but did not make: a plain file, an installed package, a
 # collection of ir_datasets, a checkpoint of the hub
@@ -54,7 +57,8 @@ class Made:
     command: the `redistil` command that wrote it; name: what its study calls it;
     settings: the options that decide its content; code: fingerprint of the source behind it;
     inputs: fingerprints of what was read, by "command name";
-    ancestors: the records of everything upstream, by fingerprint, without their ancestors.
+    ancestors: the records of everything upstream, by fingerprint, without their ancestors;
+    files: the digests of the files in the folder of this record, no part of the fingerprint.
     """
 
     command: str
@@ -63,6 +67,7 @@ class Made:
     code: str = ""
     inputs: Mapping[str, str] = field(default_factory=dict)
     ancestors: Mapping[str, "Made"] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def who(self) -> str:
@@ -88,7 +93,9 @@ class Made:
         ancestors = {}
         for fingerprint, ancestor in self.ancestors.items():
             ancestors[fingerprint] = ancestor.record()
-        more = {"fingerprint": self.fingerprint, "ancestors": ancestors}
+        more: dict[str, Any] = {"fingerprint": self.fingerprint, "ancestors": ancestors}
+        if self.files:
+            more["files"] = dict(self.files)
         return canonical(self.record() | more)
 
     @staticmethod
@@ -104,7 +111,9 @@ class Made:
         except (ValueError, TypeError, KeyError, AttributeError):
             raise Stale(f"not a record of what made this: {str(text)[:60]!r}: rebuild it") from None
         chain = {fingerprint: made, **ancestors}
-        if any(key != each.fingerprint for key, each in chain.items()):
+        plain = text if isinstance(text, str) else text.decode()
+        is_edited = made.dumps() != plain.rstrip("\n")
+        if is_edited or any(key != each.fingerprint for key, each in chain.items()):
             raise Stale(f"the record of {made.who} does not match its own fingerprint: rebuild it")
         return made
 
@@ -156,22 +165,86 @@ def of(path: Path) -> Made:
 
     A Parquet or Arrow file carries it in its schema, a checkpoint folder (or a file in it) in
     `made.json`. A file from elsewhere stands for itself: its SHA-256 is its record.
-    Raises Stale if the record was edited, BadTable if the file cannot be read.
+    Raises Damaged where a byte of `path`, or of a file in it, is not the one that was written;
+    Stale if the record was edited, BadTable if the file cannot be read.
     """
-    in_schema = path.suffix in {".parquet", ".arrow"}
-    text = _schema_record(path) if in_schema else _folder_record(path)
+    if path.suffix in IN_SCHEMA:
+        return _of_table(path)
+    folder = path if path.is_dir() else path.parent
+    made = _of_folder(folder)
+    if made is None:
+        digests.check_if_sealed(path)
+        return _outside(path)
+    _check_files(made, folder, made.files if path == folder else [path.name])
+    return made
+
+
+def record(made: Made, folder: Path) -> None:
+    """Write the record of a folder that is complete, with the digests of the files in it.
+
+    Hidden files have none there, nor those that carry their own.
+    """
+    sums: dict[str, str] = {}
+    for file in sorted(folder.rglob("*")):
+        name = file.relative_to(folder).as_posix()
+        is_hidden = name.startswith(".") or "/." in name
+        is_ours = file.is_file() and not is_hidden and name != SIDECAR
+        if is_ours and not digests.is_sealed(file):
+            sums[name] = digests.of(file)
+    with aside(folder / SIDECAR) as partial:
+        partial.write_text(replace(made, files=sums).dumps() + "\n", encoding="utf-8")
+
+
+def checked(path: Path) -> Path:
+    """Return the path of a file that is, to the bit, what its folder's record says it was.
+
+    A folder without a record says nothing. Raises Damaged.
+    """
+    made = _of_folder(path.parent)
+    if made is not None:
+        _check_files(made, path.parent, [path.name])
+    return path
+
+
+def checked_folder(folder: Path) -> Path:
+    """Return a folder whose files are, to the bit, what its record says; Damaged if they are not.
+
+    A folder without a record says nothing.
+    """
+    made = _of_folder(folder)
+    if made is not None:
+        _check_files(made, folder, made.files)
+    return folder
+
+
+def _check_files(made: Made, folder: Path, names: Iterable[str]) -> None:
+    for name in names:
+        if name in made.files:
+            digests.check_against(folder / name, made.files[name])
+
+
+def _of_folder(folder: Path) -> Made | None:
+    sidecar = folder / SIDECAR
+    if not sidecar.exists():
+        return None
+    return _loaded(sidecar.read_bytes(), sidecar)
+
+
+def _of_table(path: Path) -> Made:
+    """Return the record in a schema; a file that carries one carries its digest too."""
+    digests.check_if_sealed(path)  # first: what is damaged may not even be readable
+    text = _schema_record(path)
     if not text:
         return _outside(path)
+    digests.check(path)
+    return _loaded(text, path)
+
+
+def _loaded(text: bytes, path: Path) -> Made:
     try:
         return Made.loads(text)
     except Stale as error:
         raise Stale(f"{path}: {error}") from None
-
-
-def _folder_record(path: Path) -> bytes | None:
-    folder = path if path.is_dir() else path.parent
-    sidecar = folder / SIDECAR
-    return sidecar.read_bytes() if sidecar.exists() else None
 
 
 def _schema_record(path: Path) -> bytes | None:
@@ -184,7 +257,8 @@ def _schema_record(path: Path) -> bytes | None:
         else:
             schema = pq.read_schema(path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise BadTable(f"{path} cannot be read ({_first_line(error)}): make it again") from None
+        again = digests.again(path)
+        raise BadTable(f"{path} cannot be read ({_first_line(error)}): {again}") from None
     record: bytes | None = (schema.metadata or {}).get(KEY)
     return record
 
@@ -200,8 +274,21 @@ def _outside(path: Path) -> Made:
             if file.is_file():
                 sums[str(file.relative_to(path))] = sha256(file)
     else:
+        check_download(path)
         sums[path.name] = sha256(path)
     return Made(command="file", name=str(path), settings={"sha256": sums})
+
+
+def check_download(path: Path) -> None:
+    """Refuse, as Damaged, a published file that changed since it was checked."""
+    record = downloaded(path)
+    if record.exists():
+        digests.check_against(path, digests.read_json(record)["xxh3"])
+
+
+def downloaded(path: Path) -> Path:
+    """Return where the record of a published file lies."""
+    return path.with_name(f"{path.name}.json")
 
 
 def sha256(path: Path) -> str:

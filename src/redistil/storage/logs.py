@@ -24,6 +24,14 @@ def warnings(folder: Path, study: str, names: Collection[str]) -> Iterator[str]:
         yield f"{paths[0]}: {warning}{also}"
 
 
+def made(**files: str) -> Iterator[str]:
+    """Yield what each file is and where it lies, of those that are there."""
+    widest = max(map(len, files), default=0) + 1
+    for name, file in files.items():
+        if Path(file).exists():
+            yield f"{name + ':':{widest}} {file}"
+
+
 def _is_behind(log: Path, study: str, names: Collection[str]) -> bool:
     words = {*log.parent.parts, log.stem}
     if study in words:

@@ -1,4 +1,4 @@
-"""Training queries that a test set has too: by their text or, in one collection, by their id."""
+"""What a training and a test set share: queries, by text or id, and relevant passages."""
 
 import re
 import unicodedata
@@ -6,7 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from redistil.storage.tables import QUERIES, texts
+import pyarrow.compute as pc
+
+from redistil.storage.tables import QRELS, QUERIES, texts
+
+TOLD = 0.1  # share of a test set's relevant passages from which it is told
 
 
 def overlapping(
@@ -52,3 +56,28 @@ def said(shared: dict[str, str], total: int) -> list[str]:
     for reason, count in Counter(shared.values()).items():
         lines.append(f"{count} of {total} queries left out: same {reason}")
     return sorted(lines)
+
+
+def shared_passages(training: Path, tests: Sequence[Path], relevant_from: int) -> list[str]:
+    """Return a line for each test set many of whose relevant passages are relevant in training.
+
+    training, tests: `qrels` tables over one corpus. A set that was split by query has the same
+    answers on both sides: what a student learned of a passage is then part of its test.
+    """
+    learned = _relevant(training, relevant_from)
+    lines = []
+    for path in tests:
+        asked = _relevant(path, 1)
+        both = len(asked & learned)
+        if both and both >= TOLD * len(asked):
+            lines.append(
+                f"{both} of {len(asked)} relevant passages of {path} are relevant to training "
+                "queries too: the test measures what was seen in training"
+            )
+    return lines
+
+
+def _relevant(qrels: Path, least: int) -> set[str]:
+    rows = QRELS.read(qrels)
+    relevant = rows.filter(pc.greater_equal(rows["relevance"], least))
+    return set(relevant["doc_id"].unique().to_pylist())

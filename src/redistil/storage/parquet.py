@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redistil.errors import BadTable
+from redistil.storage import digests
 
 
 def check_values(column: pa.ChunkedArray, what: str) -> None:
@@ -63,4 +64,5 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise BadTable(f"{path} is not a readable Parquet file ({reason})") from None
+        again = digests.again(path)
+        raise BadTable(f"{path} is not a readable Parquet file ({reason}): {again}") from None

@@ -11,18 +11,27 @@ from redistil.storage.lineage import SIDECAR, digest, sha256
 # files of a checkpoint that are read; never *.bin, *.pt: a pickle is code
 PATTERNS = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
+MODULES, MODULE_FOLDERS = "modules.json", "[0-9]*_*"  # such as 1_Pooling
+
 TABLES = frozenset({".parquet", ".arrow"})
 RECORDS = frozenset({SIDECAR, "recipe.yaml", "study.yaml"})
 LONGEST_NAME = 255  # bytes of a file's name
 
 
 def checkpoint_files(folder: str | Path | None) -> list[Path]:
-    """Return the files of a checkpoint's folder that are read, sorted; [] if there is no folder."""
+    """Return the files of a checkpoint's folder that are read, sorted; [] if there is no folder.
+
+    Where `modules.json` lists modules, as in sentence-transformers, those of their folders too.
+    """
     if folder is None:
         return []
+    places = [Path(folder)]
+    if (places[0] / MODULES).is_file():
+        places.extend(place for place in places[0].glob(MODULE_FOLDERS) if place.is_dir())
     files: list[Path] = []
-    for pattern in PATTERNS:
-        files.extend(Path(folder).glob(pattern))
+    for place in places:
+        for pattern in PATTERNS:
+            files.extend(place.glob(pattern))
     return sorted(files)
 
 

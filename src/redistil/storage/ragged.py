@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from redistil.errors import BadTable
-from redistil.storage import lineage
+from redistil.storage import digests, lineage
 from redistil.storage.identifiers import Places
 from redistil.storage.lineage import Made
 from redistil.storage.tables import aside
@@ -31,8 +31,12 @@ Tokens = npt.NDArray[np.int32]
 def writer(path: Path, made: Made) -> Iterator[Callable[[list[str], list[list[int]]], None]]:
     """Give a function that appends (ids, tokens); the file appears complete or not at all."""
     schema = SCHEMA.with_metadata({lineage.KEY: made.dumps()})
-    with aside(path) as partial, pa.OSFile(str(partial), "wb") as sink:
-        with pa.ipc.new_file(sink, schema) as out:
+    footer = {digests.KEY: digests.BLANK.decode()}
+    with aside(path) as partial:
+        with (
+            pa.OSFile(str(partial), "wb") as sink,
+            pa.ipc.new_file(sink, schema, metadata=footer) as out,
+        ):
             waiting: list[pa.RecordBatch] = []
 
             def append(ids: list[str], tokens: list[list[int]]) -> None:
@@ -42,6 +46,7 @@ def writer(path: Path, made: Made) -> Iterator[Callable[[list[str], list[list[in
 
             yield append
             _write_batches(out, waiting, at_least=1)
+        digests.seal(partial)
 
 
 def _write_batches(
@@ -109,11 +114,16 @@ class Ragged:
 
 def _batches(path: Path) -> list[pa.RecordBatch]:
     """Return the batches of a token file, mapped into memory; BadTable if it is none."""
+    digests.check_if_sealed(path)
     try:
         file = pa.ipc.open_file(pa.memory_map(str(path)))
         batches = list(map(file.get_batch, range(file.num_record_batches)))
     except (pa.ArrowException, OSError) as error:
-        raise BadTable(f"{path} is not a readable token file ({error})") from None
+        raise BadTable(
+            f"{path} is not a readable token file ({error}): {digests.again(path)}"
+        ) from None
+    if lineage.KEY in (file.schema.metadata or {}):
+        digests.check(path)
     if file.schema.remove_metadata() != SCHEMA:
         raise BadTable(f"{path} is not a token file: wanted id and tokens, got {file.schema.names}")
     if any(len(batch) != BATCH for batch in batches[:-1]):

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from redistil.errors import BadTable
-from redistil.storage import lineage
+from redistil.storage import digests, lineage
 from redistil.storage.aside import aside as aside
 from redistil.storage.lineage import Made
 from redistil.storage.parquet import (
@@ -80,19 +80,18 @@ class Table:
         The schema is checked; key and order are the caller's promise.
         """
         schema = self.schema.with_metadata({lineage.KEY: made.dumps()})
-        with (
-            aside(path) as partial,
-            pq.ParquetWriter(
-                partial, schema, compression="zstd", use_dictionary=self._dictionaries()
-            ) as out,
-        ):
+        how = {"compression": "zstd", "use_dictionary": self._dictionaries()}
+        with aside(path) as partial:
+            with pq.ParquetWriter(partial, schema, **how) as out:
 
-            def write(rows: pa.Table) -> None:
-                self._check_schema(rows.schema, self.name)
-                for group in self.groups(rows.cast(schema)):
-                    out.write_table(group, row_group_size=ROW_GROUP)
+                def write(rows: pa.Table) -> None:
+                    self._check_schema(rows.schema, self.name)
+                    for group in self.groups(rows.cast(schema)):
+                        out.write_table(group, row_group_size=ROW_GROUP)
 
-            yield write
+                yield write
+                out.add_key_value_metadata({digests.KEY: digests.BLANK.decode()})
+            digests.seal(partial)
 
     def _dictionaries(self) -> bool | list[str]:
         """Return which columns are stored with a dictionary of their values; True: all."""
@@ -162,8 +161,11 @@ class Table:
         """Open a file whose schema is this table's; BadTable if it is not."""
         if not path.exists():
             raise BadTable(f"{path} does not exist: wanted the table `{self.name}`")
+        digests.check_if_sealed(path)
         with readable(path):
             file = pq.ParquetFile(path)
+        if lineage.KEY in (file.schema_arrow.metadata or {}):
+            digests.check(path)
         self._check_schema(file.schema_arrow, str(path))
         return file
 
@@ -215,6 +217,7 @@ QRELS = _table(
     doc_id=_ID,
     relevance=pa.int32(),
 )
+COUNTS = _table("counts", ["what"], "what", what=pa.string(), count=pa.int64())
 RUN = _table(
     "run",
     ["query_id", "doc_id"],
@@ -318,6 +321,7 @@ _ALL = (
     QUERIES,
     PASSAGES,
     QRELS,
+    COUNTS,
     RUN,
     VECTORS,
     TRIPLES,
@@ -346,6 +350,11 @@ def ranked(
     rows = rows.sort_by(
         [("query_id", "ascending"), ("score", "descending"), ("doc_id", "descending")]
     )
+    return numbered(rows)
+
+
+def numbered(rows: pa.Table) -> pa.Table:
+    """Return scored pairs as a run: ranks from 1, in the order that each query's rows have."""
     return RUN.rows(
         {
             "query_id": rows["query_id"].combine_chunks(),

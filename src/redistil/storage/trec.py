@@ -1,6 +1,8 @@
 """TREC run files, the form in which runs travel between tools: `qid Q0 docid rank score tag`.
 
-Newer ones are published as Parquet too; `pairs` reads both, in pieces, however large they are.
+Blanks and tabs part the words, as many as there are. The head that ir_metadata writes is passed
+over. Newer runs are published as Parquet too; `pairs` reads both, in pieces, however large they
+are.
 """
 
 import re
@@ -9,7 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as csv
 import pyarrow.parquet as pq
 
@@ -17,6 +21,9 @@ from redistil.errors import BadTable
 
 BLOCK = 1 << 24  # bytes of a file that are parsed together
 AHEAD = 2  # blocks that are parsed while another is used
+HEAD = 1 << 16  # bytes of a file in which its first line is looked for
+# what ir_metadata writes before the first row
+METADATA = re.compile(rb"# *ir_metadata\.start\b(?:[^\n]*\n#)*? *ir_metadata\.end[^\n]*(?:\n|\Z)")
 
 RUN_COLUMNS = ("query_id", "q0", "doc_id", "rank", "score", "tag")
 
@@ -24,9 +31,10 @@ RUN_COLUMNS = ("query_id", "q0", "doc_id", "rank", "score", "tag")
 def column_batches(
     path: Path, types: Mapping[str, pa.DataType], delimiter: str
 ) -> Iterator[pa.RecordBatch]:
-    """Yield a headless delimited file in pieces, as columns of these types; gzip is seen.
+    """Yield a delimited file in pieces, as columns of these types; gzip is seen.
 
-    Raises BadTable where a line does not fit.
+    delimiter: a tab, or a blank for words that blanks and tabs part, however many. Raises BadTable
+    where a line does not fit.
     """
     names = list(types)
     parse = csv.ParseOptions(delimiter=delimiter, quote_char=False)
@@ -39,7 +47,9 @@ def column_batches(
 
     with _refusing(path, names), unpacked(path) as stream, ThreadPoolExecutor(AHEAD) as pool:
         waiting: list[Future[pa.Table]] = []
-        for block in _blocks(stream):
+        for block in _without_metadata(_blocks(stream)):
+            if delimiter == " ":
+                block = _evened(block)
             waiting.append(pool.submit(parse_block, block))
             if len(waiting) > AHEAD:
                 yield from waiting.pop(0).result().to_batches()
@@ -64,6 +74,31 @@ def _blocks(stream: pa.NativeFile) -> Iterator[bytes]:
         yield rest
 
 
+def _without_metadata(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield blocks without the metadata at the head of the first, at least one block."""
+    rest = _after_metadata(next(blocks))
+    following = next(blocks, None)
+    if rest or following is None:
+        yield rest
+    if following is not None:
+        yield following
+        yield from blocks
+
+
+def _after_metadata(block: bytes) -> bytes:
+    head = METADATA.match(block)
+    return block[head.end() :] if head else block
+
+
+def _evened(block: bytes) -> bytes:
+    """Return lines whose words are parted by single blanks."""
+    if not (b"  " in block or b"\t" in block or b" \n" in block or b"\n " in block):
+        if not block.startswith(b" ") and not block.endswith(b" ") and b" \r" not in block:
+            return block
+    even = re.sub(rb"[ \t]+", b" ", block)
+    return re.sub(rb"^ | ?\r?$", b"", even, flags=re.M)
+
+
 def unpacked(path: Path) -> pa.NativeFile:
     """Open a file that may be gzipped, whatever it is called."""
     with path.open("rb") as stream:
@@ -84,16 +119,18 @@ def _refusing(path: Path, names: Sequence[str]) -> Iterator[None]:
 # --- runs of any size, TREC or Parquet -----------------------------------------------------------
 
 PAIR_COLUMNS = ("query_id", "doc_id", "score")
+RANKED = (*PAIR_COLUMNS, "rank")
 
 # what published Parquet runs call these columns (webis/rank-distillm, Lightning-IR, ir_measures)
 ALSO = {"query_id": ("qid", "q_id"), "doc_id": ("docno", "docid", "pid", "passage_id"), "score": ()}
 
 
 def pairs(path: Path) -> Iterator[pa.Table]:
-    """Yield (query_id, doc_id, score) of a published run in pieces of bounded size, in file order.
+    """Yield the columns RANKED of a published run in pieces of bounded size, in file order.
 
-    path: a TREC run, perhaps gzipped, or Parquet with columns of these names or of those in `ALSO`.
-    Raises BadTable where it is neither.
+    The rank is 0 where the file has none that is a whole number. path: a TREC run, perhaps
+    gzipped, or Parquet with columns of these names or of those in `ALSO`. Raises BadTable where it
+    is neither.
     """
     try:
         with path.open("rb") as stream:
@@ -103,24 +140,55 @@ def pairs(path: Path) -> Iterator[pa.Table]:
     if is_parquet:
         yield from _parquet_pairs(path)
         return
+    for batch in run_batches(path):
+        yield pa.table(batch)
+
+
+def run_batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """Yield the columns RANKED of a TREC run."""
     types = {name: pa.float32() if name == "score" else pa.string() for name in RUN_COLUMNS}
     for batch in column_batches(path, types, delimiter(path, RUN_COLUMNS)):
-        yield pa.table(batch.select(PAIR_COLUMNS))
+        columns = {name: batch[name] for name in PAIR_COLUMNS}
+        yield pa.record_batch(columns | {"rank": ranks(batch["rank"])})
+
+
+def ranks(written: pa.Array) -> pa.Array:
+    """Return ranks as they are written down, or 0 for all where one is no whole number."""
+    try:
+        return pc.cast(written, pa.int64()).fill_null(0)
+    except pa.ArrowInvalid:
+        return pa.array(np.zeros(len(written), np.int64))
 
 
 def delimiter(path: Path, names: Sequence[str]) -> str:
-    """Return what stands between the columns `names` of a file: a tab or a blank."""
+    """Return what stands between the columns `names` of a file: single tabs, or else blanks."""
     with _refusing(path, names), unpacked(path) as text:
-        return "\t" if b"\t" in text.read(4096).split(b"\n")[0] else " "
+        head = _after_metadata(text.read(HEAD)).lstrip(b"\r\n")
+    line = head.split(b"\n")[0].rstrip(b"\r")
+    return "\t" if len(line.split(b"\t")) == len(names) else " "
 
 
 def _parquet_pairs(path: Path) -> Iterator[pa.Table]:
     with _refusing(path, PAIR_COLUMNS), pq.ParquetFile(path) as file:
-        names = [_called(path, name, file.schema_arrow.names) for name in PAIR_COLUMNS]
-        for batch in file.iter_batches(columns=names):
+        found = file.schema_arrow.names
+        names = [_called(path, name, found) for name in PAIR_COLUMNS]
+        has_rank = "rank" in found
+        for batch in file.iter_batches(columns=[*names, "rank"] if has_rank else names):
+            refuse_missing(path, batch, names)
             ids = [batch[name].cast(pa.string()) for name in names[:2]]
             scores = batch[names[2]].cast(pa.float32())
-            yield pa.table([*ids, scores], names=list(PAIR_COLUMNS))
+            order = batch["rank"] if has_rank else pa.nulls(len(batch), pa.int64())
+            yield pa.table([*ids, scores, ranks(order)], names=list(RANKED))
+
+
+def refuse_missing(path: Path, batch: pa.RecordBatch, names: Sequence[str]) -> None:
+    """Raise BadTable where a row lacks the value of one of these columns."""
+    for name in names:
+        missing = batch[name].null_count
+        if missing:
+            raise BadTable(
+                f"{path}: {missing} rows have no {name}: wanted a value in each, leave them out"
+            )
 
 
 def _called(path: Path, wanted: str, found: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from redistil.errors import nearest
-from redistil.storage import settings
+from redistil.storage import digests, settings
 from redistil.study.backbones import BuiltBackbone, WordsBackbone
 from redistil.study.candidates import (
     Bm25Stage,
@@ -23,7 +23,6 @@ from redistil.study.candidates import (
     SpladeStage,
 )
 from redistil.study.checks import resolve
-from redistil.study.corpora import USES
 from redistil.study.grid import (
     Cell,
     KeptApart,
@@ -92,6 +91,7 @@ Artefact = tuple[Key, Settings]
 
 def read(path: Path) -> Study:
     """Return the resolved study that the rule `resolve` wrote."""
+    digests.check_if_sealed(path)
     return typed(Study, settings.read(path, "study"), str(path))
 
 
@@ -111,10 +111,13 @@ def _data(study: Study) -> Iterator[Artefact]:
         yield ("export-passages", name), {"corpus": corpus.settings()}
     for name, dataset in study.datasets.items():
         of_corpus = study.corpora[dataset.corpus].settings()
-        of_dataset = dataset.settings(without=USES)
-        yield ("export-queries", name), {"corpus": of_corpus, "dataset": of_dataset}
+        yield ("export-queries", name), {"corpus": of_corpus, "dataset": dataset.exported()}
     for name in study.backbones:
         yield from _backbone(study, name)
+    for name, checkpoint in study.checkpoints.items():
+        yield ("fetch", name), {"source": checkpoint.source()}
+        yield ("adopt", name), checkpoint.how()
+        yield from _tokens(study, name)
     for name, stage in study.first_stages.items():
         yield from _first_stage(study, name, stage)
     for name in study.negatives:
@@ -134,11 +137,16 @@ def _backbone(study: Study, name: str) -> Iterator[Artefact]:
         yield ("collect-words", name), backbone.recipe()
     else:
         yield ("fetch", name), {"source": backbone.settings()}
+    yield from _tokens(study, name)
+
+
+def _tokens(study: Study, checkpoint: str) -> Iterator[Artefact]:
+    """Yield the token files under the tokenizer of a checkpoint."""
     tokens = study.tokens.settings()
     for corpus in study.corpora:
-        yield ("tokenize", f"{name}/passages/{corpus}"), tokens
+        yield ("tokenize", f"{checkpoint}/passages/{corpus}"), tokens
     for dataset in study.datasets:
-        yield ("tokenize", f"{name}/queries/{dataset}"), tokens
+        yield ("tokenize", f"{checkpoint}/queries/{dataset}"), tokens
 
 
 def _first_stage(study: Study, name: str, stage: FirstStage | ImportedStage) -> Iterator[Artefact]:
@@ -180,8 +188,6 @@ def _negatives(study: Study, name: str) -> Iterator[Artefact]:
 
 def _teacher(study: Study, name: str, teacher: Teacher) -> Iterator[Artefact]:
     precision = {"precision": study.reranking.precision}
-    if isinstance(teacher, AdoptedTeacher):
-        yield ("adopt", name), teacher.how()
     if isinstance(teacher, (TrainedTeacher, AdoptedTeacher)):
         yield ("score", name), precision
     elif isinstance(teacher, Bm25Teacher):
@@ -220,6 +226,9 @@ def _results(study: Study) -> Iterator[Artefact]:
         for teacher in [name, *members(study, name)]:
             for dataset in datasets:
                 yield from _reranked_by(study, teacher, dataset)
+    for name in study.grid.checkpoints:
+        for dataset in datasets:
+            yield ("rerank", f"{name}/{dataset}"), study.reranking.settings()
     for dataset in datasets:
         order = {"depth": study.reranking.depth, "seed": study.random_seed}
         yield ("shuffle", f"random/{study.random_seed}/{dataset}"), order
@@ -284,6 +293,7 @@ def _report(study: Study) -> Iterator[Artefact]:
 def recipe(study: Study, cell: Cell) -> Recipe:
     """Return the settings of one training, resolved: all that `train` needs to know."""
     student, loss, training = study.students[cell.student], study.losses[cell.loss], study.training
+    assert training is not None
     source, size = study.sources[loss.reads], training.sizes[student.size]
     start = predecessor(study, cell)
     settings: Settings = {
@@ -306,8 +316,6 @@ def recipe(study: Study, cell: Cell) -> Recipe:
         "memory": training.memory,
         "compile": training.compile,
         "validation": _validated(study),
-        "checkpoint_every": training.checkpoint_every,
-        "log_every": training.log_every,
     }
     settings |= training.optimiser.stated()
     settings |= dict(training.reading(student))
@@ -316,7 +324,7 @@ def recipe(study: Study, cell: Cell) -> Recipe:
 
 def _validated(study: Study) -> Validated | None:
     """Return how a training is validated, each dataset with its least relevant grade."""
-    validation = study.training.validation
+    validation = study.validation
     if validation is None:
         return None
     levels = {name: study.datasets[name].relevant_from for name in validation.datasets}

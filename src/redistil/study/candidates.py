@@ -80,7 +80,9 @@ class Negatives(Entry):
 
 
 class MinedNegatives(Negatives, kind="kind"):
-    """Unjudged candidates of a first stage, drawn at random from its first `depth`."""
+    """Candidates of a first stage, drawn at random from its first `depth`; unjudged ones alone,
+    unless `judged` says otherwise.
+    """
 
     kind: Annotated[Literal["triples", "lists"], Field(description="what is written")]
     positives: Annotated[
@@ -92,6 +94,10 @@ class MinedNegatives(Negatives, kind="kind"):
     per_query: Annotated[Count, Field(description="negatives drawn for each query")]
     seed: Annotated[Seed, Field(description="seed of the streams that draw them")]
     at_most: Annotated[Count | None, Field(description="queries that are used")] = None
+    judged: Annotated[
+        Literal["include"] | None,
+        Field(description="include: passages judged not relevant may be negatives"),
+    ] = None
 
 
 class DocpairNegatives(Negatives, kind="docpairs"):

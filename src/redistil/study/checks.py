@@ -4,7 +4,7 @@ Types, ranges and keys are refused by the classes of the settings, unknown names
 message names the path of the key, what was expected and the nearest valid name.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from redistil.errors import BadSettings, nearest
@@ -16,13 +16,13 @@ from redistil.study.candidates import (
     ImportedStage,
     MinedNegatives,
 )
-from redistil.study.fields import NAME, Entry, references
+from redistil.study.caps import check_lengths
+from redistil.study.fields import NAME, references
 from redistil.study.grid import (
     Cell,
     default_groups,
     imported_run,
     members,
-    needed,
     teachers_behind,
     trained_cells,
     training_sets,
@@ -47,10 +47,13 @@ def resolve(config: Mapping[str, Any]) -> Study:
     _check_names(study)
     _check_references(study)
     _check_order(study)
+    _check_checkpoints(study)
     _check_teachers(study)
     _check_sources(study)
     _check_systems(study)
-    for cell in trained_cells(study):
+    cells = trained_cells(study)
+    _check_training(study, cells)
+    for cell in cells:
         _check_cell(study, cell)
     _check_training_sets(study)
     if study.groups is None:
@@ -61,7 +64,7 @@ def resolve(config: Mapping[str, Any]) -> Study:
     _check_depths(study)
     _check_seeds(study)
     _check_runs(study)
-    _check_lengths(study)
+    check_lengths(study)
     return study
 
 
@@ -111,6 +114,7 @@ def _check_systems(study: Study) -> None:
         "grid.first_stage": [grid.first_stage],
         "grid.baselines": grid.baselines,
         "grid.teachers": grid.teachers,
+        "grid.checkpoints": grid.checkpoints,
     }
     for axis, names in axes.items():
         for name in names:
@@ -120,6 +124,26 @@ def _check_systems(study: Study) -> None:
                     "leaderboard needs its own"
                 )
             named[name] = axis
+
+
+def _check_checkpoints(study: Study) -> None:
+    """Refuse a checkpoint that has the name of a backbone or teacher: they would share files."""
+    for name in study.checkpoints:
+        for catalogue in ("backbones", "teachers"):
+            if name in study[catalogue]:
+                raise BadSettings(
+                    f"checkpoints.{name}: an entry of {catalogue} has this name too: give each "
+                    "its own"
+                )
+
+
+def _check_training(study: Study, cells: Sequence[Cell]) -> None:
+    """Refuse a study that trains and does not say how."""
+    if cells and study.training is None:
+        raise BadSettings(
+            f"training: missing, and {cells[0].name} is to be trained: say how, or empty "
+            "grid.students, grid.losses and grid.seeds"
+        )
 
 
 def _check_columns(study: Study) -> None:
@@ -245,7 +269,7 @@ def _check_training_sets(study: Study) -> None:
     for name in study.grid.datasets:
         if name in trained:
             raise BadSettings(f"grid.datasets: {name!r} is what is trained on: test on another")
-    validation = study.training.validation
+    validation = study.validation
     for name in validation.datasets if validation else []:
         if name in study.grid.datasets:
             raise BadSettings(
@@ -267,7 +291,7 @@ def _check_seeds(study: Study) -> None:
 def _check_depths(study: Study) -> None:
     """Refuse a depth beyond what the first stage keeps: fewer would be used without a word."""
     _check_depth(study, "reranking.depth", study.grid.first_stage, study.reranking.depth)
-    how = study.training.validation
+    how = study.validation
     if how:
         _check_depth(study, "training.validation.depth", how.first_stage, how.depth)
     for name, negatives in study.negatives.items():
@@ -293,41 +317,9 @@ def _check_runs(study: Study) -> None:
                 raise BadSettings(f"first_stages.{name}.import: no run for {dataset!r} of the grid")
 
 
-def _check_lengths(study: Study) -> None:
-    """Refuse a cap beyond the tokens that are kept, and a pair too short for any passage."""
-    names = needed(study)
-    _check_caps(study, "training", study.training)
-    for name in sorted(names["students"]):
-        _check_student_caps(study, name)
-    for name in sorted(names["first_stages"]):
-        _check_caps(study, f"first_stages.{name}", study.first_stages[name])
-    for name in sorted(names["teachers"]):
-        _check_caps(study, f"teachers.{name}", study.teachers[name])
-
-
-def _check_student_caps(study: Study, name: str) -> None:
-    """Refuse lengths that the entry of a student sets, as those of the training are refused."""
-    student = study.students[name]
-    if student.settings().keys() > {"architecture", "backbone", "size"}:
-        _check_caps(study, f"students.{name}", study.training.reading(student))
-
-
-def _check_caps(study: Study, path: str, entry: Entry) -> None:
-    settings, longest = entry.settings(), study.tokens.longest
-    for key in ("query_length", "passage_length"):
-        length = settings.get(key, 0)
-        if length > longest:
-            raise BadSettings(f"{path}.{key}: {length} exceeds tokens.longest ({longest})")
-    query, pair = settings.get("query_length", 0), settings.get("pair_length")
-    if pair and pair <= query:
-        raise BadSettings(
-            f"{path}.pair_length: {pair} leaves a query of {path}.query_length ({query}) no "
-            "tokens for a passage"
-        )
-
-
 def _check_cell(study: Study, cell: Cell) -> None:
     student, reads = study.students[cell.student], study.losses[cell.loss].reads
+    assert study.training is not None
     sizes = study.training.sizes
     if student.size not in sizes:
         close = nearest(student.size, sizes)

@@ -1,9 +1,10 @@
 """Corpora, datasets and files to download: the classes of their entries."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PlainValidator, TypeAdapter, ValidationError
 
+from redistil.errors import nearest
 from redistil.study.fields import (
     Count,
     Entry,
@@ -18,6 +19,7 @@ from redistil.study.fields import (
     by_key,
     kinds,
     matching,
+    mistake,
 )
 
 
@@ -60,6 +62,27 @@ class FolderCorpus(Corpus, kind="folder"):
 CORPORA = kinds(PydocsCorpus, IrdsCorpus, FolderCorpus)
 AnyCorpus = Annotated[Corpus, by_key(CORPORA)]
 
+WITH_POSITIVE = "with_positive"  # in place of a number of queries: which of them are used
+_COUNT: TypeAdapter[int] = TypeAdapter(Count)
+
+
+def _count_or_choice(value: Any) -> Any:
+    if value == WITH_POSITIVE:
+        return value
+    try:
+        return _COUNT.validate_python(value)
+    except ValidationError:
+        wanted = f"wanted a whole number from 1, or {WITH_POSITIVE}"
+        close = nearest(str(value), [WITH_POSITIVE])
+        raise mistake(f"{wanted}, got {value!r}{close}") from None
+
+
+_Queries = Annotated[
+    int | Literal["with_positive"] | None,
+    PlainValidator(_count_or_choice),
+    Field(description="how many it must have; or with_positive: only those with a relevant one"),
+]
+
 # of a dataset, but not of its export: they decide how it is used
 USES = frozenset({"corpus", "relevant_from", "drop_identical", "measures"})
 
@@ -76,6 +99,13 @@ class Dataset(Entry):
         Annotated[list[Measure], Once] | None, Field(description="besides those of the study")
     ] = None
 
+    def exported(self) -> dict[str, Any]:
+        """Return the settings that decide which queries and judgements are exported."""
+        settings = self.settings(without=USES)
+        if settings.get("queries") == WITH_POSITIVE:
+            settings["relevant_from"] = self.relevant_from
+        return settings
+
 
 class PydocsDataset(Dataset, kind="part"):
     """First paragraphs of docstrings as queries, divided by a hash of their text."""
@@ -90,7 +120,7 @@ class IrdsDataset(Dataset, kind="irds"):
     """A dataset of ir_datasets."""
 
     irds: Annotated[Text, Field(description="an id of ir_datasets")]
-    queries: Annotated[Count | None, Field(description="how many it must have")] = None
+    queries: _Queries = None
     qrels: Annotated[Count | None, Field(description="how many it must have")] = None
 
 
@@ -102,7 +132,7 @@ class FolderDataset(Dataset, kind="split"):
         Part | None,
         Field(description="share of judgements whose passage may be missing; 0.1 where unsaid"),
     ] = None
-    queries: Annotated[Count | None, Field(description="how many it must have")] = None
+    queries: _Queries = None
     qrels: Annotated[Count | None, Field(description="how many it must have")] = None
 
 

@@ -1,6 +1,7 @@
 """The grid of a study: its cells, its systems, and the words that its catalogues derive."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -17,7 +18,8 @@ from redistil.study.teachers import AveragedTeacher, TrainedTeacher
 class System:
     """Something that ranks the candidates and has a line in the leaderboard.
 
-    kind: student, teacher, first stage or random; loss and seed are None where there is none.
+    kind: student, teacher, checkpoint, first stage or random; loss and seed are None where there
+    is none.
     """
 
     name: str
@@ -122,6 +124,8 @@ def systems(study: Study) -> list[System]:
         lines.append(System(first_stage, "first stage"))
     for teacher in grid.teachers:
         lines.append(System(teacher, "teacher"))
+    for checkpoint in grid.checkpoints:
+        lines.append(System(checkpoint, "checkpoint"))
     for cell in grid_cells(study):
         lines.append(System(cell.name, "student", cell.student, cell.loss, cell.seed))
     return lines
@@ -185,27 +189,72 @@ def _splade(study: Study, first_stage: str) -> SpladeStage:
 
 def needed(study: Study) -> dict[str, set[str]]:
     """Return the names of the entries that the study's numbers come from, by catalogue."""
+    return _reached(study, _needed_by)
+
+
+def _reached(
+    study: Study, further: Callable[[Study, Entry], list[Reference]]
+) -> dict[str, set[str]]:
+    """Return the names that the study's grid leads to, by catalogue."""
     names: dict[str, set[str]] = defaultdict(set)
     waiting = [*references(study.grid)]
     waiting += [Reference("kept_apart", name, "datasets") for name in study.kept_apart]
-    if study.training.validation:
-        waiting += references(study.training.validation)
+    if study.validation:
+        waiting += references(study.validation)
     while waiting:
         _, name, catalogue = waiting.pop()
         if name not in names[catalogue]:
             names[catalogue].add(name)
-            waiting += _needed_by(study, study[catalogue][name])
+            waiting += further(study, study[catalogue][name])
     return names
+
+
+CATALOGUES = (
+    "corpora",
+    "datasets",
+    "downloads",
+    "backbones",
+    "students",
+    "losses",
+    "first_stages",
+    "negatives",
+    "teachers",
+    "exports",
+    "sources",
+)
+
+
+def asked_for(study: Study) -> dict[str, Any]:
+    """Return the settings of a study with the entries alone that its grid leads to.
+
+    An entry that nothing leads to can change no number. Datasets that could not be had stay.
+    """
+    names = _reached(study, _named_by)
+    names["datasets"] |= {one.dataset for one in study.left_out or []}
+    names["corpora"] |= {study.datasets[name].corpus for name in names["datasets"]}
+    settings = study.stated()
+    for catalogue in CATALOGUES:
+        entries = settings[catalogue]
+        settings[catalogue] = {key: entries[key] for key in entries if key in names[catalogue]}
+    training = settings.get("training") or {}
+    training.pop("checkpoint_every", None)  # changes the work, not the result
+    return settings
+
+
+def _named_by(study: Study, entry: Entry) -> list[Reference]:
+    """Return all references of an entry, and the data that a loss reads."""
+    named = [*references(entry)]
+    if isinstance(entry, Loss) and entry.reads in study.sources:
+        named.append(Reference("reads", entry.reads, "sources"))
+    return named
 
 
 def _needed_by(study: Study, entry: Entry) -> list[Reference]:
     """Return the references of an entry, but for those to what it could serve besides."""
     needs = []
-    for reference in references(entry):
+    for reference in _named_by(study, entry):
         if reference.path.partition(".")[0] not in {"over", "import"}:
             needs.append(reference)
-    if isinstance(entry, Loss) and entry.reads in study.sources:
-        needs.append(Reference("reads", entry.reads, "sources"))
     return needs
 
 

@@ -6,22 +6,23 @@ Snakemake merges configuration files. `groups` is replaced too: it names the col
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from redistil.errors import BadSettings, nearest
-from redistil.storage import settings
-from redistil.study.backbones import FolderBackbone
+from redistil.errors import BadSettings
+from redistil.study import clashes, files
 from redistil.study.checks import resolve
-from redistil.study.corpora import FolderCorpus, IrdsCorpus
+from redistil.study.corpora import IrdsCorpus
 from redistil.study.fields import Entry
-from redistil.study.grid import needed
+from redistil.study.files import REDEFINES, merged
+from redistil.study.grid import losses_behind, needed
 from redistil.study.reading import read
 from redistil.study.study import Study
 
-LIKE, GROUPS, TABLE = "like", "groups", "table"  # keys of a study
+_FILES = "the checkpoint's files"
+GROUPS, TABLE = "groups", "table"  # keys of a study
 
 
 def overlay(name: str, folder: str | Path = "studies") -> dict[str, Any]:
@@ -30,8 +31,9 @@ def overlay(name: str, folder: str | Path = "studies") -> dict[str, Any]:
     Raises BadSettings when there is no such study, when its file is no mapping of settings, or when
     it is like itself.
     """
-    studies = _chain(name, Path(folder), ())
-    return reduce(laid_on, studies)
+    settings = reduce(laid_on, files.chain(name, Path(folder)).values())
+    settings.pop(REDEFINES, None)
+    return settings
 
 
 def planned(config: Mapping[str, Any], command_line: Mapping[str, Any]) -> tuple[Study, list[str]]:
@@ -40,10 +42,22 @@ def planned(config: Mapping[str, Any], command_line: Mapping[str, Any]) -> tuple
     config: params.yaml, on which the study is laid, and on both the command line (`--config`,
     `--configfile`). Raises BadSettings for what a study may not ask for.
     """
-    stated = laid_on(laid_on(config, overlay(config["study"])), command_line)
-    study, left_out = leave_out(resolve(stated), "data/corpora/passages")
+    name = config["study"]
+    clashes.refuse(config, name, Path("studies"))
+    stated = laid_on(laid_on(config, overlay(name)), command_line)
+    study, left_out = leave_out(resolve(clashes.likened(stated)), "data/corpora/passages")
     refuse_missing(study)
+    refuse_inherited(study, _own_sources(name, Path("studies")))
     return study, left_out
+
+
+def _own_sources(name: str, folder: Path) -> set[str]:
+    """Return the sources that a study says itself, or one that it is like; not the first of all."""
+    own: set[str] = set()
+    _, *others = files.chain(name, folder).values()
+    for study in others:
+        own.update(study.get("sources") or {})
+    return own
 
 
 def laid_on(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,16 +77,6 @@ def laid_on(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     return both
 
 
-def merged(below: Any, above: Any) -> Any:
-    """Return `above` laid on `below`: mappings merge key by key, all else is replaced."""
-    if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
-        return above
-    both = dict(below)
-    for key, value in above.items():
-        both[key] = merged(below.get(key), value)
-    return both
-
-
 def _reduce_groups(config: dict[str, Any], datasets: list[str]) -> None:
     """Keep the groups that have lost no dataset: a mean over fewer is another number."""
     groups = {}
@@ -89,25 +93,6 @@ def _reduce_table(config: dict[str, Any]) -> None:
     columns = [name for name in config.pop(TABLE, None) or [] if name in known]
     if columns:
         config[TABLE] = columns
-
-
-def _chain(name: str, folder: Path, above: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return the settings of a study and those it is like, the most general first."""
-    if name in above:
-        raise BadSettings(f"studies: {' is like '.join([*above, name])}: one of them must end it")
-    own = _read(name, folder, f"studies/{above[-1]}.yaml: like" if above else "study")
-    like = own.pop(LIKE, None)
-    below = _chain(str(like), folder, (*above, name)) if like else []
-    return [*below, own]
-
-
-def _read(name: str, folder: Path, path: str) -> dict[str, Any]:
-    files = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
-    if name not in files:
-        raise BadSettings(
-            f"{path}: no {folder}/{name}.yaml{nearest(name, files)} (there is: {', '.join(files)})"
-        )
-    return settings.mapping(files[name])
 
 
 # --- what is licensed -----------------------------------------------------------------------------
@@ -175,11 +160,37 @@ def refuse_missing(study: Study) -> None:
         content = "corpus.jsonl, queries.jsonl, qrels"
         _refuse_without_folder(f"corpora.{name}", study.corpora[name], content)
     for name in sorted(names["backbones"]):
-        _refuse_without_folder(f"backbones.{name}", study.backbones[name], "the checkpoint's files")
+        _refuse_without_folder(f"backbones.{name}", study.backbones[name], _FILES)
+    for name in sorted(names["checkpoints"]):
+        _refuse_without_folder(f"checkpoints.{name}", study.checkpoints[name], _FILES)
+
+
+def refuse_inherited(study: Study, own: Collection[str]) -> None:
+    """Refuse a loss that reads what the study it is like trains on, over another corpus.
+
+    own: the sources that the study says itself; one that says none means those it is like.
+    """
+    corpora = {_corpus(study, kind) for kind in own}
+    for loss in study.grid.losses if own else []:
+        for stage in losses_behind(study, loss):
+            reads = study.losses[stage].reads
+            if reads not in own and _corpus(study, reads) not in corpora:
+                raise BadSettings(
+                    f"grid.losses: {loss!r} reads `{reads}`, which this study does not say: it "
+                    f"would train on {_corpus(study, reads)!r}, as the study does that this one is "
+                    f"like; add sources.{reads}, or leave the loss out"
+                )
+
+
+def _corpus(study: Study, kind: str) -> str:
+    """Return the corpus that a kind of training data is of."""
+    negatives = study.negatives[study.sources[kind].negatives]
+    return study.datasets[negatives.dataset].corpus
 
 
 def _refuse_without_folder(path: str, entry: Entry, content: str) -> None:
-    if isinstance(entry, FolderCorpus | FolderBackbone) and not Path(entry.folder).is_dir():
+    folder = entry.get("folder")
+    if folder is not None and not Path(folder).is_dir():
         raise BadSettings(
-            f"{path}.folder: {entry.folder} is not a folder: check the path, or put {content} there"
+            f"{path}.folder: {folder} is not a folder: check the path, or put {content} there"
         )

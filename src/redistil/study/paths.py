@@ -12,6 +12,7 @@ from typing import Any
 from redistil.errors import BadSettings
 from redistil.study import grid
 from redistil.study.backbones import WordsBackbone
+from redistil.study.fields import Entry
 from redistil.study.grid import Cell
 from redistil.study.study import Study
 from redistil.study.teachers import AdoptedTeacher, ImportedTeacher, ScoringTeacher, TrainedTeacher
@@ -20,7 +21,6 @@ Words = Mapping[str, Any]
 Rows = Iterator[dict[str, Any]]
 
 NEGATIVES = ("mined", "docpairs", "published", "ranked")  # wildcards that name negatives
-CHECKPOINTS = {"adopted": "checkpoint", "ranked": "llm"}  # wildcards of teachers with a backbone
 TEACHERS = ("scored", "lexical", "averaged", "teacher")  # wildcards that name a teacher
 
 
@@ -59,10 +59,8 @@ def _named(study: Study, known: Words) -> dict[str, Any]:
     for wildcard in NEGATIVES:
         if wildcard in given:
             given.setdefault("negatives", given[wildcard])
-    for wildcard, key in CHECKPOINTS.items():
-        if wildcard in given:
-            given["checkpoint"] = study.teachers[given[wildcard]][key]
     if "ranked" in given:
+        given["checkpoint"] = study.teachers[given["ranked"]]["llm"]
         given["first_stage"] = study.teachers[given["ranked"]]["first_stage"]
     return given
 
@@ -78,6 +76,17 @@ def _datasets(study: Study, known: Words) -> Rows:
 def _students(study: Study, known: Words) -> Rows:
     for student in study.grid.students:
         yield {"student": student}
+
+
+def _checkpoints(study: Study, known: Words) -> Rows:
+    for checkpoint in study.grid.checkpoints:
+        yield {"backbone": checkpoint}
+
+
+def _readers(study: Study, known: Words) -> Rows:
+    """Yield everything of the grid that reads tokens."""
+    yield from _students(study, known)
+    yield from _checkpoints(study, known)
 
 
 def _losses(study: Study, known: Words) -> Rows:
@@ -99,9 +108,9 @@ def _runs(study: Study, known: Words) -> Rows:
 
 
 def _tokens(study: Study, known: Words) -> Rows:
-    for student in _students(study, known):
+    for reader in _readers(study, known):
         for dataset in _datasets(study, known):
-            yield student | dataset
+            yield reader | dataset
 
 
 def _first_stages(study: Study, known: Words) -> Rows:
@@ -126,17 +135,17 @@ def _ranking_systems(study: Study, known: Words) -> Rows:
 
 def _reranking_models(study: Study, known: Words) -> Rows:
     for system in grid.systems(study):
-        if system.kind in ("student", "teacher"):
+        if system.kind in ("student", "teacher", "checkpoint"):
             yield {"system": system.name}
 
 
 def _shown(study: Study, known: Words) -> Rows:
     """Yield the runs that the page shows: of each student and loss that of its first seed."""
-    first = study.grid.seeds[0]
+    first = study.grid.seeds[:1]
     for system in grid.systems(study):
         if system.kind == "first stage":
             yield {"runs": f"data/candidates/{system.name}"}
-        elif system.kind != "student" or system.seed == first:
+        elif system.kind != "student" or system.seed in first:
             yield {"runs": f"results/{study.study}/runs/{system.name}"}
 
 
@@ -148,7 +157,7 @@ def _predecessors(study: Study, known: Words) -> Rows:
 
 
 def _validated(study: Study, known: Words) -> Rows:
-    validation = study.training.validation
+    validation = study.validation
     if validation:
         for dataset in validation.datasets:
             yield {"dataset": dataset, "first_stage": validation.first_stage}
@@ -165,16 +174,24 @@ def _over(study: Study, known: Words) -> Rows:
 
 def _members(study: Study, known: Words) -> Rows:
     """Yield the single teachers behind a teacher, with model and backbone where it has them."""
+    if "adopted" in known:
+        yield _adopted(known["adopted"])
+        return
     (name,) = (known[wildcard] for wildcard in TEACHERS if wildcard in known)
     for member in grid.members(study, name):
         yield {"member": member} | _model(study, member) | _taught_on(study, member, known)
+
+
+def _adopted(checkpoint: str) -> dict[str, str]:
+    """Return the folder of the model that a checkpoint is, and whose tokens it reads."""
+    return {"model": f"data/teachers/models/{checkpoint}", "backbone": checkpoint}
 
 
 def _model(study: Study, teacher: str) -> dict[str, str]:
     """Return the folder of the model that a teacher is, and the backbone whose tokens it reads."""
     entry = study.teachers[teacher]
     if isinstance(entry, AdoptedTeacher):
-        return {"model": f"data/teachers/models/{teacher}", "backbone": entry.checkpoint}
+        return _adopted(entry.checkpoint)
     if not isinstance(entry, TrainedTeacher):
         return {}
     cells = grid.teacher_cells(study)
@@ -271,6 +288,7 @@ def _exports(study: Study, known: Words) -> Rows:
 OVER: dict[str, Callable[[Study, Words], Rows]] = {
     "datasets": _datasets,
     "students": _students,
+    "readers": _readers,
     "losses": _losses,
     "cells": _cells,
     "runs": _runs,
@@ -299,14 +317,12 @@ OVER: dict[str, Callable[[Study, Words], Rows]] = {
 
 KINDS = {  # wildcard: catalogue, keys of which an entry has one
     "built": ("backbones", "build"),
-    "fetched": ("backbones", "hub", "folder"),
     "worded": ("backbones", "words"),
     "splade": ("first_stages", "encoder"),
     "bm25": ("first_stages", "k1"),
     "imported": ("first_stages", "import"),
     "mined": ("negatives", "kind"),
     "docpairs": ("negatives", "docpairs"),
-    "adopted": ("teachers", "checkpoint"),
     "scored": ("teachers", "model", "checkpoint"),
     "lexical": ("teachers", "bm25"),
     "averaged": ("teachers", "average"),
@@ -316,9 +332,9 @@ KINDS = {  # wildcard: catalogue, keys of which an entry has one
 CATALOGUES = {
     "corpus": "corpora",
     "dataset": "datasets",
-    "backbone": "backbones",
     "first_stage": "first_stages",
     "exported": "exports",
+    "adopted": "checkpoints",
     "teacher": "teachers",
     "student": "students",
     "loss": "losses",
@@ -332,16 +348,26 @@ def constraints(study: Study) -> dict[str, str]:
     for wildcard, catalogue in CATALOGUES.items():
         patterns[wildcard] = one_of(study[catalogue])
     for wildcard, (catalogue, *keys) in KINDS.items():
-        names = []
-        for name, entry in study[catalogue].items():
-            if any(key in entry for key in keys):
-                names.append(name)
-        patterns[wildcard] = one_of(names)
+        patterns[wildcard] = one_of(_with_key(study[catalogue], keys))
+    # a checkpoint is fetched and tokenised as a backbone is
+    patterns["backbone"] = one_of([*study.backbones, *study.checkpoints])
+    patterns["fetched"] = one_of(
+        [*_with_key(study.backbones, ("hub", "folder")), *study.checkpoints]
+    )
     systems = grid.systems(study)
     stages = [system.name for system in systems if system.kind == "first stage"]
     patterns["baseline"] = one_of(stages)
     patterns["system"] = one_of(system.name for system in systems if system.name not in stages)
     return patterns
+
+
+def _with_key(entries: Mapping[str, Entry], keys: Iterable[str]) -> list[str]:
+    """Return the names of the entries that have one of these keys."""
+    names = []
+    for name, entry in entries.items():
+        if any(key in entry for key in keys):
+            names.append(name)
+    return names
 
 
 def one_of(names: Iterable[str]) -> str:

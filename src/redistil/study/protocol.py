@@ -117,8 +117,10 @@ class Training(Entry):
         Validation | None, Field(description="null: the weights of the last step")
     ] = None
     optimiser: Optimiser
-    checkpoint_every: Annotated[Count, Field(description="steps; a killed training loses these")]
-    log_every: Annotated[Count, Field(description="steps of one point of the training curve")]
+    checkpoint_every: Annotated[
+        Count, Field(description="steps; a killed training loses these")
+    ] = 100
+    log_every: Annotated[Count, Field(description="steps of one point of the drawn training curve")]
     sizes: dict[str, Size]
 
     def reading(self, student: Entry) -> Architecture:
@@ -159,8 +161,8 @@ def optional(architecture: type[Architecture]) -> dict[str, Any]:
 class Reranking(Entry):
     """How candidates are re-ranked."""
 
-    depth: Annotated[Count, Field(description="candidates of a query")]
-    precision: Precision
+    depth: Annotated[Count, Field(description="candidates of each query that are re-ranked")]
+    precision: Annotated[Precision, Field(description="precision of the forward pass")]
 
 
 _Level = Annotated[Number, Field(gt=0, lt=1)]

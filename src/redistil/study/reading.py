@@ -65,4 +65,12 @@ def _reason(error: ErrorDetails, context: Mapping[str, Any]) -> str:
         return f"{error['msg']}, got {got}"
     choices = str(context.get("expected", "")).replace("'", "").replace(" or ", ", ").split(", ")
     close = nearest(str(error["input"]), choices) if error["type"] == "literal_error" else ""
-    return f"wanted {wanted.format(**context)}, got {got[:200]}{close}"
+    quoted = _to_be_quoted(error)
+    return f"wanted {wanted.format(**context)}, got {got[:200]}{close}{quoted}"
+
+
+def _to_be_quoted(error: ErrorDetails) -> str:
+    """Return advice where YAML took a name such as 2024_11 for something else."""
+    is_text = error["type"] == "string_type"
+    is_read = isinstance(error["input"], (bool, int, float))
+    return " (as YAML reads it: put a name in quotation marks)" if is_text and is_read else ""

@@ -66,8 +66,6 @@ class Recipe(Entry):
     memory: Memory
     compile: bool
     validation: Validated | None
-    checkpoint_every: Count
-    log_every: Count
 
 
 @cache

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, cast
 
-from pydantic import Field, PlainValidator, create_model
+from pydantic import Field, PlainValidator, create_model, model_validator
 
 from redistil.study.architectures import ARCHITECTURES, Architecture
 from redistil.study.backbones import AnyBackbone
@@ -14,6 +14,7 @@ from redistil.study.candidates import (
     DatasetName,
     StageName,
 )
+from redistil.study.checkpoints import FORMS, Checkpoint
 from redistil.study.corpora import AnyCorpus, AnyDataset, AnyDownload
 from redistil.study.fields import (
     Entry,
@@ -27,6 +28,7 @@ from redistil.study.fields import (
     Text,
     by_value,
     kind_of,
+    mistake,
 )
 from redistil.study.objectives import DECLARED, Loss
 from redistil.study.protocol import (
@@ -37,6 +39,7 @@ from redistil.study.protocol import (
     Source,
     Statistics,
     Training,
+    Validation,
     optional,
     training_class,
 )
@@ -67,6 +70,10 @@ def _student_class(architecture: type[Architecture]) -> type[Student]:
     return cast(type[Student], create_model("Student", __base__=Student, **fields))
 
 
+def _training(value: Any) -> Training:
+    return training_class().model_validate(value)
+
+
 class Tokens(Entry):
     """Token files."""
 
@@ -79,9 +86,9 @@ _DatasetNames = Annotated[list[DatasetName], Once]
 class Grid(Entry):
     """What to run: every combination."""
 
-    students: Annotated[list[Annotated[Name, Names("students")]], Once, Field(min_length=1)]
-    losses: Annotated[list[Annotated[Name, Names("losses")]], Once, Field(min_length=1)]
-    seeds: Annotated[list[Seed], Once, Field(min_length=1)]
+    students: Annotated[list[Annotated[Name, Names("students")]], Once]
+    losses: Annotated[list[Annotated[Name, Names("losses")]], Once]
+    seeds: Annotated[list[Seed], Once]
     fewer_seeds: Annotated[
         dict[Name, Annotated[int, Field(ge=1)]],
         Field(description="of these students at most so many seeds, the first of the list"),
@@ -90,6 +97,25 @@ class Grid(Entry):
     first_stage: Annotated[StageName, Field(description="whose candidates are re-ranked")]
     baselines: Annotated[list[StageName], Once]
     teachers: Annotated[list[Annotated[Name, Names("teachers")]], Once]
+    checkpoints: Annotated[
+        list[Annotated[Name, Names("checkpoints")]],
+        Once,
+        Field(description="re-rankers of others, beside the students"),
+    ] = []
+
+    @model_validator(mode="after")
+    def _check_cells(self) -> "Grid":
+        axes = {"students": self.students, "losses": self.losses, "seeds": self.seeds}
+        empty = [axis for axis, names in axes.items() if not names]
+        if empty and len(empty) < len(axes):
+            raise mistake(
+                "an empty list leaves nothing to train: fill it, or empty students, losses and "
+                "seeds for a study without trainings",
+                empty[0],
+            )
+        if empty and not (self.teachers or self.checkpoints or self.baselines):
+            raise mistake("nothing is compared: name students, checkpoints, teachers or baselines")
+        return self
 
 
 class LeftOut(Entry):
@@ -119,6 +145,7 @@ class Study(Entry):
     ]
     negatives: dict[Name, AnyNegatives]
     teachers: dict[Name, AnyTeacher]
+    checkpoints: dict[Name, Annotated[Checkpoint, by_value("form", FORMS)]] = {}
     exports: dict[Name, Export]
     # the study
     grid: Grid
@@ -137,13 +164,19 @@ class Study(Entry):
     measures: Annotated[
         list[Measure], Once, Field(min_length=1, description="the first is the headline")
     ]
-    sources: Annotated[dict[str, Source], Field(description="what each kind of data is here")]
+    sources: Annotated[dict[str, Source], Field(description="what each kind of data is here")] = {}
     training: Annotated[
-        Training, PlainValidator(lambda value: training_class().model_validate(value))
-    ]
+        Annotated[Training, PlainValidator(_training)] | None,
+        Field(description="needed by a study with students or trained teachers"),
+    ] = None
     reranking: Reranking
-    random_seed: Annotated[Seed, Field(description="of the random re-ranker")]
+    random_seed: Annotated[Seed, Field(description="seed of the random order, every table's floor")]
     statistics: Statistics
     page: Page
     publishing: Publishing
     left_out: list[LeftOut] | None = None
+
+    @property
+    def validation(self) -> Validation | None:
+        """How its trainings are validated; None where they are not."""
+        return self.training.validation if self.training else None

@@ -1,11 +1,9 @@
 """Teachers: the classes of their entries, one for each way to come by scores."""
 
-from functools import cache
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, ValidatorFunctionWrapHandler, create_model, model_validator
+from pydantic import Field, model_validator
 
-from redistil.study.architectures import ARCHITECTURES
 from redistil.study.candidates import StageName
 from redistil.study.fields import (
     Count,
@@ -17,10 +15,8 @@ from redistil.study.fields import (
     Once,
     Part,
     Seed,
-    Text,
     Whole,
     by_key,
-    kind_of,
     kinds,
     mistake,
 )
@@ -64,33 +60,11 @@ class TrainedTeacher(Teacher, kind="model"):
 
 
 class AdoptedTeacher(Teacher, kind="checkpoint"):
-    """A published re-ranker; it says how its architecture reads a pair."""
+    """A re-ranker that others trained."""
 
     re_ranks: ClassVar[bool] = True
-    checkpoint: Annotated[Name, Names("backbones")]
-    architecture: Text
+    checkpoint: Annotated[Name, Names("checkpoints")]
     over: _Negatives
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _with_architecture(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-        if cls is not AdoptedTeacher or not isinstance(value, dict):
-            return handler(value)
-        if "architecture" not in value:
-            raise mistake(f"{cls.called} needs `architecture`")
-        kind_of(value, "architecture", dict(ARCHITECTURES))
-        return _adopted(value["architecture"]).model_validate(value)
-
-    def how(self) -> dict[str, Any]:
-        """Return how it reads a pair: its architecture, and what that is set to."""
-        return self.settings(without=frozenset({"checkpoint", "over", "licence"}))
-
-
-@cache
-def _adopted(architecture: str) -> type[AdoptedTeacher]:
-    bases: Any = (AdoptedTeacher, ARCHITECTURES[architecture])
-    adopted: type[AdoptedTeacher] = create_model(f"Adopted{architecture}", __base__=bases)
-    return adopted
 
 
 class Bm25Teacher(Teacher, kind="bm25"):

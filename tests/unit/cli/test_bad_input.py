@@ -118,6 +118,7 @@ def test_an_unfit_tokenizer_is_not_fetched(refused, house, harm):
 @pytest.mark.parametrize("harm", [without_tokenizer, of_a_larger_model, without_padding])
 def test_an_unfit_tokenizer_is_not_trained(refused, house, harm):
     said = harm(house / "bert")
+    tiny.record(house / "bert", "build", "bert")
     assert said in refused(*train(house))
     nothing_made(house)
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from redistil.learning.history import Checkpoint, History, Point, Validated
 from redistil.learning.optimise import Validation, optimise, whole
 from redistil.machine.energy import Meter, Spent
+from redistil.storage import digests
 from tests.made.loop import (
     SCHEDULE,
     STEPS,
@@ -124,7 +125,9 @@ def test_costs_of_another_version_are_unknown(uninterrupted, said, tmp_path):
     with safe_open(state.path, framework="pt") as file:
         metadata = file.metadata()
     del metadata["spent"]
-    state.path.write_bytes(save(load_file(state.path), metadata | said))
+    sealed = metadata | said | {digests.KEY: digests.BLANK.decode()}
+    state.path.write_bytes(save(load_file(state.path), sealed))
+    digests.seal(state.path)
     model = network()
     history = optimise(model, whole(loss_on(model)), SCHEDULE, state)
     assert history.spent == Spent(None, None, None)

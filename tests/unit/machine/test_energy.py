@@ -153,22 +153,42 @@ def test_joules_of_several_machines_are_unknown(tmp_path, monkeypatch):
     assert told(tmp_path, Spent(2.0, 41.26, None), processes)["processor_joules"] is None
 
 
-def test_reading_the_commit_takes_no_lock(tmp_path, monkeypatch):
-    """A status that takes the lock writes the index anew where a file's time has changed."""
-
-    def git(*words):
-        who = ("-c", "user.name=a", "-c", "user.email=a@b")
-        subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
-
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A repository with one commit of the sources whose commit is read."""
     source = tmp_path / "machine.py"
     source.write_text("")
-    git("init")
-    git("add", ".")
-    git("commit", "--message", "first")
-    os.utime(source, (1, 1))
-    index = (tmp_path / ".git/index").read_bytes()
+    git(tmp_path, "init")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--message", "first")
     monkeypatch.setattr(machine, "__file__", str(source))
+    return tmp_path
+
+
+def git(folder, *words):
+    who = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "safe.directory=*")
+    subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
+
+
+def test_reading_the_commit_takes_no_lock(repository):
+    """A status that takes the lock writes the index anew where a file's time has changed."""
+    os.utime(repository / "machine.py", (1, 1))
+    index = (repository / ".git/index").read_bytes()
     found = machine.commit()
-    assert len(found) == 40 and (tmp_path / ".git/index").read_bytes() == index
-    source.write_text("changed")
+    assert len(found) == 40 and (repository / ".git/index").read_bytes() == index
+    (repository / "machine.py").write_text("changed")
     assert machine.commit() == f"{found} with changes"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives a folder to another user")
+def test_another_users_repository_has_its_commit(repository):
+    os.chown(repository, 12345, 12345)
+    os.chown(repository / ".git", 12345, 12345)
+    assert len(machine.commit()) == 40
+
+
+def test_a_repository_around_the_sources_is_not_theirs(repository, monkeypatch):
+    (repository / ".gitignore").write_text("environment\n")
+    (repository / "environment").mkdir()
+    monkeypatch.setattr(machine, "__file__", str(repository / "environment/machine.py"))
+    assert machine.commit() == "unknown (not a git checkout)"

@@ -44,9 +44,42 @@ def test_a_trec_run_is_taken_whole(tmp_path, delimiter, end):
 
 
 def test_ranks_follow_from_scores(tmp_path):
-    lines = ["q Q0 a 1 1.0 t", "q Q0 b 2 3.0 t", "q Q0 c 3 3.0 t"]
+    lines = ["q Q0 a 0 1.0 t", "q Q0 b 0 3.0 t", "q Q0 c 0 3.0 t"]
     rows = import_text(tmp_path, "\n".join(lines)).to_pylist()
     assert [(row["doc_id"], row["rank"]) for row in rows] == [("c", 1), ("b", 2), ("a", 3)]
+
+
+def test_ties_keep_the_ranks_of_the_file(tmp_path, caplog):
+    """The input tied.run: all scores are equal, and its ranks say the order."""
+    lines = [f"1 Q0 d{d} {n} 1.0 x" for n, d in enumerate((3, 1, 2, 4), 1)]
+    rows = import_text(tmp_path, "\n".join(reversed(lines))).to_pylist()
+    assert [row["doc_id"] for row in rows] == ["d3", "d1", "d2", "d4"]
+    assert [row["rank"] for row in rows] == [1, 2, 3, 4] and {row["score"] for row in rows} == {1}
+    assert "3 of 4 passages have the score of the one before them: 3 ordered by" in caplog.text
+
+
+def test_scores_that_rise_with_rank_are_refused(tmp_path):
+    """The input contra.run: its lists would come out reversed."""
+    lines = [f"1 Q0 d{d} {n} {n}.0 x" for n, d in enumerate((3, 1, 2, 4), 1)]
+    with pytest.raises(BadTable, match="3 of 4 passages score less than one of a worse rank"):
+        import_text(tmp_path, "\n".join(lines))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.run"]
+
+
+def test_other_words_than_ranks_are_no_ranks(tmp_path):
+    rows = import_text(tmp_path, "q Q0 a first 1.0 t\nq Q0 b - 3.0 t").to_pylist()
+    assert [row["doc_id"] for row in rows] == ["b", "a"]
+
+
+def test_blanks_and_remarks_are_passed_over(tmp_path):
+    """The input multi-blank.run, behind the head that ir_metadata writes."""
+    head = "# ir_metadata.start\n# platform:\n#   hardware:\n#\n# ir_metadata.end\n"
+    text = head + "train0  Q0  d0  1  9.5  x\n train0\tQ0 o1   2  8.5  x \r\n"
+    rows = import_text(tmp_path, text).to_pylist()
+    assert [(row["query_id"], row["doc_id"]) for row in rows] == [
+        ("train0", "d0"),
+        ("train0", "o1"),
+    ]
 
 
 def test_import_drops_identical_ids(tmp_path):
@@ -58,7 +91,7 @@ def test_import_drops_identical_ids(tmp_path):
 
 def as_parquet(path, rows, names):
     columns = [pa.array(column) for column in zip(*rows, strict=True)]
-    ranks = pa.array(range(len(rows)), pa.int64())
+    ranks = pa.array([0] * len(rows), pa.int64())
     pq.write_table(pa.table([ranks, *columns], names=["rank", *names]), path, row_group_size=2)
     return path
 
@@ -74,6 +107,13 @@ def test_column_names_of_parquet_runs_vary(tmp_path, names):
 def test_numeric_ids_of_parquet_become_strings(tmp_path):
     source = as_parquet(tmp_path / "a.parquet", [(7, 12, 1.0)], ["qid", "docid", "score"])
     assert import_file(tmp_path, source).to_pylist()[0]["doc_id"] == "12"
+
+
+def test_rows_without_an_id_are_refused(tmp_path):
+    rows = [("q", "a", 1.0), (None, "b", 0.5)]
+    source = as_parquet(tmp_path / "a.parquet", rows, ["qid", "docno", "score"])
+    with pytest.raises(BadTable, match="1 rows have no qid"):
+        import_file(tmp_path, source)
 
 
 def test_parquet_without_run_is_refused(tmp_path):

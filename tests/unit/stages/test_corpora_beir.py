@@ -38,7 +38,7 @@ def test_splits_select_their_judged_queries(folder, out, caplog):
     queries, judged = export(folder, out, queries=2, qrels=3)
     assert queries == {"q1": "question 1", "q2": "question 2"}
     assert judged == [("q1", "007", 0), ("q1", "d1", 2), ("q2", "3", 1)]
-    assert "judges 2 of 3 queries" in caplog.text
+    assert "queries without a judgement, left out: 1" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,12 @@ def test_irds_passages(home, out):
     assert made.settings == {"version": metadata.version("ir_datasets")}
 
 
+def test_a_home_that_cannot_be_written_is_told(tmp_path, out):
+    (tmp_path / "file").write_text("")
+    done = python(tmp_path / "file/home", MAIN, "export-passages", out, "--corpus", SCIFACT)
+    assert "set IR_DATASETS_HOME to a folder that may be written" in done.stderr, done.stderr
+
+
 def test_irds_queries(home, tmp_path):
     files = tmp_path / "q.parquet", tmp_path / "r.parquet"
     done = python(

@@ -1,7 +1,6 @@
 """Downloads, from a local server that answers as good and bad servers do."""
 
 import hashlib
-import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -10,6 +9,7 @@ import pytest
 from redistil.cli import cli
 from redistil.errors import BadSettings, BadSource
 from redistil.stages import downloads
+from redistil.storage import digests
 
 BODY = bytes(range(256)) * 300
 MD5 = hashlib.md5(BODY).hexdigest()
@@ -223,7 +223,7 @@ def test_nothing_is_taken_unchecked(out, sums):
 def test_only_a_passed_check_is_recorded(out, url):
     download(out, f"{url}/file", {"md5": MD5})
     wanted = {"url": f"{url}/file", "md5": MD5, "bytes": len(BODY)}
-    assert json.loads(record(out).read_text()) == wanted
+    assert digests.read_json(record(out)) == wanted | {"xxh3": digests.of(out)}
     out.write_bytes(BODY[::-1])
     with pytest.raises(BadSource, match="is not the file"):
         download(out, f"{url}/file", {"md5": MD5})

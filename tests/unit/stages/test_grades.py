@@ -21,7 +21,8 @@ def mined(folder, kind, **how):
     QRELS.write(QRELS.rows(columns), folder / "qrels.parquet", MADE)
     out = folder / f"{kind}.parquet"
     how = {"positives": "judged", "depth": LENGTH, "per_query": 99, "seed": 1} | how
-    negatives.mine(folder / "run.parquet", folder / "qrels.parquet", out, MADE, kind=kind, **how)
+    drawing = negatives.Drawing(kind=kind, **how)
+    negatives.mine(folder / "run.parquet", folder / "qrels.parquet", out, MADE, drawing)
     return out
 
 

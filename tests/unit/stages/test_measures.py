@@ -1,6 +1,9 @@
 """Values per query: by hand, and those of trec_eval (ir_measures) on whatever can be drawn."""
 
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -90,6 +93,40 @@ def test_an_unjudged_query_has_no_value():
 def test_nothing_relevant_is_zero():
     got = values({"q": {"a": 1}, "r": {"a": 1}}, {"q": {"a": 0}, "r": {"a": 1}}, NAMES)
     assert {got["q", name] for name in NAMES} == {0}
+
+
+# --- zeros that mean that nothing matched -----------------------------------------------------
+
+
+def evaluated(scores: Scores, grades: Grades, level: int = 1, name: str = "RR@10"):
+    wanted = [measures.parse(name)]
+    return measures.evaluate("", run_of(scores), qrels_of(grades), wanted, level)
+
+
+def test_queries_without_a_relevant_passage_are_counted():
+    grades = {"q": {"a": 1}, "r": {"a": 0, "b": -1}, "s": {"a": 2}}
+    once, twice = evaluated({"q": {"a": 1}}, grades, 1), evaluated({"q": {"a": 1}}, grades, 2)
+    assert (once.without_relevant, twice.without_relevant) == (1, 2)
+    assert "; 2 without a passage of grade 2 or more (scored zero)" in twice.lines("")[-1]
+    assert once.rows["value"].to_pylist() == [1, 0, 0]
+
+
+def test_other_ids_are_told_with_both():
+    (told,) = evaluated({"q": {"D1": 1.0}}, {"q": {"doc-1": 1}}).doubts
+    assert "'D1'" in told and "'doc-1'" in told and "every value is 0" in told
+
+
+def test_a_grade_that_none_has_is_told():
+    scores, grades = {"q": {"a": 1.0}}, {"q": {"a": 2, "b": 0}}
+    (told,) = evaluated(scores, grades, 3).doubts
+    assert "no judgement has the grade 3 or more (the highest is 2): RR@10" in told
+    assert evaluated(scores, grades, 3, "nDCG@10").doubts == (), "nDCG keeps the grades"
+    assert evaluated(scores, grades, 2).doubts == ()
+
+
+def test_grades_of_zero_are_told():
+    (told,) = evaluated({"q": {"a": 1.0}}, {"q": {"a": 0}}, 1, "nDCG@10").doubts
+    assert "no judgement has a grade above 0" in told
 
 
 # --- equal to trec_eval -----------------------------------------------------------------------
@@ -302,6 +339,28 @@ def test_command_writes_values_and_record(tmp_path: Path):
         "relevant_from": {"in": 1, "out": 2},
     }
     assert "rerank tiny/hinge/1/in" in made.inputs
+
+
+READ_ONLY = """
+from numba.core import caching
+caching.CacheImpl._locator_classes = [caching.UserProvidedCacheLocator]  # no other can write
+from tests.made.rankings import values
+print(values({"q": {"a": 1.0}}, {"q": {"a": 1}}, ["RR@10"]))
+"""
+
+
+def test_a_read_only_home_is_no_hindrance(tmp_path: Path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "NUMBA_CACHE_DIR": ""}
+    line = [sys.executable, "-c", READ_ONLY]
+    done = subprocess.run(line, capture_output=True, text=True, env=environment)
+    assert done.stdout == "{('q', 'RR@10'): 1.0}\n", done.stderr
+    assert not list(tmp_path.iterdir()), "the folder goes with the job"
+
+
+def test_the_command_warns_of_zeros(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    assert evaluate(tmp_path, **{"relevant-from": ["in=1", "out=3"]}).exit_code == 0
+    (told,) = caplog.messages
+    assert told.startswith("out: no judgement has the grade 3 or more")
 
 
 @pytest.mark.parametrize(

@@ -72,9 +72,9 @@ def test_what_is_left_scores_as_it_was_trained(house, tmp_path):
 
 
 def test_training_lowers_the_loss(house, tmp_path):
-    out = train(house, tmp_path / "m", steps=40, log_every=10, batch=4, passages=5)
+    out = train(house, tmp_path / "m", steps=40, batch=4, passages=5)
     losses = CURVE.read(out / "curve.parquet")["loss"].to_pylist()
-    assert losses[-1] < 0.8 * losses[0]
+    assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
 
 
 # --- validation -----------------------------------------------------------------------------------

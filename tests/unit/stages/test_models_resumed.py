@@ -82,12 +82,12 @@ def test_the_state_of_another_training_is_thrown_away(house, tmp_path, monkeypat
 
 def test_a_command_killed_at_any_moment_ends_in_the_same_bytes(house, tmp_path):
     """SIGKILL, three times, whenever it comes: while a step is taken or a state is written."""
-    how = {"steps": 60, "checkpoint_every": 3, "validation": validating(every=10)}
+    how = {"steps": 60, "validation": validating(every=10)}
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(tiny.recipe(**how)))
     inputs = [house / name for name in ("bert/made.json", "q.arrow", "d.arrow", "lists.parquet")]
     dev = [house / name for name in ("candidates.parquet", "qrels.parquet", "q.arrow", "d.arrow")]
     words = ["train", tmp_path / "recipe.yaml", *inputs, tmp_path / "killed", "--validate", "dev"]
-    words += [*dev, "--device", "cpu", "--name", "cell"]
+    words += [*dev, "--device", "cpu", "--name", "cell", "--checkpoint-every", 3]
     command = [sys.executable, "-m", "redistil", *map(str, words)]
     rng, state = np.random.default_rng(5), tmp_path / "killed" / "checkpoint.safetensors"
     for _ in range(3):

@@ -12,12 +12,12 @@ def house(tmp_path_factory):
     return write_house(tmp_path_factory.mktemp("house"))
 
 
-def test_a_curve_is_the_mean_of_its_stretches():
+def test_a_curve_has_every_step():
     points = [Point(i, float(i), 2.0 * i, 0.1) for i in range(5)]
-    rows = curve(points, 2).to_pylist()
-    assert [row["step"] for row in rows] == [2, 4, 5]
-    assert [row["loss"] for row in rows] == [0.5, 2.5, 4.0]
-    assert [row["gradient_norm"] for row in rows] == [1.0, 5.0, 8.0]
+    rows = curve(points).to_pylist()
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5]
+    assert [row["loss"] for row in rows] == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert [row["gradient_norm"] for row in rows] == [0.0, 2.0, 4.0, 6.0, 8.0]
 
 
 def test_the_best_weights_are_the_model_and_the_last_lie_beside_them(house, tmp_path):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from redistil.cli import cli
 from redistil.errors import BadTable
 from redistil.stages import negatives
+from redistil.stages.negatives import Drawing
 from redistil.storage import pools, tables
 from redistil.storage.lineage import Made
 from redistil.storage.tables import LISTS, PASSAGES, QRELS, QUERIES, RUN, TRIPLES, ranked
@@ -29,19 +30,17 @@ def qrels_of(*rows):
     return QRELS.check(QRELS.rows(columns), "test")
 
 
-def drawn(run, qrels, depth=20, per_query=5, seed=1, positives="judged"):
+def drawing(**how):
+    usual = {"kind": "lists", "positives": "judged", "relevant_from": 1, "seed": 1}
+    return Drawing(**(usual | {"depth": 20, "per_query": 2} | how))
+
+
+def drawn(run, qrels, depth=20, per_query=5, **how):
     with TemporaryDirectory() as folder:
         path = Path(folder) / "run.parquet"
         RUN.write(run, path, MADE)
-        found = negatives.draw(
-            pools.by_query(path),
-            negatives.some(qrels, None),
-            positives=positives,
-            relevant_from=1,
-            depth=depth,
-            per_query=per_query,
-            seed=seed,
-        )
+        how = drawing(depth=depth, per_query=per_query, **how)
+        found = negatives.draw(pools.by_query(path), negatives.some(qrels, None), how)
         return {each.query_id: (each.positives, each.negatives) for each in found}
 
 
@@ -52,7 +51,7 @@ judged = st.dictionaries(st.integers(0, 24), st.integers(-1, 3), min_size=1)
 @given(judged, st.integers(1, 20), st.integers(1, 30), st.integers(0, 5))
 def test_negatives_are_unjudged_candidates_within_depth(grades, depth, per_query, seed):
     rows = [("q", f"d{i}", grade) for i, grade in grades.items()]
-    found = drawn(run_of("q"), qrels_of(*rows), depth, per_query, seed)
+    found = drawn(run_of("q"), qrels_of(*rows), depth, per_query, seed=seed)
     free = {f"d{i}" for i in range(depth) if i not in grades}
     if "q" not in found:
         assert not free or not any(grade > 0 for grade in grades.values())
@@ -66,6 +65,21 @@ def test_negatives_are_unjudged_candidates_within_depth(grades, depth, per_query
 def test_judged_passages_are_no_negatives():
     _, chosen = drawn(run_of("q", 4), qrels_of(("q", "d0", 1), ("q", "d1", 0)))["q"]
     assert chosen == ["d2", "d3"]
+
+
+def test_judged_passages_may_be_negatives():
+    """The bar of WikiQA: 42 % of BM25's first ten are judged, and not relevant."""
+    qrels = qrels_of(("q", "d0", 2), ("q", "d1", 0), ("q", "d2", 1), ("q", "d4", -1))
+    _, chosen = drawn(run_of("q", 6), qrels, judged="include", relevant_from=2)["q"]
+    assert chosen == ["d1", "d2", "d3", "d4", "d5"], "below relevant_from"
+    assert drawn(run_of("q", 6), qrels, relevant_from=2)["q"][1] == ["d3", "d5"]
+
+
+def test_barred_candidates_are_counted(tmp_path):
+    qrels = qrels_of(("a", "d0", 1), ("a", "d1", 0), ("a", "d9", 0), ("a", "far", 0))
+    key = "candidates left out: judged not relevant (`judged: include` draws them)"
+    assert mined(tmp_path, run_of("a"), qrels, "lists")[1][key] == 2
+    assert mined(tmp_path, run_of("a"), qrels, "lists", judged="include")[1][key] == 0
 
 
 def test_identical_ids_are_no_negatives():
@@ -119,13 +133,13 @@ def test_candidates_are_drawn_equally_often():
     assert min(counts.values()) > 40 and max(counts.values()) < 120  # 80 each, give or take
 
 
-def mined(tmp_path, run, qrels, kind, **how):
+def mined(tmp_path, run, qrels, kind, leave_out=(), passages=None, **how):
     RUN.write(run, tmp_path / "run.parquet", MADE)
     QRELS.write(qrels, tmp_path / "qrels.parquet", MADE)
     out = tmp_path / f"{kind}.parquet"
-    how = {"positives": "judged", "relevant_from": 1, "depth": 20, "per_query": 2, "seed": 1} | how
     paths = (tmp_path / "run.parquet", tmp_path / "qrels.parquet", out)
-    return out, negatives.mine(*paths, MADE, kind=kind, **how)
+    how = drawing(kind=kind, **how)
+    return out, negatives.mine(*paths, MADE, how, leave_out, passages)
 
 
 JUDGED = [("a", "d0", 1), ("a", "d5", 2), ("b", "d1", 1), ("c", "d1", 0), ("x", "d1", 1)]
@@ -140,7 +154,7 @@ def test_triples_pair_positives_with_negatives(tmp_path):
     }
     assert len(rows) == 2 * 2 + 1 * 2
     assert counts["queries"] == 2
-    assert sum(counts.values()) == 4, "c has no relevant passage, x no candidate"
+    assert counts["queries left out: no relevant passage, or no negative"] == 2
 
 
 def test_lists_are_positives_before_their_negatives(tmp_path):
@@ -219,9 +233,25 @@ def test_unsorted_runs_are_refused(tmp_path):
 
 @pytest.mark.parametrize("kind", ["triples", "lists"])
 def test_runs_of_other_queries_are_refused(tmp_path, kind):
-    with pytest.raises(BadTable, match="are both of one dataset"):
+    with pytest.raises(BadTable, match="share no query, check that both are of one dataset"):
         mined(tmp_path, run_of("a"), qrels_of(("b", "d1", 1)), kind)
     assert not (tmp_path / f"{kind}.parquet").exists()
+
+
+REASONS = {
+    "is asked by a test set too": ({}, {"leave_out": {"a"}}),
+    "has a passage of the grade 2 or more": ({}, {"relevant_from": 2}),
+    "3 of their candidates were judged not relevant": (dict.fromkeys(("d1", "d2", "d3"), 0), {}),
+}
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_nothing_drawn_names_the_reason(tmp_path, reason):
+    more, how = REASONS[reason]
+    grades = {"d0": 1} | more
+    qrels = qrels_of(*[("a", doc_id, grade) for doc_id, grade in grades.items()])
+    with pytest.raises(BadTable, match=reason):
+        mined(tmp_path, run_of("a", 4), qrels, "lists", **how)
 
 
 def test_the_command_counts_aloud(tmp_path, caplog):

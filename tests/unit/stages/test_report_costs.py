@@ -1,6 +1,5 @@
 """What work cost, gathered from beside models and runs and put beside effectiveness."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import pytest
 
 from redistil.stages.report.numbers import costs
+from redistil.storage import digests
 from tests.made import report_study
 from tests.made.report_study import board_line
 
@@ -29,7 +29,7 @@ def told(tmp_path: Path) -> tuple[dict[str, Any], list[Path], list[tuple[str, Pa
 
 def tell(path: Path, seconds: float, pairs: int, **more: Any) -> None:
     said = {"seconds": seconds, "pairs": pairs, "device": "an abacus"} | more
-    path.write_text(json.dumps({"processor_joules": None, "gpu_joules": None} | said))
+    digests.write_json({"processor_joules": None, "gpu_joules": None} | said, path)
 
 
 def tell_all(folder: Path, seconds: float, pairs: int, **more: Any) -> None:

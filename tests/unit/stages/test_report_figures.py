@@ -1,11 +1,7 @@
 """What the figures show, read back from the drawing; and that there is always a file."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +15,6 @@ from click.testing import CliRunner, Result
 from matplotlib.container import ErrorbarContainer
 from safetensors.torch import save_file
 
-import redistil
 from redistil.cli import cli
 from redistil.errors import BadSettings, BadTable
 from redistil.machine.costs import account
@@ -45,7 +40,7 @@ from redistil.stages.report.numbers.entries import Values
 from redistil.stages.report.numbers.leaderboard import Settings, Tables
 from redistil.stages.report.numbers.rows import Line, Size
 from redistil.stages.report.numbers.tabulated import Tabulated
-from redistil.storage import lineage
+from redistil.storage import digests, lineage
 from redistil.storage.tables import DEPTHS, QRELS, RUN, VALIDATION, ranked
 from redistil.study import artefacts as studies
 from tests.made import report_study
@@ -113,6 +108,12 @@ def test_a_validation_is_the_mean_over_its_sets(given: Given, tmp_path: Path):
     (drawn,) = figure.axes[0].lines
     assert drawn.get_xydata().tolist() == [[5, pytest.approx(0.3)], [10, 0.7]]
     assert figure.get_supylabel() == "validation, AP"
+
+
+def test_a_drawn_point_is_a_mean_of_steps():
+    steps = np.arange(1, 6)
+    assert curves._last(steps, 2).tolist() == [2, 4, 5]
+    assert curves._mean(np.array([0.0, 1.0, 2.0, 3.0, 4.0]), 2).tolist() == [0.5, 2.5, 4.0]
 
 
 def test_a_curve_is_thinned_to_means_of_neighbours():
@@ -345,7 +346,7 @@ def test_every_figure_has_its_files_and_only_those_with_data_are_sealed(
     assert sorted(sealed) == files_of("forest", "pairs", "table")
     assert "no cost.json beside the models" in (tmp_path / "figures/cost.svg").read_text()
     for record in options["models"]:
-        (Path(record).parent / "cost.json").write_text('{"seconds": 3.0, "pairs": 9}')
+        digests.write_json({"seconds": 3.0, "pairs": 9}, Path(record).parent / "cost.json")
     spent = costs.rows(study, [Path(record) for record in options["models"]], [])
     tabulated.write(tables, sources, tmp_path / "tables", made, spent=spent)
     measures = [w for path in options["measures"] for w in ("--measures", path)]
@@ -355,46 +356,3 @@ def test_every_figure_has_its_files_and_only_those_with_data_are_sealed(
     assert "small-bert/infonce, nDCG@10" in (tmp_path / "figures/scatter.svg").read_text() or (
         "small-electra/infonce, nDCG@10" in (tmp_path / "figures/scatter.svg").read_text()
     )
-
-
-def test_a_figure_is_added_as_one_file(tmp_path: Path):
-    """In a copy of the package: it is listed for the Snakefile, drawn, and counts as code."""
-    root = tmp_path / "redistil"
-    shutil.copytree(Path(redistil.__file__).parent, root)
-    given = "from redistil.stages.report import figures; print(*figures.names())"
-    code = "from redistil.cli.commands import code_of; print(code_of('plot', {}))"
-    before = python(tmp_path, given).split(), python(tmp_path, code)
-    words = ["from redistil.stages.report.figures.drawing.style import note", "CAPTION = 'Of all.'"]
-    words += ["def draw(given):", "    return note(given.study['title'])", ""]
-    (root / "stages/report/figures/axolotl.py").write_text("\n".join(words))
-    after = python(tmp_path, given).split(), python(tmp_path, code)
-    assert after[0] == ["axolotl", *before[0]] and after[1] != before[1]
-    study = report_study.config()
-    options = report_study.write(tmp_path, study)
-    report_study.ended_well(report_study.tabulate(tmp_path, options))
-    paths = [options["study"][0], str(tmp_path / "tables"), str(tmp_path / "figures")]
-    python(tmp_path, "from redistil.cli import main; main()", "plot", *paths)
-    assert "A small study" in (tmp_path / "figures/axolotl.svg").read_text()
-    assert (tmp_path / "figures/axolotl.rst").read_text() == "Of all.\n"
-    assert "axolotl.svg" in lineage.of(tmp_path / "figures").settings["sha256"]
-
-
-def python(path: Path, code: str, *words: str) -> str:
-    """Return what Python prints that imports the package from `path`."""
-    environment = os.environ | {"PYTHONPATH": str(path)}
-    line = [sys.executable, "-c", code, *words]
-    done = subprocess.run(line, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_listing_the_figures_imports_no_heavy_library():
-    code = "import sys; from redistil.stages.report import figures; figures.names(); "
-    code += "print({'matplotlib', 'torch', 'pandas', 'pyarrow'} & set(sys.modules))"
-    assert python(Path(redistil.__file__).parents[1], code) == "set()\n"
-
-
-def test_every_figure_has_a_caption():
-    for name in figures.names():
-        caption = figures.module_of(name).CAPTION
-        assert caption.endswith(".") and "\n" not in caption, name

@@ -326,6 +326,12 @@ def test_equivalence_is_offered_where_it_could_show():
         assert (record.p_equivalence_holm is None) == (expected == UNDECIDED)
 
 
+def test_zeros_are_equivalent_to_nothing():
+    zeros, ones = np.zeros((2, 4000)), np.ones((2, 4000))
+    assert judged([zeros], [zeros]).word == UNDECIDED
+    assert judged([ones], [ones]).word == EQUIVALENT
+
+
 def test_equivalence_is_the_larger_of_two_one_sided_tests():
     values = draws(1, 200, scale=0.02)[0] + 0.002
     record = judged([np.tile(values, (2, 1))], [np.zeros((2, 200))], margin=0.005)

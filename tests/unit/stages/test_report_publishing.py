@@ -12,7 +12,7 @@ import yaml
 from redistil.errors import BadSource, Stale
 from redistil.learning import students
 from redistil.stages.report.cards import card, publishing
-from redistil.storage import lineage
+from redistil.storage import digests, lineage
 from redistil.storage.lineage import Made
 from redistil.storage.tables import VALIDATION
 from redistil.study.artefacts import Cell
@@ -51,7 +51,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, lis
         (Path(record).parent / "recipe.yaml").write_text("student: small-bert\n")
         for name in ("last.safetensors", "curve.parquet", "checkpoint.safetensors"):
             (Path(record).parent / name).write_text("not to be given away")
-        (Path(record).parent / "cost.json").write_text(json.dumps(TRAINED))
+        digests.write_json(TRAINED, Path(record).parent / "cost.json")
     return folder, options
 
 

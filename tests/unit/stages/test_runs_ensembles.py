@@ -10,7 +10,7 @@ from redistil.cli import cli
 from redistil.errors import BadTable, UserError
 from redistil.learning import ensembles
 from redistil.stages import runs
-from redistil.storage import lineage
+from redistil.storage import digests, lineage
 from redistil.storage.tables import RUN, ranked, top
 from tests.made import tiny
 from tests.made.first_stages import bm25_run
@@ -94,11 +94,11 @@ def test_members_of_other_candidates_are_refused(
 
 def test_an_ensemble_costs_what_its_members_cost(members, tmp_path):
     out, cost = tmp_path / "mean.parquet", tmp_path / "mean.cost.json"
-    (tmp_path / "first.cost.json").write_text(json.dumps(SPENT))
+    digests.write_json(SPENT, tmp_path / "first.cost.json")
     cost.write_text("of an earlier run")
     runs.fuse(members, out, tiny.MADE)
     assert not cost.exists(), "one member does not tell"
-    (tmp_path / "second.cost.json").write_text(json.dumps(SPENT | {"seconds": 3, "device": "b"}))
+    digests.write_json(SPENT | {"seconds": 3, "device": "b"}, tmp_path / "second.cost.json")
     runs.fuse(members, out, tiny.MADE)
     found = json.loads(cost.read_text())
     assert (found["seconds"], found["pairs"], found["pairs_per_second"]) == (5.0, 5, 1.0)

@@ -17,6 +17,7 @@ from redistil.learning.students.checkpoints import load_tokenizer
 from redistil.stages.backbones.vocabularies import vocabulary
 from redistil.stages.teachers import ranked as stage
 from redistil.stages.teachers.listwise import Answers, permutation, request, windows
+from redistil.storage import digests
 from redistil.storage.tables import LISTS, PASSAGES, QUERIES, RUN, TEACHER_SCORES, ranked
 from tests.made import tiny
 
@@ -166,7 +167,7 @@ def test_sliding_windows_bring_the_best_up_and_keep_the_depth(collection):
     assert [r["doc_id"] for r in by_score] == first["doc_ids"]
     assert [r["score"] for r in by_score] == list(range(len(by_score), 0, -1))
     TEACHER_SCORES.check(TEACHER_SCORES.read(scores), "scores")
-    assert json.loads(counts.read_text()) == {"answers": seen.answers} | dict.fromkeys(
+    assert digests.read_json(counts) == {"answers": seen.answers} | dict.fromkeys(
         ["malformed", "repeated", "unknown", "incomplete"], 0
     )
     assert seen.answers == 5 + 4 + 1, "windows over 30, 25 and 10 passages"
@@ -287,6 +288,7 @@ def begun(checkpoint):
     begin = TemplateProcessing("<s> $A", special_tokens=[("<s>", tokenizer.bos_token_id)])
     tokenizer.backend_tokenizer.post_processor = begin
     tokenizer.save_pretrained(folder)
+    tiny.record(folder, "build", "begun")
     return folder
 
 

@@ -35,6 +35,20 @@ def test_runs_of_any_system_are_read(tmp_path: Path):
     assert result.stdout.splitlines() == ["nDCG@10  1.0000", "RR@10    1.0000", counts]
 
 
+def test_ranks_against_scores_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    assert trec(tmp_path, "1 Q0 a 1 0.5 x\n1 Q0 b 2 2.5 x\n", "1 0 b 2\n").exit_code == 0
+    assert "1 of 2 passages score less than one of a worse rank" in caplog.text
+    caplog.clear()
+    assert trec(tmp_path, "1 Q0 b 1 2.5 x\n1 Q0 a 2 0.5 x\n", "1 0 b 2\n").exit_code == 0
+    assert not caplog.text
+
+
+def test_a_head_of_remarks_is_passed_over(tmp_path: Path):
+    head = "# ir_metadata.start\n# tag: x\n# ir_metadata.end\n"
+    result = trec(tmp_path, f"{head}1 Q0 a 1 0.5 x\n", "1 0 a 2\n")
+    assert result.exit_code == 0 and "RR@10    1.0000" in result.stdout, result.exception
+
+
 @pytest.mark.parametrize("run", ["1  Q0 a   1 0.5 x\n", " 1\tQ0 a 1\t0.5 x \r\n"])
 def test_columns_with_many_blanks_are_read(tmp_path: Path, run: str):
     result = trec(tmp_path, run, "1   0 a    2\n")
@@ -52,6 +66,11 @@ def test_columns_with_many_blanks_are_read(tmp_path: Path, run: str):
         ("", "1 0 a 1\n", "a.run"),
         ("1 Q0 a 1 2 x\n", "1 0 a 1\n1 0 a 2\n", "repeat a (query_id, doc_id)"),
         ("1 Q0 a 1 2 x\n", "1 0 a yes\n", "wanted the columns query_id iteration"),
+        (
+            "1 Q0 a 1 2 x\n",
+            "query-id\tcorpus-id\tscore\n1\ta\t1\n",
+            "`redistil export-queries` makes",
+        ),
         ("1 Q0 a 1 2 x\n", "q1 0 a 1\n", "none of the 1 queries of the run is among the 1"),
     ],
 )

@@ -22,3 +22,12 @@ def test_other_artefacts_logs_are_left_out(tmp_path):
     write(tmp_path, "study/train.log", f"{logs.MARK}seen")
     told = list(logs.warnings(tmp_path, "study", {"a"}))
     assert told == [f"{tmp_path}/study/train.log: seen"]
+
+
+def test_only_files_that_exist_are_named(tmp_path):
+    (tmp_path / "b.html").write_text("")
+    files = {"leaderboard": str(tmp_path / "a.csv"), "page": str(tmp_path / "b.html")}
+    assert list(logs.made(**files)) == [f"page:        {tmp_path / 'b.html'}"]
+    (tmp_path / "a.csv").write_text("")
+    assert list(logs.made(**files))[0] == f"leaderboard: {tmp_path / 'a.csv'}"
+    assert list(logs.made()) == []

@@ -4,7 +4,7 @@ import pytest
 
 from redistil.storage import overlaps
 from redistil.storage.lineage import Made
-from redistil.storage.tables import QUERIES
+from redistil.storage.tables import QRELS, QUERIES
 
 
 def queries(path, rows):
@@ -42,3 +42,21 @@ def test_shared_queries_are_counted_once(training, tmp_path):
     found = overlaps.overlapping(training, same=tests[:1], others=tests[1:])
     assert found == {"3": f"id, in {tests[0]}"}
     assert overlaps.overlapping(training, same=[training]).keys() == set("12345")
+
+
+def qrels(folder, name, *rows):
+    columns = dict(zip(QRELS.schema.names, zip(*rows, strict=True), strict=True))
+    QRELS.write(QRELS.rows(columns), folder / name, Made("test", "test"))
+    return folder / name
+
+
+def test_answers_on_both_sides_are_told(tmp_path):
+    """As StackFAQ, which is split by query: the paraphrases of a question share its answer."""
+    train = qrels(tmp_path, "train.parquet", ("q", "a", 2), ("r", "b", 1), ("r", "c", 0))
+    same = qrels(tmp_path, "same.parquet", ("s", "a", 1), ("t", "a", 1), ("t", "c", 1))
+    few = qrels(tmp_path, "few.parquet", *[("s", f"d{n}", 1) for n in range(20)], ("s", "a", 1))
+    (told,) = overlaps.shared_passages(train, [same, few], 1)
+    assert told.startswith(f"1 of 2 relevant passages of {same} are relevant to training queries")
+    (told,) = overlaps.shared_passages(train, [same], 2)
+    assert told.startswith("1 of 2"), "b is relevant no longer, a is"
+    assert overlaps.shared_passages(train, [same], 3) == []

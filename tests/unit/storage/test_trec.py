@@ -29,3 +29,23 @@ def test_bad_rows_are_quoted_without_number(tmp_path, monkeypatch):
     with pytest.raises(BadTable, match="got 3: one two three") as caught:
         list(trec.column_batches(tmp_path / "a.txt", types, " "))
     assert "#" not in str(caught.value)
+
+
+@pytest.mark.parametrize("block", [1, 8, 30, 1 << 24])
+def test_blanks_of_any_number_part_words(tmp_path, monkeypatch, block):
+    monkeypatch.setattr(trec, "BLOCK", block)
+    (tmp_path / "a.txt").write_bytes(b" q  d\t\r\nr\t e\n\n  s f")
+    types = {"query_id": pa.string(), "doc_id": pa.string()}
+    found = pa.Table.from_batches(trec.column_batches(tmp_path / "a.txt", types, " "))
+    assert [tuple(row.values()) for row in found.to_pylist()] == [
+        ("q", "d"),
+        ("r", "e"),
+        ("s", "f"),
+    ]
+
+
+def test_rows_may_begin_with_a_hash(tmp_path):
+    (tmp_path / "a.txt").write_text("# 1\n#ir_metadata.start 2\n#q 3\n")
+    types = {"query_id": pa.string(), "doc_id": pa.string()}
+    found = pa.Table.from_batches(trec.column_batches(tmp_path / "a.txt", types, " "))
+    assert found["query_id"].to_pylist() == ["#", "#ir_metadata.start", "#q"]

@@ -87,7 +87,7 @@ RANGES = {
     "losses hinge objective": ("hing", "losses.hinge.objective: wanted one of bce, hinge"),
     "reranking depth": (0, "reranking.depth: wanted at least 1, got 0"),
     "grid seeds": ([-1], "grid.seeds.0: wanted at least 0, got -1"),
-    "grid students": ([], "grid.students: wanted at least 1 in the list, got []"),
+    "grid students": ([], "grid.students: an empty list leaves nothing to train"),
     "measures": (["nDCG@10", "MRR@10"], "measures.1: wanted a measure such as nDCG@10"),
     "datasets pydocs-test test": (1, "datasets.pydocs-test.test: wanted a number below 1, got 1"),
     "first_stages bm25 b": (1.5, "first_stages.bm25.b: wanted at most 1, got 1.5"),
@@ -230,7 +230,7 @@ def test_the_caps_of_every_first_stage_in_use_are_checked(config, user):
 @pytest.mark.parametrize(
     ("more", "kinds"),
     [
-        ({"checkpoint": "minilm-l6-msmarco"}, "model and checkpoint"),
+        ({"checkpoint": "ms-marco-minilm-l6"}, "model and checkpoint"),
         ({"average": ["pydocs-modernbert", "minilm-l6"]}, "model and average"),
         ({"import": "t2-triples.tsv"}, "model and import"),
         ({"llm": "rankzephyr"}, "model and llm"),

@@ -33,6 +33,14 @@ def test_what_is_no_whole_number_is_refused(given):
     assert refusal(config).startswith(f"reranking.depth: wanted a whole number, got {given!r}")
 
 
+@pytest.mark.parametrize("name", [202411, True, 1.5])  # YAML's 2024_11, yes and 1.5
+def test_a_name_that_yaml_misreads_is_to_be_quoted(name):
+    config = config_of("embedded")
+    put(config, "grid datasets", [name])
+    wanted = f"grid.datasets.0: wanted text, got {name} (as YAML reads it: put a name in quotation"
+    assert refusal(config).startswith(wanted)
+
+
 def test_a_key_said_twice_is_refused_with_both_lines(tmp_path):
     file = tmp_path / "dup.yaml"
     file.write_text("training: {a: 1}\ntitle: x\ntraining:\n  b: 2\n", encoding="utf-8")

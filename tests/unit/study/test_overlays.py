@@ -7,7 +7,14 @@ import yaml
 
 from redistil.errors import BadSettings
 from redistil.study import artefacts as study
-from redistil.study.overlays import laid_on, leave_out, merged, overlay, refuse_missing
+from redistil.study.overlays import (
+    laid_on,
+    leave_out,
+    merged,
+    overlay,
+    refuse_inherited,
+    refuse_missing,
+)
 from redistil.study.reading import read as typed
 from redistil.study.study import Study
 from tests.made.configs import ROOT, config_of, resolved
@@ -176,9 +183,14 @@ def test_a_folder_that_the_study_reads_and_that_is_not_there_is_refused(config, 
 
 
 READERS = {  # of a backbone, or of a corpus: by what the study says
-    "a teacher it tests": ("backbones", ("grid", "teachers"), ["minilm-l6"]),
-    "a member of a mean": ("backbones", ("grid", "teachers"), ["mean"]),
-    "a teacher it learns from": ("backbones", ("sources", "ranked-lists", "teacher"), "minilm-l6"),
+    "a checkpoint it tests": ("checkpoints", ("grid", "checkpoints"), ["ours"]),
+    "a teacher it tests": ("checkpoints", ("grid", "teachers"), ["minilm-l6"]),
+    "a member of a mean": ("checkpoints", ("grid", "teachers"), ["mean"]),
+    "a teacher it learns from": (
+        "checkpoints",
+        ("sources", "ranked-lists", "teacher"),
+        "minilm-l6",
+    ),
     "a model that ranks": ("backbones", ("sources", "ranked-lists", "teacher"), "rankzephyr"),
     "what a model ranked": ("backbones", ("sources", "lists", "negatives"), "rankzephyr"),
     "a baseline": ("backbones", ("grid", "baselines"), ["wide"]),
@@ -190,7 +202,7 @@ READERS = {  # of a backbone, or of a corpus: by what the study says
 @pytest.mark.parametrize("reader", READERS)
 def test_whatever_reads_a_folder_is_found(config, reader):
     catalogue, (*path, key), value = READERS[reader]
-    config["teachers"]["minilm-l6"]["checkpoint"] = "theirs"
+    config["teachers"]["minilm-l6"]["checkpoint"] = "ours"
     config["teachers"]["rankzephyr"]["llm"] = "theirs"
     config["teachers"]["mean"] = {"average": ["t1", "minilm-l6"]}
     wide = config["first_stages"]["splade-v3-distilbert"]
@@ -200,14 +212,59 @@ def test_whatever_reads_a_folder_is_found(config, reader):
     config["backbones"]["built"] = {"build": build}
     for other in ("corpora", "backbones"):
         config[other]["theirs"] = {"folder": str(ROOT)}
-    config[catalogue]["theirs"] = {"folder": "nowhere"}
+    model = config["checkpoints"]["ms-marco-minilm-l6"] | {
+        "hub": None,
+        "revision": None,
+        "folder": str(ROOT),
+    }
+    config["checkpoints"]["ours"] = model
+    name = "ours" if catalogue == "checkpoints" else "theirs"
+    config[catalogue][name] |= {"folder": "nowhere"}
     refuse_missing(resolved(config))  # nobody reads it
     place = config
     for part in path:
         place = place[part]
     place[key] = value
-    with pytest.raises(BadSettings, match=f"{catalogue}.theirs.folder: nowhere is not a folder"):
+    with pytest.raises(BadSettings, match=f"{catalogue}.{name}.folder: nowhere is not a folder"):
         refuse_missing(typed(Study, config))
+
+
+# --- a study that is like another -----------------------------------------------------------------
+
+
+def own_study():
+    """The study of docs/own-collection.md, with one more loss than it has sources."""
+    config = config_of("embedded")
+    config["corpora"]["mine"] = {"folder": "mine"}
+    for split in ("train", "test"):
+        split_of = {"corpus": "mine", "split": split, "relevant_from": 1}
+        config["datasets"][f"mine-{split}"] = split_of
+    drawn = config["negatives"]["pydocs-lists"] | {"dataset": "mine-train", "first_stage": "bm25"}
+    config["negatives"]["mine"] = drawn
+    config["sources"]["lists"]["negatives"] = "mine"
+    config["grid"] |= {"losses": ["infonce", "bce"], "teachers": []}
+    return config
+
+
+def test_a_loss_on_inherited_data_is_refused():
+    config = own_study()
+    with pytest.raises(BadSettings) as refused:
+        refuse_inherited(typed(Study, config), ["lists"])
+    for words in ("grid.losses: 'bce' reads `triples`", "'pydocs'", "add sources.triples"):
+        assert words in str(refused.value)
+    refuse_inherited(typed(Study, config), [])
+    config["sources"]["triples"]["negatives"] = "mine"
+    refuse_inherited(typed(Study, config), ["lists"])
+    refuse_inherited(typed(Study, own_study()), ["lists", "triples"])
+
+
+def test_a_first_stage_of_training_counts():
+    config = own_study()
+    config["losses"]["second"] = {"objective": "infonce", "temperature": 1.0, "reads": "lists"}
+    config["losses"]["second"]["after"] = "bce"
+    config["grid"]["losses"] = ["second"]
+    with pytest.raises(BadSettings, match="'second' reads `triples`"):
+        refuse_inherited(typed(Study, config), ["lists"])
 
 
 # --- how many shards ------------------------------------------------------------------------------

@@ -32,7 +32,11 @@ NAMES = {
         "teachers.rankzephyr.llm: no backbones",
         "rankzephyr",
     ),
-    "teachers minilm-l6 checkpoint": ("minilm", "teachers.minilm-l6.checkpoint: no backbones", ""),
+    "teachers minilm-l6 checkpoint": (
+        "ms-marco-minilm",
+        "teachers.minilm-l6.checkpoint: no checkpoints",
+        "ms-marco-minilm-l",
+    ),
     "exports t2-tevatron teacher": ("t-2", "exports.t2-tevatron.teacher: no teachers entry", "t2"),
     "training sizes tiny batch": ({"list": 4}, "training.sizes.tiny.batch: no sources", "lists"),
     "training sizes tiny steps": ({"list": 4}, "training.sizes.tiny.steps: no sources", "lists"),

@@ -43,15 +43,22 @@ def test_a_published_re_ranker_is_tested_and_teaches_as_a_trained_one_does(confi
     study.resolve(config)
     asked = settings_of(config)
     lengths = {"query_length": 64, "passage_length": 445, "pair_length": 512}
-    assert asked["adopt", "minilm-l6"] == lengths | {"architecture": "cat", "pair_form": "native"}
+    assert asked["adopt", "ms-marco-minilm-l6"] == lengths | {
+        "architecture": "cat",
+        "pair_form": "native",
+    }
     assert ("score", "minilm-l6") in asked and ("rerank", "minilm-l6/pydocs-test") in asked
     for key, value, said in (
         ("passage_length", 1025, "passage_length: 1025 exceeds tokens.longest (1024)"),
-        ("query_length", 512, "pair_length: 512 leaves a query of teachers.minilm-l6.query_length"),
+        (
+            "query_length",
+            512,
+            "pair_length: 512 leaves a query of checkpoints.ms-marco-minilm-l6.q",
+        ),
     ):
         changed = copy.deepcopy(config)
-        put(changed, f"teachers minilm-l6 {key}", value)
-        assert refusal(changed).startswith(f"teachers.minilm-l6.{said}")
+        put(changed, f"checkpoints ms-marco-minilm-l6 {key}", value)
+        assert refusal(changed).startswith(f"checkpoints.ms-marco-minilm-l6.{said}")
 
 
 def test_an_imported_first_stage_may_have_a_run_for_each_dataset(config):

@@ -37,14 +37,14 @@ def adopt(settings: Mapping[str, Any], checkpoint: Path) -> Any:
 
 def load(folder: Path) -> Any:
     """Return the model of a folder that `train` or `adopt` wrote."""
-    from redistil.storage.lineage import SIDECAR, Made
+    from redistil.storage import lineage
 
-    record = folder / SIDECAR
+    record = folder / lineage.SIDECAR
     if not record.exists():
         raise BadSource(
-            f"{folder} is not a trained model: it has no {SIDECAR}; train it, or check the path"
+            f"{folder} is not a trained model: it has no {record.name}; train it, or check the path"
         )
-    made = Made.loads(record.read_text(encoding="utf-8"))
+    made = lineage.of(folder)
     architecture = made.settings.get("architecture")
     if architecture not in ARCHITECTURES:
         raise BadSource(f"{folder} is not a trained model but {made.who}: check the path")

@@ -19,6 +19,10 @@ from torch import Tensor, nn
 from redistil.errors import BadSettings, BadSource
 from redistil.learning.pairs import Pairs
 from redistil.learning.speed import shortcuts
+from redistil.learning.students import (
+    headed,  # noqa: F401 - transformers learns its class
+    probe,
+)
 from redistil.learning.students.checkpoints import load_pair, reach, usable
 from redistil.learning.students.interface import Base
 from redistil.learning.students.logit import exact_logit
@@ -68,7 +72,7 @@ class Cat(Base):
             AutoModelForSequenceClassification, backbone, new_head=True, num_labels=1
         )
         form = PAIR_FORMS[settings["pair_form"]]
-        return cls(_ready(network), form(tokenizer), lengths_in(settings))
+        return cls._probed(network, form(tokenizer), lengths_in(settings), backbone)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -78,7 +82,7 @@ class Cat(Base):
         with usable(folder):
             lengths = lengths_in(json.loads((folder / "lengths.json").read_text()))
         network, tokenizer = load_pair(AutoModelForSequenceClassification, folder)
-        return cls(_ready(network), tokenizer, lengths)
+        return cls._probed(network, tokenizer, lengths, folder)
 
     @classmethod
     def adopt(cls, checkpoint: Path, settings: Mapping[str, Any]) -> Self:
@@ -96,7 +100,17 @@ class Cat(Base):
                 "re-ranker is one raw logit: choose a checkpoint with one label"
             )
         form = PAIR_FORMS[settings["pair_form"]]
-        return cls(_ready(network), form(tokenizer), lengths_in(settings))
+        return cls._probed(network, form(tokenizer), lengths_in(settings), checkpoint)
+
+    @classmethod
+    def _probed(
+        cls, network: Any, tokenizer: Any, lengths: dict[str, int], checkpoint: Path
+    ) -> Self:
+        """Return a student whose scores do not depend on the batch; BadSource if they do."""
+        student = cls(_ready(network), tokenizer, lengths)
+        probe.check(student, checkpoint)
+        probe.check_left(student, checkpoint)
+        return student
 
     def for_scoring(self, precision: str) -> Self:
         """Return a snapshot that only scores, faster, with weights in `precision`.

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from redistil.errors import BadSource
+from redistil.storage import lineage
 
 
 def load_pair(auto: Any, folder: Path, **how: Any) -> tuple[Any, Any]:
@@ -175,7 +176,8 @@ class usable:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __enter__(self) -> None: ...
+    def __enter__(self) -> None:
+        lineage.checked_folder(self.folder)
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, RuntimeError):

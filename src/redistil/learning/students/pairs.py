@@ -118,14 +118,20 @@ class Encoded(NamedTuple):
 def two_texts(tokenizer: Any) -> list[Encoded]:
     """Return two texts that `tokenizer` knows."""
     special = set(tokenizer.all_special_ids)
+    around = tuple(tokenizer("", "")["input_ids"])  # a prompt may have words of its own
     texts = []
     for text in "abcdefghijklmnopqrstuvwxyz0123456789":
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-        if ids and special.isdisjoint(ids):
+        if ids and special.isdisjoint(ids) and not _is_in(tuple(ids), around):
             texts.append(Encoded(text, tuple(ids)))
         if len(texts) == 2:
             return texts
     raise BadSource("the tokenizer has no two letters of its own: is this its vocabulary?")
+
+
+def _is_in(part: tuple[int, ...], ids: tuple[int, ...]) -> bool:
+    starts = range(len(ids) - len(part) + 1)
+    return any(ids[place : place + len(part)] == part for place in starts)
 
 
 def find(part: tuple[int, ...], ids: tuple[int, ...], start: int) -> int:

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from redistil.learning.students.checkpoints import usable
 
-# their own names of models, and the encoder below; its settings are transformers' defaults
-MODELS = {"ColBERT": "distilbert-base-uncased", "BERT_Cat": "distilbert-base-uncased"}
+# their own name of a model, and the encoder below; its settings are transformers' defaults
+MODELS = {"ColBERT": "distilbert-base-uncased"}
 ENCODERS = {r"^bert_model\.": ""}  # patterns of names, and what stands in their place
 HEADS = ("compressor.", "_classification_layer.")
 

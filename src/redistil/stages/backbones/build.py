@@ -17,8 +17,9 @@ from redistil.stages.backbones.networks import network
 from redistil.stages.backbones.pairs import Pairs
 from redistil.stages.backbones.vocabularies import vocabulary
 from redistil.stages.backbones.warmup import CrossEncoder, SpladeEncoder
-from redistil.storage.lineage import SIDECAR, Made
-from redistil.storage.tables import PASSAGES, QRELS, QUERIES, aside
+from redistil.storage import lineage
+from redistil.storage.lineage import Made
+from redistil.storage.tables import PASSAGES, QRELS, QUERIES
 
 _log = logging.getLogger(__name__)
 
@@ -61,8 +62,7 @@ def build(
         _log.info("%s: %s", made.name, verdict)
     warming.encoder.save_pretrained(out)
     warming.tokenizer.save_pretrained(out)
-    with aside(out / SIDECAR) as record:
-        record.write_text(made.dumps() + "\n", encoding="utf-8")
+    lineage.record(made, out)
     state.done()
 
 

@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from redistil.errors import BadSource
+from redistil.storage import lineage
 from redistil.storage.lineage import SIDECAR, Made, sha256
 from redistil.storage.placed import PATTERNS, checkpoint_files
 from redistil.storage.scratch import scratch
-from redistil.storage.tables import aside
+
+PLAIN = "plain"  # the form of files that transformers reads as they are
 
 
 def fetch(source: Mapping[str, Any], out: Path, made: Made) -> None:
     """Fill the folder `out` with safetensors weights, configuration and tokenizer.
 
     source: {"hub": id, "revision": ...} or {"folder": path}; "lower_case": true forces the
-    tokenizer to lower-case, for checkpoints whose configuration forgets to say so.
+    tokenizer to lower-case, for checkpoints whose configuration forgets to say so; "form": that of
+    a re-ranker of others, with the settings of the form.
     Raises BadSource when it cannot be reached, has no safetensors weights, or a tokenizer that is
     missing or another model's; `out` is then as it was.
     """
@@ -31,20 +34,37 @@ def fetch(source: Mapping[str, Any], out: Path, made: Made) -> None:
             f"{source.get('hub') or folder} has no *.safetensors weights (pickled ones are never "
             "loaded): convert them, or choose a revision that has them"
         )
+    form = source.get("form", PLAIN)
     with scratch(out) as partial:
-        _copy(set(files) - set(weights), partial)
+        _copy([path for path in files if path.parent == folder and path not in weights], partial)
+        if form != PLAIN:
+            _settle_config(form, partial, folder)
         if source.get("lower_case"):
             _force_lower_case(partial)
         try:
             published.settle_configuration(partial)
             _settle_tokenizer(partial)
+            if form == PLAIN:
+                _copy(weights, partial)
+            else:
+                _convert(source, folder, partial)
         except BadSource as error:  # the user knows the folder by another name
             raise BadSource(str(error).replace(str(partial), str(folder))) from None
-        _copy(weights, partial)
         _replace(out, partial)
     version = _version(source, folder, files)
-    with aside(out / SIDECAR) as record:
-        record.write_text(made.reading(version).dumps() + "\n", encoding="utf-8")
+    lineage.record(made.reading(version), out)
+
+
+def _settle_config(form: str, partial: Path, folder: Path) -> None:
+    from redistil.stages.backbones import published
+
+    published.settle_config(form, partial, folder)
+
+
+def _convert(source: Mapping[str, Any], folder: Path, partial: Path) -> None:
+    from redistil.stages.backbones import published
+
+    published.convert(source, folder, partial)
 
 
 def _folder(source: Mapping[str, Any], out: Path) -> Path:
@@ -63,7 +83,7 @@ def _version(source: Mapping[str, Any], folder: Path, files: Iterable[Path]) -> 
         return Made("checkpoint", str(source["hub"]), {"commit": folder.name})
     digests = {}
     for path in files:
-        digests[path.name] = sha256(path)
+        digests[path.relative_to(folder).as_posix()] = sha256(path)
     return Made("checkpoint", str(folder), {"sha256": digests})
 
 
@@ -114,10 +134,11 @@ def _snapshot(source: Mapping[str, Any], out: Path) -> Path:
         )
     except (OSError, HTTPError, HFValidationError) as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0]
+        catalogue = "checkpoints" if "form" in source else "backbones"
         raise BadSource(
             f"{source['hub']} at {source['revision']} cannot be reached ({reason}). To put it in "
             f"place by hand, download the repository to a folder and write "
-            f"`{{folder: path}}` in place of `hub` under backbones.{out.name} in params.yaml"
+            f"`{{folder: path}}` in place of `hub` under {catalogue}.{out.name} in params.yaml"
         ) from None
 
 

@@ -20,9 +20,9 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from redistil.errors import BadSource
 from redistil.seeds import generator
 from redistil.storage import lineage
-from redistil.storage.lineage import SIDECAR, Made
+from redistil.storage.lineage import Made
 from redistil.storage.scratch import scratch
-from redistil.storage.tables import PASSAGES, aside
+from redistil.storage.tables import PASSAGES
 
 _log = logging.getLogger(__name__)
 
@@ -71,8 +71,7 @@ def collect(
         out.mkdir(parents=True, exist_ok=True)
         for file in sorted(partial.iterdir()):
             file.replace(out / file.name)
-    with aside(out / SIDECAR) as record:
-        record.write_text(made.dumps() + "\n", encoding="utf-8")
+    lineage.record(made, out)
 
 
 # --- words ----------------------------------------------------------------------------------------

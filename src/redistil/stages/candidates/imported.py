@@ -1,41 +1,52 @@
 """A run from elsewhere as a first stage, however long: 500 passages of half a million queries."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from tqdm import tqdm
 
 from redistil.errors import BadTable
-from redistil.stages.candidates.cut import first
 from redistil.stages.candidates.judged import Judged
 from redistil.storage.lineage import Made
+from redistil.storage.orders import ORDER, Order
 from redistil.storage.pieces import in_pieces, in_row_groups
 from redistil.storage.sql import Database, database
-from redistil.storage.tables import RUN
+from redistil.storage.tables import RUN, numbered
 from redistil.storage.trec import pairs
 
 ROWS = 1 << 20  # rows ranked and written at a time, whole queries of them
 THREADS = 2  # that sort
 
+_log = logging.getLogger(__name__)
+
 
 def import_run(
     source: Path, qrels: Path, out: Path, made: Made, *, drop_identical: bool, least_success: float
 ) -> None:
-    """Write a TREC or Parquet run as a table: ranks anew from its scores, in canonical order.
+    """Write a TREC or Parquet run as a table: ranked anew by its scores, ties by its own ranks.
 
-    A (query, passage) that occurs twice is refused, and a run that finds nothing, as by `Judged`.
+    Refused are a (query, passage) that occurs twice, ranks that contradict the scores, and a run
+    that finds nothing, as by `Judged`.
     """
-    judged = Judged(qrels, least_success)
+    judged, order = Judged(qrels, least_success), Order()
     with (
         database(out, THREADS) as run,
         RUN.writer(out, made) as write,
         in_row_groups(RUN, write) as append,
     ):
         for piece in _by_query(source, run):
-            ranked = first(piece, len(piece), drop_identical)
-            append(judged.passing(RUN.check(ranked, str(source))))
+            rows = piece.sort_by(ORDER)
+            order.add(rows)
+            if drop_identical:
+                rows = rows.filter(pc.not_equal(rows["query_id"], rows["doc_id"]))
+            append(judged.passing(RUN.check(numbered(rows), str(source))))
+        order.refuse(str(source))
         judged.conclude(str(source))
+    for line in order.said():
+        _log.warning("%s: %s", source, line)
 
 
 def _by_query(source: Path, run: Database) -> Iterator[pa.Table]:
@@ -48,4 +59,4 @@ def _by_query(source: Path, run: Database) -> Iterator[pa.Table]:
             bar.update(len(rows))
     if not count:
         raise BadTable(f"{source}: wanted a run, got no row at all")
-    yield from in_pieces(run.rows("FROM run ORDER BY query_id, doc_id, score"), ROWS)
+    yield from in_pieces(run.rows("FROM run ORDER BY query_id, doc_id, score, rank"), ROWS)

@@ -45,15 +45,16 @@ def search(
     best = dict.fromkeys(starts, NOTHING)
     doc_ids: list[pa.Array] = [pa.array([], pa.string())]
     passages = 0
-    with tqdm(unit="query", unit_scale=True, desc="searching", delay=1) as bar:
-        for index in indexes:
+    for number, index in enumerate(indexes, 1):
+        told = {"total": queries.shape[0], "desc": f"searching piece {number}"}
+        with tqdm(unit="query", unit_scale=True, delay=1, **told) as bar:
             for start in starts:
                 block = queries[start : start + TOGETHER]
                 hits = top(block, index.postings, keep, threads).moved(start, passages)
                 best[start] = cut(joined(best[start], hits), keep)
                 bar.update(block.shape[0])
-            doc_ids.append(index.doc_ids)
-            passages += len(index.doc_ids)
+        doc_ids.append(index.doc_ids)
+        passages += len(index.doc_ids)
     return joined(NOTHING, *best.values()), pa.concat_arrays(doc_ids)
 
 

@@ -6,7 +6,6 @@ A collection is an entry of the catalogue in params.yaml. Its first key tells it
 
 import logging
 from array import array
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -17,11 +16,11 @@ import pyarrow as pa
 from redistil.errors import BadSettings, BadSource
 from redistil.stages.corpora import beir, irds, pydocs
 from redistil.stages.corpora.entries import Entry, Judgement, Queries, Text, progress, whole
+from redistil.stages.corpora.judgements import judged
 from redistil.storage.lineage import Made
-from redistil.storage.tables import PASSAGES, QRELS, QUERIES, aside
+from redistil.storage.tables import COUNTS, PASSAGES, QRELS, QUERIES, aside
+from redistil.study.corpora import WITH_POSITIVE
 
-MISSING = "missing_at_most"  # key of a dataset: a share of its judgements
-MISSING_AT_MOST = 0.1  # where the dataset declares none
 BATCH = 50_000  # passages held at a time; of MS MARCO's, some 20 MB
 
 _log = logging.getLogger(__name__)
@@ -51,107 +50,56 @@ def export_passages(corpus: Entry, out: Path, made: Made) -> None:
     made = made.reading(*kind.sources(corpus))
     with PASSAGES.writer(out, made) as write:
         texts = progress(kind.passages(corpus), "passages", declared)
-        seen = array("q")
-        empty = 0
+        seen, bodies = array("q"), array("q")
         for rows in _batches(texts):
             seen.extend(map(hash, rows["doc_id"]))
-            empty += rows["text"].count("")
+            bodies.extend(map(hash, filter(None, rows["text"])))
             write(PASSAGES.rows(rows))
         _refuse_count("passages", declared, len(seen), corpus)
         _refuse_repeated(seen, kind, corpus)
     _log.info("%s: %d passages", _called(corpus), len(seen))
-    if empty:
-        _log.warning("%s: %d of %d passages have no text", _called(corpus), empty, len(seen))
+    for what, count in (
+        ("passages without text", len(seen) - len(bodies)),
+        ("passages that repeat the text of another", len(bodies) - _distinct(bodies)),
+    ):
+        if count:
+            _log.warning("%s: %s: %d of %d", _called(corpus), what, count, len(seen))
 
 
-def export_queries(corpus: Entry, dataset: Entry, queries: Path, qrels: Path, made: Made) -> None:
-    """Write the judged queries of `dataset` and their judgements: both files, or neither.
+def export_queries(
+    corpus: Entry,
+    dataset: Entry,
+    queries: Path,
+    qrels: Path,
+    made: Made,
+    counts: Path | None = None,
+) -> None:
+    """Write the judged queries of `dataset` and their judgements: all files, or none.
 
-    Raises BadSource when there is none, or not as many as the entry declares.
+    counts: where to write what was left out. Raises BadSource when there is no query, or not as
+    many as the entry declares.
     """
     kind = _kind(corpus)
-    wanted_queries = whole(dataset, "queries", "dataset")
+    wanted_queries = _declared_queries(dataset)
     wanted_qrels = whole(dataset, "qrels", "dataset")
     made = made.reading(*kind.sources(corpus, dataset))
     source = kind.queries(corpus, dataset)
     _refuse_count("queries", wanted_queries, len(source.queries), dataset)
     _refuse_count("qrels", wanted_qrels, len(source.qrels), dataset)
-    _refuse_missing(source, _declared_share(dataset), _called(dataset))
-    judged, kept = judgements(source, _called(dataset))
+    used = judged(source, dataset, _called(dataset))
     with aside(queries) as queries_partial, aside(qrels) as qrels_partial:
-        QUERIES.write(_queries(source, judged), queries_partial, made)
-        QRELS.write(_qrels(kept), qrels_partial, made)
-    _log.info("%s: %d queries, %d judgements", _called(dataset), len(judged), len(kept))
+        QUERIES.write(_queries(source, used.queries), queries_partial, made)
+        QRELS.write(_qrels(used.qrels), qrels_partial, made)
+        if counts is not None:
+            COUNTS.write(_counts(used.counts), counts, made)
+    found = len(used.queries), len(used.qrels)
+    _log.info("%s: %d queries, %d judgements", _called(dataset), *found)
 
 
-def judgements(source: Queries, called: str) -> tuple[list[str], list[Judgement]]:
-    """Return the ids of the judged queries, and each judgement of a query that exists.
-
-    A judgement of a passage that the corpus lacks stays, as in trec_eval: no run can find it, but
-    measures count it. The log counts what is left out. Raises BadSource when a pair has two
-    grades, or when nothing is left. called: how messages call the dataset.
-    """
-    kept: dict[tuple[str, str], Judgement] = {}
-    left_out: Counter[str] = Counter()
-    for each in source.qrels:
-        if each.query_id not in source.queries:
-            left_out["judgements name a query that is not there"] += 1
-        elif (each.query_id, each.doc_id) in kept:
-            _refuse_two_grades(kept[each.query_id, each.doc_id], each, called)
-            left_out["judgements repeat another"] += 1
-        else:
-            kept[each.query_id, each.doc_id] = each
-    judged = sorted({each.query_id for each in kept.values()})
-    left_out["queries have no judgement"] = len(source.queries) - len(judged)
-    for reason, count in left_out.items():
-        if count:
-            _log.warning("%s: %d %s: left out", called, count, reason)
-    _warn_without_text(source.queries, judged, called)
-    if not judged:
-        raise BadSource(
-            f"{called}: none of {len(source.queries)} queries has one of {len(source.qrels)} "
-            "judgements: check that its queries, qrels and corpus belong together"
-        )
-    return judged, list(kept.values())
-
-
-def _warn_without_text(texts: Mapping[str, str], judged: list[str], called: str) -> None:
-    empty = sum(not texts[query_id].strip() for query_id in judged)
-    if empty:
-        _log.warning("%s: %d of %d judged queries have no text", called, empty, len(judged))
-
-
-def _declared_share(dataset: Entry) -> float:
-    """Return the largest share of judgements that may name a passage the corpus lacks."""
-    share = dataset.get(MISSING, MISSING_AT_MOST)
-    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
-        raise BadSettings(f"dataset: `{MISSING}` must be a share, from 0 to 1, got {share!r}")
-    return float(share)
-
-
-def _refuse_missing(source: Queries, at_most: float, called: str) -> None:
-    """Log the judgements of passages that the corpus lacks; BadSource if their share is larger."""
-    missing = [each.doc_id for each in source.qrels if each.doc_id in source.missing]
-    if not missing:
-        return
-    share = (
-        f"{called}: {len(missing)} of {len(source.qrels)} judgements name a passage that is not "
-        f"in the corpus (first: {missing[0]!r})"
-    )
-    if len(missing) > at_most * len(source.qrels):
-        raise BadSource(
-            f"{share}, wanted {at_most:.0%} of them at most: check that the corpus is whole and "
-            f"belongs to these qrels, or declare the share as `{MISSING}` of the dataset"
-        )
-    _log.warning("%s: kept, as trec_eval does: measures count them as not found", share)
-
-
-def _refuse_two_grades(first: Judgement, second: Judgement, called: str) -> None:
-    if first.relevance != second.relevance:
-        raise BadSource(
-            f"{called}: query {first.query_id!r} and passage {first.doc_id!r} are judged both "
-            f"{first.relevance} and {second.relevance}: keep one line of its qrels"
-        )
+def _declared_queries(dataset: Entry) -> int | None:
+    """Return how many queries the entry declares, or None."""
+    is_choice = dataset.get("queries") == WITH_POSITIVE
+    return None if is_choice else whole(dataset, "queries", "dataset")
 
 
 def _kind(corpus: Entry) -> Kind:
@@ -203,6 +151,12 @@ def _hint(entry: Entry) -> str:
     return irds.licence(entry) if "irds" in entry else ""
 
 
+def _distinct(hashes: "array[int]") -> int:
+    import numpy as np
+
+    return len(np.unique(np.frombuffer(hashes, dtype=np.int64))) if hashes else 0
+
+
 def _refuse_repeated(seen: "array[int]", kind: Kind, corpus: Entry) -> None:
     """Raise BadSource if two passages share a doc_id; hashes keep millions of ids small."""
     import numpy as np
@@ -220,11 +174,15 @@ def _refuse_repeated(seen: "array[int]", kind: Kind, corpus: Entry) -> None:
             )
 
 
-def _queries(source: Queries, judged: list[str]) -> pa.Table:
-    texts = [encodable(source.queries[query_id].strip()) for query_id in judged]
-    return QUERIES.rows({"query_id": judged, "text": texts})
+def _queries(source: Queries, ids: list[str]) -> pa.Table:
+    texts = [encodable(source.queries[query_id].strip()) for query_id in ids]
+    return QUERIES.rows({"query_id": ids, "text": texts})
 
 
 def _qrels(kept: list[Judgement]) -> pa.Table:
     columns = dict(zip(QRELS.schema.names, zip(*kept, strict=True), strict=True))
     return QRELS.rows(columns)
+
+
+def _counts(counts: Mapping[str, int]) -> pa.Table:
+    return COUNTS.rows({"what": list(counts), "count": list(counts.values())})

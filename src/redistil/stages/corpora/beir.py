@@ -75,11 +75,11 @@ def queries(corpus: Entry, dataset: Entry) -> Queries:
             f"{qrels_file} judges none of the queries of {texts_file}: it has ids as "
             f"{judged!r}, the queries as {min(texts)!r}: check that both belong together"
         )
-    if len(queries) < len(texts):
-        _log.warning(
-            "%s judges %d of %d queries: the rest is left out", qrels_file, len(queries), len(texts)
-        )
-    return Queries(queries, qrels, _missing(corpus, qrels))
+    others = len(texts) - len(queries)
+    if len(_qrels_names(Path(corpus["folder"]))) > 1:
+        _log.info("%s judges %d of %d queries", qrels_file, len(queries), len(texts))
+        others = 0  # they are of the other splits
+    return Queries(queries, qrels, _missing(corpus, qrels), others)
 
 
 def _missing(corpus: Entry, qrels: list[Judgement]) -> set[str]:

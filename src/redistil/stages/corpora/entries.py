@@ -36,12 +36,14 @@ class Judgement(NamedTuple):
 class Queries:
     """The queries of a dataset with its judgements, as its source has them.
 
-    missing: judged doc_ids that the corpus lacks, as far as the source can tell.
+    missing: judged doc_ids that the corpus lacks, as far as the source can tell. unjudged: how
+    many more queries it has, which nobody judged.
     """
 
     queries: Mapping[str, str]
     qrels: Collection[Judgement]
     missing: Collection[str] = frozenset()
+    unjudged: int = 0
 
 
 def known(entry: Entry, keys: Collection[str], what: str) -> Entry:

@@ -86,9 +86,19 @@ def licence(corpus: Entry) -> str:
 
 
 def _home() -> str:
-    import ir_datasets
+    return str(_library().util.home_path())
 
-    return str(ir_datasets.util.home_path())
+
+def _library() -> Any:
+    """Return ir_datasets; it makes its folder when it is imported."""
+    try:
+        import ir_datasets
+    except OSError as error:
+        raise BadSource(
+            f"ir_datasets cannot keep its files in {error.filename} ({error.strerror}): set "
+            "IR_DATASETS_HOME to a folder that may be written"
+        ) from None
+    return ir_datasets
 
 
 def _id(entry: Entry) -> str:
@@ -100,8 +110,7 @@ def _id(entry: Entry) -> str:
 
 def _load(name: str, what: str) -> Any:
     """Return a dataset of the library that has `what`: docs, queries, qrels or docpairs."""
-    import ir_datasets
-
+    ir_datasets = _library()
     try:
         dataset = ir_datasets.load(name)
     except KeyError:

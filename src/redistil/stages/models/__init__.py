@@ -20,7 +20,8 @@ from redistil.machine.costs import account
 from redistil.machine.hardware import commit
 from redistil.machine.processes import Processes, check_precision
 from redistil.seeds import derive
-from redistil.stages.models import writing
+from redistil.stages.models import idle, writing
+from redistil.stages.models.idle import Idle
 from redistil.stages.models.reading import (
     Dataset,
     Inputs,
@@ -29,8 +30,7 @@ from redistil.stages.models.reading import (
     read_examples,
 )
 from redistil.storage import lineage
-from redistil.storage.lineage import SIDECAR, Made
-from redistil.storage.tables import aside
+from redistil.storage.lineage import Made
 from redistil.study.architectures import ARCHITECTURES
 from redistil.study.recipes import Recipe
 
@@ -42,11 +42,13 @@ def train(
     made: Made,
     processes: Processes,
     tensorboard: Path | None = None,
+    checkpoint_every: int = 100,
 ) -> None:
     """Train the recipe's student and leave weights, tokenizer, curve and record in `out`.
 
     The weights are the best of the validations or the last, as the recipe says; `last.safetensors`
-    has the last where they are not the best. tensorboard: the folder of a board, if wanted.
+    has the last where they are not the best. tensorboard: the folder of a board, if wanted;
+    checkpoint_every: steps that a killed training loses at most.
     Killed at any moment and started again, it goes on from its last checkpoint and ends in the
     same bytes (CPU, float32). Raises Stale for inputs that the recipe does not name.
     """
@@ -59,21 +61,22 @@ def train(
     if recipe.compile:
         student.network.compile(dynamic=True)
     lessons = _Lessons(recipe, student, examples, tokens, processes)
-    path, every = out / "checkpoint.safetensors", recipe.checkpoint_every
-    state = Checkpoint(path, every, made.fingerprint, processes.first)
+    path = out / "checkpoint.safetensors"
+    state = Checkpoint(path, checkpoint_every, made.fingerprint, processes.first)
     pairs = recipe.batch * recipe.passages
     gpus = processes.gpus if processes.first else []
     with _board(tensorboard if processes.first else None, made.name) as tell:
-        watch = Watch(pairs, lessons.names, tell, gpus, not processes.first)
+        learned = Idle(tell, recipe.steps, f"{recipe.negatives}, {recipe.objective}")
+        watch = Watch(pairs, lessons.names, learned, gpus, not processes.first)
         validation = _validation(recipe, inputs.datasets, student, processes)
         schedule, groups = _schedule(recipe), student.groups()
         history = optimise(student, lessons.learn, schedule, state, validation, watch, groups)
     if processes.first:
+        idle.warn(history.points)
         writing.save(student, history, recipe, state, out, made)
         total = len(history.points) * pairs
         account(history.spent, total, processes, source, out / "cost.json")
-        with aside(out / SIDECAR) as partial:
-            partial.write_text(made.dumps() + "\n", encoding="utf-8")
+        lineage.record(made, out)
         state.done()
     processes.wait()
 

@@ -1,12 +1,11 @@
 """What a training leaves beside its weights: curve and validations."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from safetensors.torch import load_file
 
 from redistil.learning.history import Checkpoint, History, Point
 from redistil.storage.lineage import Made
@@ -28,21 +27,17 @@ def save(
     if best and how and how.keep == "best" and best.step < len(history.points):
         student.save(out)
         (out / "model.safetensors").replace(out / "last.safetensors")
-        student.load_state_dict(load_file(state.best_of(best.step)))
+        student.load_state_dict(state.best_weights(best.step))
     student.save(out)
-    CURVE.write(curve(history.points, recipe.log_every), out / "curve.parquet", made)
+    CURVE.write(curve(history.points), out / "curve.parquet", made)
     VALIDATION.write(validations(history, how), out / "validation.parquet", made)
 
 
-def curve(points: Sequence[Point], every: int) -> pa.Table:
-    """Return the training curve: the means over stretches of `every` steps, at their last step."""
-    rows = []
-    for start in range(0, len(points), every):
-        stretch = points[start : start + every]
-        row: dict[str, Any] = {"step": stretch[-1].step + 1}
-        for name in ("loss", "gradient_norm", "learning_rate"):
-            row[name] = float(np.mean([getattr(point, name) for point in stretch]))
-        rows.append(row)
+def curve(points: Sequence[Point]) -> pa.Table:
+    """Return the training curve: a row for every step, counted from 1."""
+    rows: list[dict[str, Any]] = []
+    for point in points:
+        rows.append(asdict(point) | {"step": point.step + 1})
     return pa.Table.from_pylist(rows, CURVE.schema)
 
 

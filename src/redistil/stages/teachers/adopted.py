@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from redistil.learning import students
-from redistil.storage.lineage import SIDECAR, Made
-from redistil.storage.tables import aside
+from redistil.storage import lineage
+from redistil.storage.lineage import Made
 
 
 def adopt(checkpoint: Path, out: Path, made: Made, settings: Mapping[str, Any]) -> None:
@@ -18,5 +18,4 @@ def adopt(checkpoint: Path, out: Path, made: Made, settings: Mapping[str, Any]) 
     model = students.adopt(settings, checkpoint)
     out.mkdir(parents=True, exist_ok=True)
     model.save(out)
-    with aside(out / SIDECAR) as partial:
-        partial.write_text(made.dumps() + "\n", encoding="utf-8")
+    lineage.record(made, out)

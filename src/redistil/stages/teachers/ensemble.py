@@ -1,6 +1,5 @@
 """The mean of several teachers, and how far they agree."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -13,6 +12,7 @@ import pyarrow as pa
 
 from redistil.errors import BadTable
 from redistil.learning import ensembles
+from redistil.storage import digests
 from redistil.storage.lineage import Made
 from redistil.storage.pieces import in_row_groups
 from redistil.storage.stretches import stretches
@@ -49,7 +49,7 @@ def average(
                 append(scored.pairs.append_column("score", pa.array(mean)))
         if not agreed.pairs:
             raise BadTable(f"{members[0]} has no score: score something with every member")
-        second.write_text(json.dumps(agreed.record(), indent=2) + "\n", encoding="utf-8")
+        digests.put_json(agreed.record(), second)
     return agreed.said()
 
 

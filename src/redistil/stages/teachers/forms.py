@@ -1,7 +1,7 @@
 """The layouts in which teacher scores are published, each read in pieces.
 
 A piece has the columns of scored triples (query_id, positive_id, negative_id, positive_score,
-negative_score) or of scored pairs (query_id, doc_id, score).
+negative_score) or of scored pairs (query_id, doc_id, score, rank).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from redistil.errors import BadTable
 from redistil.stages.teachers.ordered import PAIR, TRIPLE
 from redistil.storage.stretches import stretches
-from redistil.storage.trec import ALSO, RUN_COLUMNS, column_batches, delimiter
+from redistil.storage.trec import ALSO, column_batches, ranks, refuse_missing, run_batches
 
 PIECE = 1 << 17  # rows of a Parquet file read at a time
 
@@ -56,11 +56,14 @@ def _scored_triples(path: Path) -> Batches:
 
 def _trec(path: Path) -> Batches:
     """A run of TREC's form (arXiv 2405.07920, Zenodo 12528410)."""
-    return column_batches(path, _types(RUN_COLUMNS), delimiter(path, RUN_COLUMNS))
+    return run_batches(path)
 
 
-def _parquet(path: Path, names: Mapping[str, pa.DataType]) -> Batches:
-    """Yield these columns of a Parquet file, whatever the publisher calls an id."""
+def _parquet(path: Path, names: Mapping[str, pa.DataType], also: str = "") -> Batches:
+    """Yield these columns of a Parquet file, whatever the publisher calls an id.
+
+    also: a column of ranks, 0 where the file has none.
+    """
     try:
         file = pq.ParquetFile(path)
         present = file.schema_arrow.names
@@ -72,10 +75,15 @@ def _parquet(path: Path, names: Mapping[str, pa.DataType]) -> Batches:
                     f"{path}: wanted the columns {' '.join(names)}, got {' '.join(present)}"
                 )
             chosen[name] = candidates.pop()
-        for batch in file.iter_batches(PIECE, columns=list(chosen.values())):
+        has_ranks = also in present
+        read = [*chosen.values(), also] if has_ranks else list(chosen.values())
+        for batch in file.iter_batches(PIECE, columns=read):
+            refuse_missing(path, batch, list(chosen.values()))
             columns = {}
             for name, kind in names.items():
                 columns[name] = pc.cast(batch[chosen[name]], kind)
+            if also:
+                columns[also] = ranks(batch[also] if has_ranks else pa.nulls(len(batch)))
             yield pa.record_batch(columns)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
@@ -84,7 +92,8 @@ def _parquet(path: Path, names: Mapping[str, pa.DataType]) -> Batches:
 
 def _ranking(path: Path) -> Batches:
     """Parquet with a row for each pair: webis/rank-distillm, or bert-ensemble-mse."""
-    return _parquet(path, _types(("query_id", "doc_id", "score")))
+    for batch in _parquet(path, _types(("query_id", "doc_id", "score")), also="rank"):
+        yield pa.record_batch({name: batch[name] for name in PAIR})
 
 
 def _id_lists(path: Path) -> Batches:
@@ -103,6 +112,7 @@ def _id_lists(path: Path) -> Batches:
                 "query_id": batch["query_id"].take(pc.list_parent_indices(batch["doc_ids"])),
                 "doc_id": pc.list_flatten(batch["doc_ids"]),
                 "score": pa.array(left, pa.float32()),
+                "rank": ranks(pa.nulls(len(left))),
             }
         )
 

@@ -17,6 +17,7 @@ from redistil.stages.teachers import ordered
 from redistil.stages.teachers.forms import FORMS, Form
 from redistil.storage.identifiers import Identifiers
 from redistil.storage.lineage import Made
+from redistil.storage.orders import Order
 from redistil.storage.pieces import exactly, in_pieces, in_row_groups
 from redistil.storage.sql import Database, database
 from redistil.storage.stretches import stretches
@@ -46,6 +47,7 @@ class Sifted:
     repeated: int = 0
     differing: int = 0
     apart: float = 0.0
+    order: Order = field(default_factory=Order)
     written: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -68,7 +70,7 @@ class Sifted:
                 f"{self.differing} pairs have scores that differ, by {self.apart:.4g} at most: "
                 "their mean is kept"
             )
-        return lines
+        return lines + self.order.said()
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,7 @@ def import_scores(
         with aside(scores) as first, aside(pairs) as second:
             worst = _write(rows, layout, known, (first, second), made, sifted)
             _refuse_pairs(source, sifted, worst, tolerance)
+            _refuse_order(source, sifted)
     return sifted
 
 
@@ -158,11 +161,11 @@ def _usable(rows: pa.Table, piece: pa.Table, known: Known, sifted: Sifted) -> np
         values = rows[name].to_numpy()
         if name.endswith("score"):
             finite &= np.isfinite(values)
-        else:
+        elif name.endswith("_id"):
             is_known &= values >= 0
     if not finite.all():
         row = sifted.rows + int(np.argmin(finite)) + 1
-        raise BadTable(f"row {row} has a score that is missing or not finite")
+        raise BadTable(f"row {row} of the file has a score that is missing or not finite")
     if not is_known.all() and not sifted.first:
         sifted.first = _unknown_id(rows, piece, int(np.argmin(is_known)))
     held_out = is_known & known.held_out[rows["query_id"].to_numpy()]
@@ -218,6 +221,7 @@ def _write(
     if form.columns == ordered.TRIPLE:
         table, order = TRIPLES, ordered.BY_TRIPLE
     sifted.written = {table.name: 0, TEACHER_SCORES.name: 0}
+    sifted.order = Order(known.spelled)
     distinct, worst = 0, ""
     with (
         TEACHER_SCORES.writer(out[0], made) as write_scores,
@@ -226,6 +230,8 @@ def _write(
         in_row_groups(table, write_rows) as add_rows,
     ):
         for piece in in_pieces(rows.rows(f"FROM rows ORDER BY {order}"), SORTED):
+            if form.columns == ordered.PAIR:
+                piece = sifted.order.add(piece)
             formed = _formed(piece, form, known)
             scores = _scores(known, formed.pairs)
             add_rows(formed.rows)
@@ -284,4 +290,16 @@ def _refuse_pairs(source: Path, sifted: Sifted, worst: str, tolerance: float) ->
         raise BadTable(
             f"{source}: {sifted.differing} pairs have scores that differ, by up to "
             f"{sifted.apart:.4g} ({worst}), and {tolerance} may: which one is the teacher's?"
+        )
+
+
+def _refuse_order(source: Path, sifted: Sifted) -> None:
+    """Refuse lists whose ranks contradict their scores, and those that are all ties."""
+    order = sifted.order
+    order.refuse(str(source))
+    places = order.passages - sifted.written.get(LISTS.name, 0)
+    if order.tied and order.tied - order.by_rank == places:
+        raise BadTable(
+            f"{source}: all passages of a query have one score, and no rank tells them apart: "
+            "give a file that orders them, or there is nothing to learn from"
         )

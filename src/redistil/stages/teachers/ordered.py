@@ -14,11 +14,11 @@ Scores = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 
 TRIPLE = ("query_id", "positive_id", "negative_id", "positive_score", "negative_score")
-PAIR = ("query_id", "doc_id", "score")
+PAIR = ("query_id", "doc_id", "score", "rank")  # a rank of 0 is none
 
 # how rows are sorted that become triples, and those that become lists
 BY_TRIPLE = "query_id, positive_id, negative_id"
-BEST_FIRST = "query_id, score DESC, doc_id DESC"  # the canonical order of a run
+BEST_FIRST = "query_id, score DESC, rank, doc_id DESC"  # that of `storage.orders`
 
 BITS = 32  # of a passage's code in the key of a pair
 

@@ -1,6 +1,5 @@
 """Rankings by a large language model, one listwise answer at a time, as lists and scores."""
 
-import json
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
@@ -24,6 +23,7 @@ from redistil.stages.teachers.listwise import (
     request,
     windows,
 )
+from redistil.storage import digests
 from redistil.storage.lineage import Made
 from redistil.storage.pieces import in_row_groups
 from redistil.storage.pools import by_query
@@ -155,17 +155,16 @@ def rank(
         remaining = iter(tasks.items())
         while some := dict(islice(remaining, together)):
             record = shards.path(number).with_suffix(".json")
-            if not shards.has(number):
+            if not (shards.has(number) and digests.is_whole(record)):
                 answers = _slide(model, list(some.values()), window, stride)
-                with aside(record) as partial:
-                    partial.write_text(json.dumps(asdict(answers)), encoding="utf-8")
+                digests.write_json(asdict(answers), record)
                 LISTS.write(_lists(some), shards.path(number), made)
-            seen.add(Answers(**json.loads(record.read_text(encoding="utf-8"))))
+            seen.add(Answers(**digests.read_json(record)))
             bar.update(len(some))
             number += 1
     with aside(scores) as first, aside(lists) as second, aside(counts) as third:
         _join(shards, number, first, second, made)
-        third.write_text(json.dumps(asdict(seen), indent=2) + "\n", encoding="utf-8")
+        digests.put_json(asdict(seen), third)
     shutil.rmtree(shards.folder, ignore_errors=True)
     return seen
 

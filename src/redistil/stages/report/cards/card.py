@@ -55,6 +55,7 @@ def text(
         datasets=study["grid"]["datasets"],
         groups=list(study["groups"]),
         values=tabulated.cells,
+        test_sets=tabulated.more.get("test_sets", []),
         line=lines[f"{cell.student}/{cell.loss}"],
         first=lines[study["grid"]["first_stage"]],
         depth=study["reranking"]["depth"],
@@ -143,7 +144,7 @@ def _behind_teacher(study: Study, member: str, teacher: str) -> Iterator[tuple[s
         yield _source(study, "backbones", what, entry["llm"])
     elif "checkpoint" in entry:
         what = f"re-ranker of the teacher {member}"
-        yield _source(study, "backbones", what, entry["checkpoint"])
+        yield _source(study, "checkpoints", what, entry["checkpoint"])
     elif model:
         backbone = study["students"][model["student"]]["backbone"]
         yield _source(study, "backbones", f"backbone of the teacher {member}", backbone)

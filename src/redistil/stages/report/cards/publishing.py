@@ -19,7 +19,7 @@ from redistil.stages.report.numbers.costs import TRAINED
 from redistil.stages.report.numbers.models import WEIGHTS
 from redistil.stages.report.numbers.sealed import sealing
 from redistil.stages.report.numbers.tabulated import Tabulated
-from redistil.storage import lineage
+from redistil.storage import digests, lineage
 from redistil.storage.lineage import Made
 from redistil.storage.tables import VALIDATION, aside
 from redistil.study import artefacts as studies
@@ -96,6 +96,7 @@ def _model(study: Study, tabulated: Tabulated, path: Path) -> Model:
     folder = path.parent
     if not (folder / WEIGHTS).exists():
         raise BadSource(f"{folder} has no {WEIGHTS}: bring it back (`dvc pull`), or train it again")
+    lineage.checked_folder(folder)
     return Model(cells[made.name], folder, made, validated(made.settings, folder / VALIDATED))
 
 
@@ -168,8 +169,7 @@ def _write(folder: Path, model: Model, words: str) -> None:
 def _trained(model: Model) -> dict[str, Any]:
     """Return what the training told of itself: cost, machine, and commit of the code."""
     file = model.folder / TRAINED
-    trained: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    return trained
+    return digests.read_json(file) if file.exists() else {}
 
 
 def _give(file: Path, copy: Path) -> None:

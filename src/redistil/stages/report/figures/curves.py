@@ -40,12 +40,14 @@ class Curve(NamedTuple):
 
 def draw(given: Given) -> "Figure | str":
     """Return the training curves of every cell that was given."""
-    if not given.curves:
+    training = given.study.training
+    if not given.curves or training is None:
         return "no training curve given"
-    runs = {}
+    runs, every = {}, training.log_every
     for path in given.curves:
         table = CURVE.read(path)
-        runs[lineage.of(path).name] = Curve(table["step"].to_numpy(), table["loss"].to_numpy())
+        steps, losses = table["step"].to_numpy(), table["loss"].to_numpy()
+        runs[lineage.of(path).name] = Curve(_last(steps, every), _mean(losses, every))
     return curves(runs, given.study, "training loss")
 
 
@@ -97,5 +99,19 @@ def _thinned(values: Floats, most: int = 40) -> Floats:
     """Return at most `most` means of neighbouring values: a curve needs no more ink."""
     block = -(-len(values) // most)
     whole = len(values) // block * block
-    means: Floats = np.asarray(values[:whole], dtype=float).reshape(-1, block).mean(axis=1)
+    return _mean(values[:whole], block)
+
+
+def _mean(values: Floats, every: int) -> Floats:
+    """Return the means of stretches of so many values; the last one may be shorter."""
+    starts = np.arange(0, len(values), every)
+    sizes = np.minimum(every, len(values) - starts)
+    means: Floats = np.add.reduceat(np.asarray(values, dtype=float), starts) / sizes
     return means
+
+
+def _last(steps: Floats, every: int) -> Floats:
+    """Return the last step of each of these stretches."""
+    starts = np.arange(0, len(steps), every)
+    ends: Floats = steps[np.minimum(starts + every, len(steps)) - 1]
+    return ends

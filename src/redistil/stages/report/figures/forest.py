@@ -21,16 +21,19 @@ if TYPE_CHECKING:
 CAPTION = (
     "The headline measure of every student and loss, a panel for each group of datasets. A dot is "
     "a seed, the upright stroke their mean. The thick line is the 95 % interval over queries "
-    "alone, the thin one over queries and seeds. Lines down are the first stages and the teachers."
+    "alone, the thin one over queries and seeds. Lines down are the first stages, "
+    "the teachers and the checkpoints of others."
 )
-_BASELINES = {"first stage": "--", "teacher": ":"}
+_BASELINES = {"first stage": "--", "teacher": ":", "checkpoint": "-."}
 _GAP = 0.6  # between students, in rows
 
 
-def draw(given: Given) -> "Figure":
+def draw(given: Given) -> "Figure | str":
     """Return a panel for each group of datasets, a row for each student and loss."""
     groups, grid = list(given.study["groups"]), given.study["grid"]
     rows = _rows(given)
+    if not rows:
+        return "no student was trained"
     height = 0.19 * len(rows) + 0.25 * len(grid["students"]) + 0.9  # inches
     with styled():
         figure, axes_of = panels(len(groups), 4.4, height, across=2)

@@ -6,7 +6,7 @@ one record, and whatever is shown of it is read from there.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 
@@ -26,7 +26,11 @@ from redistil.stages.report.numbers.rows import GroupValue, LossRow, Test, Verdi
 from redistil.stages.report.numbers.statistics import Floats
 
 LEVEL = inference.LEVEL  # of every interval
-_IN_FAMILY = ("first stage", "teacher")  # baselines that every student and loss is tested against
+_IN_FAMILY = (
+    "first stage",
+    "teacher",
+    "checkpoint",
+)  # baselines that every student and loss is tested against
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,18 @@ class Group:
         self.name, self.reference = name, reference
         self.students: list[Entry] = []
         self.baselines: list[str] = []
+        self.checkpoints: list[str] = []
+        self.first_stages: list[str] = []
         cells = []
         for entry in lines:
             if entry.kind == "student":
                 self.students.append(entry)
             if entry.kind in _IN_FAMILY:
                 self.baselines.append(entry.name)
+            if entry.kind == "checkpoint":
+                self.checkpoints.append(entry.name)
+            if entry.kind == "first stage":
+                self.first_stages.append(entry.name)
             cells.append(cell_of(entry, datasets, values))
         self.queries = 0
         for dataset in datasets:
@@ -95,7 +105,18 @@ class Group:
     def comparisons(self) -> list[inference.Comparison]:
         """Return everything that is tested on this group."""
         between = inference.between_losses(self.scope)
-        return [*between, *inference.with_baselines(self.scope, self.baselines)]
+        return [
+            *between,
+            *inference.with_baselines(self.scope, self.baselines),
+            *self._of_checkpoints(),
+        ]
+
+    def _of_checkpoints(self) -> list[inference.Comparison]:
+        """Return every checkpoint of others against every first stage."""
+        compared = []
+        for system, against in product(self.checkpoints, self.first_stages):
+            compared.append(inference.compare(BASELINES, self.scope, system, against))
+        return compared
 
     def value(self, entry: Entry, tests: Sequence[Test]) -> GroupValue:
         """Return a line's mean, spreads and intervals, and its lead over the first stage.

@@ -4,7 +4,6 @@ Times differ from run to run, so none of this is in a record: it is shown, and d
 """
 
 import csv
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from redistil.stages.report.numbers.entries import entries
 from redistil.stages.report.numbers.rows import Line
 from redistil.stages.report.numbers.sheets import PrintedRow, Sheet, printed
 from redistil.stages.report.numbers.wording import number
-from redistil.storage import lineage
+from redistil.storage import digests, lineage
 from redistil.storage.tables import aside
 from redistil.study import artefacts as studies
 from redistil.study.study import Study
@@ -130,7 +129,7 @@ def _together(files: Sequence[Path]) -> Spent:
     costs: list[Mapping[str, Any]] = []
     devices: list[str] = []
     for file in files:
-        cost = json.loads(file.read_text(encoding="utf-8"))
+        cost = digests.read_json(file)
         costs.append(cost)
         devices.append(str(cost.get("device")))
     seconds, pairs = _sum(costs, "seconds"), _sum(costs, "pairs")

@@ -108,7 +108,10 @@ def holm(p: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two systems on a group of datasets, and the family of tests that they are in."""
+    """Two systems on a group of datasets, and the family of tests that they are in.
+
+    is_empty: neither has a value above 0 for any query, so nothing was measured.
+    """
 
     family: str
     group: str
@@ -116,6 +119,7 @@ class Comparison:
     against: str
     over: str
     estimate: Estimate
+    is_empty: bool = False
 
 
 def between_losses(scope: Scope) -> list[Comparison]:
@@ -141,9 +145,14 @@ def with_baselines(scope: Scope, baselines: Sequence[str]) -> list[Comparison]:
 def compare(family: str, scope: Scope, system: str, against: str) -> Comparison:
     """Return the comparison of two cells of a group."""
     over = scope.over([system], [against])
-    return Comparison(
-        family, scope.group, system, against, over, scope.estimate([system], [against])
-    )
+    estimate = scope.estimate([system], [against])
+    is_empty = _is_empty(scope.cells[system]) and _is_empty(scope.cells[against])
+    return Comparison(family, scope.group, system, against, over, estimate, is_empty)
+
+
+def _is_empty(cell: Cell) -> bool:
+    """Return whether a system has no value above 0."""
+    return not any(values.any() for values in cell.strata)
 
 
 @dataclass(frozen=True)
@@ -154,7 +163,8 @@ class Record:
     queries_low, queries_high: over queries alone, the trainings as they are. error: standard error.
     p: two-sided; p_holm: corrected over the family, which has `size` members. word: BETTER, WORSE,
     EQUIVALENT or UNDECIDED, by p_holm. detectable: the smallest true difference that the family's
-    hardest step finds with `POWER`. p_equivalence_holm: None where the study could not show it.
+    hardest step finds with `POWER`. p_equivalence_holm: None where the study could not show it,
+    or where every value of both is 0.
     """
 
     family: str
@@ -200,7 +210,8 @@ def _record(comparison: Comparison, family: Tests, member: int, alpha: float) ->
     half = float(estimate.half_width(LEVEL))
     half_over_queries = float(estimate.half_width_over_queries(LEVEL))
     p_holm = float(family.p_holm[member])
-    close = float(family.p_equivalence_holm[member]) if family.offered[member] else None
+    is_offered = family.offered[member] and not comparison.is_empty
+    close = float(family.p_equivalence_holm[member]) if is_offered else None
     return Record(
         family=comparison.family,
         group=comparison.group,

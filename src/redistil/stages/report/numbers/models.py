@@ -27,7 +27,7 @@ def sizes(study: Study, records: Iterable[Path]) -> dict[str, Size]:
         weights = record.parent / WEIGHTS
         student = students.get(lineage.of(record).name)
         if student is not None and student not in known and weights.exists():
-            config = json.loads((record.parent / CONFIG).read_text(encoding="utf-8"))
+            config = json.loads(lineage.checked(record.parent / CONFIG).read_text(encoding="utf-8"))
             known[student] = Size(count(weights), config.get("model_type", student))
     return known
 

@@ -83,12 +83,37 @@ def beside(
     rows = []
     for row in published.rows:
         names = published.names.get(row["study"])
-        if names and study["grid"]["first_stage"] in names["first_stages"]:
-            entry = _counterpart(row, names, lines)
-            ours = _ours(entry, row, names, values) if entry else None
-            if entry is not None and ours is not None:
-                rows.append(_row(row, names, entry, ours, within, level))
+        if not names or study["grid"]["first_stage"] not in names["first_stages"]:
+            continue
+        checkpoint = _checkpoint(row, names, lines)
+        measured = _ours(checkpoint, row, names, values) if checkpoint else None
+        entry = _counterpart(row, names, lines) or checkpoint
+        ours = _ours(entry, row, names, values) if entry else None
+        if entry is not None and ours is not None:
+            rows.append(_row(row, names, entry, Ours(ours, measured), within, level))
     return rows
+
+
+@dataclass(frozen=True)
+class Ours:
+    """The numbers of this study beside a published value.
+
+    seeds: of our counterpart; measured: of the checkpoint that its authors published.
+    """
+
+    seeds: Floats
+    measured: Floats | None
+
+
+def _checkpoint(
+    row: Mapping[str, str], names: Mapping[str, Any], lines: Sequence[Entry]
+) -> Entry | None:
+    """Return the line of the checkpoint that a published value is about."""
+    about = [row["student"], row["loss_or_teacher"]]
+    for entry in lines:
+        if entry.kind == "checkpoint" and about in names.get("checkpoints", {}).get(entry.name, []):
+            return entry
+    return None
 
 
 def _counterpart(
@@ -129,10 +154,11 @@ def _row(
     row: Mapping[str, str],
     names: Mapping[str, Any],
     entry: Entry,
-    ours: Floats,
+    both: Ours,
     within: float,
     level: float,
 ) -> PublishedRow:
+    ours, measured = both.seeds, both.measured
     superseded = names["superseded"].get(row["student"])
     theirs, std = float(row["value"]), float(row["std"]) if row["std"] else None
     datasets = names["columns"][row["dataset"]]
@@ -149,6 +175,7 @@ def _row(
         measure=names["measures"][row["metric"]],
         ours=float(ours.mean()),
         theirs=theirs,
+        measured=None if measured is None else float(measured.mean()),
         difference=difference,
         low=low,
         high=high,

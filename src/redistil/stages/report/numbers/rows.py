@@ -192,7 +192,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """A published value beside ours; the interval is of the difference, over seeds."""
+    """A published value beside ours; the interval is of the difference, over seeds.
+
+    measured: of the checkpoint that its authors published, where the study has it. Where the study
+    trains no counterpart, that is `ours` too.
+    """
 
     paper: str
     cite: str
@@ -203,6 +207,7 @@ class PublishedRow:
     measure: str
     ours: float
     theirs: float
+    measured: float | None
     difference: float
     low: float | None
     high: float | None

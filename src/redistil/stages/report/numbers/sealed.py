@@ -11,7 +11,6 @@ from pathlib import Path
 from redistil.errors import Stale
 from redistil.storage import lineage
 from redistil.storage.lineage import SIDECAR, Made
-from redistil.storage.tables import aside
 
 
 @contextmanager
@@ -23,8 +22,7 @@ def sealing(folder: Path, names: Sequence[str], made: Made) -> Iterator[None]:
     for name in names:
         digests[name] = lineage.sha256(folder / name)
     sealed = replace(made, settings=dict(made.settings) | {"sha256": digests})
-    with aside(folder / SIDECAR) as partial:
-        partial.write_text(sealed.dumps(), encoding="utf-8")
+    lineage.record(sealed, folder)
 
 
 def unsealed(folder: Path, command: str, names: Sequence[str] = ()) -> tuple[Made, dict[str, Path]]:

@@ -81,7 +81,7 @@ def main(study: Study, leaderboard: Sequence[Line]) -> Sheet:
 
 def _main_caption(study: Study) -> str:
     seeds, depth = len(study["grid"]["seeds"]), study["reranking"]["depth"]
-    of = f"mean over {seeds} seeds" if seeds > 1 else "one seed"
+    of = {0: "nothing trained", 1: "one seed"}.get(seeds, f"mean over {seeds} seeds")
     return (
         f"{study['measures'][0]}, {of}, re-ranking the top {depth} of "
         f"{study['grid']['first_stage']}. Bold: best of the column."
@@ -92,6 +92,8 @@ def _taught_rows(
     students: Mapping[str, Sequence[Line]], columns: Sequence[str]
 ) -> list[PrintedRow | None]:
     """Return the rows of all students, shaded over all of them, with a line above each student."""
+    if not students:
+        return []
     values = np.array([_values(line, columns) for line in chain(*students.values())])
     shades, best = iter(shading(values)), values.max(axis=0)
     rows: list[PrintedRow | None] = []
@@ -188,15 +190,17 @@ def _parted(rows: Sequence[Sequence[str]]) -> list[PrintedRow | None]:
 
 
 def _published(published: Sequence[PublishedRow]) -> Sheet:
-    header = ["system", "column", "measure", "ours", "theirs", "difference", "interval", "verdict"]
+    header = ["system", "column", "measure", "ours", "theirs", "measured", "difference"]
+    header += ["interval", "verdict"]
     rows = []
     for row in published:
         system = row.system + (" (v1)" if row.superseded_by else "")
         words = [system, row.column, row.measure, number(row.ours), number(row.theirs)]
+        words.append("–" if row.measured is None else number(row.measured))
         words += [signed(row.difference), interval(row.low, row.high), row.verdict]
         rows.append(printed(words))
     caption = (
-        "Ours beside the published values: difference with its 95 % interval over seeds. What each "
-        "verdict means: docs/protocol.md."
+        "Ours beside the published values: difference with its 95 % interval over seeds. Measured: "
+        "the authors' own checkpoint, evaluated here. What each verdict means: docs/protocol.md."
     )
     return Sheet(caption, header, rows, words=3)

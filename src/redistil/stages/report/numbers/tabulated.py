@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from redistil.stages.report.numbers import costs, typeset
+from redistil.stages.report.numbers.counts import SetCounts
 from redistil.stages.report.numbers.leaderboard import Tables
 from redistil.stages.report.numbers.rows import (
     GroupValue,
@@ -66,10 +67,12 @@ def write(
     sizes: Mapping[str, Size] | None = None,
     sheets: Mapping[str, Sheet] | None = None,
     spent: Sequence[costs.Cost] = (),
+    test_sets: Sequence[SetCounts] = (),
 ) -> None:
     """Write the folder; its record is removed first and written last.
 
-    published, sizes, spent: as in `Tabulated`; sheets: what is to be pasted elsewhere.
+    published, sizes, spent: as in `Tabulated`; sheets: what is to be pasted elsewhere; test_sets:
+    their queries, a further table.
     """
     files: dict[str, list[Columns]] = {
         "leaderboard": list(map(flat, tables.leaderboard)),
@@ -88,6 +91,7 @@ def write(
         "published": published,
         "sizes": sizes or {},
         "sources": sources,
+        "test_sets": test_sets,
     }
     with sealing(folder, [JSON, CELLS], made):
         for name, rows in files.items():

@@ -12,6 +12,8 @@ from redistil.study.study import Study
 
 def summary(study: Study, tabulated: Tabulated) -> list[str]:
     """Return what a study found, a sentence or two for each group, then cost and blind spot."""
+    if not study["grid"]["students"]:
+        return _without_students(study, tabulated)
     sentences = []
     for group in study["groups"]:
         tests = of_group(tabulated.tests, group)
@@ -19,6 +21,17 @@ def summary(study: Study, tabulated: Tabulated) -> list[str]:
         beside = baselines(tabulated.leaderboard, group, tests)
         sentences.append(f"{group}: {between} {beside}")
     return [*sentences, blind_spot(study, tabulated.tests), *cost(study, tabulated)]
+
+
+def _without_students(study: Study, tabulated: Tabulated) -> list[str]:
+    """Return which system is best in each group, where nothing was trained."""
+    sentences = []
+    for group in study["groups"]:
+        lines = [line for line in tabulated.leaderboard if line.kind != "random"]
+        best_line = max(lines, key=lambda line: line.value(group))
+        value = number(best_line.value(group))
+        sentences.append(f"{group}: the {best_line.kind} {best_line.system} is best ({value}).")
+    return [*sentences, "No student was trained, so no loss is compared."]
 
 
 def losses(versus: Sequence[Versus], names: Sequence[str]) -> str:

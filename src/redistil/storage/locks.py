@@ -1,0 +1,70 @@
+"""The lock that Snakemake leaves in a folder when it is killed, taken off without asking anyone.
+
+A run holds a lock of the system on a file of its own as long as its process lives; the system
+takes that back whatever ends the process. Who gets it knows that no other run of this folder
+lives, and that Snakemake's lock is left over.
+"""
+
+import fcntl
+import socket
+from pathlib import Path
+from shutil import disk_usage
+from typing import IO
+
+from redistil.errors import UserError
+
+ROOM = 1 << 20  # bytes
+HELD = "held"  # the file, beside Snakemake's records: the machine whose run held it last
+
+_holding: list[IO[str]] = []  # open as long as this process lives
+
+
+def taken_off(state: Path) -> list[str]:
+    """Take a left-over lock off a folder, and hold the folder; return what to say of it.
+
+    state: where Snakemake keeps its records. The lock stays where another run lives, or where it
+    may be another machine's: systems of files need not share their locks. A folder that nobody
+    may write to is left as it is. Raises UserError where the disk is full.
+    """
+    _refuse_full(state)
+    try:
+        state.mkdir(exist_ok=True)
+        file = (state / HELD).open("a+", encoding="utf-8")
+    except OSError:
+        return []
+    left = sorted((state / "locks").glob("*.lock"))
+    if not _hold(file) or (left and not _is_ours(file)):
+        return []
+    file.truncate(0)
+    file.write(socket.gethostname())
+    file.flush()
+    for lock in left:
+        lock.unlink(missing_ok=True)
+    return ["the lock of a run that was killed here is taken off"] if left else []
+
+
+def _refuse_full(state: Path) -> None:
+    """Refuse a disk without room for Snakemake's records: it would end in the middle of a job."""
+    free = disk_usage(state if state.exists() else state.parent).free
+    if free < ROOM:
+        raise UserError(
+            f"{state.absolute()}: its disk has {free} bytes left, and Snakemake's records need "
+            f"{ROOM}: make room there"
+        )
+
+
+def _is_ours(file: IO[str]) -> bool:
+    """Whether the run that held the folder last was of this machine."""
+    file.seek(0)
+    return file.read() == socket.gethostname()
+
+
+def _hold(file: IO[str]) -> bool:
+    """Lock a file until this process ends; say whether it was free."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return False
+    _holding.append(file)
+    return True

@@ -1,0 +1,105 @@
+"""Whole trees of artefacts, checked file by file against the digests that they carry."""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from redistil.errors import UserError
+from redistil.storage import digests, lineage
+from redistil.storage.lineage import IN_SCHEMA, SIDECAR, Made
+
+
+@dataclass
+class Verified:
+    """The files of some trees: whole ones, one sentence for each damaged one, and those without.
+
+    bare: files that nothing gives a digest, such as pages and notes.
+    """
+
+    whole: list[Path] = field(default_factory=list)
+    damaged: dict[Path, str] = field(default_factory=dict)
+    bare: list[Path] = field(default_factory=list)
+
+    def remade(self) -> list[Path]:
+        """Return the files that rules make again to replace the damaged ones."""
+        return sorted({digests.remade(path) for path in self.damaged})
+
+
+def files(tops: Iterable[Path]) -> list[Path]:
+    """Return the files of some trees, sorted; what is hidden belongs to jobs that go on."""
+    found: list[Path] = []
+    for top in tops:
+        below = top.rglob("*") if top.is_dir() else [top]
+        found.extend(path for path in below if _is_visible(path, top))
+    return sorted(found)
+
+
+def _is_visible(path: Path, top: Path) -> bool:
+    parts = path.relative_to(top).parts
+    return path.is_file() and not any(part.startswith(".") for part in parts)
+
+
+def verify(paths: Collection[Path]) -> Verified:
+    """Check files against the digests that they carry, or that their folder's record has.
+
+    The record of a folder is one of the files, or lies above a single one.
+    """
+    seen = Verified()
+    named = _named(paths, seen)
+    for path in tqdm(paths, unit="file", mininterval=2, leave=False):
+        if path not in seen.damaged:
+            _check(path, named.get(path), seen)
+    for path in sorted(named.keys() - set(paths)):
+        if not path.exists():
+            seen.damaged[path] = f"{path} is missing: {digests.again(path)}"
+    return seen
+
+
+def _named(paths: Iterable[Path], seen: Verified) -> dict[Path, str]:
+    """Return the digest of each file that a record gives one, records among `paths` or beside."""
+    named: dict[Path, str] = {}
+    for folder in sorted({path.parent for path in paths}):
+        record = folder / SIDECAR
+        if not record.exists():
+            continue
+        try:
+            made = lineage.of(record)
+        except UserError as error:
+            seen.damaged[record] = f"{error}: {digests.again(record)}"
+        else:
+            named.update(_digests_in(made, folder))
+    return named
+
+
+def _digests_in(made: Made, folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield files and their digests: XXH3 of most folders, SHA-256 of those of the report."""
+    for name, digest in {**made.files, **made.settings.get("sha256", {})}.items():
+        yield folder / name, digest
+
+
+def _check(path: Path, digest: str | None, seen: Verified) -> None:
+    """Sort one file in."""
+    try:
+        is_known = _is_known(path, digest)
+    except UserError as error:
+        seen.damaged[path] = str(error)
+    else:
+        (seen.whole if is_known else seen.bare).append(path)
+
+
+def _is_known(path: Path, digest: str | None) -> bool:
+    """Whether a file has a digest; Damaged or another UserError if its bytes are others."""
+    if digest is not None:
+        found = lineage.sha256(path) if len(digest) == 64 else digests.of(path)
+        if found != digest:
+            raise digests.damaged(path)
+        return True
+    if path.suffix in IN_SCHEMA:
+        return lineage.of(path).command != "file"
+    digests.check_if_sealed(path)
+    if lineage.downloaded(path).exists():
+        lineage.check_download(path)
+        return True
+    return path.name == SIDECAR or digests.is_sealed(path)

@@ -1,0 +1,112 @@
+"""Entries of studies that would share a path and are not the same.
+
+What is made of an entry lies below `data`, under the name of the entry alone. A study that defines
+an entry of params.yaml, or of another study, otherwise would write over what that one has.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from redistil.errors import BadSettings, nearest
+from redistil.storage.lineage import canonical
+from redistil.study import files
+from redistil.study.files import LIKE, REDEFINES, merged
+
+PLACES = {
+    "corpora": "corpora",
+    "datasets": "corpora",
+    "downloads": "downloads",
+    "backbones": "backbones",
+    "first_stages": "candidates",
+    "negatives": "negatives",
+    "teachers": "teachers",
+    "exports": "exports",
+}  # the folder of `data` that each catalogue fills
+
+Config = Mapping[str, Any]
+Studies = Mapping[str, dict[str, Any]]  # one and those it is like, by name
+Entries = dict[tuple[str, str], Any]  # by catalogue and name
+
+
+def refuse(config: Config, study: str, folder: Path) -> None:
+    """Refuse, as BadSettings, an entry of a study that another one has and defines otherwise.
+
+    config: params.yaml. A study that says `redefines: true` takes the place of the others. A study
+    whose file cannot be read, or that is like this one, is no reason to refuse this one.
+    """
+    own = files.chain(study, folder)
+    if _redefines(own):
+        return
+    defined = _defined(config, own)
+    for (catalogue, name), entry in defined.items():
+        there = config.get(catalogue, {}).get(name)
+        if there is not None and canonical(there) != canonical(entry):
+            raise _clash(catalogue, name, study, "params.yaml")
+    for other, theirs in _others(config, study, folder):
+        for key in defined.keys() & theirs.keys():
+            if canonical(defined[key]) != canonical(theirs[key]):
+                raise _clash(*key, study, f"studies/{other}.yaml")
+
+
+def _clash(catalogue: str, name: str, study: str, other: str) -> BadSettings:
+    return BadSettings(
+        f"studies/{study}.yaml, {catalogue}.{name}: {other} defines it otherwise, and both would "
+        f"lie in data/{PLACES[catalogue]} under one name: give it another name here, as "
+        f"`{name}-of-{study}: {{like: {name}, ...}}`, or say `redefines: true` to take its place"
+    )
+
+
+def _others(config: Config, study: str, folder: Path) -> Iterator[tuple[str, Entries]]:
+    """Yield the entries of every other study, but of those that are like this one."""
+    for other in files.names(folder):
+        try:
+            theirs = files.chain(other, folder)
+        except BadSettings:
+            continue
+        if study not in theirs and not _redefines(theirs):
+            yield other, _defined(config, theirs)
+
+
+def _redefines(studies: Studies) -> bool:
+    return any(one.get(REDEFINES) for one in studies.values())
+
+
+def _defined(config: Config, studies: Studies) -> Entries:
+    """Return the entries that studies state, laid on each other and on params.yaml."""
+    stated = reduce(merged, studies.values())
+    whole = likened(merged(config, stated))
+    defined: Entries = {}
+    for catalogue in PLACES:
+        for name in stated.get(catalogue) or {}:
+            defined[catalogue, name] = whole[catalogue][name]
+    return defined
+
+
+# --- entries that are like others -----------------------------------------------------------------
+
+
+def likened(config: Config) -> dict[str, Any]:
+    """Return settings whose entries are whole: one that is `like` another has its keys too."""
+    whole = dict(config)
+    for catalogue in PLACES:
+        entries = config.get(catalogue)
+        if isinstance(entries, Mapping):
+            whole[catalogue] = {name: _whole(catalogue, entries, name, ()) for name in entries}
+    return whole
+
+
+def _whole(catalogue: str, entries: Config, name: str, above: tuple[str, ...]) -> Any:
+    """Return an entry laid on the one that it is like."""
+    entry = entries[name]
+    if not isinstance(entry, Mapping) or LIKE not in entry:
+        return entry
+    like = entry[LIKE]
+    path = f"{catalogue}.{name}.like"
+    if like in (*above, name):
+        raise BadSettings(f"{path}: {' is like '.join([*above, name, like])}: one must end it")
+    if like not in entries:
+        raise BadSettings(f"{path}: no {catalogue} {like!r}{nearest(str(like), entries)}")
+    rest = {key: value for key, value in entry.items() if key != LIKE}
+    return merged(_whole(catalogue, entries, like, (*above, name)), rest)
