@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from redistil.errors import BadSettings, BadSource
 from redistil.learning.batches import Rows
 from redistil.learning.speed import packed, shortcuts
-from redistil.learning.students import published
+from redistil.learning.students import probe, published
 from redistil.learning.students.apart import Apart
 from redistil.learning.students.checkpoints import load_encoder, reach, usable
 from redistil.learning.students.others import write
@@ -82,7 +82,7 @@ class Encoded(Apart):
         parts = Parts(*load_encoder(backbone))
         own = cls.own(settings)
         torch.manual_seed(seed)
-        return cls(_ready(parts), cls.head_on(parts.network, own), own)
+        return cls._probed(parts, cls.head_on(parts.network, own), own, backbone)
 
     @classmethod
     def own(cls, settings: Mapping[str, Any]) -> Any:
@@ -113,7 +113,18 @@ class Encoded(Apart):
         if head is not None:
             found = published.head(folder, HEAD)
             _fill(head, found, folder, cls.called)
-        return cls(_ready(parts), head, own)
+        return cls._probed(parts, head, own, folder)
+
+    @classmethod
+    def _probed(cls, parts: Parts, head: nn.Linear | None, own: Any, folder: Path) -> Self:
+        """Return a student whose scores do not depend on the batch; BadSource if they do.
+
+        Without anything to keep of a passage they may: PreTTR's positions can be of the batch.
+        """
+        student = cls(_ready(parts), head, own)
+        if student.kept is not None:
+            probe.check(student, folder)
+        return student
 
     def save(self, folder: Path) -> None:
         """Write weights, configuration, tokenizer and settings into `folder`."""
