@@ -5,7 +5,7 @@ READY := $(VENV)/ready
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: reproduce test lint bench peers setup
+.PHONY: reproduce test cluster lint bench peers setup
 
 reproduce: $(READY)	## the study that params.yaml names (default: embedded)
 	snakemake
@@ -13,6 +13,9 @@ reproduce: $(READY)	## the study that params.yaml names (default: embedded)
 # two processes of one thread each; a file of tests, and the study that it builds, stay in one process
 test: $(READY)	## all tests
 	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+cluster: $(READY)	## the study on a SLURM that is started here (root, Debian); nothing else of it is in make test
+	REDISTIL_CLUSTER=1 OMP_NUM_THREADS=1 python -m pytest tests/cluster
 
 lint: $(READY)	## ruff, mypy, snakefmt, snakemake --lint
 	ruff check . && ruff format --check src tests && mypy

@@ -19,6 +19,7 @@ rule all:
         f"results/{config['study']}/report/index.html",
 
 
+include: "workflow/machine.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/downloads.smk"
 include: "workflow/rules/corpora.smk"

@@ -5,7 +5,9 @@ UserError            the user can mend it: one sentence, exit 2
 ├── BadSettings      params.yaml, a study or an option says something impossible
 ├── Damaged          a file's bytes are not those that were written
 ├── Stale            files that belong together were made by different settings
-└── BadSource        a collection, checkpoint or download is not what was declared
+├── BadSource        a collection, checkpoint or download is not what was declared
+├── Claimed          another job writes the same output
+└── Interrupted      a signal ended the work early, and its state is saved
 """
 
 import difflib
@@ -34,6 +36,14 @@ class Stale(UserError):
 
 class BadSource(UserError):
     """Something fetched or read from outside is missing, short or altered."""
+
+
+class Claimed(UserError):
+    """Another job writes the same output."""
+
+
+class Interrupted(UserError):
+    """A signal asked for an early end: the state is saved for the next start."""
 
 
 def nearest(word: str, names: Collection[str]) -> str:

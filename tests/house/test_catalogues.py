@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from redistil.cli.commands import BY_HAND, COMMANDS
+from redistil.cli.commands import COMMANDS, QUESTIONS
 from redistil.learning import objectives, students
 from redistil.study.architectures import ARCHITECTURES
 from redistil.study.objectives import DECLARED, Loss
@@ -74,7 +74,7 @@ def test_every_command_that_a_page_mentions_exists(page):
     code = code_of(page)
     rules = set(re.findall(r"^rule (\w+):", "".join(map(read, rule_files())), re.M))
     for name in re.findall(r"^(?:\$ )?redistil +([\w-]+)", code, re.M):
-        assert name in COMMANDS | BY_HAND or name.startswith("-") or name.isupper(), (
+        assert name in COMMANDS | QUESTIONS or name.startswith("-") or name.isupper(), (
             f"redistil {name}"
         )
     for name in re.findall(r"^(?:\$ )?snakemake +([a-z]\w*)(?![\w/])", code, re.M):

@@ -44,9 +44,10 @@ def test_the_plan_matches_the_grid(house):
         score_bm25=1,
         average=1,
         rerank=2,
-        rerank_teacher=2,
-        rerank_bm25=1,
-        fuse=1,
+        rerank_teacher=4,
+        rerank_bm25=2,
+        fuse=2,
+        gate=1,
         shuffle=1,
         evaluate=4,
         evaluate_first_stage=1,
@@ -91,6 +92,24 @@ def test_entries_and_knobs_that_reach_nothing_remake_nothing(house):
     house.study({"training": {"log_every": 1}})
     drawn = Counter(resolve=1, tabulate=1, plot=1, compare=1, contrast=1, page=1)
     assert house.planned() == drawn
+
+
+def test_the_page_tells_a_failed_teacher(house):
+    gate = house.root / "data/teachers/gates/pydocs-mean/gate.json"
+    page = (house.root / "results/miniature/report/index.html").read_text()
+    told = "The teacher pydocs-mean failed its gate" in page
+    assert told != json.loads(gate.read_text())["passed"]
+
+
+def test_records_tell_machines_and_teachers(house):
+    tables = house.root / "results/miniature/report/tables"
+    (kind,) = csv.DictReader((tables / "machines.csv").read_text().splitlines())
+    assert "instructions " in kind["kernels"]
+    backbones, trainings, scores, runs = 2, 4, 0, 4
+    assert int(kind["works"]) == backbones + trainings + scores + runs
+    rows = csv.DictReader((tables / "costs.csv").read_text().splitlines())
+    taught = {row["loss"]: row["teacher_device_seconds"] for row in rows if row["loss"]}
+    assert float(taught["margin-mse"]) > 0 and taught["hinge"] == ""
 
 
 def test_a_second_run_does_nothing(house):

@@ -8,7 +8,7 @@ rule encode:
     log:
         "logs/candidates/{splade}/vectors/{corpus}/{shard}.log",
     resources:
-        gpu=GPU,
+        gpu=1,
     params:
         code=code("encode"),
         settings=settings("encode", "{splade}/{corpus}/{shard}"),

@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import shutil
 import sys
 from pathlib import Path
 
@@ -30,8 +29,6 @@ config.update(STUDY.stated())
 SETTINGS = artefacts.settings_of(STUDY)
 GRID = config["grid"]
 RESULTS = f"results/{config['study']}"
-# jobs hold the accelerator in turn; where there is none, as many run as there are cores
-GPU = int(shutil.which("nvidia-smi") is not None)
 
 
 wildcard_constraints:
@@ -79,9 +76,12 @@ def settings(command, name):
     return flags
 
 
-def code(command, **settings):
-    """The fingerprint of the code behind a command: a formula counts, a word does not."""
-    return f"code of {command} {code_of(command, settings)}"
+def code(command, settings=lambda wildcards: {}):
+    """The fingerprint of the code behind a command: a formula counts, a word does not.
+
+    A job asks for its own alone, so that a job on a cluster starts without the others'.
+    """
+    return lambda w: f"code of {command} {code_of(command, settings(w))}"
 
 
 def passage_files(wildcards):
@@ -103,7 +103,7 @@ def reading(code, files):
 
     def fingerprint(wildcards):
         unnamed = placed.unnamed(files(wildcards))
-        return f"{code}, files {unnamed}" if unnamed else code
+        return code(wildcards) + (f", files {unnamed}" if unnamed else "")
 
     return fingerprint
 

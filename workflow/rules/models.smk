@@ -44,14 +44,16 @@ rule train:
     log:
         "logs/{study}/models/{student}/{loss}/{seed}/train.log",
     resources:
-        gpu=GPU,
+        gpu=1,
         # not a parameter: weights do not depend on it
-        checkpoint_every=STUDY.training.checkpoint_every,
+        checkpoint_every=STUDY.training.checkpoint_every if STUDY.training else 0,
     params:
-        code=lambda w: code(
+        code=code(
             "train",
-            objective=STUDY.losses[w.loss].objective,
-            architecture=STUDY.students[w.student].architecture,
+            lambda w: {
+                "objective": STUDY.losses[w.loss].objective,
+                "architecture": STUDY.students[w.student].architecture,
+            },
         ),
         teacher=repeated("--teacher", "teacher"),
         predecessor=repeated("--predecessor", "predecessor"),

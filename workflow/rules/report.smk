@@ -36,6 +36,8 @@ rule tabulate:
         ),
         qrels=every("data/corpora/qrels/{dataset}.parquet", "datasets"),
         counts=every("data/corpora/counts/{dataset}.parquet", "datasets"),
+        backbones=every("data/backbones/{built}/made.json", "built backbones"),
+        gates=every("data/teachers/gates/{teacher}/gate.json", "gates"),
         published="workflow/resources/published.csv",
         names="workflow/resources/published.yaml",
     output:
@@ -54,6 +56,7 @@ rule tabulate:
                 "cells",
                 "published",
                 "costs",
+                "machines",
                 "lines",
             )
         ],
@@ -68,6 +71,8 @@ rule tabulate:
         settings=settings("tabulate", config["study"]),
         measures=repeated("--measures", "measures"),
         models=repeated("--models", "models"),
+        backbones=repeated("--backbones", "backbones"),
+        gates=repeated("--gates", "gates"),
         reranked=each(
             "--reranked {system} results/{study}/runs/{system}", "reranking models"
         ),
@@ -75,9 +80,12 @@ rule tabulate:
             "--test-set data/corpora/qrels/{dataset}.parquet data/corpora/counts/{dataset}.parquet",
             "datasets",
         ),
+        taught=each("--taught {taught} data/teachers/{taught}.parquet", "taught"),
+        teaching=each("--teaching {taught} {model}/made.json", "teaching models"),
     shell:
         "redistil tabulate {input.study} $(dirname {output.made}) {params.measures} {params.models}"
-        " {params.reranked} {params.sets} --published {input.published} --names {input.names} {params.settings} 2> {log}"
+        " {params.backbones} {params.gates} {params.reranked} {params.taught} {params.teaching} {params.sets}"
+        " --published {input.published} --names {input.names} {params.settings} 2> {log}"
 
 
 rule plot:

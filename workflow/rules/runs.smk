@@ -11,7 +11,7 @@ rule rerank:
     log:
         "logs/{study}/runs/{student}/{loss}/{seed}/{dataset}.log",
     resources:
-        gpu=GPU,
+        gpu=1,
     params:
         code=code("rerank"),
         settings=settings("rerank", "{student}/{loss}/{seed}/{dataset}"),
@@ -33,7 +33,7 @@ rule rerank_teacher:
     log:
         "logs/{study}/runs/{scored}/{dataset}.log",
     resources:
-        gpu=GPU,
+        gpu=1,
     params:
         code=code("rerank"),
         settings=settings("rerank", "{scored}/{dataset}"),

@@ -27,7 +27,7 @@ rule score:
     log:
         "logs/teachers/{scored}.log",
     resources:
-        gpu=GPU,
+        gpu=1,
     params:
         code=code("score"),
         settings=settings("score", "{scored}"),
@@ -72,6 +72,43 @@ rule average:
         "redistil average {output.scores} {output.agreement} {input} {params.settings} 2> {log}"
 
 
+rule gate:
+    """Whether a teacher ranks the validation queries better than what it has to beat."""
+    input:
+        runs=named("results/{study}/runs/{teacher}/{dataset}.parquet", "validation"),
+        members=named(
+            "results/{study}/runs/{member}/{dataset}.parquet", "members validated"
+        ),
+        baselines=named(
+            "data/candidates/{first_stage}/{dataset}.parquet", "stages validated"
+        ),
+        qrels=named("data/corpora/qrels/{dataset}.parquet", "validation"),
+    output:
+        "data/teachers/gates/{teacher}/gate.json",
+        made="data/teachers/gates/{teacher}/made.json",
+    log:
+        "logs/teachers/gates/{teacher}.log",
+    params:
+        code=code("gate"),
+        settings=settings("gate", "{teacher}"),
+        on=each(
+            "--on {dataset} results/{study}/runs/{teacher}/{dataset}.parquet"
+            " data/corpora/qrels/{dataset}.parquet",
+            "validation",
+        ),
+        members=each(
+            "--members {member} {dataset} results/{study}/runs/{member}/{dataset}.parquet",
+            "members validated",
+        ),
+        baselines=each(
+            "--baselines {first_stage} {dataset} data/candidates/{first_stage}/{dataset}.parquet",
+            "stages validated",
+        ),
+    shell:
+        "redistil gate $(dirname {output.made}) {params.on} {params.members} {params.baselines}"
+        " {params.settings} 2> {log}"
+
+
 rule import_scores:
     """Teacher scores that others published, with the triples or lists they belong to."""
     input:
@@ -113,7 +150,7 @@ rule rank:
     log:
         "logs/teachers/{ranked}.log",
     resources:
-        gpu=GPU,
+        gpu=1,
     params:
         code=code("rank"),
         settings=settings("rank", "{ranked}"),

@@ -7,13 +7,14 @@ import sys
 
 import click
 
-from redistil.cli.commands import BY_HAND, COMMANDS
+from redistil.cli import turns
+from redistil.cli.commands import COMMANDS, QUESTIONS
 from redistil.errors import UserError
 
 FULL = {errno.ENOSPC, errno.EDQUOT}  # of a disk or a quota: told without a path
 
 
-ALL = COMMANDS | BY_HAND
+ALL = COMMANDS | QUESTIONS
 LINE = 62  # characters of a command's short help
 WIDEST = max(map(len, ALL))  # characters of a command's name
 
@@ -27,15 +28,17 @@ class _Lazy(click.Group):
             return None
         module = importlib.import_module(f"redistil.cli.{ALL[name]}")
         command: click.Command = getattr(module, name.replace("-", "_"))
-        return command
+        return turns.taken(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands stage by stage, each with its whole short line."""
-        for stage in dict.fromkeys(ALL.values()):
-            names = [name for name, module in ALL.items() if module == stage]
+        for stage in dict.fromkeys(COMMANDS.values()):
+            names = [name for name, module in COMMANDS.items() if module == stage]
             with formatter.section(stage.capitalize()):
                 rows = [(name.ljust(WIDEST), self._line(ctx, name)) for name in names]
                 formatter.write_dl(rows)
+        with formatter.section("Questions"):
+            formatter.write_dl([(name.ljust(WIDEST), self._line(ctx, name)) for name in QUESTIONS])
 
     def _line(self, ctx: click.Context, name: str) -> str:
         command = self.get_command(ctx, name)

@@ -1,5 +1,7 @@
 """The commands by name: the module of each, and the code behind each."""
 
+import shlex
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +26,7 @@ COMMANDS = {
     "score": "teachers",
     "score-bm25": "teachers",
     "average": "teachers",
+    "gate": "teachers",
     "import-scores": "teachers",
     "rank": "teachers",
     "export-training": "exports",
@@ -46,8 +49,8 @@ COMMANDS = {
     "publish": "report",
 }
 
-# commands that no rule runs
-BY_HAND = {"verify": "verify"}
+# commands that make nothing, and have no rule: they answer
+QUESTIONS = {"plan": "plan", "trace": "trace", "verify": "verify"}
 
 # of a command: the registries of which it uses one entry, and the setting that names the entry
 CHOSEN = {"train": {"OBJECTIVES": "objective", "ARCHITECTURES": "architecture"}}
@@ -61,3 +64,13 @@ def code_of(command: str, settings: Mapping[str, Any]) -> str:
         if key in settings:  # a recipe that lacks it is refused by its command
             chosen[registry] = str(settings[key])
     return code.fingerprint(module, command.replace("-", "_"), chosen)
+
+
+def launcher() -> str:
+    """Return the shell's words that make `redistil` this interpreter's, whatever PATH says.
+
+    The command replaces its shell, so that a signal to a job reaches it. Braces are doubled, as
+    Snakemake fills single ones in.
+    """
+    python = shlex.quote(sys.executable).replace("{", "{{").replace("}", "}}")
+    return f'set -euo pipefail; redistil() {{{{ exec {python} -P -m redistil "$@"; }}}}; '

@@ -170,6 +170,11 @@ def making(body: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def record_of(context: click.Context, name: str | None, given: dict[str, Any]) -> lineage.Made:
+    """Return the record of what a command makes with these arguments."""
+    return _record(context, name, given)
+
+
 def _record(context: click.Context, name: str | None, given: dict[str, Any]) -> lineage.Made:
     inputs: list[lineage.Made] = []
     asked: dict[str, Any] = {}

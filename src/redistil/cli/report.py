@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from redistil.cli.declared import settings_from
-from redistil.cli.options import How, In, Json, Out, Source, making, setting, write_settings
+from redistil.cli.options import How, In, Json, Out, Source, making, setting, warn, write_settings
 from redistil.storage import digests, lineage
 from redistil.storage.tables import (
     CONTRASTS,
@@ -31,6 +31,12 @@ def several(flag: str, type: Any, help: str, **more: Any) -> Callable[..., Any]:
     return setting(flag, type, help, multiple=True, required=False, **more)
 
 
+def beside(flag: str, metavar: str, help: str) -> Callable[..., Any]:
+    """Return an option for a name and a path that has a cost file beside it: told, not recorded."""
+    kind = (str, click.Path(path_type=Path))
+    return click.option(flag, cls=How, type=kind, metavar=metavar, multiple=True, help=help)
+
+
 @click.command()
 @click.argument("out", type=Out())
 @setting("--settings", Json(), "The merged configuration, as JSON.")
@@ -44,13 +50,14 @@ def resolve(out: Path, settings: dict[str, Any]) -> None:
 @click.argument("out", type=Out())
 @setting("--measures", In(MEASURES), "Measures of a system; once per system.", multiple=True)
 @several("--models", Source(), "Record (made.json) of a model; once per model.")
-@click.option(
-    "--reranked",
-    cls=How,
-    type=(str, click.Path(path_type=Path)),
-    metavar="SYSTEM FOLDER",
-    multiple=True,
-    help="A system that re-ranks and the folder of its runs, each with its cost; once each.",
+@several("--backbones", Source(), "Record (made.json) of a backbone built here; once each.")
+@several("--gates", Source(), "What `gate` wrote of a teacher; once each.")
+@beside(
+    "--reranked", "SYSTEM FOLDER", "A system that re-ranks and the folder of its runs; once each."
+)
+@beside("--taught", "TEACHER SCORES", "A teacher of a loss and the file of its scores; once each.")
+@beside(
+    "--teaching", "TEACHER MODEL", "The same with the record of each model behind it; once each."
 )
 @several(
     "--test-set",
@@ -67,8 +74,12 @@ def tabulate(
     out: Path,
     measures: tuple[Path, ...],
     models: tuple[Path, ...],
+    backbones: tuple[Path, ...],
+    gates: tuple[Path, ...],
     reranked: tuple[tuple[str, Path], ...],
     test_set: tuple[tuple[Path, Path], ...],
+    taught: tuple[tuple[str, Path], ...],
+    teaching: tuple[tuple[str, Path], ...],
     published: Path,
     names: Path,
     alpha: float,
@@ -83,8 +94,9 @@ def tabulate(
     OUT is the folder of the tables.
 
     Refuses a number that is not the one the study asks for. Writes leaderboard.csv, losses.csv,
-    versus.csv, tests.csv, cells.csv, published.csv, costs.csv, lines.csv, metrics.json,
-    tables.json and made.json, and tables to paste (Markdown, LaTeX) in the folder paste.
+    versus.csv, tests.csv, cells.csv, published.csv, costs.csv, machines.csv, lines.csv,
+    metrics.json, tables.json and made.json, and in the folder paste tables to paste (Markdown,
+    LaTeX).
     """
     from redistil.stages.report.numbers import (
         costs,
@@ -94,27 +106,39 @@ def tabulate(
         sheets,
         tabulated,
     )
-    from redistil.stages.report.numbers import models as taught
+    from redistil.stages.report.numbers import gates as gates_of
+    from redistil.stages.report.numbers import machines as machines_of
+    from redistil.stages.report.numbers import models as trained
     from redistil.stages.report.numbers import published as elsewhere
     from redistil.stages.report.numbers.rows import Source as From
     from redistil.study import artefacts as studies
 
     planned = studies.read(study)
     records = {path: lineage.of(path) for path in measures}
-    trained = [lineage.of(path) for path in models]
-    provenance.check(planned, list(records.values()), trained)
-    files, sources = {}, {}
+    behind = [lineage.of(path) for path in (*models, *backbones, *gates)]
+    provenance.check(planned, list(records.values()), behind)
+    passed_or_not = gates_of.read(backbones, gates)
+    warn(gates_of.failures(planned, passed_or_not))
+    left_out = gates_of.students_left_out(planned, passed_or_not)
+    measured, sources = {}, {}
     for path, record in records.items():
-        files[record.name] = path
+        measured[record.name] = path
         sources[record.name] = From(str(path), record.fingerprint)
-    values = leaderboard.read(planned, files)
+    values = leaderboard.read(planned, measured)
     how = leaderboard.Settings(alpha, resamples, seed, margin)
-    tables = leaderboard.tabulate(planned, values, how)
+    tables = leaderboard.tabulate(planned, values, how, left_out)
     lines = leaderboard.entries(studies.systems(planned))
     theirs = elsewhere.read(published, names)
     beside = elsewhere.beside(theirs, planned, lines, values, reproduced_within, leaderboard.LEVEL)
-    spent = costs.rows(planned, models, reranked)
-    printed = sheets.sheets(planned, tables.leaderboard, tables.losses, tables.versus, beside)
+    teachers = costs.of_teachers(taught, teaching)
+    spent = costs.rows(planned, models, reranked, teachers)
+    trainings = [*models, *backbones, *(path for _, path in teaching)]
+    files = costs.files(planned, trainings, reranked, taught)
+    works = machines_of.kinds(files)
+    warn(machines_of.warning(works))
+    lacking = gates_of.left_out(left_out)
+    parts = (tables.leaderboard, tables.losses, tables.versus, beside, tables.tests)
+    printed = sheets.sheets(planned, *parts, lacking)
     if spent:
         printed["costs"] = costs.sheet(planned, tables.leaderboard, spent)
     tabulated.write(
@@ -123,9 +147,11 @@ def tabulate(
         out,
         made,
         published=beside,
-        sizes=taught.sizes(planned, models),
+        sizes=trained.sizes(planned, models),
         sheets=printed,
+        gates=passed_or_not,
         spent=spent,
+        works=works,
         test_sets=counts.of_sets(planned, [counts.SetFiles(*files) for files in test_set]),
     )
     click.echo(f"leaderboard: {out / 'leaderboard.csv'}", err=True)

@@ -1,5 +1,6 @@
 """Commands of the stage teachers."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from redistil.cli.options import (
 from redistil.cli.scored import by_bm25, by_model, precision
 from redistil.errors import BadSettings
 from redistil.storage.lineage import Made
-from redistil.storage.tables import PASSAGES, QUERIES, RUN, TEACHER_SCORES
+from redistil.storage.tables import PASSAGES, QRELS, QUERIES, RUN, TEACHER_SCORES
 from redistil.study.architectures import ARCHITECTURES
+from redistil.study.protocol import Reranking, Validation
 from redistil.study.reading import read
 from redistil.study.teachers import AveragedTeacher
 
@@ -132,6 +134,65 @@ def average(
 
     for line in ensemble.average(members, out, agreement, made, standardise):
         click.echo(line, err=True)
+
+
+def runs_of(flag: str, help: str, **more: Any) -> Callable[..., Any]:
+    """Return an option for runs of other systems, each with its system and dataset."""
+    kind = (str, str, In(RUN))
+    return setting(flag, kind, help, multiple=True, metavar="SYSTEM DATASET RUN", **more)
+
+
+@click.command()
+@click.argument("out", type=Out())
+@setting(
+    "--on",
+    (str, In(RUN), In(QRELS)),
+    "A validation set, the teacher's run of it and its qrels; once each.",
+    multiple=True,
+    metavar="DATASET RUN QRELS",
+)
+@runs_of("--members", "A member's run; once each.", required=False)
+@runs_of("--baselines", "A run to beat, the first stage's first; once each.")
+@settings_from(Validation, "measure")
+@settings_from(Reranking, "depth")
+@setting(
+    "--relevant-from",
+    click.IntRange(1),
+    "The least relevant grade of each --on, in their order.",
+    multiple=True,
+)
+@making
+def gate(
+    out: Path,
+    on: tuple[tuple[str, Path, Path], ...],
+    members: tuple[tuple[str, str, Path], ...],
+    baselines: tuple[tuple[str, str, Path], ...],
+    measure: str,
+    depth: int,
+    relevant_from: tuple[int, ...],
+    made: Made,
+) -> None:
+    """Compare a teacher with what it has to beat.
+
+    That is the first stages, and the best member of an ensemble, on the validation queries.
+
+    OUT is the folder of gate.json.
+    """
+    from redistil.stages.teachers import gate as gates
+
+    if len(relevant_from) != len(on):
+        got = f"{len(relevant_from)} of them and {len(on)} --on"
+        raise BadSettings(f"gate: wanted --relevant-from once for each --on, got {got}")
+    sets = []
+    for (dataset, run, qrels), grade in zip(on, relevant_from, strict=True):
+        sets.append(gates.ValidationSet(dataset, run, qrels, grade))
+    others = gates.Runs.of(members), gates.Runs.of(baselines)
+    verdict = gates.compare(made.name, sets, *others, measure=measure, depth=depth)
+    verdict.write(out, made)
+    if verdict.passed:
+        click.echo(str(verdict), err=True)
+    else:
+        warn([str(verdict)])
 
 
 @click.command()

@@ -88,13 +88,18 @@ class Checkpoint:
     def after(
         self, model: nn.Module, adam: torch.optim.AdamW, history: History, validated: bool
     ) -> None:
-        """Save the state, if it is due.
+        """Save the state, if it is due."""
+        if self.due(history, validated):
+            self.save(model, adam, history, validated)
+
+    def save(
+        self, model: nn.Module, adam: torch.optim.AdamW, history: History, validated: bool
+    ) -> None:
+        """Save the state.
 
         The best weights are written before the state that names them, and older ones removed
         after it: whenever a kill comes, the state on disk finds the weights it means.
         """
-        if not self.due(history, validated):
-            return
         best = history.best
         if validated and best and best.step == len(history.points):
             _save(dict(model.state_dict()), self.best_of(best.step), {})

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, NoReturn
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from redistil.errors import UserError
+from redistil.errors import Interrupted, UserError
 from redistil.learning.history import Checkpoint, History, Point, Validated
 from redistil.machine.energy import Meter
 from redistil.seeds import derive
@@ -100,7 +100,7 @@ class Watch:
     """Reports of a training: its bar, the name of a batch in an error, and each point.
 
     pairs: of a step, for the bar's rate; gpus: whose energy is counted, by UUID; quiet: show no
-    bar.
+    bar; warned: the signal that asks for an early end, or "".
     """
 
     pairs: int = 0
@@ -108,6 +108,7 @@ class Watch:
     tell: Callable[[Point], None] = field(default=lambda point: None)
     gpus: Sequence[str] = ()
     quiet: bool = False
+    warned: Callable[[], str] = field(default=lambda: "")
 
 
 def optimise(
@@ -155,8 +156,20 @@ def optimise(
             if checkpoint and checkpoint.due(history, validated):
                 history.spent = before + meter.spent()
                 checkpoint.after(model, adam, history, validated)
+            if checkpoint and watch.warned() and step + 1 < schedule.steps:
+                history.spent = before + meter.spent()
+                checkpoint.save(model, adam, history, validated)
+                _stop(history, schedule, watch)
         history.spent = before + meter.spent()
     return history
+
+
+def _stop(history: History, schedule: Schedule, watch: Watch) -> NoReturn:
+    done = len(history.points)
+    raise Interrupted(
+        f"the training was ended by {watch.warned()} after step {done} of {schedule.steps}: "
+        "its state is saved, start it again and it goes on from there"
+    )
 
 
 def _adam(groups: Sequence[Group], schedule: Schedule) -> torch.optim.AdamW:

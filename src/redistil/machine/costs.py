@@ -1,17 +1,18 @@
 """Costs of some work and the machine it ran on, in a file beside the result."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from redistil.machine.energy import Spent
-from redistil.machine.hardware import machine, processor
+from redistil.machine.hardware import kernels, machine, processor
 from redistil.storage import digests
 
 if TYPE_CHECKING:
     from redistil.machine.processes import Processes
 
-_ALIKE = ("device", "processes", "threads", "commit", "machine")
+_ALIKE = ("device", "processes", "threads", "kernels", "commit", "machine")
 
 
 def account(spent: Spent, pairs: int, processes: "Processes", commit: str, path: Path) -> None:
@@ -23,19 +24,27 @@ def account(spent: Spent, pairs: int, processes: "Processes", commit: str, path:
     import torch
 
     if processes.machines > 1:
-        spent = Spent(spent.seconds, None, None)
+        spent = replace(spent, processor_joules=None, gpu_joules=None)
     ran_on = {
         "device": torch.cuda.get_device_name() if processes.gpus else processor(),
         "processes": processes.count,
         "threads": torch.get_num_threads(),
+        "kernels": kernels(),
         "commit": commit,
         "machine": machine(),
     }
-    _write(_amounts(spent, pairs) | ran_on, path)
+    amounts = _amounts(spent, pairs, _device_seconds(spent, processes))
+    _write(amounts | ran_on, path)
+
+
+def _device_seconds(spent: Spent, processes: "Processes") -> float | None:
+    """Return the seconds of all GPUs, or of all threads where there is none."""
+    of_one = spent.seconds if processes.gpus else spent.cpu_seconds
+    return None if of_one is None else of_one * processes.count
 
 
 def account_alone(spent: Spent, pairs: int, commit: str, path: Path) -> None:
-    """Write the same of work on one thread of the CPU, without torch."""
+    """Write the same of work on one thread of the CPU, without torch and its kernels."""
     ran_on = {
         "device": processor(),
         "processes": 1,
@@ -43,7 +52,7 @@ def account_alone(spent: Spent, pairs: int, commit: str, path: Path) -> None:
         "commit": commit,
         "machine": machine(),
     }
-    _write(_amounts(spent, pairs) | ran_on, path)
+    _write(_amounts(spent, pairs, spent.cpu_seconds) | ran_on, path)
 
 
 def account_together(parts: Sequence[Path], pairs: int, path: Path) -> None:
@@ -56,24 +65,29 @@ def account_together(parts: Sequence[Path], pairs: int, path: Path) -> None:
         return
     records = [digests.read_json(part) for part in parts]
     spent = Spent()
+    seconds: list[float] = []
     for record in records:
         spent = spent + Spent.of(record)
+        if record.get("device_seconds") is not None:
+            seconds.append(record["device_seconds"])
+    of_devices = sum(seconds) if len(seconds) == len(records) else None
     ran_on = {key: _alike(records, key) for key in _ALIKE}
-    _write(_amounts(spent, pairs) | ran_on, path)
+    _write(_amounts(spent, pairs, of_devices) | ran_on, path)
 
 
 def _alike(records: Sequence[Mapping[str, Any]], key: str) -> Any:
     values: list[Any] = []
     for record in records:
         value = record.get(key)
-        if value not in values:
+        if value not in values and value is not None:
             values.append(value)
-    return values[0] if len(values) == 1 else values
+    return values[0] if len(values) == 1 else values or None
 
 
-def _amounts(spent: Spent, pairs: int) -> dict[str, Any]:
+def _amounts(spent: Spent, pairs: int, device_seconds: float | None) -> dict[str, Any]:
     return {
         "seconds": _rounded(spent.seconds, 3),
+        "device_seconds": _rounded(device_seconds, 3),
         "pairs": pairs,
         "pairs_per_second": round(pairs / spent.seconds, 1) if spent.seconds else None,
         "processor_joules": _rounded(spent.processor_joules, 1),

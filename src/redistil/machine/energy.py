@@ -20,11 +20,12 @@ EVERY = 30.0  # seconds; the shortest counter (65 kJ) goes round in two minutes 
 
 @dataclass(frozen=True)
 class Spent:
-    """Seconds of the clock, and joules; None where they are not known."""
+    """Seconds of the clock, joules, and seconds of all threads; None where they are not known."""
 
     seconds: float | None = 0.0
     processor_joules: float | None = 0.0
     gpu_joules: float | None = 0.0
+    cpu_seconds: float | None = 0.0
 
     @staticmethod
     def of(record: Any) -> "Spent":
@@ -44,6 +45,7 @@ class Spent:
             _sum(self.seconds, more.seconds),
             _sum(self.processor_joules, more.processor_joules),
             _sum(self.gpu_joules, more.gpu_joules),
+            _sum(self.cpu_seconds, more.cpu_seconds),
         )
 
 
@@ -64,7 +66,7 @@ class Meter:
 
     def __enter__(self) -> Self:
         self._gpus, self._processors = Gpus(self._uuids), Processors(self._powercap)
-        self._begun = time.monotonic()
+        self._begun, self._begun_cpu = time.monotonic(), time.process_time()
         self._watch = Thread(target=self._look, daemon=True)
         if self._processors.joules() is not None:
             self._watch.start()
@@ -73,8 +75,9 @@ class Meter:
     def spent(self) -> Spent:
         """Return the time and energy spent so far."""
         seconds = time.monotonic() - self._begun
+        of_threads = time.process_time() - self._begun_cpu
         with self._lock:
-            return Spent(seconds, self._processors.joules(), self._gpus.joules())
+            return Spent(seconds, self._processors.joules(), self._gpus.joules(), of_threads)
 
     def _look(self) -> None:
         while not self._closed.wait(EVERY):

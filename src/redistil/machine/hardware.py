@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -32,6 +33,29 @@ def processor() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+_LIBRARIES = {"MKL": r"Math Kernel Library Version (\S+?)-", "oneDNN": r"MKL-DNN v(\S+)"}
+_CHOOSING = ("MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+
+
+def kernels() -> dict[str, str]:
+    """Return what decides the last digits of torch's arithmetic on this CPU.
+
+    That is the instructions of torch's own loops, the versions of the libraries that multiply
+    matrices, and the variables that tell these to take other instructions.
+    """
+    import torch
+
+    told = {"instructions": torch.backends.cpu.get_cpu_capability()}
+    built = torch.__config__.show()
+    for library, pattern in _LIBRARIES.items():
+        found = re.search(pattern, built)
+        told[library] = found[1] if found else "none"
+    for variable in _CHOOSING:
+        if variable in os.environ:
+            told[variable] = os.environ[variable]
+    return told
 
 
 def _version(package: str) -> str:

@@ -30,6 +30,7 @@ TOLD = frozenset(
         "redistil.machine.costs",
         "redistil.machine.energy",
         "redistil.machine.hardware",
+        "redistil.machine.stopping",
     }
 )
 

@@ -7,7 +7,7 @@ two. The grid itself is in `grid`, what is refused in `checks`; both are at hand
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from redistil.study.grid import (
     Cell,
     KeptApart,
     System,
+    gated_teachers,
     grid_cells,
     imported_run,
     losses_behind,
@@ -35,9 +36,11 @@ from redistil.study.grid import (
     own_measures,
     predecessor,
     shards,
+    stages_to_beat,
     sweep_depths,
     systems,
     teacher_cells,
+    teachers_behind,
     test_sets,
     trained_cells,
     training_sets,
@@ -63,6 +66,7 @@ __all__ = [
     "Study",
     "System",
     "flags",
+    "gated_teachers",
     "grid_cells",
     "imported_run",
     "losses_behind",
@@ -78,6 +82,7 @@ __all__ = [
     "sweep_depths",
     "systems",
     "teacher_cells",
+    "teachers_behind",
     "test_sets",
     "trained_cells",
     "training_sets",
@@ -223,9 +228,9 @@ def _results(study: Study) -> Iterator[Artefact]:
         for dataset in datasets:
             yield ("rerank", f"{cell.name}/{dataset}"), study.reranking.settings()
     for name in study.grid.teachers:
-        for teacher in [name, *members(study, name)]:
-            for dataset in datasets:
-                yield from _reranked_by(study, teacher, dataset)
+        yield from _reranked_for(study, name, datasets)
+    for name in gated_teachers(study):
+        yield from _gate(study, name)
     for name in study.grid.checkpoints:
         for dataset in datasets:
             yield ("rerank", f"{name}/{dataset}"), study.reranking.settings()
@@ -251,6 +256,42 @@ def _results(study: Study) -> Iterator[Artefact]:
                 "relevant_from": levels,
             },
         )
+
+
+def _reranked_for(study: Study, name: str, datasets: Sequence[str]) -> Iterator[Artefact]:
+    """Yield the runs of a teacher and of its members."""
+    for teacher in [name, *members(study, name)]:
+        for dataset in datasets:
+            yield from _reranked_by(study, teacher, dataset)
+
+
+def _gate(study: Study, name: str) -> Iterator[Artefact]:
+    """Yield the gate of a teacher, and the runs behind it."""
+    validation = study.training.validation if study.training else None
+    assert validation is not None
+    datasets = validation.datasets
+    yield from _reranked_for(study, name, datasets)
+    beside = [member for member in members(study, name) if member != name]
+    levels = [study.datasets[dataset].relevant_from for dataset in datasets]
+    asked: Settings = {
+        "on": list(datasets),
+        "baselines": _each_on(stages_to_beat(study), datasets),
+        "measure": validation.measure,
+        "depth": study.reranking.depth,
+        "relevant_from": levels,
+    }
+    if beside:
+        asked["members"] = _each_on(beside, datasets)
+    yield ("gate", name), asked
+
+
+def _each_on(names: Sequence[str], datasets: Sequence[str]) -> list[str]:
+    """Return every name with every dataset, as the words of a repeated flag."""
+    words = []
+    for name in names:
+        for dataset in datasets:
+            words += [name, dataset]
+    return words
 
 
 def _reranked_by(study: Study, name: str, dataset: str) -> Iterator[Artefact]:
@@ -338,7 +379,9 @@ def _validated(study: Study) -> Validated | None:
 
 
 BY_DATASET = frozenset({"relevant_from"})  # its flag is repeated: `--relevant-from dl19=2`
-PATHS = frozenset({"on", "runs"})  # name what lies at paths that only the workflow knows
+PATHS = frozenset(
+    {"on", "runs", "members", "baselines"}
+)  # name what lies at paths that only the workflow knows
 
 
 def flags(of_artefact: Mapping[str, Any]) -> str:

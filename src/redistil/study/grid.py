@@ -116,6 +116,51 @@ def teacher_cells(study: Study) -> dict[str, Cell]:
     return dict(sorted(cells.items()))
 
 
+def gated_teachers(study: Study) -> list[str]:
+    """Return the teachers of the losses that can re-rank the validation queries: each has a gate.
+
+    A published file, or a language model, scores its own pairs alone.
+    """
+    if not stages_to_beat(study):
+        return []
+    teaching = []
+    for loss in study.grid.losses:
+        teaching += teachers_behind(study, loss)
+    gated = []
+    for name in dict.fromkeys(teaching):
+        behind = [study.teachers[member] for member in members(study, name)]
+        if all(teacher.re_ranks for teacher in behind):
+            gated.append(name)
+    return gated
+
+
+def stages_to_beat(study: Study) -> list[str]:
+    """Return the first stages that a teacher has to beat on the validation queries.
+
+    The first is the one that is re-ranked. Without its candidates, or without a validation, there
+    is none.
+    """
+    validation = study.training.validation if study.training else None
+    if not validation:
+        return []
+    found = []
+    for name in dict.fromkeys([study.grid.first_stage, *study.grid.baselines]):
+        stage = study.first_stages[name]
+        if not isinstance(stage, ImportedStage) or all(map(stage.run_of, validation.datasets)):
+            found.append(name)
+    return found if study.grid.first_stage in found else []
+
+
+def built_backbones(study: Study) -> list[str]:
+    """Return the backbones built here that a training starts from."""
+    names = []
+    for cell in trained_cells(study):
+        name = study.students[cell.student].backbone
+        if isinstance(study.backbones[name], BuiltBackbone):
+            names.append(name)
+    return list(dict.fromkeys(names))
+
+
 def systems(study: Study) -> list[System]:
     """Return everything the study compares, baselines first."""
     grid, seed = study.grid, study.random_seed

@@ -163,6 +163,31 @@ def _validated(study: Study, known: Words) -> Rows:
             yield {"dataset": dataset, "first_stage": validation.first_stage}
 
 
+def _gates(study: Study, known: Words) -> Rows:
+    for teacher in grid.gated_teachers(study):
+        yield {"teacher": teacher}
+
+
+def _members_validated(study: Study, known: Words) -> Rows:
+    """Yield the members of an ensemble on every validation set; other teachers have none."""
+    for member in grid.members(study, known["teacher"]):
+        if member != known["teacher"]:
+            for row in _validated(study, known):
+                yield {"member": member, "dataset": row["dataset"]}
+
+
+def _stages_validated(study: Study, known: Words) -> Rows:
+    """Yield what a teacher has to beat on every validation set."""
+    for first_stage in grid.stages_to_beat(study):
+        for row in _validated(study, known):
+            yield row | {"first_stage": first_stage}
+
+
+def _built_backbones(study: Study, known: Words) -> Rows:
+    for name in grid.built_backbones(study):
+        yield {"built": name}
+
+
 def _over(study: Study, known: Words) -> Rows:
     """Yield the negatives whose pairs a teacher scores."""
     name = known["scored"] if "scored" in known else known["lexical"]
@@ -225,6 +250,22 @@ def _teaching(study: Study, known: Words) -> Rows:
             if (name, source.negatives) not in seen:
                 seen.add((name, source.negatives))
                 yield {"teacher": name, "negatives": source.negatives}
+
+
+def _taught(study: Study, known: Words) -> Rows:
+    """Yield every teacher whose scores a loss of the grid reads."""
+    read = [study.sources[study.losses[loss].reads].teacher for loss in study.grid.losses]
+    for teacher in dict.fromkeys(read):
+        if teacher:
+            yield {"taught": teacher}
+
+
+def _teaching_models(study: Study, known: Words) -> Rows:
+    """Yield the models that were trained for such a teacher."""
+    for row in _taught(study, known):
+        for member in grid.members(study, row["taught"]):
+            if isinstance(study.teachers[member], TrainedTeacher):
+                yield row | _model(study, member)
 
 
 def _tests(study: Study, known: Words) -> Rows:
@@ -300,9 +341,15 @@ OVER: dict[str, Callable[[Study, Words], Rows]] = {
     "shown": _shown,
     "predecessor": _predecessors,
     "validation": _validated,
+    "gates": _gates,
+    "members validated": _members_validated,
+    "stages validated": _stages_validated,
+    "built backbones": _built_backbones,
     "over": _over,
     "members": _members,
     "teaching": _teaching,
+    "taught": _taught,
+    "teaching models": _teaching_models,
     "tests": _tests,
     "tests elsewhere": _tests_elsewhere,
     "shards": _shards,

@@ -130,7 +130,7 @@ def test_costs_of_another_version_are_unknown(uninterrupted, said, tmp_path):
     digests.seal(state.path)
     model = network()
     history = optimise(model, whole(loss_on(model)), SCHEDULE, state)
-    assert history.spent == Spent(None, None, None)
+    assert history.spent == Spent(None, None, None, None)
     assert weights_of(model) == uninterrupted[0]
 
 

@@ -8,6 +8,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from redistil.machine import costs, energy
 from redistil.machine import hardware as machine
@@ -136,6 +137,23 @@ def test_costs_name_machine_and_commit(tmp_path):
     assert (found["processor_joules"], found["gpu_joules"]) == (41.3, None)
     assert found["commit"] == "abc with changes" and found["processes"] == 1
     assert found["device"] in found["machine"]["processor"] and "torch" in found["machine"]
+
+
+def test_device_seconds_count_threads_or_gpus(tmp_path, monkeypatch):
+    spent = Spent(2.0, None, None, 3.5)
+    assert told(tmp_path, spent, Processes("cpu"))["device_seconds"] == 3.5
+    monkeypatch.setattr(Processes, "gpus", ["GPU-a"])
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    processes = Processes("cpu")
+    processes.count = 4
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert told(tmp_path, spent, processes)["device_seconds"] == 8.0
+
+
+def test_a_meter_counts_all_threads(tmp_path):
+    with Meter(powercap=tmp_path) as meter:
+        torch.randn(300, 300) @ torch.randn(300, 300)
+        assert 0 < meter.spent().cpu_seconds
 
 
 def test_unknown_costs_are_null(tmp_path):

@@ -1,5 +1,7 @@
 """Trainings that were killed: their bytes depend on their recipe alone."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+from redistil.errors import Interrupted
 from redistil.learning import scoring
 from redistil.stages import models
 from tests.made import tiny
@@ -45,6 +48,49 @@ def test_a_killed_validating_training_goes_on_to_the_same_bytes(house, tmp_path,
     assert {path.name for path in resumed.iterdir()} == {path.name for path in whole.iterdir()}
     for name in LEFT | {"last.safetensors"}:
         assert (whole / name).read_bytes() == (resumed / name).read_bytes(), name
+
+
+def warned_at(step, warning):
+    """What learns from a batch, and gets a signal in the middle of a step (from 0)."""
+
+    def learn(student, pairs, loss_of, memory, precision, stream, processes):
+        if stream[1] == step:
+            os.kill(os.getpid(), warning)
+        return scoring.learn(student, pairs, loss_of, memory, precision, stream, processes)
+
+    return learn
+
+
+@pytest.mark.parametrize("warning", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_warned_training_saves_and_goes_on(house, tmp_path, monkeypatch, warning):
+    how = {"steps": 8, "checkpoint_every": 100}
+    whole = train(house, tmp_path / "whole", validation=validating(), **how)
+    with monkeypatch.context() as patch:
+        patch.setattr(models, "learn", warned_at(4, warning))
+        with pytest.raises(Interrupted, match=f"{warning.name} after step 5 of 8"):
+            train(house, tmp_path / "warned", validation=validating(), **how)
+    steps = []
+    with monkeypatch.context() as patch:
+        patch.setattr(models, "learn", noting(steps))
+        resumed = train(house, tmp_path / "warned", validation=validating(), **how)
+    assert steps == [5, 6, 7]
+    for name in LEFT:
+        assert (whole / name).read_bytes() == (resumed / name).read_bytes(), name
+
+
+def test_a_warning_in_the_last_step_ends_well(house, tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "learn", warned_at(5, signal.SIGTERM))
+    assert weights(train(house, tmp_path / "m", steps=6))
+
+
+def noting(steps):
+    """What learns from a batch, and notes the step."""
+
+    def learn(student, pairs, loss_of, memory, precision, stream, processes):
+        steps.append(stream[1])
+        return scoring.learn(student, pairs, loss_of, memory, precision, stream, processes)
+
+    return learn
 
 
 def test_a_seed_repeats_its_bytes_and_another_gives_others(house, tmp_path):

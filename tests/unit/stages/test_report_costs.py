@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from redistil.stages.report.numbers import costs
+from redistil.stages.report.numbers import costs, wording
 from redistil.storage import digests
 from tests.made import report_study
 from tests.made.report_study import board_line
 
 CELL = "small-bert/hinge/1"
+VALUES = {"In domain": 0.51239, "Out of domain": 0.4}
 
 
 @pytest.fixture
@@ -67,6 +68,34 @@ def test_a_systems_runs_are_summed_and_its_training_is_told_apart(told: Any, tmp
     assert both.training.seconds is None and both.reranking.device == "an abacus"
 
 
+def test_a_student_has_its_teachers_cost(told: Any, tmp_path: Path, monkeypatch: Any):
+    study, models, runs = told
+    monkeypatch.setattr(costs, "teacher_of", lambda study, loss: "both" if loss == "hinge" else "")
+    tell(tmp_path / "both.cost.json", 10.0, 50, device_seconds=20.0)
+    (tmp_path / "member").mkdir()
+    tell(tmp_path / "member/cost.json", 30.0, 900, device_seconds=60.0)
+    for loss in ("hinge", "infonce"):
+        tell(tmp_path / f"models/small-bert/{loss}/1/cost.json", 60.0, 9, device_seconds=120.0)
+    scores = [("both", tmp_path / "both.parquet")]
+    taught = costs.of_teachers(scores, [("both", tmp_path / "member/made.json")])
+    rows = costs.rows(study, models, runs, taught)
+    hinge, infonce = row_of(rows, CELL), row_of(rows, "small-bert/infonce/1")
+    assert (hinge.teacher.work, hinge.share) == (80.0, 0.4)
+    assert (infonce.teacher.work, infonce.share) == (None, None)
+    board = [board_line(f"small-bert/{loss}", **VALUES) for loss in ("hinge", "infonce")]
+    sheet = costs.sheet(study, board, rows)
+    assert list(sheet.header[3:]) == ["teacher s", "train s", "train pairs/s", "teacher's share"]
+    cells = [[cell.text for cell in row][3:] for row in sheet.rows if row]
+    assert cells == [["80", "120", "0.1", "40%"], ["–", "120", "0.1", "–"]]
+
+
+def test_a_teacher_that_tells_half_is_unknown(tmp_path: Path):
+    tell(tmp_path / "both.cost.json", 10.0, 50, device_seconds=20.0)
+    scores = [("both", tmp_path / "both.parquet")]
+    found = costs.of_teachers(scores, [("both", tmp_path / "missing/made.json")])
+    assert found["both"] == costs.Spent()
+
+
 def test_runs_on_other_data_sets_do_not_count_and_some_are_not_all(told: Any):
     study, models, runs = told
     folder = dict(runs)[CELL]
@@ -105,8 +134,7 @@ def test_a_line_has_the_mean_of_its_seeds_and_the_table_what_is_known(told: Any)
     rows = costs.rows(study, models, runs)
     mean = costs.over_seeds(study, rows)["small-bert/hinge"]
     assert (mean.reranking.seconds, mean.reranking.pairs_per_second) == (4.0, 400.0)
-    values = {"In domain": 0.51239, "Out of domain": 0.4}
-    board = [board_line(name, **values) for name in ("small-bert/hinge", "random")]
+    board = [board_line(name, **VALUES) for name in ("small-bert/hinge", "random")]
     sheet = costs.sheet(study, board, rows)
     heads = ["rank s", "rank pairs/s"]
     assert list(sheet.header) == ["system", "In domain", "Out of domain", *heads]
@@ -126,5 +154,5 @@ def test_a_line_has_the_mean_of_its_seeds_and_the_table_what_is_known(told: Any)
 
 
 def test_amounts_are_read_at_a_glance():
-    said = [costs.in_words(value) for value in (None, 0.01234, 5.0, 99.94, 123456.7)]
+    said = [wording.amount_in_words(value) for value in (None, 0.01234, 5.0, 99.94, 123456.7)]
     assert said == ["–", "0.0123", "5", "99.9", "123,457"]

@@ -63,6 +63,23 @@ def test_shading_is_by_distance_from_the_median():
     assert shades.tolist() == [[-0.25, 0], [0, 0], [1, 0]]
 
 
+def test_values_carry_letters_of_what_they_beat(study: dict[str, Any], tables: Tables):
+    sheet = sheets.main(study, tables.leaderboard, tables.tests)
+    rows = {(row[0].text, row[1].text): row for row in sheet.rows if row is not None}
+    letters = {name: row[0].raised or row[1].raised for name, row in rows.items()}
+    assert letters["small-bert", "hinge"] == letters["small-electra", "hinge"] == "a"
+    assert letters["small-bert", "infonce"] == "b" and letters["splade", "first stage"] == "c"
+    assert letters["random", "random"] == "", "nothing is tested against it"
+    best = rows["small-bert", "infonce"]
+    beaten = {"a", letters["splade", "first stage"], letters["bm25", "first stage"]}
+    assert (best[2].raised, set(best[3].raised)) == ("", beaten), "tests are of groups"
+    assert rows["small-bert", "hinge"][3].raised == ""
+    value = best[3].text
+    raised = rf"\textbf{{{value}}}\textsuperscript{{{best[3].raised}}}"
+    assert raised in typeset.latex(sheet, "main")
+    assert f"**{value}**<sup>{best[3].raised}</sup>" in typeset.markdown(sheet)
+
+
 def test_without_columns_of_its_own_a_study_shows_its_groups(study: dict[str, Any]):
     assert sheets.columns_of({**study, "table": None}) == ["In domain", "Out of domain"]
 
@@ -179,7 +196,7 @@ def test_whatever_a_name_is_latex_prints_it(tmp_path: Path):
 def test_the_tables_of_the_papers_grid_fit_their_page(tmp_path: Path):
     study = largest_study.config()
     found = largest_study.tables(study, np.random.default_rng(1))
-    parts = (found.leaderboard, found.losses, found.versus, found.published)
+    parts = (found.leaderboard, found.losses, found.versus, found.published, found.tests)
     every = sheets.sheets(study, *parts) | {
         "costs": costs.sheet(study, found.leaderboard, found.spent)
     }

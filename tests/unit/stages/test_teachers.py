@@ -325,10 +325,10 @@ def test_shards_do_not_depend_on_the_pieces_that_files_are_read_in(
     over = [write(tmp_path / "t.parquet", TRIPLES, *rows), house / "lists.parquet"]
 
     def scored(name):
-        monkeypatch.setattr(teachers.Shards, "join", lambda *_: None)
+        monkeypatch.setattr(teachers.Shards, "join", lambda *_: 0)
         out = tmp_path / name
         teachers.score(house / "model", files, over, out, MADE, "float32", Processes("cpu"))
-        shards = sorted(tmp_path.glob(f".{name}.shards/.*"))
+        shards = sorted(tmp_path.glob(f".{name}.shards/.*.parquet"))
         return [(shard.name, TEACHER_SCORES.read(shard)) for shard in shards]
 
     whole = scored("whole")

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from redistil.study import paths
-from redistil.study.artefacts import settings_of
+from redistil.study.artefacts import gated_teachers, settings_of
 from tests.made.configs import config_of, put, refusal, resolved
 
 BM25 = {"k1": 0.9, "b": 0.4, "stemmer": "english"}
@@ -81,3 +81,35 @@ def test_bm25_scores_what_it_teaches_on(config):
     put(config, "teachers pydocs-bm25 over", ["pydocs-lists"])
     said = "sources.scored-triples: teacher 'pydocs-bm25' scores ['pydocs-lists'], not"
     assert refusal(config).startswith(said)
+
+
+def test_the_gate_of_an_ensemble_has_its_runs(config):
+    asked = settings_of(resolved(config))
+    assert asked["gate", "best"] == {
+        "on": ["pydocs-dev"],
+        "members": ["pydocs-bert", "pydocs-dev", "pydocs-bm25", "pydocs-dev"],
+        "baselines": ["bm25", "pydocs-dev", "tiny-splade", "pydocs-dev"],
+        "measure": "nDCG@10",
+        "depth": 20,
+        "relevant_from": [1],
+    }
+    assert asked["fuse", "best/pydocs-dev"] == {"standardise": "query"}
+    assert asked["rerank-bm25", "pydocs-bm25/pydocs-dev"] == {"depth": 20} | BM25
+    assert ("rerank", "pydocs-bert/pydocs-dev") in asked
+
+
+def test_only_what_teaches_has_a_gate(config):
+    put(config, "grid teachers", ["best", "pydocs-modernbert"])
+    assert gated_teachers(resolved(config)) == ["best"]
+    put(config, "grid losses", ["infonce"])
+    assert gated_teachers(resolved(config)) == []
+
+
+def test_nothing_is_gated_without_a_validation(config):
+    put(config, "training validation", None)
+    assert gated_teachers(resolved(config)) == []
+
+
+@pytest.mark.parametrize("name", ["morand2026", "morand2026-rerun", "rank-distillm"])
+def test_published_scores_have_no_gate(name):
+    assert gated_teachers(resolved(name)) == []

@@ -250,7 +250,7 @@ def test_commands_read_the_flags_as_what_was_asked(name):
         if command == "train":  # takes its recipe as a file
             continue
         parsed = taken(cli.get_command(click.Context(cli), command), study.flags(settings))
-        parsed |= {key: settings[key] for key in ("on", "runs") if key in settings}
+        parsed |= {key: settings[key] for key in study.PATHS & settings.keys()}
         assert lineage.canonical(parsed) == lineage.canonical(settings), (command, called)
 
 

@@ -12,6 +12,9 @@ import torch
 from redistil.errors import BadTable
 from redistil.learning.history import Checkpoint, History, Point
 from redistil.learning.optimise import Schedule, Watch, optimise, whole
+from redistil.machine.costs import account
+from redistil.machine.hardware import commit
+from redistil.machine.processes import Processes
 from redistil.seeds import derive
 from redistil.stages.backbones.networks import network
 from redistil.stages.backbones.pairs import Pairs
@@ -53,8 +56,9 @@ def build(
         leave_out=leave_out,
     )
     out.mkdir(parents=True, exist_ok=True)
+    source = commit()
     state = Checkpoint(out / "checkpoint.safetensors", 100, made.fingerprint)
-    warm_up(warming, warmup, state)
+    history = warm_up(warming, warmup, state)
     verdict = warming.verdict()
     if verdict:
         verdict.refuse(made.name)
@@ -62,6 +66,8 @@ def build(
         _log.info("%s: %s", made.name, verdict)
     warming.encoder.save_pretrained(out)
     warming.tokenizer.save_pretrained(out)
+    pairs = len(history.points) * _shown(warmup)
+    account(history.spent, pairs, Processes("cpu"), source, out / "cost.json")
     lineage.record(made, out)
     state.done()
 
@@ -102,9 +108,14 @@ def warm_up(
     tell: Callable[[Point], None] = lambda point: None,
 ) -> History:
     """Train the network in place; tell: called after every step."""
-    shown = warmup["queries"] * (warmup["negatives"] + 1)
-    watch = Watch(pairs=shown, tell=tell)
+    watch = Watch(pairs=_shown(warmup), tell=tell)
     return optimise(warming.learner, whole(warming.loss), _schedule(warmup), state, watch=watch)
+
+
+def _shown(warmup: Mapping[str, Any]) -> int:
+    """Return how many pairs of query and passage a step shows."""
+    shown: int = warmup["queries"] * (warmup["negatives"] + 1)
+    return shown
 
 
 def _without(queries: pa.Table, leave_out: Collection[str]) -> pa.Table:

@@ -19,6 +19,7 @@ from redistil.learning.scoring import Memory, learn, score_shared
 from redistil.machine.costs import account
 from redistil.machine.hardware import commit
 from redistil.machine.processes import Processes, check_precision
+from redistil.machine.stopping import warnings
 from redistil.seeds import derive
 from redistil.stages.models import idle, writing
 from redistil.stages.models.idle import Idle
@@ -65,9 +66,10 @@ def train(
     state = Checkpoint(path, checkpoint_every, made.fingerprint, processes.first)
     pairs = recipe.batch * recipe.passages
     gpus = processes.gpus if processes.first else []
-    with _board(tensorboard if processes.first else None, made.name) as tell:
+    board = _board(tensorboard if processes.first else None, made.name)
+    with board as tell, warnings(processes.count) as warned:
         learned = Idle(tell, recipe.steps, f"{recipe.negatives}, {recipe.objective}")
-        watch = Watch(pairs, lessons.names, learned, gpus, not processes.first)
+        watch = Watch(pairs, lessons.names, learned, gpus, not processes.first, warned)
         validation = _validation(recipe, inputs.datasets, student, processes)
         schedule, groups = _schedule(recipe), student.groups()
         history = optimise(student, lessons.learn, schedule, state, validation, watch, groups)

@@ -5,12 +5,16 @@ file.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from redistil.machine import costs
+from redistil.machine.energy import Meter, Spent
+from redistil.machine.hardware import commit
 from redistil.storage.lineage import Made
 from redistil.storage.pieces import in_pieces
 from redistil.storage.pools import pairs_by_query
@@ -18,6 +22,7 @@ from redistil.storage.shards import Shards
 from redistil.storage.tables import TEACHER_SCORES
 
 SHARD = 1 << 16  # pairs scored and written together, and lost at most when a job is killed
+COST = ".cost.json"  # in the place of a file's suffix: what it cost
 KEY = ["query_id", "doc_id"]
 IN_ORDER = [("query_id", "ascending"), ("doc_id", "ascending")]
 NOTHING = pa.table(dict.fromkeys(KEY, pa.array([], pa.string())))
@@ -35,27 +40,36 @@ def score(
     """Write the raw logit of each distinct pair of `over` (triples or lists) under `model`.
 
     Deals shards of queries out to the processes. A job that was killed goes on where it stopped.
+    Time and energy are written beside `out`, to a file of that name with .cost.json.
     """
     from redistil.learning.scoring import score_pairs
     from redistil.learning.students import load
     from redistil.machine.processes import check_precision
     from redistil.storage.ragged import Ragged, rows_of
 
+    source = commit() if processes.first else ""
     check_precision(precision, processes.device)
     queries, passages = map(Ragged, tokens)
     student = load(model).to(processes.device)
     shards = Shards(TEACHER_SCORES, out, made)
     count = 0
-    for number, pairs in enumerate(in_pieces(_placed(over, queries, passages), SHARD)):
-        count += 1
-        is_ours = number % processes.count == processes.rank
-        if is_ours and not shards.has(number):
-            scores = score_pairs(student, queries, passages, rows_of(pairs), precision)
-            scored = pairs.select(KEY).append_column("score", pa.array(scores))
-            TEACHER_SCORES.write(scored, shards.path(number), made)
-    processes.wait()
+    killed = shards.spent()
+    before = Spent() if killed is None else Spent.of(killed)
+    with Meter(processes.gpus if processes.first else ()) as meter:
+        for number, pairs in enumerate(in_pieces(_placed(over, queries, passages), SHARD)):
+            count += 1
+            is_ours = number % processes.count == processes.rank
+            if is_ours and not shards.has(number):
+                scores = score_pairs(student, queries, passages, rows_of(pairs), precision)
+                scored = pairs.select(KEY).append_column("score", pa.array(scores))
+                TEACHER_SCORES.write(scored, shards.path(number), made)
+                if processes.first:
+                    shards.spend(asdict(before + meter.spent()))
+        processes.wait()
+        spent = before + meter.spent()
     if processes.first:
-        shards.join(count)
+        pairs_scored = shards.join(count)
+        costs.account(spent, pairs_scored, processes, source, out.with_suffix(COST))
 
 
 def _placed(over: Sequence[Path], queries: Any, passages: Any) -> Iterator[pa.Table]:

@@ -12,6 +12,8 @@ import pyarrow as pa
 
 from redistil.errors import BadTable
 from redistil.learning import ensembles
+from redistil.machine import costs
+from redistil.stages.teachers import COST
 from redistil.storage import digests
 from redistil.storage.lineage import Made
 from redistil.storage.pieces import in_row_groups
@@ -33,8 +35,8 @@ def average(
 
     standardise: as of `ensembles.mean`. agreement: JSON with each member's mean and spread. It
     also has, for each two members and each with the ensemble, the rank correlation and the share
-    of inverted margins. Members stream. Returns the same in sentences. Raises UserError when
-    members scored different pairs.
+    of inverted margins. Members stream. What all members cost is written beside `out`, if it is
+    known. Returns the agreement in sentences. Raises UserError when members scored different pairs.
     """
     names = [path.stem for path in members]
     agreed = Agreement([*names, ENSEMBLE])
@@ -50,6 +52,8 @@ def average(
         if not agreed.pairs:
             raise BadTable(f"{members[0]} has no score: score something with every member")
         digests.put_json(agreed.record(), second)
+    spent = [member.with_suffix(COST) for member in members]
+    costs.account_together(spent, agreed.pairs, out.with_suffix(COST))
     return agreed.said()
 
 

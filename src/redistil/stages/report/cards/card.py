@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from redistil.machine.hardware import commit, machine
+from redistil.stages.report.numbers import gates
 from redistil.stages.report.numbers.rows import by_system
 from redistil.stages.report.numbers.tabulated import Tabulated
 from redistil.stages.report.numbers.wording import joules, number, p_value, signed
@@ -50,6 +51,7 @@ def text(
         why=why,
         recipe=recipe,
         backbone=_origin(study["backbones"][backbone]) or backbone,
+        gates=gates.failures_behind(study, tabulated.gates, cell),
         sources=list(sources(study, cell)),
         measures=study["measures"],
         datasets=study["grid"]["datasets"],

@@ -4,7 +4,7 @@ Which comparisons are one family, and how sure a difference is, says `inference`
 one record, and whatever is shown of it is read from there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
@@ -47,7 +47,10 @@ class Settings:
 
 
 class Group:
-    """The datasets of one group, with the values of every line of the leaderboard on them."""
+    """The datasets of one group, with the values of every line of the leaderboard on them.
+
+    left_out: the students that no average over students has.
+    """
 
     def __init__(
         self,
@@ -56,8 +59,9 @@ class Group:
         lines: Sequence[Entry],
         reference: str,
         values: Values,
+        left_out: Collection[str] = (),
     ) -> None:
-        self.name, self.reference = name, reference
+        self.name, self.reference, self.left_out = name, reference, left_out
         self.students: list[Entry] = []
         self.baselines: list[str] = []
         self.checkpoints: list[str] = []
@@ -150,9 +154,11 @@ class Group:
         return Interval.of(self.scope.estimate(names, [self.reference]))
 
     def by_loss(self) -> dict[str, list[Entry]]:
-        """Return the entries of each loss."""
+        """Return the entries of each loss, but for the students that are left out."""
         by_loss: dict[str, list[Entry]] = {}
         for entry in self.students:
+            if entry.student in self.left_out:
+                continue
             by_loss.setdefault(str(entry.loss), []).append(entry)
         return by_loss
 
@@ -202,12 +208,11 @@ class Group:
         The mean is in no family, so it has an interval and no word. tests: of this group.
         """
         words = self._words_between(tests)
-        names: dict[str, list[str]] = {}
-        for entry in self.students:
-            names.setdefault(str(entry.loss), []).append(entry.name)
         rows = []
-        for one, other in combinations(names, 2):
-            lead = Interval.of(self.scope.estimate(names[one], names[other]))
+        for (one, members), (other, others) in combinations(self.by_loss().items(), 2):
+            names = [entry.name for entry in members]
+            against = [entry.name for entry in others]
+            lead = Interval.of(self.scope.estimate(names, against))
             between = (lead.difference, lead.low, lead.high)
             rows.append(Versus(self.name, one, other, *between, counted(words[one, other])))
         return rows
@@ -215,11 +220,12 @@ class Group:
     def _words_between(self, tests: Sequence[Test]) -> dict[tuple[str, str], list[str]]:
         """Return the students' verdicts on every two losses."""
         loss_of: dict[str, str] = {}
-        for entry in self.students:
-            loss_of[entry.name] = str(entry.loss)
+        for loss, members in self.by_loss().items():
+            for entry in members:
+                loss_of[entry.name] = loss
         words: dict[tuple[str, str], list[str]] = {}
         for test in tests:
-            if test.family == LOSSES:
+            if test.family == LOSSES and test.system in loss_of:
                 pair = (loss_of[test.system], loss_of[test.against])
                 words.setdefault(pair, []).append(test.verdict)
         return words

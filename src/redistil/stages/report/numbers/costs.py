@@ -1,4 +1,4 @@
-"""The costs of training and re-ranking, from the cost files beside models and runs.
+"""The costs of teachers, training and re-ranking, from the cost files beside what they made.
 
 Times differ from run to run, so none of this is in a record: it is shown, and decides nothing.
 """
@@ -6,6 +6,7 @@ Times differ from run to run, so none of this is in a record: it is shown, and d
 import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,17 @@ import numpy as np
 from redistil.stages.report.numbers.entries import entries
 from redistil.stages.report.numbers.rows import Line
 from redistil.stages.report.numbers.sheets import PrintedRow, Sheet, printed
-from redistil.stages.report.numbers.wording import number
+from redistil.stages.report.numbers.wording import amount_in_words, number, percent
 from redistil.storage import digests, lineage
 from redistil.storage.tables import aside
 from redistil.study import artefacts as studies
 from redistil.study.study import Study
 
 TRAINED, RERANKED = "cost.json", "{dataset}.cost.json"  # beside a model and each of its runs
+SCORED = ".cost.json"  # in the place of the suffix of a teacher's scores
 FILE = "costs.csv"
-WORK = ("training", "reranking")
-_SHORT = {"training": "train", "reranking": "rank"}
+WORK = ("teacher", "training", "reranking")
+_SHORT = {"teacher": "teacher", "training": "train", "reranking": "rank"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,13 @@ class Spent:
     pairs_per_second: float | None = None
     processor_joules: float | None = None
     gpu_joules: float | None = None
+    device_seconds: float | None = None
     device: str | None = None
+
+    @property
+    def work(self) -> float | None:
+        """Seconds of all threads or GPUs; of the clock, where an older version told only these."""
+        return self.seconds if self.device_seconds is None else self.device_seconds
 
     @property
     def known(self) -> bool:
@@ -49,7 +57,11 @@ class Spent:
 
 @dataclass(frozen=True)
 class Cost:
-    """The costs of a system, or of a line of the leaderboard as means over its seeds."""
+    """The costs of a system, or of a line of the leaderboard as means over its seeds.
+
+    teacher: of the training of a student's teacher, or of its members, and of its scores. All
+    students that learn from it share them.
+    """
 
     system: str
     kind: str
@@ -58,10 +70,18 @@ class Cost:
     seed: int | None
     training: Spent = Spent()
     reranking: Spent = Spent()
+    teacher: Spent = Spent()
 
     def of(self, work: str) -> Spent:
-        """Return the cost of a work, training or reranking."""
-        return self.training if work == "training" else self.reranking
+        """Return the cost of one of `WORK`."""
+        spent: Spent = getattr(self, work)
+        return spent
+
+    @property
+    def share(self) -> float | None:
+        """The teacher's share of the work of teaching this student alone."""
+        taught, trained = self.teacher.work, self.training.work
+        return taught / (taught + trained) if taught and trained else None
 
 
 Amount = Callable[[Spent], float | None]
@@ -70,9 +90,10 @@ AMOUNTS: dict[str, Amount] = {
     "pairs_per_second": lambda spent: spent.pairs_per_second,
     "processor_joules": lambda spent: spent.processor_joules,
     "gpu_joules": lambda spent: spent.gpu_joules,
+    "device_seconds": lambda spent: spent.device_seconds,
 }  # of a column of the file
 UNITS: dict[str, Amount] = {
-    "seconds": lambda spent: spent.seconds,
+    "seconds": lambda spent: spent.work,
     "pairs per second": lambda spent: spent.pairs_per_second,
     "joules": lambda spent: spent.joules,
 }  # of an axis
@@ -93,10 +114,16 @@ def _header() -> list[str]:
 HEADER = _header()
 
 
-def rows(study: Study, models: Iterable[Path], runs: Iterable[tuple[str, Path]]) -> list[Cost]:
+def rows(
+    study: Study,
+    models: Iterable[Path],
+    runs: Iterable[tuple[str, Path]],
+    teachers: Mapping[str, Spent] | None = None,
+) -> list[Cost]:
     """Return a row for each system of which something is known.
 
-    models: records of the models; runs: a system, and the folder that holds its runs.
+    models: records of the models; runs: a system, and the folder that holds its runs; teachers:
+    what `of_teachers` returns.
     """
     trained: dict[str, list[Path]] = {}
     for path in models:
@@ -108,8 +135,32 @@ def rows(study: Study, models: Iterable[Path], runs: Iterable[tuple[str, Path]])
         reranking = _together(reranked.get(system.name, []))
         if training.known or reranking.known:
             who = (system.name, system.kind, system.student, system.loss, system.seed)
-            known.append(Cost(*who, training, reranking))
+            taught = (teachers or {}).get(teacher_of(study, system.loss), Spent())
+            known.append(Cost(*who, training, reranking, taught))
     return known
+
+
+def teacher_of(study: Study, loss: str | None) -> str:
+    """Return the teacher that a loss reads the scores of; nothing where it has none."""
+    if loss is None:
+        return ""
+    source = study["sources"][study["losses"][loss]["reads"]]
+    return source.get("teacher") or ""
+
+
+def of_teachers(
+    scores: Iterable[tuple[str, Path]], models: Iterable[tuple[str, Path]]
+) -> dict[str, Spent]:
+    """Return the cost of each teacher: its scores, and the trainings of the models behind it.
+
+    scores: a teacher and the file of its scores; models: a teacher and the record of a model.
+    """
+    files: dict[str, list[Path]] = {}
+    for teacher, path in scores:
+        files[teacher] = [path.with_suffix(SCORED)]
+    for teacher, path in models:
+        files.setdefault(teacher, []).append(path.parent / TRAINED)
+    return {teacher: _together(of_teacher) for teacher, of_teacher in files.items()}
 
 
 def _of_runs(runs: Iterable[tuple[str, Path]], datasets: Sequence[str]) -> dict[str, list[Path]]:
@@ -122,6 +173,21 @@ def _of_runs(runs: Iterable[tuple[str, Path]], datasets: Sequence[str]) -> dict[
     return files
 
 
+def files(
+    study: Study,
+    models: Iterable[Path],
+    runs: Iterable[tuple[str, Path]],
+    scores: Iterable[tuple[str, Path]],
+) -> list[Path]:
+    """Return every cost file that may lie beside these, each once."""
+    found = [path.parent / TRAINED for path in models]
+    for of_system in _of_runs(runs, study["grid"]["datasets"]).values():
+        found += of_system
+    for _, path in scores:
+        found.append(path.with_suffix(SCORED))
+    return list(dict.fromkeys(found))
+
+
 def _together(files: Sequence[Path]) -> Spent:
     """Return the sum of what several works cost; nothing unless all of them tell it."""
     if not files or not all(map(Path.exists, files)):
@@ -131,13 +197,15 @@ def _together(files: Sequence[Path]) -> Spent:
     for file in files:
         cost = digests.read_json(file)
         costs.append(cost)
-        devices.append(str(cost.get("device")))
+        device = cost.get("device")
+        devices += map(str, device if isinstance(device, list) else [device])
     seconds, pairs = _sum(costs, "seconds"), _sum(costs, "pairs")
     return Spent(
         seconds,
         round(pairs / seconds, 1) if seconds and pairs else None,
         _sum(costs, "processor_joules"),
         _sum(costs, "gpu_joules"),
+        _sum(costs, "device_seconds"),
         " and ".join(dict.fromkeys(devices)),
     )
 
@@ -155,8 +223,10 @@ def write(costs: Sequence[Cost], folder: Path) -> None:
             out.writerow(HEADER)
             for cost in costs:
                 who = [cost.system, cost.kind, cost.student, cost.loss, cost.seed]
-                numbers = [*_amounts(cost.training), *_amounts(cost.reranking)]
-                out.writerow([*who, *numbers, cost.training.device, cost.reranking.device])
+                works = [cost.of(work) for work in WORK]
+                numbers = chain.from_iterable(map(_amounts, works))
+                devices = [work.device for work in works]
+                out.writerow([*who, *numbers, *devices])
 
 
 def _amounts(spent: Spent) -> list[float | None]:
@@ -172,7 +242,8 @@ def read(folder: Path) -> list[Cost]:
         for row in csv.DictReader(stream):
             who = (row["system"], row["kind"], row["student"] or None, row["loss"] or None)
             seed = int(row["seed"]) if row["seed"] else None
-            costs.append(Cost(*who, seed, _spent(row, "training"), _spent(row, "reranking")))
+            training, reranking = _spent(row, "training"), _spent(row, "reranking")
+            costs.append(Cost(*who, seed, training, reranking, _spent(row, "teacher")))
     return costs
 
 
@@ -194,10 +265,9 @@ def over_seeds(study: Study, costs: Sequence[Cost]) -> dict[str, Cost]:
     for line in entries(studies.systems(study)):
         seeds = [by_system[name] for name in line.systems if name in by_system]
         if seeds:
-            training = _mean(seeds, "training")
-            reranking = _mean(seeds, "reranking")
-            of_line = replace(seeds[0], system=line.name, seed=None)
-            means[line.name] = replace(of_line, training=training, reranking=reranking)
+            works = [_mean(seeds, work) for work in ("training", "reranking", "teacher")]
+            who = (line.name, line.kind, line.student, line.loss, None)
+            means[line.name] = Cost(*who, *works)
     return means
 
 
@@ -216,8 +286,8 @@ def _mean(seeds: Sequence[Cost], work: str) -> Spent:
 
 def _of_amounts(numbers: Sequence[float | None]) -> Spent:
     """Return a cost of numbers in the order of `AMOUNTS`."""
-    seconds, pairs_per_second, processor_joules, gpu_joules = numbers
-    return Spent(seconds, pairs_per_second, processor_joules, gpu_joules)
+    seconds, pairs_per_second, processor_joules, gpu_joules, device_seconds = numbers
+    return Spent(seconds, pairs_per_second, processor_joules, gpu_joules, device_seconds)
 
 
 def amounts(study: Study, costs: Sequence[Cost], work: str) -> dict[str, dict[str, float]]:
@@ -279,6 +349,8 @@ def sheet(study: Study, leaderboard: Sequence[Line], costs: Sequence[Cost]) -> S
     known = over_seeds(study, costs)
     groups = list(study["groups"])[:2]
     columns = _columns(study, costs)
+    shares = {name: mean.share for name, mean in known.items()}
+    has_shares = any(share is not None for share in shares.values())
     rows: list[PrintedRow | None] = []
     for line in leaderboard:
         if line.system in known:
@@ -286,15 +358,20 @@ def sheet(study: Study, leaderboard: Sequence[Line], costs: Sequence[Cost]) -> S
             for group in groups:
                 words.append(number(line.value(group)))
             for amount in columns.values():
-                words.append(in_words(amount.get(line.system)))
+                words.append(amount_in_words(amount.get(line.system)))
+            if has_shares:
+                words.append(percent(shares[line.system]))
             rows.append(printed(words))
     devices = " and ".join(_devices(costs))
     caption = (
-        f"{study['measures'][0]} and what it cost in seconds, pairs of query and passage per second"
-        f" and joules, mean over seeds, on {devices}. Train: with validations. "
-        f"Rank: all candidates of the study's datasets. {energy(costs)}"
+        f"{study['measures'][0]} and what it cost, mean over seeds, on {devices}: seconds of all "
+        "threads of the CPU or of the GPUs, pairs of query and passage per second of the clock, and"
+        " joules. Teacher: the training and the scores of the teacher, which its students share. "
+        "Train: with validations. Rank: all candidates of the study's datasets. Teacher's share: of"
+        f" teaching this student alone. {energy(costs)}"
     )
-    return Sheet(caption, ["system", *groups, *columns], rows, words=1)
+    share = ["teacher's share"] if has_shares else []
+    return Sheet(caption, ["system", *groups, *columns, *share], rows, words=1)
 
 
 def _columns(study: Study, costs: Sequence[Cost]) -> dict[str, dict[str, float]]:
@@ -302,6 +379,8 @@ def _columns(study: Study, costs: Sequence[Cost]) -> dict[str, dict[str, float]]
     columns = {}
     for work in WORK:
         for unit, lines in amounts(study, costs, work).items():
+            if work == "teacher" and unit == "pairs per second":
+                continue  # training and scoring are not one pace
             columns[f"{_SHORT[work]} {_UNITS_SHORT[unit]}"] = lines
     return columns
 
@@ -315,10 +394,3 @@ def _devices(costs: Sequence[Cost]) -> list[str]:
             if device and device not in devices:
                 devices.append(device)
     return devices
-
-
-def in_words(value: float | None) -> str:
-    """Return an amount as it is read: three digits, or whole with thousands apart."""
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

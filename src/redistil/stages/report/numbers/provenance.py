@@ -20,7 +20,8 @@ def check(study: Study, measured: Sequence[Made], models: Sequence[Made]) -> Non
     """Refuse, as Stale, records that are not exactly what `study` asks for.
 
     measured: the records of the measures files, one for each system of the study;
-    models: those of the trained models, at least one for each student's cell.
+    models: those of the trained models, at least one for each student's cell, and of whatever else
+    the report reads.
     """
     systems: dict[str, System] = {}
     for system in studies.systems(study):

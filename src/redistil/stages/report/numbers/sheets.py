@@ -7,14 +7,17 @@ median of its column, as in the notebooks of arXiv 2603.03010.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
 import numpy as np
 
+from redistil.stages.report.numbers.inference import BETTER, WORSE
 from redistil.stages.report.numbers.rows import (
     Line,
     LossRow,
     PublishedRow,
+    Test,
     Verdicts,
     Versus,
     taught,
@@ -22,14 +25,20 @@ from redistil.stages.report.numbers.rows import (
 from redistil.stages.report.numbers.wording import interval, number, signed
 from redistil.study.study import Study
 
+_ALPHABET = ascii_lowercase + ascii_uppercase
+
 
 @dataclass(frozen=True)
 class Printed:
-    """A cell as it is printed; shade: -1 (lowest) to 1 (highest), 0 for none."""
+    """A cell as it is printed; shade: -1 (lowest) to 1 (highest), 0 for none.
+
+    raised: letters behind the text, above its line.
+    """
 
     text: str
     bold: bool = False
     shade: float = 0.0
+    raised: str = ""
 
 
 PrintedRow = Sequence[Printed]
@@ -54,12 +63,17 @@ def sheets(
     losses: Sequence[LossRow],
     versus: Sequence[Versus],
     published: Sequence[PublishedRow],
+    tests: Sequence[Test] = (),
+    lacking: str = "",
 ) -> dict[str, Sheet]:
-    """Return every sheet of the report by name; what has no rows has no sheet."""
+    """Return every sheet of the report by name; what has no rows has no sheet.
+
+    lacking: which students the averages over students lack, in words.
+    """
     every = {
-        "main": main(study, leaderboard),
-        "losses": _losses(study, losses),
-        "pairs": _pairs(study, versus),
+        "main": main(study, leaderboard, tests),
+        "losses": _losses(study, losses, lacking),
+        "pairs": _pairs(study, versus, lacking),
         "published": _published(published),
     }
     filled = {}
@@ -69,14 +83,55 @@ def sheets(
     return filled
 
 
-def main(study: Study, leaderboard: Sequence[Line]) -> Sheet:
-    """Return students x losses over the columns that the study names, the baselines above."""
+def main(study: Study, leaderboard: Sequence[Line], tests: Sequence[Test] = ()) -> Sheet:
+    """Return students x losses over the columns that the study names, the baselines above.
+
+    tests: what is raised behind a group's value is better by them.
+    """
     columns, grid = columns_of(study), study["grid"]
+    letters = _letters(study, leaderboard)
+    raised = _raised(tests, letters)
     rows: list[PrintedRow | None] = []
     for line in _baselines(leaderboard, grid["first_stage"]):
-        rows.append(printed([line.system, line.kind, *map(number, _values(line, columns))]))
-    rows += _taught_rows(taught(grid, leaderboard), columns)
-    return Sheet(_main_caption(study), ["student", "loss", *columns], rows, words=2)
+        name = Printed(line.system, raised=letters.get(line.system, "") if raised else "")
+        rows.append([name, *printed([line.kind, *map(number, _values(line, columns))])])
+    rows += _taught_rows(taught(grid, leaderboard), columns, letters if raised else {}, raised)
+    caption = _main_caption(study)
+    if raised:
+        caption += (
+            " Raised letters: better than those systems, of losses only of the same student, in "
+            f"tests over queries and seeds at {study['statistics']['alpha']:g} after Holm's "
+            "correction."
+        )
+    return Sheet(caption, ["student", "loss", *columns], rows, words=2)
+
+
+def _letters(study: Study, leaderboard: Sequence[Line]) -> dict[str, str]:
+    """Return the letter of each loss, by lines, and after them of each tested baseline."""
+    letters = iter(_ALPHABET)
+    by_loss = dict(zip(study["grid"]["losses"], letters, strict=False))
+    letter_of = {}
+    for line in leaderboard:
+        if line.kind == "student":
+            letter_of[line.system] = by_loss.get(str(line.loss), "")
+    for line in _baselines(leaderboard, study["grid"]["first_stage"]):
+        if line.kind in ("first stage", "teacher"):
+            letter_of[line.system] = next(letters, "")
+    return letter_of
+
+
+def _raised(tests: Sequence[Test], letters: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    """Return, by line and group, the letters of all that it is better than."""
+    beaten: dict[tuple[str, str], list[str]] = {}
+    for test in tests:
+        if test.verdict == BETTER:
+            beaten.setdefault((test.system, test.group), []).append(letters[test.against])
+        elif test.verdict == WORSE:
+            beaten.setdefault((test.against, test.group), []).append(letters[test.system])
+    raised = {}
+    for place, found in beaten.items():
+        raised[place] = "".join(sorted(found, key=_ALPHABET.find))
+    return raised
 
 
 def _main_caption(study: Study) -> str:
@@ -89,7 +144,10 @@ def _main_caption(study: Study) -> str:
 
 
 def _taught_rows(
-    students: Mapping[str, Sequence[Line]], columns: Sequence[str]
+    students: Mapping[str, Sequence[Line]],
+    columns: Sequence[str],
+    letters: Mapping[str, str],
+    raised: Mapping[tuple[str, str], str],
 ) -> list[PrintedRow | None]:
     """Return the rows of all students, shaded over all of them, with a line above each student."""
     if not students:
@@ -100,10 +158,12 @@ def _taught_rows(
     for lines in students.values():
         rows.append(None)
         for line in lines:
-            cells = printed([str(line.student), str(line.loss)])
-            numbers = _values(line, columns)
-            for value, top, shade in zip(numbers, best, next(shades), strict=True):
-                cells.append(Printed(number(value), bool(value == top), float(shade)))
+            loss = Printed(str(line.loss), raised=letters.get(line.system, ""))
+            cells = [Printed(str(line.student)), loss]
+            numbers = zip(columns, _values(line, columns), best, next(shades), strict=True)
+            for column, value, top, shade in numbers:
+                above = raised.get((line.system, column), "")
+                cells.append(Printed(number(value), bool(value == top), float(shade), above))
             rows.append(cells)
     return rows
 
@@ -137,7 +197,7 @@ def shading(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return shades
 
 
-def _losses(study: Study, losses: Sequence[LossRow]) -> Sheet:
+def _losses(study: Study, losses: Sequence[LossRow], lacking: str) -> Sheet:
     header = ["group", "loss", study["measures"][0], "difference", "interval", "better", "same"]
     rows = []
     for row in losses:
@@ -150,7 +210,8 @@ def _losses(study: Study, losses: Sequence[LossRow]) -> Sheet:
         "interval over queries and seeds, and how many of its students are better, the same (not "
         f"distinguishable or equivalent) and worse. {_tested(study)}"
     )
-    return Sheet(caption, [*header, "worse"], _parted(rows), words=2)
+    told = f"{caption} {lacking}".strip()
+    return Sheet(told, [*header, "worse"], _parted(rows), words=2)
 
 
 def _counts(verdicts: Verdicts) -> list[str]:
@@ -162,7 +223,7 @@ def _tested(study: Study) -> str:
     return f"Tests over queries and seeds at {alpha:g} after Holm's correction over their family."
 
 
-def _pairs(study: Study, versus: Sequence[Versus]) -> Sheet:
+def _pairs(study: Study, versus: Sequence[Versus], lacking: str) -> Sheet:
     """Return every pair of losses: the mean lead, and for how many students it is shown."""
     header = ["group", "loss", "against", "difference", "interval", "better", "same", "worse"]
     rows = []
@@ -174,7 +235,7 @@ def _pairs(study: Study, versus: Sequence[Versus]) -> Sheet:
         "queries and seeds, and for how many students the first is better, the same (not "
         f"distinguishable or equivalent) and worse. {_tested(study)}"
     )
-    return Sheet(caption, header, _parted(rows), words=3)
+    return Sheet(f"{caption} {lacking}".strip(), header, _parted(rows), words=3)
 
 
 def _parted(rows: Sequence[Sequence[str]]) -> list[PrintedRow | None]:

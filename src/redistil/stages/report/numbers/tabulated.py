@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from redistil.stages.report.numbers import costs, typeset
+from redistil.stages.report.numbers import costs, machines, typeset
 from redistil.stages.report.numbers.counts import SetCounts
+from redistil.stages.report.numbers.gates import Gate
 from redistil.stages.report.numbers.leaderboard import Tables
 from redistil.stages.report.numbers.rows import (
     GroupValue,
@@ -41,7 +42,8 @@ class Tabulated:
 
     published: ours beside published values. sizes: by student, where they are known.
     sources: by system. cells: by (system, dataset, measure), the mean over queries.
-    spent: what each system cost. more: further tables by name, of a version that has them.
+    gates: of the study's backbones and teachers. spent: what each system cost. works: how many
+    each kind of machine did. more: further tables by name, of a version that has them.
     """
 
     leaderboard: list[Line]
@@ -55,6 +57,8 @@ class Tabulated:
     cells: dict[tuple[str, str, str], float]
     more: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     spent: list[costs.Cost] = field(default_factory=list)
+    gates: list[Gate] = field(default_factory=list)
+    works: dict[machines.Machine, int] = field(default_factory=dict)
 
 
 def write(
@@ -66,13 +70,15 @@ def write(
     published: Sequence[PublishedRow] = (),
     sizes: Mapping[str, Size] | None = None,
     sheets: Mapping[str, Sheet] | None = None,
+    gates: Sequence[Gate] = (),
     spent: Sequence[costs.Cost] = (),
     test_sets: Sequence[SetCounts] = (),
+    works: Mapping[machines.Machine, int] | None = None,
 ) -> None:
     """Write the folder; its record is removed first and written last.
 
-    published, sizes, spent: as in `Tabulated`; sheets: what is to be pasted elsewhere; test_sets:
-    their queries, a further table.
+    published, sizes, gates, spent, works: as in `Tabulated`; sheets: what is to be pasted
+    elsewhere; test_sets: their queries, a further table.
     """
     files: dict[str, list[Columns]] = {
         "leaderboard": list(map(flat, tables.leaderboard)),
@@ -90,6 +96,7 @@ def write(
         "tests": tables.tests,
         "published": published,
         "sizes": sizes or {},
+        "gates": gates,
         "sources": sources,
         "test_sets": test_sets,
     }
@@ -103,6 +110,7 @@ def write(
         _write_json(metrics, folder / "metrics.json")
         _write_sheets(sheets or {}, folder / "paste")
         costs.write(spent, folder)
+        machines.write(works or {}, folder)
         _write_json(_plain(kept), folder / JSON)
 
 
@@ -149,8 +157,10 @@ def read(folder: Path) -> Tabulated:
         sources=_by_name(Source, tables.pop("sources")),
         made=made,
         cells=_read_cells(files[CELLS]),
+        gates=_rows(Gate, tables.pop("gates")),
         more=tables,
         spent=costs.read(folder),
+        works=machines.read(folder),
     )
 
 

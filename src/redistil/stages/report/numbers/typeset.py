@@ -33,7 +33,8 @@ def _frame(rows: list[list[str]], header: list[str]) -> "DataFrame":
 
 def _marked(cell: Printed) -> str:
     text = re.sub(r"([\\`*_|]|<(?=[a-zA-Z/!?])|\](?=\())", r"\\\1", cell.text)
-    return f"**{text}**" if cell.bold else text
+    text = f"**{text}**" if cell.bold else text
+    return f"{text}<sup>{cell.raised}</sup>" if cell.raised else text
 
 
 # --- LaTeX ------------------------------------------------------------------------------------
@@ -98,6 +99,7 @@ def _cells(row: PrintedRow) -> list[str]:
 def _set(cell: Printed) -> str:
     text = _escaped(cell.text)
     text = rf"\textbf{{{text}}}" if cell.bold else text
+    text = rf"{text}\textsuperscript{{{cell.raised}}}" if cell.raised else text
     strength = round(abs(cell.shade) * STRONGEST)
     colour = "above" if cell.shade > 0 else "below"
     return rf"\cellcolor{{{colour}!{strength}}}{text}" if strength else text

@@ -35,3 +35,15 @@ def plain(value: Any) -> str:
     if value is None or value == "":
         return "–"
     return f"{value:.4g}".replace("-", "\N{MINUS SIGN}") if isinstance(value, float) else str(value)
+
+
+def percent(share: float | None) -> str:
+    """Return a share in whole per cent; a dash where there is none."""
+    return "–" if share is None else f"{share:.0%}"
+
+
+def amount_in_words(value: float | None) -> str:
+    """Return an amount as it is read: three digits, or whole with thousands apart."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

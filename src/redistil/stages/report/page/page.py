@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from redistil.machine.hardware import machine
-from redistil.stages.report.numbers import costs
+from redistil.stages.report.numbers import costs, gates, machines
 from redistil.stages.report.numbers.comparisons import LEVEL
 from redistil.stages.report.numbers.entries import entries
 from redistil.stages.report.numbers.pairs import scopes
@@ -17,7 +17,7 @@ from redistil.stages.report.numbers.published import VERDICTS
 from redistil.stages.report.numbers.rows import LossRow, Versus, best, by_system, of_group
 from redistil.stages.report.numbers.tabulated import Tabulated
 from redistil.stages.report.numbers.wording import number, p_value, plain, signed
-from redistil.stages.report.page import board, gates, payload, prose, summary
+from redistil.stages.report.page import board, payload, prose, summary
 from redistil.stages.report.page import departures as departures_of
 from redistil.stages.report.page.illustrations import Illustration
 from redistil.stages.report.page.payload import SCALE, Comparison
@@ -75,7 +75,10 @@ def render(
         captions=captions,
         departures=prose.html(_departures(study, tabulated, departures), "Departures"),
         summary=summary.summary(study, tabulated),
-        gates=gates.failed(study, made),
+        gates=gates.failures(study, tabulated.gates),
+        lacking=gates.left_out(gates.students_left_out(study, tabulated.gates)),
+        works=tabulated.works,
+        mixed=machines.warning(tabulated.works),
         versus=_versus(tabulated),
         counts=_counts(tabulated),
         commands=_commands(made),

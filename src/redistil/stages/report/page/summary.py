@@ -1,23 +1,52 @@
 """The first screen in words: what the tests of a study say, and what it cannot see."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from typing import NamedTuple
 
-from redistil.stages.report.numbers import costs
-from redistil.stages.report.numbers.inference import BASELINES, LOSSES
-from redistil.stages.report.numbers.rows import Line, Test, Versus, best, by_system, of_group
+from redistil.stages.report.numbers import costs, gates
+from redistil.stages.report.numbers.inference import BASELINES, BETTER, LOSSES, WORSE
+from redistil.stages.report.numbers.rows import Line, Test, best, by_system, of_group
 from redistil.stages.report.numbers.tabulated import Tabulated
-from redistil.stages.report.numbers.wording import number, signed
+from redistil.stages.report.numbers.wording import amount_in_words, number, signed
 from redistil.study.study import Study
 
 
+class Standing(NamedTuple):
+    """What the tests between losses say of one student.
+
+    winners: losses that beat another and that no loss beats; losers: those that only are beaten.
+    p: the largest corrected p of the comparisons that show a difference.
+    """
+
+    winners: tuple[str, ...]
+    losers: tuple[str, ...]
+    comparisons: int
+    shown: int
+    p: float
+
+    def is_like(self, other: "Standing") -> bool:
+        """Whether both have the same result, however sure it is."""
+        result = (self.winners, self.losers, self.shown > 0)
+        return result == (other.winners, other.losers, other.shown > 0)
+
+    def with_another(self, other: "Standing") -> "Standing":
+        """Return what the tests say of two students that are alike."""
+        return self._replace(
+            comparisons=self.comparisons + other.comparisons,
+            shown=self.shown + other.shown,
+            p=max(self.p, other.p),
+        )
+
+
 def summary(study: Study, tabulated: Tabulated) -> list[str]:
-    """Return what a study found, a sentence or two for each group, then cost and blind spot."""
+    """Return what a study found, a few words for each group, then cost and blind spot."""
     if not study["grid"]["students"]:
         return _without_students(study, tabulated)
     sentences = []
     for group in study["groups"]:
         tests = of_group(tabulated.tests, group)
-        between = losses(of_group(tabulated.versus, group), study["grid"]["losses"])
+        between = losses(study, tabulated, tests)
         beside = baselines(tabulated.leaderboard, group, tests)
         sentences.append(f"{group}: {between} {beside}")
     return [*sentences, blind_spot(study, tabulated.tests), *cost(study, tabulated)]
@@ -34,48 +63,66 @@ def _without_students(study: Study, tabulated: Tabulated) -> list[str]:
     return [*sentences, "No student was trained, so no loss is compared."]
 
 
-def losses(versus: Sequence[Versus], names: Sequence[str]) -> str:
-    """Return which losses win: those that no loss beats and that beat another."""
-    if not versus:
+def losses(study: Study, tabulated: Tabulated, tests: Sequence[Test]) -> str:
+    """Return which losses win on which student, and how sure that is; tests: of a group."""
+    names = study["grid"]["losses"]
+    if len(names) == 1:
         return f"{names[0]} is the only loss."
-    comparisons = shown = 0
-    for row in versus:
-        verdicts = row.verdicts
-        comparisons += verdicts.better + verdicts.same + verdicts.worse
-        shown += verdicts.better + verdicts.worse
-    if not shown:
-        where = f"any of {comparisons} comparisons" if comparisons > 1 else "the one comparison"
-        return f"no loss is shown to be better than another in {where}."
-    winners, losers = _winners_and_losers(versus, names)
-    if not winners:
-        return f"losses beat each other in {shown} of {comparisons} comparisons; none wins."
-    win = "wins" if len(winners) == 1 else "win"
-    text = f"{_all(winners)} {win} (no loss is shown to be better)"
-    if losers:
-        lose = "loses" if len(losers) == 1 else "lose"
-        text += f", {_all(losers)} {lose}"
-    return f"{text}; {shown} of {comparisons} comparisons of two losses show a difference."
+    failed = gates.students_left_out(study, tabulated.gates)
+    found = {}
+    for student in study["grid"]["students"]:
+        if student not in failed:
+            found[student] = standing(tests, _loss_of(tabulated.leaderboard, student), names)
+    if not found:
+        return "no student passed its gate."
+    words = []
+    while found:
+        alike = [name for name in found if found[name].is_like(next(iter(found.values())))]
+        whose = "every student" if len(alike) == len(study["grid"]["students"]) > 1 else _all(alike)
+        together = reduce(Standing.with_another, [found.pop(name) for name in alike])
+        words.append(f"on {whose}, {_said(together)}")
+    return f"{'; '.join(words)}."
 
 
-def _winners_and_losers(
-    versus: Sequence[Versus], names: Sequence[str]
-) -> tuple[list[str], list[str]]:
-    """Return the losses that only beat others, and those that are only beaten."""
-    beating, beaten = set(), set()
-    for row in versus:
-        if row.verdicts.better:
-            beating.add(row.loss)
-            beaten.add(row.against)
-        if row.verdicts.worse:
-            beating.add(row.against)
-            beaten.add(row.loss)
-    winners, losers = [], []
-    for name in names:
-        if name in beating and name not in beaten:
-            winners.append(name)
-        if name in beaten and name not in beating:
-            losers.append(name)
-    return winners, losers
+def _loss_of(leaderboard: Sequence[Line], student: str) -> dict[str, str]:
+    """Return the loss of each line of a student."""
+    loss_of = {}
+    for line in leaderboard:
+        if line.student == student:
+            loss_of[line.system] = str(line.loss)
+    return loss_of
+
+
+def standing(tests: Sequence[Test], loss_of: Mapping[str, str], names: Sequence[str]) -> Standing:
+    """Return what the tests say of one student; loss_of: its losses by line."""
+    beating, beaten, p_values = set(), set(), []
+    comparisons = 0
+    for test in tests:
+        if test.family != LOSSES or test.system not in loss_of:
+            continue
+        comparisons += 1
+        pair = [loss_of[test.system], loss_of[test.against]]
+        if test.verdict in (BETTER, WORSE):
+            better, worse = pair if test.verdict == BETTER else reversed(pair)
+            beating.add(better)
+            beaten.add(worse)
+            p_values.append(test.p_holm)
+    winners = tuple(name for name in names if name in beating - beaten)
+    losers = tuple(name for name in names if name in beaten - beating)
+    return Standing(winners, losers, comparisons, len(p_values), max(p_values, default=1.0))
+
+
+def _said(found: Standing) -> str:
+    if not found.shown:
+        return f"no loss is shown to be better than another in {found.comparisons} comparisons"
+    words = []
+    if found.winners:
+        words.append(f"{_all(found.winners)} win{'s' if len(found.winners) == 1 else ''}")
+    if found.losers:
+        words.append(f"{_all(found.losers)} lose{'s' if len(found.losers) == 1 else ''}")
+    result = " and ".join(words) or "losses beat each other and none wins"
+    p = f"{found.p:.3f}" if found.p >= 0.001 else "0.001"
+    return f"{result} ({found.shown} of {found.comparisons} comparisons, p at most {p})"
 
 
 def baselines(leaderboard: Sequence[Line], group: str, tests: Sequence[Test]) -> str:
@@ -119,19 +166,30 @@ def blind_spot(study: Study, tests: Sequence[Test]) -> str:
 
 
 def cost(study: Study, tabulated: Tabulated) -> list[str]:
-    """Return what a training took, where that is known."""
-    seconds = []
+    """Return what the trainings took, and their teachers, where that is known."""
+    trained, taught = [], {}
     for row in tabulated.spent:
-        if row.kind == "student" and row.training.seconds:
-            seconds.append(row.training.seconds)
-    if not seconds:
+        if row.kind == "student" and row.training.work:
+            trained.append(row.training.work)
+            if row.teacher.work:
+                taught[costs.teacher_of(study, row.loss)] = row.teacher.work
+    if not trained:
         return []
-    hours = sum(seconds) / 3600
-    total = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.2g} minutes"
-    mean = costs.in_words(sum(seconds) / len(seconds))
-    count = len(seconds)
+    total, of_teachers = sum(trained), sum(taught.values())
+    mean = amount_in_words(total / len(trained))
+    count = len(trained)
     trainings = f"The {count} trainings" if count > 1 else "The training"
-    return [f"{trainings} took {total}, {mean} seconds each on average."]
+    text = f"{trainings} took {_time(total)} of processor or GPU time, {mean} seconds each"
+    if not of_teachers:
+        return [f"{text}."]
+    whose = "their teachers" if len(taught) > 1 else "their teacher"
+    share = of_teachers / (total + of_teachers)
+    return [f"{text}; {whose} took {_time(of_teachers)}, {share:.0%} of both."]
+
+
+def _time(seconds: float) -> str:
+    hours = seconds / 3600
+    return f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.2g} minutes"
 
 
 def _all(words: Sequence[str]) -> str:

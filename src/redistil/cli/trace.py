@@ -1,0 +1,33 @@
+"""The question where a file comes from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from redistil.cli.commands import COMMANDS, code_of
+from redistil.cli.options import Source
+from redistil.errors import UserError
+from redistil.storage import trace as tracing
+
+
+@click.command()
+@click.argument("file", type=Source())
+def trace(file: Path) -> None:
+    """Tell where a file comes from, and what has changed since.
+
+    FILE is a table, a model or its folder. Its record is followed to the sources.
+    """
+    for line in tracing.lines(file, _code_now):
+        click.echo(line)
+
+
+def _code_now(command: str, settings: Mapping[str, Any]) -> str:
+    """Return the fingerprint of a command's code today; "gone" if there is no such command."""
+    if command not in COMMANDS:
+        return "gone"
+    try:
+        return code_of(command, settings)
+    except UserError:
+        return "gone"

@@ -1,0 +1,62 @@
+"""The profiles name rules that exist, and ask for what the rules are."""
+
+import re
+from pathlib import Path
+
+import click
+import yaml
+
+from redistil.cli import cli
+
+ROOT = Path(__file__).parents[2]
+SLURM = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+DEFAULT = yaml.safe_load((ROOT / "profiles/default/config.yaml").read_text())
+RULES = "\n".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
+BODIES = dict(re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", RULES, re.M | re.S))
+
+
+def on_gpus():
+    """Return the rules that hold a GPU."""
+    return {name for name, body in BODIES.items() if "gpu=1," in body}
+
+
+def takes_a_device(body):
+    """Whether the command of a rule can compute on a GPU."""
+    verb = re.search(r'"redistil ([\w-]+)', body)
+    command = cli.get_command(click.Context(cli), verb[1]) if verb else None
+    return command is not None and "device" in [param.name for param in command.params]
+
+
+def test_rules_ask_for_gpus_by_what_they_are():
+    wanted = {name for name, body in BODIES.items() if takes_a_device(body)}
+    assert on_gpus() == wanted and "train" in wanted
+
+
+def test_profiles_name_rules_that_exist():
+    assert SLURM["set-resources"].keys() <= BODIES.keys()
+    assert SLURM["groups"].keys() <= BODIES.keys()
+    assert set(SLURM["groups"].values()) == SLURM["group-components"].keys()
+
+
+def test_a_training_never_shares_a_submission():
+    assert not {"train", "score", "rank", "build", "encode"} & SLURM["groups"].keys()
+
+
+def test_groups_keep_gpus_apart():
+    by_group = {}
+    for rule, group in SLURM["groups"].items():
+        by_group.setdefault(group, set()).add(rule in on_gpus())
+    assert all(len(kinds) == 1 for kinds in by_group.values())
+    assert SLURM["resources"] == {"gpu": 1}
+
+
+def test_every_try_asks_for_more():
+    for rule, asked in SLURM["set-resources"].items():
+        for resource in ("mem_mb", "runtime"):
+            assert resource not in asked or asked[resource].endswith("* attempt"), rule
+    assert SLURM["retries"] > 1
+
+
+def test_the_default_profile_limits_nothing():
+    # it outdoes every other profile, key by key: what it says, a cluster cannot change
+    assert not {"resources", "set-resources", "jobs", "executor", "retries"} & DEFAULT.keys()

@@ -1,0 +1,66 @@
+"""What a study asks of a machine: the arithmetic, by hand."""
+
+import pytest
+
+from redistil.errors import BadSettings
+from redistil.study import plan
+from redistil.study.artefacts import recipe, trained_cells
+from redistil.study.plan import Counts, Machine, Work
+from tests.made.configs import STUDIES, resolved
+
+NONE = Counts({}, {})
+
+
+def test_hours_by_hand():
+    work = Work("models", jobs=1, learnt=6_000 * 3600, scored=2 * 20_000 * 3600)
+    assert work.hours(Machine("H200", ranking=20_000, training=6_000)) == 3.0
+
+
+def test_a_machine_is_read():
+    assert plan.machine("H200=20000,6000") == Machine("H200", 20_000, 6_000)
+
+
+@pytest.mark.parametrize("words", ["H200", "H200=1", "H200=0,5", "=1,2", "H200=a,b"])
+def test_other_words_are_refused(words):
+    with pytest.raises(BadSettings, match="--on: wanted a machine"):
+        plan.machine(words)
+
+
+def test_trainings_are_counted_by_cell():
+    study = resolved("embedded")
+    recipes = [recipe(study, cell) for cell in trained_cells(study)]
+    learnt = sum(one.steps * one.batch * one.passages for one in recipes)
+    assert plan.trainings(study, NONE).learnt == learnt > 0
+    assert plan.trainings(study, NONE).scored == 0
+
+
+def test_validations_add_pairs():
+    study = resolved("embedded")
+    how = study.training.validation
+    (dataset,) = how.datasets
+    steps = [recipe(study, cell).steps for cell in trained_cells(study)]
+    rounds = sum(-(-one // how.every) for one in steps)
+    counts = Counts({dataset: 10}, {})
+    assert plan.trainings(study, counts).scored == rounds * 10 * how.depth
+
+
+def test_the_full_study_has_its_jobs():
+    study = resolved("morand2026")
+    jobs = plan.jobs(study)
+    assert (jobs["train"], jobs["rerank"]) == (9 * 6 * 3, 9 * 6 * 3 * 22)
+    assert sum(jobs.values()) == pytest.approx(4985, rel=0.01)  # `snakemake -n`
+
+
+def test_uncounted_datasets_are_named():
+    study = resolved("embedded")
+    missing = plan.unknown(study, NONE)
+    assert set(study.grid.datasets) <= set(missing)
+    assert plan.unknown(study, Counts(dict.fromkeys(missing, 1), {})) == []
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_has_a_plan(name):
+    study = resolved(name)
+    works = [plan.trainings(study, NONE), plan.rerankings(study, NONE), plan.tokens(study, NONE)]
+    assert plan.together(works).jobs == sum(work.jobs for work in works) > 0
+    assert plan.jobs(study)["evaluate"] > 0 and plan.unknown(study, NONE)

@@ -1,0 +1,31 @@
+"""Where jobs run: their interpreter, and how many hold a GPU at a time, here or on a cluster."""
+
+import platform
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+try:
+    from redistil.cli.commands import launcher
+    from redistil.machine import gpus, guard, stopping
+except ImportError as missing:
+    raise WorkflowError(
+        f"{sys.executable} on {platform.node()} cannot import redistil ({missing}): set it up where"
+        " every machine sees it (`make setup`; docs/cluster.md)"
+    )
+
+shell.prefix(launcher())
+stopping.leave_to_jobs()
+
+# Limits that hold where no profile and no `--resources` says otherwise. A GPU has one job at a time;
+# without any, as many compute as there are cores. One job at a time builds a docstore of ir_datasets.
+for name, most in {"gpu": gpus.turns(workflow.cores), "docstore": 1}.items():
+    if name not in workflow.global_resources:
+        workflow.register_resource(name, most)
+if workflow.is_main_process:
+    guard.put_before(Path(workflow.basedir, "profiles/slurm/guard"))
+
+
+resource_scopes:
+    gpu="local",  # the limit is of one machine or one submission, not of all together
