@@ -26,6 +26,7 @@ from tests.made.hub import (
 )
 
 ROOMY = {"query_length": 20, "passage_length": 30, "pair_length": 60}
+FORM = {"pair_form": "native"}
 
 PAIRS = [
     ("cat dog", "the red bird sings over the river"),
@@ -44,6 +45,12 @@ ROBERTA_NAMES = {kind: f"<{kind}>" for kind in ("pad", "unk", "mask")} | {
 }
 FAMILIES: dict[str, tuple[Any, str, dict[str, Any], dict[str, Any]]] = {
     "bert": (word_pieces, "BertTokenizer", {"do_lower_case": True}, {}),
+    "distilbert": (
+        word_pieces,
+        "DistilBertTokenizer",
+        {"do_lower_case": True, "model_input_names": ["input_ids", "attention_mask"]},
+        {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32},
+    ),
     "electra": (word_pieces, "ElectraTokenizer", {"do_lower_case": True}, {"embedding_size": 8}),
     "roberta": (
         roberta_pairs,
@@ -102,7 +109,7 @@ every_family = pytest.mark.parametrize("family", FAMILIES)
 
 
 def student_on(folder: Path, lengths: dict[str, int] = ROOMY, seed: int = 1) -> Cat:
-    return Cat.new(folder, lengths, seed, "native").eval()
+    return Cat.new(folder, lengths | FORM, seed).eval()
 
 
 def ids_of(student: Cat, texts: Sequence[str]) -> list[np.ndarray]:

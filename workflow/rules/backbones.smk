@@ -39,6 +39,25 @@ rule build:
         " 2> {log}"
 
 
+rule collect_words:
+    """The words of corpora, each with a vector: what TK starts from."""
+    input:
+        passages=named("data/corpora/passages/{corpus}.parquet", "words of"),
+        vectors=lambda w: placed.as_inputs(
+            placed.vectors(config["backbones"][w.worded])
+        ),
+    output:
+        "data/backbones/{worded}/model.safetensors",
+        "data/backbones/{worded}/made.json",
+    log:
+        "logs/backbones/{worded}.log",
+    params:
+        code=code("collect-words"),
+        settings=settings("collect-words", "{worded}"),
+    shell:
+        "redistil collect-words data/backbones/{wildcards.worded} {input.passages} {params.settings} 2> {log}"
+
+
 rule backbones:
     """Every checkpoint of the grid: re-rankers of others, and what its students start from."""
     input:

@@ -9,7 +9,7 @@ from redistil.cli.declared import settings_from
 from redistil.cli.options import In, Json, Out, making, setting, test_queries, threads, warn
 from redistil.storage.lineage import Made
 from redistil.storage.tables import PASSAGES, QRELS, QUERIES
-from redistil.study.backbones import FAMILIES, Build
+from redistil.study.backbones import FAMILIES, Build, Words
 from redistil.study.corpora import Dataset
 
 
@@ -83,3 +83,26 @@ def build(
         relevant_from=relevant_from,
         leave_out=shared.keys(),
     )
+
+
+@click.command()
+@click.argument("out", type=Out())
+@click.argument("passages", type=In(PASSAGES), nargs=-1, required=True)
+@settings_from(Words, "width", "least", "vectors", "seed")
+@making
+def collect_words(
+    out: Path,
+    passages: tuple[Path, ...],
+    width: int,
+    least: int,
+    vectors: str | None,
+    seed: int,
+    made: Made,
+) -> None:
+    """Collect the words of corpora, with vectors.
+
+    PASSAGES are the corpora; OUT is the folder of a backbone for TK.
+    """
+    from redistil.stages.backbones import words
+
+    words.collect(passages, out, made, width=width, least=least, vectors=vectors, seed=seed)

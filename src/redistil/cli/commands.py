@@ -15,6 +15,7 @@ COMMANDS = {
     "export-docpairs": "corpora",
     "fetch": "backbones",
     "build": "backbones",
+    "collect-words": "backbones",
     "tokenize": "tokens",
     "encode": "candidates",
     "retrieve": "candidates",

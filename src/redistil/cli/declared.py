@@ -1,6 +1,6 @@
 """Click options made of the classes of a study: types, ranges and words stand there alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -27,6 +27,23 @@ def settings_from(
     def declare(command: Command) -> Command:
         for name in reversed(named):
             command = _option(kind.model_fields[named[name] or name], name, optional)(command)
+        return command
+
+    return declare
+
+
+def settings_of_each(kinds: Mapping[str, type[Entry]]) -> Callable[[Command], Command]:
+    """Return a decorator with one option for each key that any of several classes has.
+
+    None is required: which keys an entry needs depends on its class.
+    """
+
+    def declare(command: Command) -> Command:
+        fields: dict[str, FieldInfo] = {}
+        for kind in kinds.values():
+            fields |= kind.model_fields
+        for name, field in reversed(fields.items()):
+            command = _option(field, name, optional=True)(command)
         return command
 
     return declare

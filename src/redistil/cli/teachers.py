@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from redistil.cli.declared import settings_from
+from redistil.cli.declared import settings_from, settings_of_each
 from redistil.cli.options import (
     Folder,
     In,
@@ -23,7 +23,9 @@ from redistil.cli.scored import by_bm25, by_model, precision
 from redistil.errors import BadSettings
 from redistil.storage.lineage import Made
 from redistil.storage.tables import PASSAGES, QRELS, QUERIES, RUN, TEACHER_SCORES
+from redistil.study.architectures import ARCHITECTURES
 from redistil.study.protocol import Reranking, Validation
+from redistil.study.reading import read
 from redistil.study.teachers import AveragedTeacher
 
 over = click.option(
@@ -34,11 +36,8 @@ over = click.option(
 @click.command()
 @click.argument("checkpoint", type=Folder())
 @click.argument("out", type=Out())
-@setting("--architecture", click.Choice(["cat"]), "How it reads a pair.")
-@setting("--query-length", click.IntRange(4), "Tokens of a query that are read.")
-@setting("--passage-length", click.IntRange(4), "Tokens of a passage that are read.")
-@setting("--pair-length", click.IntRange(4), "Tokens of a pair, special ones included.")
-@setting("--pair-form", click.Choice(["native", "joined"]), "How a pair is joined.")
+@setting("--architecture", click.Choice(list(ARCHITECTURES)), "How it reads a pair.")
+@settings_of_each(ARCHITECTURES)
 @making
 def adopt(checkpoint: Path, out: Path, made: Made, **settings: Any) -> None:
     """Adopt a re-ranker that others trained.
@@ -52,7 +51,10 @@ def adopt(checkpoint: Path, out: Path, made: Made, **settings: Any) -> None:
     quiet(1)
     from redistil.stages.teachers import adopted
 
-    adopted.adopt(checkpoint, out, made, settings)
+    given = {key: value for key, value in settings.items() if value is not None}
+    architecture = given.pop("architecture")
+    how = read(ARCHITECTURES[architecture], given, f"adopt --architecture {architecture}")
+    adopted.adopt(checkpoint, out, made, {"architecture": architecture, **how.stated()})
 
 
 @click.command()

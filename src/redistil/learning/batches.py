@@ -14,6 +14,10 @@ from redistil.seeds import generator
 
 Rows = npt.NDArray[np.int64]
 
+# padded tokens in one forward pass, which bounds the memory whatever the lengths: on a CPU as many
+# as its caches keep, on a GPU as many as keep it busy
+BUDGET = {"cpu": 2048, "cuda": 1 << 16}
+
 
 @lru_cache(maxsize=2)
 def _epoch(size: int, seed: int, epoch: int) -> Rows:
@@ -35,6 +39,11 @@ def rows_shown(size: int, batch: int, seed: int, steps: int) -> Rows | None:
         return None
     shown: Rows = np.sort(_epoch(size, seed, 0)[: steps * batch])
     return shown
+
+
+def budget_on(device: str) -> int:
+    """Return how many padded tokens one forward pass has on a kind of device."""
+    return BUDGET.get(device, BUDGET["cuda"])
 
 
 def by_budget(lengths: Sequence[int] | Rows, budget: int) -> Iterator[Rows]:

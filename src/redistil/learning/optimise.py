@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Literal, NamedTuple, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -20,26 +20,38 @@ class Schedule:
     """How the weights change, step by step.
 
     steps: optimiser steps; warmup_steps: of these, spent rising to learning_rate (the peak);
-    falls: whether it then falls in a line to 0, or stays; clip_norm: global gradient norm, None
-    for no clipping; seed: of dropout.
+    shape: of its fall to 0 after that, `constant` for none; clip_norm: global gradient norm, None
+    for no clipping; seed: of dropout; stair: steps after which the rate falls, where not at each.
     """
 
     steps: int
     warmup_steps: int
     learning_rate: float
-    falls: bool
+    shape: Literal["linear", "cosine", "constant"]
     epsilon: float
     weight_decay: float
     clip_norm: float | None
     seed: int
+    stair: int = 1
 
     def rate(self, step: int) -> float:
         """Return the learning rate of step `step`, counted from 0."""
         if step < self.warmup_steps:
             return self.learning_rate * (step + 1) / self.warmup_steps
-        if not self.falls:
+        if self.shape == "constant":
             return self.learning_rate
-        return self.learning_rate * (self.steps - step) / (self.steps - self.warmup_steps)
+        fallen = (step - self.warmup_steps) // self.stair * self.stair
+        falling = self.steps - self.warmup_steps
+        if self.shape == "linear":
+            return self.learning_rate * (falling - fallen) / falling
+        return self.learning_rate * (1 + math.cos(math.pi * fallen / falling)) / 2
+
+
+class Group(NamedTuple):
+    """Weights that share a learning rate: `factor` times that of the schedule."""
+
+    weights: list[nn.Parameter]
+    factor: float
 
 
 # step -> its loss without a graph; the gradients of that loss are then in the weights
@@ -62,12 +74,14 @@ class Validation:
     """When a training is validated, on what, and when it ends early.
 
     every: steps; measure: the value of each dataset now, higher is better; patience: validations
-    without a new best mean after which the training ends, None for no end.
+    without a new best mean after which the training ends, None for no end; not_before: steps that
+    it has at least.
     """
 
     every: int
     measure: Callable[[], Mapping[str, float]]
     patience: int | None
+    not_before: int = 0
 
     def due(self, step: int, steps: int) -> bool:
         """Whether the weights after step `step` (from 0) are validated; the last always are."""
@@ -76,7 +90,7 @@ class Validation:
     def over(self, history: History) -> bool:
         """Whether the last `patience` validations brought no new best."""
         best = history.best
-        if self.patience is None or best is None:
+        if self.patience is None or best is None or len(history.points) < self.not_before:
             return False
         return sum(one.step > best.step for one in history.validations) >= self.patience
 
@@ -104,8 +118,11 @@ def optimise(
     checkpoint: Checkpoint | None = None,
     validation: Validation | None = None,
     watch: Watch | None = None,
+    groups: Sequence[Group] | None = None,
 ) -> History:
     """Train `model` in place and return what happened, step by step.
+
+    groups: its weights by their learning rates, where these differ.
 
     The loss of a step and the dropout in it depend on (seed, step) alone; with a checkpoint, a
     training that was killed goes on from the last one and ends in the same weights.
@@ -113,9 +130,8 @@ def optimise(
     """
     watch = watch or Watch()
     weights = [weight for weight in model.parameters() if weight.requires_grad]
-    adam = torch.optim.AdamW(
-        weights, lr=0.0, eps=schedule.epsilon, weight_decay=schedule.weight_decay, fused=True
-    )
+    groups = groups or [Group(weights, 1.0)]
+    adam = _adam(groups, schedule)
     limit = math.inf if schedule.clip_norm is None else schedule.clip_norm
     history = checkpoint.restore(model, adam) if checkpoint else History()
     before = history.spent
@@ -130,7 +146,7 @@ def optimise(
             norm = nn.utils.clip_grad_norm_(weights, limit)
             point = Point(step, float(loss), float(norm), schedule.rate(step))
             _refuse_non_finite(point, watch)
-            _update(adam, point.learning_rate)
+            _update(adam, groups, point.learning_rate)
             history.points.append(point)
             watch.tell(point)
             _show(bar, point, watch)
@@ -156,9 +172,16 @@ def _stop(history: History, schedule: Schedule, watch: Watch) -> NoReturn:
     )
 
 
-def _update(adam: torch.optim.AdamW, rate: float) -> None:
-    for group in adam.param_groups:
-        group["lr"] = rate
+def _adam(groups: Sequence[Group], schedule: Schedule) -> torch.optim.AdamW:
+    parts = [{"params": group.weights} for group in groups]
+    return torch.optim.AdamW(
+        parts, lr=0.0, eps=schedule.epsilon, weight_decay=schedule.weight_decay, fused=True
+    )
+
+
+def _update(adam: torch.optim.AdamW, groups: Sequence[Group], rate: float) -> None:
+    for own, group in zip(adam.param_groups, groups, strict=True):
+        own["lr"] = rate * group.factor
     adam.step()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from redistil.learning.batches import Rows, by_budget
-from redistil.learning.students import Student
+from redistil.learning.batches import Rows, budget_on, by_budget
+from redistil.learning.pairs import Pairs
+from redistil.learning.students.interface import Student
+from redistil.learning.students.states import States
 from redistil.machine.processes import Processes, allow_tf32, autocast
 from redistil.seeds import derive
 from redistil.storage.ragged import Ragged, Tokens
 
-# padded tokens in one forward pass, which bounds the memory whatever the lengths: on a CPU as many
-# as its caches keep, on a GPU as many as keep it busy
-BUDGET = {"cpu": 2048, "cuda": 1 << 16}
 WINDOW = 1 << 16  # pairs whose lengths are sorted together
+HELD = 1 << 26  # numbers of passages' states that are held at once: 256 MiB in float32
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Part(NamedTuple):
 
 def learn(
     student: Student,
-    pairs: tuple[Sequence[Tokens], Sequence[Tokens]],
+    pairs: Pairs,
     loss_of: Callable[[Tensor], Tensor],
     memory: Memory,
     precision: str,
@@ -54,21 +54,18 @@ def learn(
 ) -> Tensor:
     """Leave the gradients of a loss of N scores in the student's weights; return the loss.
 
-    pairs: queries and passages, N each; loss_of: scores [N], float32, to a scalar; stream: seed and
-    step of the dropout. The gradients are those of the whole batch, however it is split and
-    shared out: the loss is of all scores, and only the backward pass goes by micro-batches.
+    loss_of: scores [N], float32, to a scalar; stream: seed and step of the dropout. The gradients
+    are those of the whole batch, however it is split and shared out: the loss is of all scores,
+    and only the backward pass goes by micro-batches.
     """
-    queries, passages = pairs
     seed, step = stream
-    lengths = np.asarray(student.lengths_of(queries, passages))
+    lengths = np.asarray(student.costs(pairs))
     parts = _share(lengths, memory, processes)
     hold = _padded(parts, lengths) <= memory.held
 
     def score(part: Part) -> Tensor:
         torch.manual_seed(derive(seed, "dropout", step, part.number))
-        own_queries = [queries[row] for row in part.rows]
-        own_passages = [passages[row] for row in part.rows]
-        return student.score(own_queries, own_passages)
+        return student.scores(pairs.at(part.rows))
 
     kept = []  # a part's scores, with their graph if it is held
     scores = torch.zeros(len(lengths), device=processes.device)
@@ -137,19 +134,58 @@ def score_pairs(
     scores = np.empty(len(query_rows), np.float32)
     allow_tf32(precision)
     student = student.for_scoring(precision)
-    device = next(_module(student).parameters()).device.type
-    budget = BUDGET.get(device, BUDGET["cuda"])
+    score = _scores_together if student.kept is None else _scores_apart
     bar = tqdm(total=len(scores), unit="pair", mininterval=2, disable=quiet)
     with torch.inference_mode(), bar:
         for start in range(0, len(scores), WINDOW):
             window = slice(start, start + WINDOW)
-            texts = [queries[row] for row in query_rows[window]]
-            candidates = [passages[row] for row in passage_rows[window]]
-            for group in by_budget(student.lengths_of(texts, candidates), budget):
-                logits = student.score([texts[i] for i in group], [candidates[i] for i in group])
-                scores[start + group] = logits.float().cpu().numpy()
-                bar.update(len(group))
+            pairs = Pairs.of_rows(queries, passages, query_rows[window], passage_rows[window])
+            for places, found in score(student, pairs):
+                scores[start + places] = found.float().cpu().numpy()
+                bar.update(len(places))
     return scores
+
+
+Scored = Iterator[tuple[Rows, Tensor]]  # places of pairs, and their scores
+
+
+def _scores_together(student: Any, pairs: Pairs) -> Scored:
+    """Yield the scores of pairs whose two texts are read together."""
+    for group in by_budget(student.costs(pairs), budget_on(student.device.type)):
+        yield group, student.scores(pairs.at(group))
+
+
+def _scores_apart(student: Any, pairs: Pairs) -> Scored:
+    """Yield the scores of pairs whose texts are encoded one by one, each once in a stretch."""
+    for stretch in _stretches(student, pairs):
+        part = pairs.at(stretch)
+        queries = encoded(student, "query", part.queries)
+        passages = encoded(student, "passage", part.passages)
+        yield stretch, student.interact(queries, passages, part.query, part.passage)
+
+
+def _stretches(student: Any, pairs: Pairs) -> list[Rows]:
+    """Return the places of pairs in stretches, of whose passages the states fit into memory."""
+    sizes = np.ones(len(pairs.passages), np.int64)
+    if student.kept.rows == "token":
+        sizes = student.passage_sizes(pairs.passages)
+    ends = np.cumsum(sizes[pairs.passage] * student.kept.width)
+    stretch = (ends - 1) // HELD
+    starts = np.flatnonzero(np.diff(stretch)) + 1
+    return np.split(np.arange(len(pairs)), starts)
+
+
+def encoded(student: Any, side: Literal["query", "passage"], texts: Sequence[Tokens]) -> States:
+    """Return the states of texts, encoded in an order that pads little."""
+    encode, sizes = student.encode_passages, student.passage_sizes
+    if side == "query":
+        encode, sizes = student.encode_queries, student.query_sizes
+    groups = list(by_budget(sizes(texts), budget_on(student.device.type)))
+    parts = []
+    for group in groups:
+        parts.append(encode([texts[place] for place in group]))
+    back = np.argsort(np.concatenate(groups))
+    return States.together(parts).at(back)
 
 
 def score_shared(

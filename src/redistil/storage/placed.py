@@ -1,8 +1,9 @@
 """Files that people put in place themselves, and made files without a record."""
 
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from redistil.errors import Stale
 from redistil.storage.lineage import SIDECAR, digest, sha256
@@ -32,6 +33,15 @@ def checkpoint_files(folder: str | Path | None) -> list[Path]:
         for pattern in PATTERNS:
             files.extend(place.glob(pattern))
     return sorted(files)
+
+
+def vectors(entry: Mapping[str, Any]) -> list[Path]:
+    """Return the file of word vectors that a backbone is made from; [] if it is not there.
+
+    Its job then says so: a plan needs no file that is put in place by hand.
+    """
+    path = entry["words"].get("vectors")
+    return [Path(path)] if path is not None and Path(path).exists() else []
 
 
 def as_inputs(files: Iterable[Path]) -> list[Path]:

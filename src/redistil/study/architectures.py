@@ -1,19 +1,24 @@
 """The settings of each architecture that a student can have.
 
 The modules themselves are in `redistil.learning.students`, one file each, under the same names.
-To add an architecture, write its file there and a class here.
+To add an architecture, write its file there and a class here. A study says the settings under
+`training`, for all its students, or in the entry of a student, for that one.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from redistil.study.fields import Entry, Length
+from redistil.study.fields import Count, CountOrNone, Entry, Length, Positive
 
 
 class Architecture(Entry):
-    """How a student reads a query and a passage. Subclasses add what only they need."""
+    """How a student reads a query and a passage. Subclasses add what only they need.
 
+    reads_words: whether its backbone is word vectors rather than an encoder.
+    """
+
+    reads_words: ClassVar[bool] = False
     query_length: Annotated[Length, Field(description="tokens of a query, special ones excluded")]
     passage_length: Annotated[Length, Field(description="tokens of a passage")]
 
@@ -28,4 +33,61 @@ class Cat(Architecture):
     ]
 
 
-ARCHITECTURES: dict[str, type[Architecture]] = {"cat": Cat}
+class LinearCat(Cat):
+    """A cross-encoder with one linear map on the raw [CLS] state (BERT_CAT of arXiv 2010.02666)."""
+
+
+class Dot(Architecture):
+    """A bi-encoder: the inner product of two [CLS] states (BERT_DOT of arXiv 2010.02666)."""
+
+
+class Colbert(Architecture):
+    """Late interaction: of each query token the best inner product with a passage token."""
+
+    dimensions: Annotated[Count, Field(description="numbers of a token's vector")]
+    masks: Annotated[CountOrNone, Field(description="[MASK] tokens that a query gets besides")]
+    mask_position: Annotated[
+        Literal["before", "after"], Field(description="of these, to the query's last [SEP]")
+    ]
+
+
+class Prettr(Architecture):
+    """A cross-encoder whose lower layers read query and passage apart (arXiv 2004.14255)."""
+
+    split: Annotated[Count, Field(description="layers that read the two apart")]
+    offset: Annotated[
+        Literal["fixed", "batch"],
+        Field(description="position of a passage: after the longest query of all, or of the batch"),
+    ]
+
+
+class Tk(Architecture):
+    """Kernels over the cosines of contextual word vectors (arXiv 2002.01854)."""
+
+    reads_words: ClassVar[bool] = True
+    variant: Annotated[
+        Literal["v2", "ecai"],
+        Field(description="kernels as matchmaker 2.0 sums them, or as the first paper does"),
+    ]
+    layers: Annotated[Count, Field(description="transformer layers")]
+    heads: Annotated[Count, Field(description="attention heads of a layer")]
+    feed_forward: Annotated[Count, Field(description="width within a layer")]
+    passage_start: Annotated[CountOrNone, Field(description="position of a passage's first word")]
+    kernel_rate: Annotated[Positive, Field(description="of the kernels' weights: times the rate")]
+    embedding_rate: Annotated[Positive, Field(description="of the word vectors: times the rate")]
+
+
+ARCHITECTURES: dict[str, type[Architecture]] = {
+    "cat": Cat,
+    "cat-linear": LinearCat,
+    "dot": Dot,
+    "colbert": Colbert,
+    "prettr": Prettr,
+    "tk": Tk,
+}
+
+
+def architecture_of(settings: Any) -> Architecture:
+    """Return the settings of an architecture alone, out of those of a recipe or a teacher."""
+    kind = ARCHITECTURES[settings["architecture"]]
+    return kind.model_validate({key: settings[key] for key in kind.model_fields})

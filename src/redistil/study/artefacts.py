@@ -11,7 +11,7 @@ from typing import Any
 
 from redistil.errors import nearest
 from redistil.storage import digests, settings
-from redistil.study.backbones import BuiltBackbone
+from redistil.study.backbones import BuiltBackbone, WordsBackbone
 from redistil.study.candidates import (
     Bm25Stage,
     DocpairNegatives,
@@ -137,6 +137,8 @@ def _backbone(study: Study, name: str) -> Iterator[Artefact]:
     if isinstance(backbone, BuiltBackbone):
         relevant_from = study.datasets[backbone.build.dataset].relevant_from
         yield ("build", name), backbone.recipe() | {"relevant_from": relevant_from}
+    elif isinstance(backbone, WordsBackbone):
+        yield ("collect-words", name), backbone.recipe()
     else:
         yield ("fetch", name), {"source": backbone.settings()}
     yield from _tokens(study, name)
@@ -355,8 +357,8 @@ def recipe(study: Study, cell: Cell) -> Recipe:
         "compile": training.compile,
         "validation": _validated(study),
     }
-    settings |= dict(training.optimiser)
-    settings |= dict(training.reading(student.architecture))
+    settings |= training.optimiser.stated()
+    settings |= dict(training.reading(student))
     return recipe_class(student.architecture).model_validate(settings)
 
 
@@ -366,4 +368,7 @@ def _validated(study: Study) -> Validated | None:
     if validation is None:
         return None
     levels = {name: study.datasets[name].relevant_from for name in validation.datasets}
-    return Validated.model_validate(dict(validation) | {"datasets": levels})
+    given = dict(validation) | {"datasets": levels}
+    if validation.not_before is None:
+        del given["not_before"]
+    return Validated.model_validate(given)

@@ -14,6 +14,7 @@ from redistil.study.fields import (
     Name,
     Names,
     NotNegative,
+    Once,
     Part,
     Positive,
     Rate,
@@ -28,8 +29,12 @@ from redistil.study.fields import (
 
 
 class Backbone(Entry):
-    """A checkpoint with its tokenizer."""
+    """A checkpoint with its tokenizer.
 
+    of_words: its vocabulary is words, with a vector each, and no encoder is in it.
+    """
+
+    of_words: ClassVar[bool] = False
     licence: Licence = None
 
 
@@ -141,5 +146,30 @@ class BuiltBackbone(Backbone, kind="build"):
         return self.build.settings(without=frozenset({"corpus", "dataset"}))
 
 
-BACKBONES = kinds(HubBackbone, FolderBackbone, BuiltBackbone)
+class Words(Entry):
+    """Words of corpora, with vectors."""
+
+    corpora: Annotated[
+        list[Annotated[Name, Names("corpora")]], Once, Field(min_length=1, description="its words")
+    ]
+    width: Annotated[Whole, Field(ge=2, le=4096, description="numbers of a vector")]
+    least: Annotated[Count, Field(description="times that a word occurs in the corpora")]
+    vectors: Annotated[
+        Text | None, Field(description="a text file in GloVe's form; without it all are drawn")
+    ] = None
+    seed: Annotated[Seed, Field(description="of the vectors that are drawn")]
+
+
+class WordsBackbone(Backbone, kind="words"):
+    """Word vectors and a vocabulary of words, for students that read words."""
+
+    of_words: ClassVar[bool] = True
+    words: Words
+
+    def recipe(self) -> dict[str, Any]:
+        """Return how it is made, but for what it is made from."""
+        return self.words.settings(without=frozenset({"corpora"}))
+
+
+BACKBONES = kinds(HubBackbone, FolderBackbone, BuiltBackbone, WordsBackbone)
 AnyBackbone = Annotated[Backbone, by_key(BACKBONES)]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from redistil.errors import BadSettings, nearest
+from redistil.study.architectures import ARCHITECTURES
 from redistil.study.candidates import (
     Bm25Stage,
     BroughtNegatives,
@@ -15,13 +16,13 @@ from redistil.study.candidates import (
     ImportedStage,
     MinedNegatives,
 )
-from redistil.study.fields import NAME, Entry, references
+from redistil.study.caps import check_lengths
+from redistil.study.fields import NAME, references
 from redistil.study.grid import (
     Cell,
     default_groups,
     imported_run,
     members,
-    needed,
     teachers_behind,
     trained_cells,
     training_sets,
@@ -63,7 +64,7 @@ def resolve(config: Mapping[str, Any]) -> Study:
     _check_depths(study)
     _check_seeds(study)
     _check_runs(study)
-    _check_lengths(study)
+    check_lengths(study)
     return study
 
 
@@ -316,31 +317,6 @@ def _check_runs(study: Study) -> None:
                 raise BadSettings(f"first_stages.{name}.import: no run for {dataset!r} of the grid")
 
 
-def _check_lengths(study: Study) -> None:
-    """Refuse a cap beyond the tokens that are kept, and a pair too short for any passage."""
-    names = needed(study)
-    if study.training:
-        _check_caps(study, "training", study.training)
-    for name in sorted(names["first_stages"]):
-        _check_caps(study, f"first_stages.{name}", study.first_stages[name])
-    for name in sorted(names["checkpoints"]):
-        _check_caps(study, f"checkpoints.{name}", study.checkpoints[name])
-
-
-def _check_caps(study: Study, path: str, entry: Entry) -> None:
-    settings, longest = entry.settings(), study.tokens.longest
-    for key in ("query_length", "passage_length"):
-        length = settings.get(key, 0)
-        if length > longest:
-            raise BadSettings(f"{path}.{key}: {length} exceeds tokens.longest ({longest})")
-    query, pair = settings.get("query_length", 0), settings.get("pair_length")
-    if pair and pair <= query:
-        raise BadSettings(
-            f"{path}.pair_length: {pair} leaves a query of {path}.query_length ({query}) no "
-            "tokens for a passage"
-        )
-
-
 def _check_cell(study: Study, cell: Cell) -> None:
     student, reads = study.students[cell.student], study.losses[cell.loss].reads
     assert study.training is not None
@@ -352,9 +328,22 @@ def _check_cell(study: Study, cell: Cell) -> None:
     if reads not in study.sources:
         close = nearest(reads, study.sources)
         raise BadSettings(f"losses.{cell.loss}.reads: no sources entry {reads!r}{close}")
-    study.training.reading(student.architecture)
+    study.training.reading(student)
+    _check_backbone(study, cell.student)
     _check_size(f"training.sizes.{student.size}", sizes[student.size], reads)
     _check_targets(study, cell.loss, study.sources[reads])
+
+
+def _check_backbone(study: Study, name: str) -> None:
+    """Refuse a student that reads words on an encoder, and one that reads pieces on words."""
+    student = study.students[name]
+    reads_words = ARCHITECTURES[student.architecture].reads_words
+    if study.backbones[student.backbone].of_words != reads_words:
+        wanted = "one with `words`" if reads_words else "an encoder"
+        raise BadSettings(
+            f"students.{name}.backbone: {student.architecture} reads {wanted}, and "
+            f"{student.backbone!r} is another kind: name such a backbone"
+        )
 
 
 def _check_size(path: str, size: Size, reads: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from redistil.errors import BadSettings
 from redistil.study import grid
+from redistil.study.backbones import WordsBackbone
 from redistil.study.grid import Cell
 from redistil.study.study import Study
 from redistil.study.teachers import AdoptedTeacher, ImportedTeacher, ScoringTeacher, TrainedTeacher
@@ -311,6 +312,14 @@ def _exported(study: Study, known: Words) -> Rows:
     yield {"negatives": entry.negatives, "teacher": entry.teacher}
 
 
+def _words_of(study: Study, known: Words) -> Rows:
+    """Yield the corpora whose words a backbone has."""
+    backbone = study.backbones[known["worded"]]
+    assert isinstance(backbone, WordsBackbone)
+    for corpus in backbone.words.corpora:
+        yield {"corpus": corpus}
+
+
 def _exports(study: Study, known: Words) -> Rows:
     for name in study.exports:
         yield {"exported": name}
@@ -346,4 +355,5 @@ OVER: dict[str, Callable[[Study, Words], Rows]] = {
     "import": _imported,
     "export": _exported,
     "exports": _exports,
+    "words of": _words_of,
 }

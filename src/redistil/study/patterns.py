@@ -9,6 +9,7 @@ from redistil.study.study import Study
 
 KINDS = {  # wildcard: catalogue, keys of which an entry has one
     "built": ("backbones", "build"),
+    "worded": ("backbones", "words"),
     "splade": ("first_stages", "encoder"),
     "bm25": ("first_stages", "k1"),
     "imported": ("first_stages", "import"),

@@ -67,15 +67,21 @@ class Validation(Entry):
     patience: Annotated[
         Count | None, Field(description="validations without a new best, then it stops")
     ] = None
+    not_before: Annotated[
+        Count | None, Field(description="steps that a training has at least, with patience")
+    ] = None
 
 
 class Optimiser(Entry):
     """AdamW and its schedule."""
 
     schedule: Annotated[
-        Literal["linear", "constant"],
+        Literal["linear", "cosine", "constant"],
         Field(description="of the rate after the warm-up"),
     ]
+    stair: Annotated[
+        Count | None, Field(description="steps after which the rate changes, where not at each")
+    ] = None
     epsilon: Positive
     weight_decay: NotNegative
     clip_norm: Annotated[Positive | None, Field(description="null: no clipping")]
@@ -117,9 +123,13 @@ class Training(Entry):
     log_every: Annotated[Count, Field(description="steps of one point of the drawn training curve")]
     sizes: dict[str, Size]
 
-    def reading(self, architecture: str) -> Architecture:
-        """Return how an architecture reads a pair; BadSettings where a setting is missing."""
-        kind, settings = ARCHITECTURES[architecture], self.settings()
+    def reading(self, student: Entry) -> Architecture:
+        """Return how a student reads a pair: its own settings before those of the training.
+
+        Raises BadSettings where a setting of its architecture is missing.
+        """
+        architecture = student["architecture"]
+        kind, settings = ARCHITECTURES[architecture], self.settings() | student.settings()
         for key in kind.model_fields:
             if key not in settings:
                 raise BadSettings(f"training: the architecture {architecture} needs `{key}`")
@@ -135,10 +145,17 @@ def training_class() -> type[Training]:
 def _training_class(architectures: tuple[type[Architecture], ...]) -> type[Training]:
     fields: dict[str, Any] = {}
     for architecture in architectures:
-        hints = get_type_hints(architecture, include_extras=True)
-        for name in architecture.model_fields:
-            fields[name] = (hints[name] | None, None)
+        fields |= optional(architecture)
     return cast(type[Training], create_model("Training", __base__=Training, **fields))
+
+
+def optional(architecture: type[Architecture]) -> dict[str, Any]:
+    """Return the settings of an architecture as fields of a class, none of them required."""
+    hints = get_type_hints(architecture, include_extras=True)
+    fields = {}
+    for name in architecture.model_fields:
+        fields[name] = (hints[name] | None, None)
+    return fields
 
 
 class Reranking(Entry):

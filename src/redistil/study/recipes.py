@@ -33,6 +33,7 @@ class Validated(Entry):
     measure: Text
     keep: Literal["best", "last"]
     patience: Count | None = None
+    not_before: Count | None = None
 
 
 class Recipe(Entry):
@@ -56,7 +57,8 @@ class Recipe(Entry):
     steps: Count
     warmup_steps: CountOrNone
     learning_rate: NotNegative
-    schedule: Literal["linear", "constant"]
+    schedule: Literal["linear", "cosine", "constant"]
+    stair: Count | None = None
     epsilon: Positive
     weight_decay: NotNegative
     clip_norm: Positive | None

@@ -1,10 +1,12 @@
 """A study: the catalogues of what exists, a grid of what to run, and a protocol."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, cast
 
-from pydantic import Field, PlainValidator, model_validator
+from pydantic import Field, PlainValidator, create_model, model_validator
 
-from redistil.study.architectures import ARCHITECTURES
+from redistil.study.architectures import ARCHITECTURES, Architecture
 from redistil.study.backbones import AnyBackbone
 from redistil.study.candidates import (
     AnyFirstStage,
@@ -38,13 +40,17 @@ from redistil.study.protocol import (
     Statistics,
     Training,
     Validation,
+    optional,
     training_class,
 )
 from redistil.study.teachers import AnyTeacher
 
 
 class Student(Entry):
-    """An architecture on a backbone; its size chooses rates and batches."""
+    """An architecture on a backbone; its size chooses rates and batches.
+
+    Settings of its architecture may stand beside these: they go before those of `training`.
+    """
 
     architecture: Text
     backbone: Annotated[Name, Names("backbones")]
@@ -52,9 +58,16 @@ class Student(Entry):
 
 
 def _student(value: Any) -> Student:
-    student = Student.model_validate(value)
-    kind_of({"architecture": student.architecture}, "architecture", dict(ARCHITECTURES))
-    return student
+    if not isinstance(value, Mapping) or "architecture" not in value:
+        return Student.model_validate(value)
+    kind_of(value, "architecture", dict(ARCHITECTURES))
+    return _student_class(ARCHITECTURES[value["architecture"]]).model_validate(value)
+
+
+@cache
+def _student_class(architecture: type[Architecture]) -> type[Student]:
+    fields = optional(architecture)
+    return cast(type[Student], create_model("Student", __base__=Student, **fields))
 
 
 def _training(value: Any) -> Training:

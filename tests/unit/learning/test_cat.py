@@ -10,6 +10,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, AutoToke
 from redistil.errors import BadSettings
 from redistil.learning.students.cat import Cat
 from tests.made.checkpoints import (
+    FORM,
     PAIRS,
     ROOMY,
     close,
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.usefixtures("quiet")
 
 NATIVE = {  # what stands before, between and after the two texts
     "bert": (["[CLS]"], ["[SEP]"], ["[SEP]"]),
+    "distilbert": (["[CLS]"], ["[SEP]"], ["[SEP]"]),
     "electra": (["[CLS]"], ["[SEP]"], ["[SEP]"]),
     "roberta": (["<s>"], ["</s>", "</s>"], ["</s>"]),
     "deberta-v2": (["[CLS]"], ["[SEP]"], ["[SEP]"]),
@@ -198,8 +200,8 @@ def test_a_trained_reranker_is_no_backbone(family, tmp_path):
     auto = AutoModelForSequenceClassification
     folder = write_checkpoint(family, tmp_path / "trained", auto, {"num_labels": 1})
     wanted = "is a trained re-ranker, with its head: use it as a teacher"
-    refused(lambda: Cat.new(folder, ROOMY, 1, "native"), str(folder), wanted)
-    Cat.adopt(folder, ROOMY, "native")
+    refused(lambda: Cat.new(folder, ROOMY | FORM, 1), str(folder), wanted)
+    Cat.adopt(folder, ROOMY | FORM)
 
 
 def test_a_pair_beyond_reach_is_refused(checkpoints):

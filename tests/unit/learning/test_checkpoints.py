@@ -10,7 +10,7 @@ from transformers import AutoModel
 
 from redistil.learning.students.cat import Cat
 from redistil.learning.students.checkpoints import load_tokenizer
-from tests.made.checkpoints import ROOMY, every_family, refused
+from tests.made.checkpoints import FORM, ROOMY, every_family, refused
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -24,7 +24,7 @@ def test_a_folder_without_tokenizer_is_refused(checkpoints, family, kept, tmp_pa
     for name in {"tokenizer.json", "tokenizer_config.json"} - set(kept):
         (folder / name).unlink()
     refused(lambda: load_tokenizer(folder), str(folder), "not a usable checkpoint")
-    refused(lambda: Cat.new(folder, ROOMY, 1, "native"), str(folder), "not a usable checkpoint")
+    refused(lambda: Cat.new(folder, ROOMY | FORM, 1), str(folder), "not a usable checkpoint")
 
 
 def no_weights(folder: Path) -> None:
@@ -104,7 +104,7 @@ def test_an_unusable_folder_is_refused(checkpoints, harm, tmp_path):
     folder = tmp_path / "backbone"
     shutil.copytree(checkpoints["bert"], folder)
     harm(folder)
-    refused(lambda: Cat.new(folder, ROOMY, 1, "native"), f"{folder} is not a usable checkpoint: ")
+    refused(lambda: Cat.new(folder, ROOMY | FORM, 1), f"{folder} is not a usable checkpoint: ")
 
 
 def test_only_new_students_draw_a_head(checkpoints, tmp_path):

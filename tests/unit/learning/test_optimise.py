@@ -8,7 +8,7 @@ from torch import nn
 
 from redistil.errors import UserError
 from redistil.learning.history import Point
-from redistil.learning.optimise import Schedule, Validation, Watch, optimise, whole
+from redistil.learning.optimise import Group, Schedule, Validation, Watch, optimise, whole
 from tests.made.loop import SCHEDULE, STEPS, loss_on, network, trained, weights_of
 
 
@@ -29,17 +29,55 @@ def test_rates_by_hand():
 
 @pytest.mark.parametrize("warmup", [0, 1, 9, 10, 25])
 def test_any_warm_up_has_rates(warmup):
-    schedule = Schedule(10, warmup, 1.0, True, 1e-8, 0.0, 1.0, 0)
+    schedule = Schedule(10, warmup, 1.0, "linear", 1e-8, 0.0, 1.0, 0)
     rates = [schedule.rate(step) for step in range(10)]
     assert all(0 < rate <= 1 for rate in rates)
     assert rates[0] == (1 / warmup if warmup else 1)
 
 
 def test_a_constant_rate_stays():
-    schedule = replace(SCHEDULE, falls=False)
+    schedule = replace(SCHEDULE, shape="constant")
     rates = [schedule.rate(step) / schedule.learning_rate for step in range(STEPS)]
     assert rates == pytest.approx([1 / 3, 2 / 3] + [1.0] * 8)
     assert replace(schedule, warmup_steps=0).rate(0) == schedule.learning_rate
+
+
+def test_a_cosine_falls_in_stairs():
+    """After two steps of warm-up 8 remain: the cosine at 0, a quarter, a half, three quarters."""
+    schedule = replace(SCHEDULE, shape="cosine", warmup_steps=2, stair=2)
+    rates = [schedule.rate(step) / schedule.learning_rate for step in range(STEPS)]
+    quarter, half, rest = (1 + 0.5**0.5) / 2, 0.5, (1 - 0.5**0.5) / 2
+    wanted = [0.5, 1, 1, 1, quarter, quarter, half, half, rest, rest]
+    assert rates == pytest.approx(wanted)
+
+
+def test_a_line_falls_in_stairs():
+    schedule = replace(SCHEDULE, warmup_steps=0, stair=5)
+    rates = [schedule.rate(step) / schedule.learning_rate for step in range(STEPS)]
+    assert rates == pytest.approx([1.0] * 5 + [0.5] * 5)
+
+
+def test_groups_have_their_rates():
+    """AdamW's first step moves a weight by its rate, whatever its gradient."""
+    model = nn.Linear(1, 1)
+    nn.init.constant_(model.weight, 2.0)
+    nn.init.constant_(model.bias, 2.0)
+    schedule = Schedule(1, 0, 0.1, "linear", 1e-12, 0.0, None, 0)
+    groups = [Group([model.weight], 1.0), Group([model.bias], 0.25)]
+    learn = whole(lambda step: model(torch.ones(1)).sum())
+    history = optimise(model, learn, schedule, groups=groups)
+    assert model.weight.item() == pytest.approx(1.9)
+    assert model.bias.item() == pytest.approx(1.975)
+    assert history.points[0].learning_rate == 0.1
+
+
+@pytest.mark.parametrize(("not_before", "ends"), [(0, 3), (5, 5), (99, STEPS)])
+def test_patience_waits_for_its_steps(not_before, ends):
+    model = network()
+    values = iter([0.9] + [0.1] * STEPS)
+    look = Validation(1, lambda: {"dev": next(values)}, patience=2, not_before=not_before)
+    history = optimise(model, whole(loss_on(model)), SCHEDULE, validation=look)
+    assert len(history.points) == ends
 
 
 def test_points_tell_what_was_done(uninterrupted):
@@ -57,7 +95,7 @@ def test_one_step_by_hand():
     """AdamW's first step: every weight moves by the rate against the sign of its gradient."""
     model = nn.Linear(1, 1, bias=False)
     model.weight.data.fill_(2.0)
-    schedule = Schedule(1, 0, 0.1, True, 1e-12, 0.5, 100.0, 0)
+    schedule = Schedule(1, 0, 0.1, "linear", 1e-12, 0.5, 100.0, 0)
     (point,) = optimise(model, whole(lambda step: 3 * model.weight.sum()), schedule).points
     assert model.weight.item() == pytest.approx(2.0 * (1 - 0.1 * 0.5) - 0.1)
     assert (point.loss, point.gradient_norm) == (6.0, pytest.approx(3.0))
@@ -65,7 +103,7 @@ def test_one_step_by_hand():
 
 def test_norms_are_taken_before_clipping():
     model = nn.Linear(2, 1, bias=False)
-    schedule = Schedule(1, 0, 0.1, True, 1e-12, 0.0, 1.0, 0)
+    schedule = Schedule(1, 0, 0.1, "linear", 1e-12, 0.0, 1.0, 0)
     scale = torch.tensor([[30.0, 40.0]])
     (point,) = optimise(model, whole(lambda step: (model.weight * scale).sum()), schedule).points
     assert point.gradient_norm == pytest.approx(50.0)
@@ -74,7 +112,7 @@ def test_norms_are_taken_before_clipping():
 
 def test_no_limit_clips_nothing():
     model = nn.Linear(2, 1, bias=False)
-    schedule = Schedule(1, 0, 0.1, True, 1e-12, 0.0, None, 0)
+    schedule = Schedule(1, 0, 0.1, "linear", 1e-12, 0.0, None, 0)
     scale = torch.tensor([[30.0, 40.0]])
     (point,) = optimise(model, whole(lambda step: (model.weight * scale).sum()), schedule).points
     assert point.gradient_norm == pytest.approx(50.0)

@@ -14,7 +14,7 @@ from redistil.learning.speed import packed
 from redistil.learning.speed.packed import Packing
 from tests.made.checkpoints import FAMILIES, PAIRS, close, ids_of, student_on, write_checkpoint
 
-PACKED = {"bert", "electra", "roberta", "modernbert"}
+PACKED = {"bert", "distilbert", "electra", "roberta", "modernbert"}
 # a window shorter than the texts, and a head that reads every token
 MODERN = {"window": {"local_attention": 8}, "mean": {"classifier_pooling": "mean"}}
 KINDS = [*FAMILIES, *MODERN]
@@ -91,6 +91,8 @@ def test_dropout_is_drawn_in_the_attention(checkpoints, kind, layer, tmp_path):
     encoder = student.network.base_model
     if hasattr(encoder, "layers"):
         encoder.layers[layer].attn.attention_dropout = 0.5
+    elif kind == "distilbert":
+        encoder.transformer.layer[layer].attention.dropout.p = 0.5
     else:
         encoder.encoder.layer[layer].attention.self.dropout.p = 0.5
     found = []

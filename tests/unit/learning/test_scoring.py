@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from redistil.learning import scoring
+from redistil.learning import batches, scoring
+from redistil.learning.pairs import Pairs
 from redistil.learning.scoring import Memory, learn, score_pairs
 from redistil.learning.students.cat import Cat
 from redistil.machine.processes import Processes
@@ -40,7 +41,7 @@ def test_scores_keep_the_order_given(files, monkeypatch):
     pairs = [(PAIRS[q][0], PAIRS[p][1]) for q, p in zip(*ROWS, strict=True)]
     wanted = scores(student, pairs)
     for budget, window in ((4096, 1 << 16), (40, 3), (1, 1)):
-        monkeypatch.setitem(scoring.BUDGET, "cpu", budget)
+        monkeypatch.setitem(batches.BUDGET, "cpu", budget)
         monkeypatch.setattr(scoring, "WINDOW", window)
         got = score_pairs(student.train(), queries, passages, ROWS, "float32")
         assert got.dtype == np.float32
@@ -70,21 +71,27 @@ class Mean(nn.Module):
         self.words = nn.Embedding(20, 6)
         self.calls = 0
 
-    def lengths_of(self, queries, passages):
-        return [len(q) + len(p) for q, p in zip(queries, passages, strict=True)]
+    def costs(self, pairs):
+        texts = zip(pairs.query_texts(), pairs.passage_texts(), strict=True)
+        return [len(query) + len(passage) for query, passage in texts]
 
-    def score(self, queries, passages):
+    def scores(self, pairs):
         self.calls += 1
-        sides = [
-            torch.stack([self.words(torch.from_numpy(t).long()).mean(0) for t in texts])
-            for texts in (queries, passages)
-        ]
-        return (sides[0] * sides[1]).sum(-1)
+        queries = self.means(pairs.query_texts())
+        passages = self.means(pairs.passage_texts())
+        return (queries * passages).sum(-1)
+
+    def means(self, texts):
+        return torch.stack([self.words(torch.from_numpy(t).long()).mean(0) for t in texts])
 
 
 def texts(seed: int, count: int) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
     return [rng.integers(20, size=rng.integers(1, 9)).astype(np.int32) for _ in range(count)]
+
+
+def nine_pairs() -> Pairs:
+    return Pairs.aligned(texts(1, 9), texts(2, 9))
 
 
 MEMORIES = {
@@ -99,7 +106,7 @@ def learnt(memory: tuple[int, int]) -> tuple[Mean, Tensor]:
     def loss(scores: Tensor) -> Tensor:
         return (scores.view(3, 3).softmax(-1)[:, 0] - 0.2).square().sum()
 
-    student, pairs = Mean(), (texts(1, 9), texts(2, 9))
+    student, pairs = Mean(), nine_pairs()
     return student, learn(
         student, pairs, loss, Memory(*memory), "float32", (1, 1), Processes("cpu")
     )
@@ -108,7 +115,7 @@ def learnt(memory: tuple[int, int]) -> tuple[Mean, Tensor]:
 @pytest.mark.parametrize("memory", MEMORIES.values(), ids=MEMORIES.keys())
 def test_micro_batches_have_the_whole_gradient(memory):
     whole_batch, parts = Mean(), learnt(memory)
-    scores = whole_batch.score(texts(1, 9), texts(2, 9))
+    scores = whole_batch.scores(nine_pairs())
     loss = (scores.view(3, 3).softmax(-1)[:, 0] - 0.2).square().sum()
     loss.backward()
     torch.testing.assert_close(parts[1], loss.detach())
@@ -124,12 +131,12 @@ def test_steps_beyond_memory_score_twice():
 class Dropping(Mean):
     """A student whose scores hang on its dropout."""
 
-    def score(self, queries, passages):
-        return nn.functional.dropout(super().score(queries, passages), 0.5)
+    def scores(self, pairs):
+        return nn.functional.dropout(super().scores(pairs), 0.5)
 
 
 def test_both_passes_draw_one_dropout():
-    pairs, gradients = (texts(1, 9), texts(2, 9)), []
+    pairs, gradients = nine_pairs(), []
     for held in (0, 999):
         student = Dropping()
         learn(

@@ -7,7 +7,13 @@ from transformers import AutoModelForSequenceClassification
 from redistil.learning.speed import shortcuts
 from tests.made.checkpoints import PAIRS, close, every_family, ids_of, student_on
 
-SHORT = {"bert", "electra", "roberta", "modernbert"}  # their last layer computes one position
+SHORT = {
+    "bert",
+    "distilbert",
+    "electra",
+    "roberta",
+    "modernbert",
+}  # their last layer computes one position
 on_a_cpu_with_onednn = pytest.mark.skipif(
     not shortcuts._lays_out("float32"), reason="torch was built without oneDNN"
 )
@@ -26,8 +32,7 @@ def given(student):
 
 def layer_positions(network, family, inputs):
     """Return how many positions the last layer leaves."""
-    layers = network.base_model
-    layers = layers.layers if family == "modernbert" else layers.encoder.layer
+    layers = shortcuts._layers(network.base_model)
     seen = []
     handle = layers[-1].register_forward_hook(lambda *args: seen.append(args[-1]))
     network(**inputs)

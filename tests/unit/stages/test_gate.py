@@ -32,6 +32,9 @@ def corpus(tmp_path_factory):
 class Scorer(torch.nn.Module):
     """A student of which only the score matters: a function of a query and a passage."""
 
+    kept = None
+    device = torch.device("cpu")
+
     def __init__(self, score):
         super().__init__()
         self.score_one = score
@@ -40,12 +43,12 @@ class Scorer(torch.nn.Module):
     def for_scoring(self, precision):
         return self
 
-    def lengths_of(self, queries, passages):
-        return [len(q) + len(p) for q, p in zip(queries, passages, strict=True)]
+    def costs(self, pairs):
+        return [1] * len(pairs)
 
-    def score(self, queries, passages):
-        pairs = zip(queries, passages, strict=True)
-        return torch.tensor([float(self.score_one(q, p)) for q, p in pairs])
+    def scores(self, pairs):
+        texts = zip(pairs.query_texts(), pairs.passage_texts(), strict=True)
+        return torch.tensor([float(self.score_one(q, p)) for q, p in texts])
 
 
 def verdict(score, least=0.5):

@@ -10,7 +10,7 @@ from tests.made.configs import STUDIES, config_of, resolved
 
 DATA = {"download", "export-passages", "export-queries", "fetch", "build", "tokenize", "encode"}
 DATA |= {"retrieve", "retrieve-bm25", "import-run", "mine", "export-docpairs", "adopt", "score"}
-DATA |= {"score-bm25", "average", "rank", "import-scores", "export-training"}
+DATA |= {"score-bm25", "average", "rank", "import-scores", "export-training", "collect-words"}
 
 
 @pytest.mark.parametrize("name", STUDIES)

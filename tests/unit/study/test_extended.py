@@ -16,7 +16,7 @@ class Margins(objectives.Loss, kind="margins"):
     slope: Positive
 
 
-class Dot(architectures.Architecture):
+class Sums(architectures.Architecture):
     width: Annotated[Count, Field(description="of a vector")]
 
 
@@ -43,9 +43,9 @@ def test_an_objective_is_declared_once(config, monkeypatch):
 
 
 def test_an_architecture_is_declared_once(config, monkeypatch):
-    monkeypatch.setitem(architectures.ARCHITECTURES, "dot", Dot)
-    put(config, "students tiny-bert architecture", "dot")
-    assert refusal(config) == "training: the architecture dot needs `width`"
+    monkeypatch.setitem(architectures.ARCHITECTURES, "sums", Sums)
+    put(config, "students tiny-bert architecture", "sums")
+    assert refusal(config) == "training: the architecture sums needs `width`"
     put(config, "training width", 128)
     recipe = study.recipe(study.resolve(config), study.Cell("tiny-bert", "bce", 1))
     assert recipe["width"] == 128 and recipe.get("pair_length") is None

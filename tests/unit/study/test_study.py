@@ -210,7 +210,7 @@ def test_every_artefact_of_a_study_is_asked_for(name):
         for student in grid.students:
             backbone = config.students[student].backbone
             assert ("tokenize", f"{backbone}/queries/{dataset}") in asked
-            assert backbone in names_of(asked, "build", "fetch")
+            assert backbone in names_of(asked, "build", "fetch", "collect-words")
     for cell in [*study.grid_cells(config), *study.teacher_cells(config).values()]:
         words = study.words(config, loss=cell.loss)
         assert ("train", cell.name) in asked

@@ -26,7 +26,7 @@ from redistil.learning.students.checkpoints import first_position
 
 NAME = "sdpa-packed"
 # their layers hand what they do not know on to the attention, and their masks may come ready-made
-ENCODERS = {"BertModel", "ElectraModel", "RobertaModel", "ModernBertModel"}
+ENCODERS = {"BertModel", "DistilBertModel", "ElectraModel", "RobertaModel", "ModernBertModel"}
 
 
 @dataclass(frozen=True)

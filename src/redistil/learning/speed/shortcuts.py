@@ -5,6 +5,7 @@ is slower, never wrong. `benchmarks/` measures what they bring.
 """
 
 import copy
+from collections.abc import Callable
 from types import MethodType
 from typing import Any
 
@@ -14,11 +15,11 @@ from transformers.models.modernbert.modeling_modernbert import apply_rotary_pos_
 
 from redistil.learning.speed import packed, products
 
-# what is known: heads that read position 0 of what the last layer leaves, and nothing else; and
-# two designs of a layer, the first under three names
-HEADS = {f"{family}ForSequenceClassification" for family in ("Bert", "Electra", "Roberta")}
-LAYERS = {"BertLayer", "ElectraLayer", "RobertaLayer"}
-MODERN = "ModernBertForSequenceClassification", "ModernBertEncoderLayer"
+# heads that read position 0 of what the last layer leaves, and nothing else; ModernBERT's has a
+# choice. The layers that are known stand below their functions
+KNOWN = ("Bert", "DistilBert", "Electra", "Roberta")
+HEADS = {f"{family}ForSequenceClassification" for family in KNOWN}
+MODERN = "ModernBertForSequenceClassification"
 
 
 def taken(network: Any) -> Any:
@@ -36,17 +37,30 @@ def only_first_token(network: Any) -> None:
     multiplications a token 2 remain. Exact, forwards and backwards.
     """
     head, config = type(network).__name__, network.config
+    if head in HEADS or (head == MODERN and config.classifier_pooling == "cls"):
+        first_token_alone(network.base_model)
+
+
+def first_token_alone(encoder: Any) -> None:
+    """Let the last layer of an encoder compute the first position, as `only_first_token` says."""
+    config = encoder.config
     # other kinds of attention take masks of other shapes
     if config._attn_implementation not in {"sdpa", packed.NAME}:
         return
-    if head in HEADS and not config.is_decoder:
-        last = network.base_model.encoder.layer[-1]
-        if type(last).__name__ in LAYERS:
-            last.forward = MethodType(_first_token, last)
-    elif head == MODERN[0] and config.classifier_pooling == "cls":
-        last = network.base_model.layers[-1]
-        if type(last).__name__ == MODERN[1]:
-            last.forward = MethodType(_first_token_of_modernbert, last)
+    if getattr(config, "is_decoder", False):
+        return
+    last = _layers(encoder)[-1:]
+    if last and type(last[0]).__name__ in LAYERS:
+        last[0].forward = MethodType(LAYERS[type(last[0]).__name__], last[0])
+
+
+def _layers(encoder: Any) -> Any:
+    """Return the layers of an encoder, wherever its family keeps them."""
+    for place in ("encoder", "transformer"):
+        inner: Any = getattr(encoder, place, None)
+        if hasattr(inner, "layer"):
+            return inner.layer
+    return getattr(encoder, "layers", [])
 
 
 def _first_token(
@@ -71,9 +85,12 @@ def _first_token(
 
 
 def _heads(attention: Any, states: Tensor) -> Tensor:
+    return _by_heads(states, attention.num_attention_heads)
+
+
+def _by_heads(states: Tensor, heads: int) -> Tensor:
     """Return states [N, L, width] by heads, [N, H, L, d]."""
-    shape = *states.shape[:-1], attention.num_attention_heads, -1
-    return states.view(shape).transpose(1, 2)
+    return states.view(*states.shape[:-1], heads, -1).transpose(1, 2)
 
 
 def _first_token_of_modernbert(
@@ -96,6 +113,36 @@ def _first_token_of_modernbert(
     attended = _attended(query, key, value, attention_mask, dropout)
     summed = _first(hidden_states, packing) + inner.out_drop(inner.Wo(attended))
     return summed + layer.mlp(layer.mlp_norm(summed))  # type: ignore[no-any-return]
+
+
+def _first_token_of_distilbert(
+    layer: Any,
+    hidden_states: Tensor,
+    attention_mask: Tensor | None = None,
+    *_: Any,
+    packing: packed.Packing | None = None,
+    **__: Any,
+) -> Tensor:
+    """Return what DistilBERT's `TransformerBlock.forward` has at position 0, [N, 1, width]."""
+    inner = layer.attention
+    first = _first(hidden_states, packing)
+    query = _by_heads(inner.q_lin(first), inner.n_heads)
+    key = packed.heads_padded(_by_heads(inner.k_lin(hidden_states), inner.n_heads), packing)
+    value = packed.heads_padded(_by_heads(inner.v_lin(hidden_states), inner.n_heads), packing)
+    dropout = inner.dropout.p if inner.training else 0.0
+    attended = inner.out_lin(_attended(query, key, value, attention_mask, dropout))
+    attended = layer.sa_layer_norm(attended + first)
+    output: Tensor = layer.output_layer_norm(layer.ffn(attended) + attended)
+    return output
+
+
+LAYERS: dict[str, Callable[..., Tensor]] = {
+    "BertLayer": _first_token,
+    "ElectraLayer": _first_token,
+    "RobertaLayer": _first_token,
+    "TransformerBlock": _first_token_of_distilbert,
+    "ModernBertEncoderLayer": _first_token_of_modernbert,
+}
 
 
 def _first(states: Tensor, packing: packed.Packing | None) -> Tensor:

@@ -1,45 +1,38 @@
 """The architectures a student can have, one file each, behind one interface."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, Self
-
-from torch import Tensor
+from typing import Any
 
 from redistil.errors import BadSource
-from redistil.learning.students.cat import Cat, lengths_in
-from redistil.storage.ragged import Tokens
+from redistil.learning.students.cat import Cat
+from redistil.learning.students.colbert import Colbert
+from redistil.learning.students.dot import Dot
+from redistil.learning.students.interface import Kept, Student
+from redistil.learning.students.linear import LinearCat
+from redistil.learning.students.prettr import Prettr
+from redistil.learning.students.tk import Tk
 
+__all__ = ["ARCHITECTURES", "Kept", "Student", "adopt", "load", "new"]
 
-class Student(Protocol):
-    """The interface of every architecture; each is an `nn.Module` too."""
-
-    def lengths_of(self, queries: Sequence[Tokens], passages: Sequence[Tokens]) -> list[int]:
-        """Return how many tokens each pair costs the model."""
-
-    def score(self, queries: Sequence[Tokens], passages: Sequence[Tokens]) -> Tensor:
-        """Return the raw logits [N] of N pairs of token ids (no special tokens, not yet cut)."""
-
-    def for_scoring(self, precision: str) -> Self:
-        """Return a snapshot that only scores, faster, with weights in `precision`."""
-
-    def save(self, folder: Path) -> None:
-        """Write weights (safetensors), configuration and tokenizer into `folder`."""
-
-
-ARCHITECTURES = {"cat": Cat}
+ARCHITECTURES: dict[str, Any] = {
+    "cat": Cat,
+    "cat-linear": LinearCat,
+    "dot": Dot,
+    "colbert": Colbert,
+    "prettr": Prettr,
+    "tk": Tk,
+}
 
 
 def new(recipe: Mapping[str, Any], backbone: Path, seed: int) -> Any:
     """Return an untrained student of the recipe's architecture on a backbone."""
-    architecture = ARCHITECTURES[recipe["architecture"]]
-    return architecture.new(backbone, lengths_in(recipe), seed, recipe["pair_form"])
+    return ARCHITECTURES[recipe["architecture"]].new(backbone, recipe, seed)
 
 
 def adopt(settings: Mapping[str, Any], checkpoint: Path) -> Any:
     """Return the re-ranker in a checkpoint of others, read with the lengths that are declared."""
-    architecture = ARCHITECTURES[settings["architecture"]]
-    return architecture.adopt(checkpoint, lengths_in(settings), settings["pair_form"])
+    return ARCHITECTURES[settings["architecture"]].adopt(checkpoint, settings)
 
 
 def load(folder: Path) -> Any:

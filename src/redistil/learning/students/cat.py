@@ -17,14 +17,16 @@ import torch
 from torch import Tensor, nn
 
 from redistil.errors import BadSettings, BadSource
+from redistil.learning.pairs import Pairs
 from redistil.learning.speed import shortcuts
 from redistil.learning.students import (
     headed,  # noqa: F401 - transformers learns its class
     probe,
 )
 from redistil.learning.students.checkpoints import load_pair, reach, usable
+from redistil.learning.students.interface import Base
 from redistil.learning.students.logit import exact_logit
-from redistil.learning.students.pairs import PAIR_FORMS, pair_template
+from redistil.learning.students.pairs import PAIR_FORMS, cut, pair_template, sizes_of
 from redistil.storage.ragged import Tokens
 
 LENGTHS = ("query_length", "passage_length", "pair_length")
@@ -35,7 +37,7 @@ def lengths_in(settings: Mapping[str, Any]) -> dict[str, int]:
     return {key: settings[key] for key in LENGTHS}
 
 
-class Cat(nn.Module):
+class Cat(Base):
     """A cross-encoder.
 
     Inputs are token ids without special tokens; they are cut to `query_length` and
@@ -56,10 +58,11 @@ class Cat(nn.Module):
             )
 
     @classmethod
-    def new(cls, backbone: Path, lengths: dict[str, int], seed: int, pair_form: str) -> Self:
+    def new(cls, backbone: Path, settings: Mapping[str, Any], seed: int) -> Self:
         """Return a student on the checkpoint in `backbone`, its head drawn from `seed`.
 
-        pair_form: "native", as the tokenizer joins a pair, or "joined", [CLS] q [SEP] p [SEP].
+        settings: the lengths, and as pair_form "native", the form that the tokenizer gives a pair,
+        or "joined", [CLS] q [SEP] p [SEP].
         Raises BadSource where the checkpoint has a trained head already.
         """
         from transformers import AutoModelForSequenceClassification
@@ -68,7 +71,8 @@ class Cat(nn.Module):
         network, tokenizer = load_pair(
             AutoModelForSequenceClassification, backbone, new_head=True, num_labels=1
         )
-        return cls._probed(network, PAIR_FORMS[pair_form](tokenizer), lengths, backbone)
+        form = PAIR_FORMS[settings["pair_form"]]
+        return cls._probed(network, form(tokenizer), lengths_in(settings), backbone)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -81,7 +85,7 @@ class Cat(nn.Module):
         return cls._probed(network, tokenizer, lengths, folder)
 
     @classmethod
-    def adopt(cls, checkpoint: Path, lengths: dict[str, int], pair_form: str) -> Self:
+    def adopt(cls, checkpoint: Path, settings: Mapping[str, Any]) -> Self:
         """Return the re-ranker that others trained and published in `checkpoint`.
 
         Raises BadSource where the checkpoint has no trained head, or one of several labels.
@@ -95,7 +99,8 @@ class Cat(nn.Module):
                 f"{checkpoint}: its head gives {labels} numbers for a pair, and the score of a "
                 "re-ranker is one raw logit: choose a checkpoint with one label"
             )
-        return cls._probed(network, PAIR_FORMS[pair_form](tokenizer), lengths, checkpoint)
+        form = PAIR_FORMS[settings["pair_form"]]
+        return cls._probed(network, form(tokenizer), lengths_in(settings), checkpoint)
 
     @classmethod
     def _probed(
@@ -127,10 +132,10 @@ class Cat(nn.Module):
         """
         partial = folder / ".partial"
         shutil.rmtree(partial, ignore_errors=True)  # of a save that was killed
-        self.network.config.sentence_transformers = {  # type: ignore[union-attr]
+        self.network.config.sentence_transformers = {
             "activation_fn": "torch.nn.modules.linear.Identity"
         }
-        self.network.save_pretrained(partial)  # type: ignore[operator]
+        self.network.save_pretrained(partial)
         self.tokenizer.model_max_length = self.lengths["pair_length"]
         self.tokenizer.save_pretrained(partial)
         (partial / "lengths.json").write_text(json.dumps(self.lengths, sort_keys=True) + "\n")
@@ -142,9 +147,7 @@ class Cat(nn.Module):
         self, queries: Sequence[Tokens], passages: Sequence[Tokens]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return how many tokens of each query and passage are read."""
-        query_sizes = np.fromiter(map(len, queries), np.int64, len(queries))
-        passage_sizes = np.fromiter(map(len, passages), np.int64, len(passages))
-        return self.template.kept(query_sizes, passage_sizes, **self.lengths)
+        return self.template.kept(sizes_of(queries), sizes_of(passages), **self.lengths)
 
     def lengths_of(self, queries: Sequence[Tokens], passages: Sequence[Tokens]) -> list[int]:
         """Return how many tokens each pair has, special ones included."""
@@ -152,27 +155,27 @@ class Cat(nn.Module):
         lengths: list[int] = (q + p + self.template.special).tolist()
         return lengths
 
-    def score(self, queries: Sequence[Tokens], passages: Sequence[Tokens]) -> Tensor:
+    def costs(self, pairs: Pairs) -> list[int]:
+        """Return how many tokens each pair has."""
+        return self.lengths_of(pairs.query_texts(), pairs.passage_texts())
+
+    def scores(self, pairs: Pairs) -> Tensor:
         """Return the raw logits [N] of N pairs."""
-        logits: Tensor = self.network(**self.inputs(queries, passages)).logits
+        inputs = self.inputs(pairs.query_texts(), pairs.passage_texts())
+        logits: Tensor = self.network(**inputs).logits
         return logits.squeeze(-1)
 
     def inputs(self, queries: Sequence[Tokens], passages: Sequence[Tokens]) -> dict[str, Tensor]:
         """Return what the network reads for N pairs: ids, mask and, where it has them, types."""
         query_sizes, passage_sizes = self._kept(queries, passages)
-        pairs = self.template.join(_cut(queries, query_sizes), _cut(passages, passage_sizes))
+        pairs = self.template.join(cut(queries, query_sizes), cut(passages, passage_sizes))
         inputs = {"input_ids": pairs.ids, "attention_mask": pairs.mask}
         if pairs.types is not None:
             inputs["token_type_ids"] = pairs.types
-        device = next(self.parameters()).device
-        return {key: torch.from_numpy(value).to(device) for key, value in inputs.items()}
+        return {key: torch.from_numpy(value).to(self.device) for key, value in inputs.items()}
 
 
 def _ready(network: Any) -> Any:
     """Return a network whose logit is exact, made faster where `speed` knows its family."""
     exact_logit(network)
     return shortcuts.taken(network)
-
-
-def _cut(texts: Sequence[Tokens], sizes: npt.NDArray[np.int64]) -> list[Tokens]:
-    return [tokens[:size] for tokens, size in zip(texts, sizes.tolist(), strict=True)]

@@ -28,6 +28,37 @@ def load_pair(auto: Any, folder: Path, **how: Any) -> tuple[Any, Any]:
     return network, tokenizer
 
 
+def load_encoder(folder: Path, **how: Any) -> tuple[Any, Any]:
+    """Return the encoder of a checkpoint folder, without any head or pooler, and the tokenizer.
+
+    how: as transformers' `AutoModel` takes it.
+    """
+    from transformers import AutoModel
+
+    tokenizer = load_tokenizer(folder)
+    with usable(folder):
+        network, report = AutoModel.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+            **how,
+        )
+    needed = [name for name in sorted(report["missing_keys"]) if not name.startswith("pooler.")]
+    if needed:
+        raise BadSource(
+            f"{folder} is not a usable checkpoint: {len(needed)} weights of a "
+            f"{type(network).__name__} are not in it (first: {needed[0]})"
+        )
+    if getattr(network, "pooler", None) is not None:
+        network.pooler = None
+    _move_weights(network)
+    check_vocabulary(tokenizer, network.get_input_embeddings().num_embeddings, folder)
+    return network, tokenizer
+
+
 def check_vocabulary(tokenizer: Any, rows: int, folder: Path) -> None:
     """Refuse a tokenizer with ids beyond the `rows` of the embedding: it is another model's.
 
@@ -102,11 +133,18 @@ def load_network(auto: Any, folder: Path, new_head: bool = False, **more: Any) -
             **more,
         )
     _check_weights(network, report["missing_keys"], folder, new_head)
-    for weight in network.parameters():
-        # in memory of its own: the last digit of a product depends on where in a file its factors
-        # lie, and equal weights are to give equal scores
-        weight.data = weight.data.clone()
+    _move_weights(network)
     return network
+
+
+def _move_weights(network: nn.Module) -> None:
+    """Give every weight memory of its own.
+
+    The last digit of a product depends on where in a file its factors lie, and equal weights are
+    to give equal scores.
+    """
+    for weight in network.parameters():
+        weight.data = weight.data.clone()
 
 
 def _check_weights(network: Any, missing: Collection[str], folder: Path, new_head: bool) -> None:

@@ -77,6 +77,16 @@ class PairTemplate:
         return Joined(ids, mask, types)
 
 
+def sizes_of(texts: Sequence[Tokens]) -> Rows:
+    """Return how many tokens each text has."""
+    return np.fromiter(map(len, texts), np.int64, len(texts))
+
+
+def cut(texts: Sequence[Tokens], sizes: Rows) -> list[Tokens]:
+    """Return the first tokens of each text, as many as `sizes` says."""
+    return [tokens[:size] for tokens, size in zip(texts, sizes.tolist(), strict=True)]
+
+
 def pair_template(tokenizer: Any) -> PairTemplate:
     """Return how `tokenizer` joins a pair: it joins two short texts, and the rest is the template.
 
@@ -84,12 +94,12 @@ def pair_template(tokenizer: Any) -> PairTemplate:
     """
     if tokenizer.pad_token_id is None:
         raise BadSource("the tokenizer has no padding token: it is not one of an encoder")
-    query, passage = _two_texts(tokenizer)
+    query, passage = two_texts(tokenizer)
     encoded = tokenizer(query.text, passage.text)
     ids = tuple(encoded["input_ids"])
-    q = _find(query.ids, ids, 0)
+    q = find(query.ids, ids, 0)
     between = q + len(query.ids)
-    p = _find(passage.ids, ids, between)
+    p = find(passage.ids, ids, between)
     after = p + len(passage.ids)
     types: Types | None = None
     if encoded.get("token_type_ids") is not None:
@@ -105,7 +115,7 @@ class Encoded(NamedTuple):
     ids: tuple[int, ...]
 
 
-def _two_texts(tokenizer: Any) -> list[Encoded]:
+def two_texts(tokenizer: Any) -> list[Encoded]:
     """Return two texts that `tokenizer` knows."""
     special = set(tokenizer.all_special_ids)
     around = tuple(tokenizer("", "")["input_ids"])  # a prompt may have words of its own
@@ -124,7 +134,7 @@ def _is_in(part: tuple[int, ...], ids: tuple[int, ...]) -> bool:
     return any(ids[place : place + len(part)] == part for place in starts)
 
 
-def _find(part: tuple[int, ...], ids: tuple[int, ...], start: int) -> int:
+def find(part: tuple[int, ...], ids: tuple[int, ...], start: int) -> int:
     """Return where `part` begins in `ids`, from `start` on; BadSource if it is not there."""
     for place in range(start, len(ids) - len(part) + 1):
         if ids[place : place + len(part)] == part:

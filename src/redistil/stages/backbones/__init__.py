@@ -1,4 +1,4 @@
-"""Checkpoints with their tokenizers: fetched from the hub, taken from a folder, or built tiny.
+"""Checkpoints with their tokenizers: fetched from the hub, taken from a folder, or made here.
 
 `fetch` is the only door to the hub: every later job reads the folder it leaves and is offline.
 """

@@ -132,7 +132,7 @@ def _schedule(warmup: Mapping[str, Any]) -> Schedule:
         steps=warmup["steps"],
         warmup_steps=warmup["steps"] // 10,
         learning_rate=warmup["learning_rate"],
-        falls=True,
+        shape="linear",
         epsilon=1e-8,
         weight_decay=0.0,
         clip_norm=1.0,

@@ -24,6 +24,8 @@ def fetch(source: Mapping[str, Any], out: Path, made: Made) -> None:
     Raises BadSource when it cannot be reached, has no safetensors weights, or a tokenizer that is
     missing or another model's; `out` is then as it was.
     """
+    from redistil.learning.students import published
+
     folder = _folder(source, out)
     files = checkpoint_files(folder)
     weights = [path for path in files if path.suffix == ".safetensors"]
@@ -40,6 +42,7 @@ def fetch(source: Mapping[str, Any], out: Path, made: Made) -> None:
         if source.get("lower_case"):
             _force_lower_case(partial)
         try:
+            published.settle_configuration(partial)
             _settle_tokenizer(partial)
             if form == PLAIN:
                 _copy(weights, partial)

@@ -14,6 +14,7 @@ from redistil.learning.examples import Batch, Examples
 from redistil.learning.history import Checkpoint, Point
 from redistil.learning.objectives import OBJECTIVES
 from redistil.learning.optimise import Schedule, Validation, Watch, optimise
+from redistil.learning.pairs import Pairs
 from redistil.learning.scoring import Memory, learn, score_shared
 from redistil.machine.costs import account
 from redistil.machine.hardware import commit
@@ -70,7 +71,8 @@ def train(
         learned = Idle(tell, recipe.steps, f"{recipe.negatives}, {recipe.objective}")
         watch = Watch(pairs, lessons.names, learned, gpus, not processes.first, warned)
         validation = _validation(recipe, inputs.datasets, student, processes)
-        history = optimise(student, lessons.learn, _schedule(recipe), state, validation, watch)
+        schedule, groups = _schedule(recipe), student.groups()
+        history = optimise(student, lessons.learn, schedule, state, validation, watch, groups)
     if processes.first:
         idle.warn(history.points)
         writing.save(student, history, recipe, state, out, made)
@@ -113,9 +115,8 @@ class _Lessons:
             scores = torch.zeros(mask.shape, device=device).masked_scatter(mask, flat)
             return objective(scores, targets, mask, **recipe.options)
 
-        queries = [self.tokens.queries[row] for row in batch.queries]
-        passages = [self.tokens.passages[row] for row in batch.passages]
-        pairs, stream = (queries, passages), (recipe.seed, step)
+        pairs = Pairs.of_rows(*self.tokens, batch.queries, batch.passages)
+        stream = recipe.seed, step
         memory = Memory(recipe.memory.at_once, recipe.memory.held)
         return learn(self.student, pairs, loss_of, memory, recipe.precision, stream, self.processes)
 
@@ -163,7 +164,8 @@ def _schedule(recipe: Recipe) -> Schedule:
         weight_decay=recipe.weight_decay,
         clip_norm=recipe.clip_norm,
         seed=recipe.seed,
-        falls=recipe.schedule == "linear",
+        shape=recipe.schedule,
+        stair=recipe.stair or 1,
     )
 
 
@@ -225,4 +227,4 @@ def _validation(
             values[name] = known.value(how.measure, scores)
         return values
 
-    return Validation(how.every, measure, how.patience)
+    return Validation(how.every, measure, how.patience, how.not_before or 0)

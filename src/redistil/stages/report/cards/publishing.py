@@ -159,9 +159,9 @@ def _write(folder: Path, model: Model, words: str) -> None:
     origin = card.provenance(model.made, weights, _trained(model))
     with aside(folder / PROVENANCE) as partial:
         partial.write_text(json.dumps(origin, indent=1) + "\n", encoding="utf-8")
-    for file in sorted(model.folder.iterdir()):
+    for file in sorted(model.folder.rglob("*")):
         if file.is_file() and file.name not in _OURS and not file.name.startswith("."):
-            _give(file, folder / file.name)
+            _give(file, folder / file.relative_to(model.folder))
     with aside(folder / "README.md") as partial:
         partial.write_text(words, encoding="utf-8")
 
@@ -174,6 +174,7 @@ def _trained(model: Model) -> dict[str, Any]:
 
 def _give(file: Path, copy: Path) -> None:
     """Link a file, or copy it to another disk: the weights of a large study fill one quickly."""
+    copy.parent.mkdir(exist_ok=True)
     copy.unlink(missing_ok=True)
     try:
         os.link(file, copy)

@@ -1,0 +1,193 @@
+"""Laws of every architecture that encodes query and passage apart, on every family it reads."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from redistil.errors import BadSource
+from redistil.learning import batches, scoring, students
+from redistil.learning.pairs import Pairs
+from redistil.learning.scoring import Memory, encoded, learn, score_pairs
+from redistil.machine.processes import Processes
+from redistil.storage import lineage, ragged
+from redistil.storage.ragged import Ragged
+from tests.made.checkpoints import close
+from tests.made.students import (
+    CASES,
+    ON_ENCODERS,
+    PASSAGE,
+    PASSAGES,
+    QUERIES,
+    QUERY,
+    ids,
+    pairs_of,
+    settings_of,
+    student_of,
+    write_words,
+)
+
+pytestmark = pytest.mark.usefixtures("quiet")
+every_case = pytest.mark.parametrize(("architecture", "family"), CASES)
+every_one = pytest.mark.parametrize(
+    ("architecture", "family"), [*((name, "distilbert") for name in ON_ENCODERS), ("tk", "words")]
+)
+
+
+@pytest.fixture(scope="module")
+def grounds(checkpoints, tmp_path_factory):
+    """The folders of encoders by family, and one of word vectors."""
+    return checkpoints | {"words": write_words(tmp_path_factory.mktemp("tk") / "words")}
+
+
+def near(got, wanted, part):
+    """Hold scores to others, within a part of the largest: float32 has seven digits."""
+    scale = max(float(wanted.abs().max()), 1.0)
+    torch.testing.assert_close(got, wanted, rtol=0, atol=part * scale)
+
+
+@torch.no_grad()
+def scored(student, pairs):
+    return student.scores(pairs)
+
+
+@every_case
+def test_stored_states_give_the_scores(grounds, architecture, family):
+    student = student_of(architecture, grounds[family])
+    pairs = pairs_of(student)
+    wanted = scored(student, pairs)
+    assert wanted.std() > 0.01
+    with torch.no_grad():
+        queries = encoded(student, "query", pairs.queries)
+        passages = encoded(student, "passage", pairs.passages)
+        got = student.interact(queries, passages, QUERY, PASSAGE)
+    near(got, wanted, 1e-6)
+
+
+@every_one
+def test_states_are_as_declared(grounds, architecture, family):
+    student = student_of(architecture, grounds[family])
+    passages = ids(student, *PASSAGES)
+    states = student.encode_passages(passages)
+    rows = student.passage_sizes(passages) if student.kept.rows == "token" else np.ones(5)
+    assert states.values.shape == (rows.sum(), student.kept.width)
+    np.testing.assert_array_equal(states.sizes, rows)
+
+
+@every_case
+def test_pairs_are_scored_alike_alone(grounds, architecture, family):
+    student = student_of(architecture, grounds[family])
+    pairs = pairs_of(student)
+    alone = [scored(student, pairs.at(np.array([place]))) for place in range(len(pairs))]
+    near(torch.cat(alone), scored(student, pairs), 1e-5)
+
+
+@every_one
+def test_long_texts_are_cut(grounds, architecture, family):
+    student = student_of(architecture, grounds[family])
+    query, passage = ids(student, QUERIES[2] + " cat" * 9, PASSAGES[2] + " dog" * 9)
+    cut = student.score([query[:8]], [passage[:12]])
+    close(student.score([query], [passage]), cut)
+    (cost,) = student.costs(Pairs.aligned([query], [passage]))
+    assert cost == student.queries.longest + student.passages.longest
+
+
+@every_one
+def test_a_student_is_saved_and_loaded(grounds, architecture, family, tmp_path):
+    student = student_of(architecture, grounds[family])
+    student.save(tmp_path)
+    settings = settings_of(architecture)
+    record = lineage.make("train", "m", settings, "", [])
+    (tmp_path / lineage.SIDECAR).write_text(record.dumps())
+    loaded = students.load(tmp_path).eval()
+    pairs = pairs_of(student)
+    close(scored(loaded, pairs), scored(student, pairs))
+    assert loaded.settings == student.settings
+    assert json.loads((tmp_path / "architecture.json").read_text()).keys() >= {"query_length"}
+    assert not list(tmp_path.rglob("*.bin")) and not (tmp_path / ".partial").exists()
+    # saved by a training, the weights are those of the student by name
+    student.load_state_dict(student.state_dict())
+
+
+@every_one
+def test_the_map_is_drawn_from_the_seed(grounds, architecture, family):
+    one, same, other = (
+        students.new(settings_of(architecture), grounds[family], seed) for seed in (1, 1, 2)
+    )
+    for name, weight in one.state_dict().items():
+        assert torch.equal(weight, same.state_dict()[name])
+    differ = set()
+    for name, weight in other.state_dict().items():
+        if not torch.equal(weight, one.state_dict()[name]):
+            differ.add(name.partition(".")[0])
+    drawn = {"dot": set(), "colbert": {"head"}, "prettr": {"head"}, "tk": {"kernels", "network"}}
+    assert differ == drawn[architecture]
+
+
+@pytest.fixture
+def files(tmp_path):
+    return tmp_path / "q", tmp_path / "p"
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@every_case
+def test_token_files_are_scored(grounds, architecture, family, precision, files, monkeypatch):
+    student = student_of(architecture, grounds[family])
+    pairs = pairs_of(student)
+    for path, texts in zip(files, (pairs.queries, pairs.passages), strict=True):
+        with ragged.writer(path, lineage.make("t", path.name, {}, "", [])) as append:
+            append([str(i) for i in range(len(texts))], [text.tolist() for text in texts])
+    sides = [Ragged(path) for path in files]
+    wanted = scored(student, pairs)
+    for budget, window, held in ((4096, 1 << 16, 1 << 26), (30, 3, 40), (1, 1, 1)):
+        monkeypatch.setitem(batches.BUDGET, "cpu", budget)
+        monkeypatch.setattr(scoring, "WINDOW", window)
+        monkeypatch.setattr(scoring, "HELD", held)
+        got = torch.from_numpy(score_pairs(student, *sides, (QUERY, PASSAGE), precision, True))
+        if precision == "float32":
+            near(got, wanted, 1e-5)
+        else:
+            apart = (got - wanted).abs().max() / wanted.abs().max()
+            assert 0 < apart < 0.1
+
+
+@every_case
+def test_parts_have_the_whole_gradient(grounds, architecture, family):
+    gradients = []
+    for memory in (Memory(9999, 9999), Memory(40, 9999), Memory(1, 0)):
+        student = student_of(architecture, grounds[family])
+        pairs = pairs_of(student)
+        for module in student.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        student.train()
+
+        def loss_of(scores):
+            return (scores - 3).square().mean() / 100
+
+        learn(student, pairs, loss_of, memory, "float32", (1, 1), Processes("cpu"))
+        found = {}
+        for name, weight in student.named_parameters():
+            if weight.grad is not None:
+                found[name] = weight.grad
+        gradients.append(found)
+    whole, *parts = gradients
+    assert len(whole) > 10 and sum(g.abs().sum() for g in whole.values()) > 0.01
+    largest = max(float(gradient.abs().max()) for gradient in whole.values())
+    for part in parts:
+        assert part.keys() == whole.keys()
+        for name, gradient in whole.items():
+            torch.testing.assert_close(part[name], gradient, rtol=1e-3, atol=1e-5 * largest)
+
+
+@every_one
+def test_another_architecture_is_refused(checkpoints, architecture, family, tmp_path):
+    from tests.made.checkpoints import student_on
+
+    student_on(checkpoints["bert"]).save(tmp_path)
+    if architecture == "dot":
+        return  # an encoder is all that it needs
+    said = "has no word vectors" if architecture == "tk" else "is a checkpoint of another archi"
+    with pytest.raises(BadSource, match=said):
+        students.adopt(settings_of(architecture), tmp_path)
