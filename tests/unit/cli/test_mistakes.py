@@ -17,6 +17,7 @@ import redistil.cli
 from redistil.errors import BadSettings
 from redistil.stages.report.numbers.sealed import sealing
 from redistil.storage.tables import MEASURES, PASSAGES, QRELS, QUERIES, RUN, ranked
+from redistil.study.architectures import ARCHITECTURES
 from redistil.study.checks import resolve
 from tests.made import report_study, tiny
 
@@ -224,7 +225,8 @@ def test_an_incomplete_recipe_is_refused(refused, trained, monkeypatch, key):
     backbone = trained / "bert" / "model.safetensors"
     message = refused("train", recipe, backbone, *files)
     if key == "architecture":
-        assert f"{recipe}, architecture: wanted one of cat, got None" in message
+        known = ", ".join(ARCHITECTURES)
+        assert f"{recipe}, architecture: wanted one of {known}, got None" in message
     else:
         assert f"{recipe}: a key is missing: it needs `{key}`" in message
 

@@ -304,7 +304,7 @@ def test_killed_exports_leave_no_rest(files):
     command = [sys.executable, "-c", f"{code}; from redistil.cli import main; main()", *words]
     before = {path.name for path in files.iterdir()}
     assert subprocess.run(command).returncode == 9
-    assert {path.name for path in files.iterdir()} == before | {"out", ".out.scratch"}
+    assert {path.name for path in files.iterdir()} == before | {"out", ".out.scratch", ".out.claim"}
     assert not [path for path in (files / "out").iterdir() if path.name in exports.FILES]
     assert CliRunner().invoke(cli, words).exit_code == 0
     assert {path.name for path in files.iterdir()} == before | {"out"}
