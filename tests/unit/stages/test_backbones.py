@@ -37,7 +37,10 @@ def build(corpus, out, family, **warmup):
 
 
 def files_of(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    """Return the content of every file but the cost, which no two builds share."""
+    content = {path.name: path.read_bytes() for path in folder.iterdir()}
+    content.pop("cost.json", None)
+    return content
 
 
 # --- built ------------------------------------------------------------------------------------

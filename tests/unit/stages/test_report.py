@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from redistil.errors import Stale
+from redistil.errors import Damaged, Stale
 from redistil.storage import lineage
 from redistil.study import artefacts as studies
 from tests.made import report_study
@@ -28,8 +28,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, lis
 def test_the_tables_are_written_with_their_record(built: tuple[Path, Any]):
     folder = built[0] / "tables"
     assert sorted(path.name for path in folder.iterdir()) == [
-        "cells.csv", "costs.csv", "leaderboard.csv", "lines.csv", "losses.csv", "made.json",
-        "metrics.json", "paste", "published.csv", "tables.json", "tests.csv", "versus.csv",
+        "cells.csv", "costs.csv", "leaderboard.csv", "lines.csv", "losses.csv", "machines.csv",
+        "made.json", "metrics.json", "paste", "published.csv", "tables.json", "tests.csv",
+        "versus.csv",
     ]  # fmt: skip
     told = report_study.command("tabulate", "--help").output
     assert [path.name for path in folder.iterdir() if path.name not in told] == []
@@ -102,8 +103,8 @@ def test_tables_edited_by_hand_are_refused(small: tuple[Path, Any]):
     path = folder / "tables" / "tables.json"
     path.write_text(path.read_text().replace('"better"', '"best"'))
     for result in (plot(folder, options), page(folder, options)):
-        assert isinstance(result.exception, Stale)
-        assert "tables.json is not the file" in str(result.exception)
+        assert isinstance(result.exception, Damaged)
+        assert "tables.json is damaged" in str(result.exception)
     assert not (folder / "index.html").exists()
 
 
@@ -137,10 +138,10 @@ def test_a_folder_without_a_record_is_refused(small: tuple[Path, Any]):
 
 def test_a_figure_left_over_from_an_earlier_study_is_not_published(small: tuple[Path, Any]):
     folder, options = small
-    (folder / "figures" / "curves.svg").write_text("<svg/>")
+    (folder / "figures" / "earlier.svg").write_text("<svg/>")
     ended_well(page(folder, options))
     sealed = lineage.of(folder / "figures").settings["sha256"]
-    assert "curves.svg" not in sealed
+    assert "earlier.svg" not in sealed
     assert (folder / "index.html").read_text().count("<figure>") == len(
         {Path(name).stem for name in sealed}
     )

@@ -24,6 +24,7 @@ class TheirModel(BertModel):
 def test_a_checkpoint_with_code_is_refused(tmp_path, monkeypatch):
     """Left unsaid, transformers would ask on the terminal, and run the code on a yes."""
     folder = tiny.checkpoint(tmp_path / "theirs")
+    (folder / "made.json").unlink(missing_ok=True)  # theirs has no record of ours
     (folder / "theirs.py").write_text(CODE.format(mark=tmp_path / "ran"))
     config = json.loads((folder / "config.json").read_text())
     own = {"AutoConfig": "theirs.TheirConfig", "AutoModel": "theirs.TheirModel"}

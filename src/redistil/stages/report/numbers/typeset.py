@@ -51,7 +51,7 @@ _LATEX = {
     "[": "{[}", "*": "{*}",  # after the end of a row, both would be options of it
     "\N{MINUS SIGN}": "$-$", "–": r"\textendash{}", "×": r"$\times$", "±": r"$\pm$",
 }  # fmt: skip
-_SMALL = r"\scriptsize\setlength{\tabcolsep}{4pt}"
+_SMALL = r"\scriptsize\setlength{\tabcolsep}{3pt}"
 _LATIN = 0x180  # LaTeX's own names for letters end here
 _LETTERS = "ßæœøłÆŒØŁ"
 _ACCENTS = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327"
