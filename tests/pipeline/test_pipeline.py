@@ -81,7 +81,10 @@ def test_every_artefact_carries_a_digest(house, monkeypatch):
         damaged = bytearray(whole)
         damaged[int(rng.integers(len(whole)))] ^= 1 << int(rng.integers(8))
         path.write_bytes(damaged)
-        found = verified.verify([path, *path.parent.glob("made.json")])
+        beside = [above / "made.json" for above in path.parents if (above / "made.json").exists()]
+        if path.name == "made.json":  # its digests are of the other files of its folder
+            beside = verified.files([path.parent])
+        found = verified.verify([path, *beside])
         path.write_bytes(whole)
         assert found.damaged, path
 

@@ -1,6 +1,6 @@
 """Whole trees of artefacts, checked file by file against the digests that they carry."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,16 +50,16 @@ def verify(paths: Collection[Path]) -> Verified:
     named = _named(paths, seen)
     for path in tqdm(paths, unit="file", mininterval=2, leave=False):
         if path not in seen.damaged:
-            _check(path, named.get(path), seen)
+            _check(path, named.get(path, []), seen)
     for path in sorted(named.keys() - set(paths)):
         if not path.exists():
             seen.damaged[path] = f"{path} is missing: {digests.again(path)}"
     return seen
 
 
-def _named(paths: Iterable[Path], seen: Verified) -> dict[Path, str]:
-    """Return the digest of each file that a record gives one, records among `paths` or beside."""
-    named: dict[Path, str] = {}
+def _named(paths: Iterable[Path], seen: Verified) -> dict[Path, list[str]]:
+    """Return the digests that records give of each file, records among `paths` or beside."""
+    named: dict[Path, list[str]] = {}
     for folder in sorted({path.parent for path in paths}):
         record = folder / SIDECAR
         if not record.exists():
@@ -69,32 +69,35 @@ def _named(paths: Iterable[Path], seen: Verified) -> dict[Path, str]:
         except UserError as error:
             seen.damaged[record] = f"{error}: {digests.again(record)}"
         else:
-            named.update(_digests_in(made, folder))
+            for path, digest in _digests_in(made, folder):
+                named.setdefault(path, []).append(digest)
     return named
 
 
 def _digests_in(made: Made, folder: Path) -> Iterator[tuple[Path, str]]:
     """Yield files and their digests: XXH3 of most folders, SHA-256 of those of the report."""
-    for name, digest in {**made.files, **made.settings.get("sha256", {})}.items():
-        yield folder / name, digest
+    for digests_of in (made.files, made.settings.get("sha256", {})):
+        for name, digest in digests_of.items():
+            yield folder / name, digest
 
 
-def _check(path: Path, digest: str | None, seen: Verified) -> None:
+def _check(path: Path, named: Sequence[str], seen: Verified) -> None:
     """Sort one file in."""
     try:
-        is_known = _is_known(path, digest)
+        is_known = _is_known(path, named)
     except UserError as error:
         seen.damaged[path] = str(error)
     else:
         (seen.whole if is_known else seen.bare).append(path)
 
 
-def _is_known(path: Path, digest: str | None) -> bool:
+def _is_known(path: Path, named: Sequence[str]) -> bool:
     """Whether a file has a digest; Damaged or another UserError if its bytes are others."""
-    if digest is not None:
+    for digest in named:
         found = lineage.sha256(path) if len(digest) == 64 else digests.of(path)
         if found != digest:
             raise digests.damaged(path)
+    if named:
         return True
     if path.suffix in IN_SCHEMA:
         return lineage.of(path).command != "file"

@@ -26,6 +26,8 @@ PLACES = {
     "exports": "exports",
 }  # the folder of `data` that each catalogue fills
 
+CATALOGUES = (*PLACES, "students", "losses")  # of whose entries one may be `like` another
+
 Config = Mapping[str, Any]
 Studies = Mapping[str, dict[str, Any]]  # one and those it is like, by name
 Entries = dict[tuple[str, str], Any]  # by catalogue and name
@@ -91,7 +93,7 @@ def _defined(config: Config, studies: Studies) -> Entries:
 def likened(config: Config) -> dict[str, Any]:
     """Return settings whose entries are whole: one that is `like` another has its keys too."""
     whole = dict(config)
-    for catalogue in PLACES:
+    for catalogue in CATALOGUES:
         entries = config.get(catalogue)
         if isinstance(entries, Mapping):
             whole[catalogue] = {name: _whole(catalogue, entries, name, ()) for name in entries}
