@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
 from redistil.errors import BadSource
 from redistil.learning.students.cat import Cat
-from tests.made.checkpoints import ROOMY, student_on, write_checkpoint
+from tests.made.checkpoints import FORM, ROOMY, student_on, write_checkpoint
 from tests.made.hub import byte_pairs, word_pieces
 
 BERT = {
@@ -98,8 +98,8 @@ def test_unknown_token_types_are_refused(tmp_path):
 
 def test_a_probe_leaves_no_trace(tmp_path):
     folder = write_checkpoint("bert", tmp_path / "bert")
-    student = Cat.new(folder, ROOMY, 1, "native")
+    student = Cat.new(folder, ROOMY | FORM, 1)
     drawn = torch.rand(3)
     assert not student.network.training
-    Cat.new(folder, ROOMY, 1, "native")
+    Cat.new(folder, ROOMY | FORM, 1)
     assert torch.equal(torch.rand(3), drawn)
