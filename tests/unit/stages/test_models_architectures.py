@@ -36,7 +36,7 @@ def house(tmp_path_factory):
 
 
 def recipe_of(architecture, **changed):
-    asked = tiny.recipe(steps=4, checkpoint_every=2, validation=trained.validating())
+    asked = tiny.recipe(steps=4, validation=trained.validating())
     for key in ("pair_length", "pair_form"):
         del asked[key]
     backbone = "test" if architecture == "tk" else "encoder"
@@ -56,7 +56,7 @@ def train(house: Path, out: Path, architecture: str, **changed):
     inputs = Inputs(backbone, queries, passages, house / "lists.parquet", datasets=(judged,))
     out.mkdir(exist_ok=True)
     made = Made("train", "cell", recipe)
-    models.train(typed(recipe), inputs, out, made, Processes("cpu"))
+    models.train(typed(recipe), inputs, out, made, Processes("cpu"), checkpoint_every=2)
     return queries, passages
 
 
