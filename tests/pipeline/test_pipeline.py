@@ -36,7 +36,7 @@ def test_the_plan_matches_the_grid(house):
         tokenize=12,
         encode=1,
         retrieve=3,
-        retrieve_bm25=1,
+        retrieve_bm25=3,
         mine=2,
         recipe=4,
         train=4,
@@ -50,7 +50,7 @@ def test_the_plan_matches_the_grid(house):
         gate=1,
         shuffle=1,
         evaluate=4,
-        evaluate_first_stage=1,
+        evaluate_first_stage=2,
         **REPORT,
     )
 
@@ -59,6 +59,7 @@ def test_the_leaderboard_holds_every_system(house):
     rows = list(csv.DictReader(house.leaderboard().splitlines()))
     assert {row["system"] for row in rows} == {
         "random",
+        "bm25",
         "tiny-splade",
         "pydocs-mean",
         "tiny-bert/hinge",
@@ -230,7 +231,7 @@ def test_dvc_remakes_and_compares_changed_results(house):
     for point in _values(_compared(house, "plots"), "line"):
         lines[point["rev"]][point["line"]] = point["value"]
     before, after = lines.values()
-    assert len(before) == len(after) == 5
+    assert len(before) == len(after) == 6
     changed = {line.removeprefix("In domain: ") for line in before if before[line] != after[line]}
     assert "random" in changed and changed <= {"random", "tiny-bert/hinge"}
     # and back: what was made before is taken from the cache, not made again
