@@ -34,6 +34,7 @@ def taken_off(state: Path) -> list[str]:
         return []
     left = sorted((state / "locks").glob("*.lock"))
     if not _hold(file) or (left and not _is_ours(file)):
+        file.close()
         return []
     file.truncate(0)
     file.write(socket.gethostname())
