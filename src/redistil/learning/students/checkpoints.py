@@ -36,16 +36,7 @@ def load_encoder(folder: Path, **how: Any) -> tuple[Any, Any]:
     from transformers import AutoModel
 
     tokenizer = load_tokenizer(folder)
-    with usable(folder):
-        network, report = AutoModel.from_pretrained(
-            folder,
-            dtype=torch.float32,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            output_loading_info=True,
-            **how,
-        )
+    network, report = _read(AutoModel, folder, **how)
     needed = [name for name in sorted(report["missing_keys"]) if not name.startswith("pooler.")]
     if needed:
         raise BadSource(
@@ -115,13 +106,8 @@ def load_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def load_network(auto: Any, folder: Path, new_head: bool = False, **more: Any) -> Any:
-    """Return the float32 network of a checkpoint folder, read by one of transformers' `Auto...`.
-
-    new_head: what lies above the encoder need not be there, and is then drawn by torch; where all
-    of it is there, the checkpoint is refused. Raises BadSource for that, and when other weights are
-    missing, which transformers would draw as well.
-    """
+def _read(auto: Any, folder: Path, **more: Any) -> tuple[Any, Any]:
+    """Return a float32 network of safetensors on this disk alone, and what its weights lacked."""
     with usable(folder):
         network, report = auto.from_pretrained(
             folder,
@@ -132,6 +118,17 @@ def load_network(auto: Any, folder: Path, new_head: bool = False, **more: Any) -
             output_loading_info=True,
             **more,
         )
+    return network, report
+
+
+def load_network(auto: Any, folder: Path, new_head: bool = False, **more: Any) -> Any:
+    """Return the float32 network of a checkpoint folder, read by one of transformers' `Auto...`.
+
+    new_head: what lies above the encoder need not be there, and is then drawn by torch; where all
+    of it is there, the checkpoint is refused. Raises BadSource for that, and when other weights are
+    missing, which transformers would draw as well.
+    """
+    network, report = _read(auto, folder, **more)
     _check_weights(network, report["missing_keys"], folder, new_head)
     _move_weights(network)
     return network
