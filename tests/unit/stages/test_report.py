@@ -89,6 +89,14 @@ def test_a_measure_that_is_missing_is_refused(tmp_path: Path):
     assert "away has 0 queries" in str(result.exception)
 
 
+def test_a_student_may_have_fewer_seeds(tmp_path: Path):
+    study = report_study.config()
+    study["grid"]["fewer_seeds"] = {study["grid"]["students"][-1]: 1}
+    ended_well(tabulate(tmp_path, report_study.write(tmp_path, study)))
+    seeds = {row["seeds"] for row in rows_of(tmp_path / "tables" / "losses.csv")}
+    assert seeds == {"1"} and len(study["grid"]["seeds"]) > 1
+
+
 @pytest.fixture
 def small(tmp_path: Path) -> tuple[Path, dict[str, list[str]]]:
     """Tables, and figures without curves, of a study of its own, to be spoiled."""

@@ -78,3 +78,8 @@ def test_a_study_is_called_as_its_file(tmp_path):
     (tmp_path / "mine.yaml").write_text("study: other\n")
     with pytest.raises(BadSettings, match=r"mine\.yaml, study: .*'mine', and not 'other'"):
         overlay("mine", tmp_path)
+
+
+def test_a_loss_may_be_like_another():
+    config = {"losses": {"hinge": {"objective": "hinge", "margin": 1.0}, "wide": {"like": "hinge"}}}
+    assert clashes.likened(config)["losses"]["wide"] == config["losses"]["hinge"]
