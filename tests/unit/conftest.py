@@ -4,6 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+
+# torch gives some warnings once a process: which test meets one must not depend on their order
+torch.set_warn_always(True)
 
 
 @pytest.fixture(scope="session")

@@ -108,7 +108,7 @@ def test_first_weights_are_those_of_the_code(folder, variant):
     from tests.made.students import settings_of
 
     student = students.new(settings_of("tk", variant=variant), folder, 1)
-    assert float(student.mix) == 0.5
+    assert student.mix.item() == 0.5
     maps = [module for module in student.kernels.modules() if isinstance(module, torch.nn.Linear)]
     assert len(maps) == (1 if variant == "v2" else 3)
     for linear in maps:
@@ -116,7 +116,7 @@ def test_first_weights_are_those_of_the_code(folder, variant):
     if variant == "v2":
         assert student.kernels.weighed.tolist() == [1.0] * 11
     else:
-        assert float(student.kernels.scale) == pytest.approx(0.01)
+        assert student.kernels.scale.item() == pytest.approx(0.01)
 
 
 def test_texts_without_words_have_gradients(folder):
