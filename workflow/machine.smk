@@ -8,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 try:
     from redistil.cli.commands import launcher
-    from redistil.machine import gpus, guard, stopping
+    from redistil.machine import gpus, guard, stopping, warm
 except ImportError as missing:
     raise WorkflowError(
         f"{sys.executable} on {platform.node()} cannot import redistil ({missing}): set it up where"
@@ -29,3 +29,9 @@ if workflow.is_main_process:
 
 resource_scopes:
     gpu="local",  # the limit is of one machine or one submission, not of all together
+
+
+onstart:
+    if workflow.local_exec and not workflow.touch:
+        planned = workflow.dag.needrun_jobs()
+        warm.offer(sum("gpu" in job.resources for job in planned))

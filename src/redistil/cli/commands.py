@@ -49,6 +49,9 @@ COMMANDS = {
     "publish": "report",
 }
 
+# commands that start cold: they reach the network, which jobs with a warm start are kept from
+COLD = ("download", "fetch")
+
 # commands that make nothing, and have no rule: they answer
 QUESTIONS = {"plan": "plan", "trace": "trace", "verify": "verify"}
 
@@ -69,8 +72,10 @@ def code_of(command: str, settings: Mapping[str, Any]) -> str:
 def launcher() -> str:
     """Return the shell's words that make `redistil` this interpreter's, whatever PATH says.
 
-    The command replaces its shell, so that a signal to a job reaches it. Braces are doubled, as
-    Snakemake fills single ones in.
+    The command replaces its shell, so that a signal to a job reaches it. A job starts warm where a
+    process offers that. Braces are doubled, as Snakemake fills single ones in.
     """
     python = shlex.quote(sys.executable).replace("{", "{{").replace("}", "}}")
-    return f'set -euo pipefail; redistil() {{{{ exec {python} -P -m redistil "$@"; }}}}; '
+    cold = f'{"|".join(COLD)}) exec {python} -P -m redistil "$@";;'
+    warm = f'*) exec {python} -P -m redistil.machine.warm "$@";;'
+    return f"set -euo pipefail; redistil() {{{{ case $1 in {cold} {warm} esac; }}}}; "

@@ -1,0 +1,37 @@
+"""`python -m redistil.cli.warm PROCESS`: forks for the jobs of a Snakemake, until that ends."""
+
+import importlib
+import sys
+
+from redistil import cli
+from redistil.cli.runtime import quiet
+from redistil.machine import warm
+
+# what jobs import before their work starts
+PRELOADED = (
+    "ranx",
+    "redistil.learning.students",
+    "redistil.stages.backbones.build",
+    "redistil.stages.candidates",
+    "redistil.stages.measures",
+    "redistil.stages.models.reading",
+    "redistil.stages.runs",
+    "redistil.stages.teachers",
+)
+
+
+def main() -> None:
+    """Listen, import, and fork for each command until the process that is served ends."""
+    served = int(sys.argv[1])
+    with warm.listening() as listener:
+        quiet(1)
+        for module in PRELOADED:
+            importlib.import_module(module)
+        words = warm.serve(listener, served)
+    if words is not None:
+        sys.argv[1:] = words
+        cli.main()
+
+
+if __name__ == "__main__":
+    main()

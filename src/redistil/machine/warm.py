@@ -1,0 +1,204 @@
+"""A warm start of jobs: one process imports the libraries once, and forks for each job.
+
+To import torch and transformers takes a job 4 CPU seconds, often more than its own work.
+`python -m redistil.machine.warm COMMAND ...` asks the process that listens at `DOOR` for a fork.
+The fork works with the standard streams, folder and environment of the asker, which passes
+signals on and ends as the fork ends. Where nobody listens, the asker starts the job cold.
+"""
+
+import ctypes
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+DOOR = Path(".snakemake/warm")  # relative: the path of a socket has at most 107 bytes
+LOG = Path(".snakemake/warm.log")
+STREAMS = (0, 1, 2)
+PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+ACCEPTED = b"a"
+PATIENCE = 1.0  # seconds between two looks for the parent process
+WORTH = 3  # jobs that load torch: fewer start cold
+SIZE = 8  # bytes that state the length of a request
+_DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+class Request(NamedTuple):
+    """A command to run: its words, the folder it runs in, and its environment."""
+
+    words: list[str]
+    folder: str
+    environment: dict[str, str]
+
+
+def offer(loads_torch: int) -> None:
+    """Start the process that forks, where that many jobs are worth it, below this process.
+
+    Linux alone tells of the end of a process that is no child; elsewhere every job starts cold.
+    """
+    if loads_torch < WORTH or not hasattr(os, "pidfd_open"):
+        return
+    command = [sys.executable, "-P", "-m", "redistil.cli.warm", str(os.getpid())]
+    # a process group of its own: Ctrl-C reaches a job through its asker alone, once
+    with open(LOG, "w") as log:
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0)
+
+
+# --- the process that forks ----------------------------------------------------------------------
+
+
+@contextmanager
+def listening(door: Path = DOOR) -> Iterator[socket.socket]:
+    """Give a socket at which only this user can ask."""
+    door.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as listener:
+        before = os.umask(0o177)
+        listener.bind(str(door))
+        os.umask(before)
+        listener.listen(128)
+        yield listener
+
+
+def serve(listener: socket.socket, served: int) -> list[str] | None:
+    """Fork for each request, until the parent process, `served`, has ended; then return None.
+
+    Returns in each fork too: there with the words of its command.
+    """
+    gc.freeze()  # pages that nobody writes stay shared
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for number in PASSED_ON:
+        signal.signal(number, signal.SIG_IGN)
+    listener.settimeout(PATIENCE)
+    while os.getppid() == served:
+        try:
+            asker, _ = listener.accept()
+        except TimeoutError:
+            continue
+        if os.fork() == 0:
+            listener.close()
+            asker.setblocking(True)
+            return _attended(asker)
+        asker.close()
+    return None
+
+
+def _attended(asker: socket.socket) -> list[str]:
+    """Fork the job and return its words there; stay with the asker here, and never return."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    request, streams = _received(asker)
+    attendant = os.getpid()
+    asker.sendall(ACCEPTED)
+    job = os.fork()
+    if job != 0:
+        _attend(asker, job)
+    asker.close()
+    _die_with(attendant)
+    _become(request, streams)
+    return request.words
+
+
+def _received(asker: socket.socket) -> tuple[Request, list[int]]:
+    """Return what an asker sent: the request, and its standard streams."""
+    head, streams, _, _ = socket.recv_fds(asker, SIZE, len(STREAMS))
+    size = int.from_bytes(head, "big")
+    with asker.makefile("rb") as sent:
+        fields = json.loads(sent.read(size))
+    return Request(*fields), streams
+
+
+def _attend(asker: socket.socket, job: int) -> NoReturn:
+    """Pass signals on to a job, and its end to the asker; an asker that is gone takes it along."""
+    end = os.pidfd_open(job)
+    while True:
+        ready, _, _ = select.select([asker.fileno(), end], [], [])
+        if end in ready:
+            break
+        numbers = asker.recv(1)
+        os.kill(job, numbers[0] if numbers else signal.SIGKILL)
+        if not numbers:
+            break
+    _, status = os.waitpid(job, 0)
+    code = os.waitstatus_to_exitcode(status)
+    try:
+        asker.sendall(code.to_bytes(2, "big", signed=True))
+    except BrokenPipeError:
+        pass
+    os._exit(0)
+
+
+def _die_with(parent: int) -> None:
+    """Let this process be killed when its parent ends."""
+    libc: Any = ctypes.CDLL(None)
+    libc.prctl(_DIES_WITH_PARENT, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _become(request: Request, streams: list[int]) -> None:
+    """Take on the streams, folder, environment and signals of who asked."""
+    for stream, given in zip(STREAMS, streams, strict=True):
+        os.dup2(given, stream)
+        os.close(given)
+    os.chdir(request.folder)
+    os.environ.clear()
+    os.environ.update(request.environment)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # SIGUSR1 stays ignored, as below Snakemake
+
+
+# --- the asker -----------------------------------------------------------------------------------
+
+
+def ask(words: list[str], door: Path = DOOR) -> int | None:
+    """Let a command run in a fork, and return its exit code; None where nobody accepted it."""
+    with socket.socket(socket.AF_UNIX) as asked:
+        try:
+            asked.connect(str(door))
+            _send(asked, Request(words, os.getcwd(), dict(os.environ)))
+            is_accepted = asked.recv(1) == ACCEPTED
+        except OSError:
+            return None
+        if not is_accepted:
+            return None
+        for number in PASSED_ON:
+            signal.signal(number, lambda number, frame: asked.sendall(bytes([number])))
+        with asked.makefile("rb") as told:
+            code = told.read(2)
+    # an attendant that is gone took the job along
+    return int.from_bytes(code, "big", signed=True) if code else -signal.SIGKILL
+
+
+def _send(asked: socket.socket, request: Request) -> None:
+    sent = json.dumps(request).encode()
+    socket.send_fds(asked, [len(sent).to_bytes(SIZE, "big")], STREAMS)
+    asked.sendall(sent)
+
+
+def _end_as(code: int) -> NoReturn:
+    """End with an exit code, or by the signal that a negative one stands for."""
+    if code < 0:
+        if -code in PASSED_ON:
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    sys.exit(code)
+
+
+def main() -> None:
+    """Run a command of `redistil`: warm where a process listens, cold elsewhere."""
+    words = sys.argv[1:]
+    code = ask(words)
+    if code is None:
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "redistil", *words])
+    _end_as(code)
+
+
+if __name__ == "__main__":
+    main()
