@@ -35,6 +35,12 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/exports.smk"
 
 
+onstart:
+    if workflow.local_exec and not workflow.touch:
+        planned = workflow.dag.needrun_jobs()
+        warm.offer(sum(job.resources.get("gpu", 0) for job in planned))
+
+
 onsuccess:
     names = grid.names_behind(STUDY)
     print(*logs.warnings(Path("logs"), config["study"], names), sep="\n")

@@ -29,9 +29,3 @@ if workflow.is_main_process:
 
 resource_scopes:
     gpu="local",  # the limit is of one machine or one submission, not of all together
-
-
-onstart:
-    if workflow.local_exec and not workflow.touch:
-        planned = workflow.dag.needrun_jobs()
-        warm.offer(sum("gpu" in job.resources for job in planned))
