@@ -1,0 +1,131 @@
+"""A fork that works for who asked: its streams, folder, environment, signals and end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from redistil.machine import warm
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="jobs start cold here")
+
+# the process that forks; a fork runs its first word as a program
+SERVER = """
+import os, sys
+from pathlib import Path
+from redistil.machine import warm
+with warm.listening(Path(sys.argv[1])) as listener:
+    print("listens", flush=True)
+    words = warm.serve(listener, os.getppid())
+if words is not None:
+    exec(words[0])
+"""
+ASKER = "import sys\nfrom pathlib import Path\nfrom redistil.machine import warm\n"
+ASKER += "warm._end_as(warm.ask(sys.argv[2:], Path(sys.argv[1])))"
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[Path]:
+    """The door of a process that forks."""
+    door = tmp_path / "door"
+    command = [sys.executable, "-c", SERVER, str(door)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == "listens\n"
+        yield door
+        server.kill()
+
+
+def asker(door: Path, *words: str, **more: object) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", ASKER, str(door), *words]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more
+    )  # type: ignore[call-overload,no-any-return]
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds; a minute is too long."""
+    for _ in range(6000):
+        if holds():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came to hold")
+
+
+def is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_fork_takes_the_askers_place(door: Path, tmp_path: Path) -> None:
+    program = "print(os.getcwd(), os.environ['ASKED'], words[1]); sys.exit('no')"
+    (tmp_path / "here").mkdir()
+    with asker(door, program, "ü", cwd=tmp_path / "here", env={**os.environ, "ASKED": "x"}) as job:
+        out, err = job.communicate()
+    assert out == f"{tmp_path / 'here'} x ü\n"
+    assert (err, job.returncode) == ("no\n", 1)
+
+
+def test_forks_know_nothing_of_each_other(door: Path) -> None:
+    for _ in range(2):
+        with asker(door, "print('seen' in dir(sys)); sys.seen = 1") as job:
+            assert job.communicate()[0] == "False\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_reaches_the_job(door: Path, number: signal.Signals) -> None:
+    program = (
+        "import signal, time\n"
+        "def note(number, frame): print(number, flush=True); sys.exit(7)\n"
+        f"signal.signal({int(number)}, note)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)"
+    )
+    with asker(door, program) as job:
+        assert job.stdout is not None
+        assert job.stdout.readline() == "ready\n"
+        job.send_signal(number)
+        assert job.stdout.read() == f"{int(number)}\n"
+    assert job.returncode == 7
+
+
+def test_a_killed_job_ends_its_asker_alike(door: Path) -> None:
+    with asker(door, "os.kill(os.getpid(), 9)") as job:
+        job.communicate()
+    assert job.returncode == -signal.SIGKILL
+
+
+def test_a_killed_asker_takes_its_job_along(door: Path) -> None:
+    with asker(door, "import time; print(os.getpid(), flush=True); time.sleep(60)") as job:
+        assert job.stdout is not None
+        process = int(job.stdout.readline())
+        job.kill()
+        until(lambda: not is_alive(process))
+
+
+def test_nobody_else_may_ask(door: Path) -> None:
+    assert door.stat().st_mode & 0o777 == 0o600
+
+
+def test_without_a_listener_nothing_is_accepted(door: Path, tmp_path: Path) -> None:
+    assert warm.ask(["print('never')"], tmp_path / "none") is None
+    door.unlink()
+    door.touch()
+    assert warm.ask(["print('never')"], door) is None
+
+
+def test_it_ends_with_its_parent(tmp_path: Path) -> None:
+    door = tmp_path / "door"
+    server = [sys.executable, "-c", SERVER, str(door)]
+    parent = f"import subprocess\nserver = subprocess.Popen({server}, stdout=subprocess.PIPE)\n"
+    parent += "assert server.stdout.readline()"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", parent], check=True)
+    until(lambda: warm.ask(["pass"], door) is None)
