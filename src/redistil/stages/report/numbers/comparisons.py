@@ -31,6 +31,7 @@ IN_FAMILY = (
     "teacher",
     "checkpoint",
 )  # baselines that every student and loss is tested against
+GIVEN = ("teacher", "checkpoint")  # re-rankers that are no student: tested against first stages
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Group:
         self.name, self.reference, self.left_out = name, reference, left_out
         self.students: list[Entry] = []
         self.baselines: list[str] = []
-        self.checkpoints: list[str] = []
+        self.given: list[str] = []
         self.first_stages: list[str] = []
         cells = []
         for entry in lines:
@@ -72,8 +73,8 @@ class Group:
                 self.students.append(entry)
             if entry.kind in IN_FAMILY:
                 self.baselines.append(entry.name)
-            if entry.kind == "checkpoint":
-                self.checkpoints.append(entry.name)
+            if entry.kind in GIVEN:
+                self.given.append(entry.name)
             if entry.kind == "first stage":
                 self.first_stages.append(entry.name)
             cells.append(cell_of(entry, datasets, values))
@@ -112,13 +113,13 @@ class Group:
         return [
             *between,
             *inference.with_baselines(self.scope, self.baselines),
-            *self._of_checkpoints(),
+            *self._of_given(),
         ]
 
-    def _of_checkpoints(self) -> list[inference.Comparison]:
-        """Return every checkpoint of others against every first stage."""
+    def _of_given(self) -> list[inference.Comparison]:
+        """Return every teacher and checkpoint of others against every first stage."""
         compared = []
-        for system, against in product(self.checkpoints, self.first_stages):
+        for system, against in product(self.given, self.first_stages):
             compared.append(inference.compare(BASELINES, self.scope, system, against))
         return compared
 

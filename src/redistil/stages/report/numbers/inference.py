@@ -42,7 +42,8 @@ EQUIVALENT = "equivalent"
 
 # The families, each corrected by itself. The first is what a study is made for.
 LOSSES = "losses"  # every two losses of a student, on every group of datasets: one family
-BASELINES = "baselines"  # every student and loss against first stages, BM25 and teachers
+# every student and loss against what was there before; teachers, checkpoints against first stages
+BASELINES = "baselines"
 
 
 @dataclass(frozen=True)

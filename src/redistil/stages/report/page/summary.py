@@ -48,7 +48,8 @@ def summary(study: Study, tabulated: Tabulated) -> list[str]:
         tests = of_group(tabulated.tests, group)
         between = losses(study, tabulated, tests)
         beside = baselines(tabulated.leaderboard, group, tests)
-        sentences.append(f"{group}: {between} {beside}")
+        taught = teachers(study, tabulated.leaderboard, tests)
+        sentences.append(" ".join(filter(None, [f"{group}:", between, beside, taught])))
     return [*sentences, blind_spot(study, tabulated.tests), *cost(study, tabulated)]
 
 
@@ -139,6 +140,21 @@ def baselines(leaderboard: Sequence[Line], group: str, tests: Sequence[Test]) ->
     if not words:
         return f"The best student is {line.student} taught with {line.loss} ({value})."
     return f"The best student, {line.student} taught with {line.loss} ({value}), is {_all(words)}."
+
+
+def teachers(study: Study, leaderboard: Sequence[Line], tests: Sequence[Test]) -> str:
+    """Return where the teachers of the losses stand beside each first stage; tests: of a group."""
+    lines = by_system(leaderboard)
+    taught_by = {costs.teacher_of(study, loss) for loss in study["grid"]["losses"]}
+    sentences = []
+    for name in sorted(filter(None, taught_by & lines.keys())):
+        words = []
+        for test in tests:
+            if test.system == name:
+                words.append(_beside(test, lines[test.against].kind))
+        if words:
+            sentences.append(f"The teacher {name} is {_all(words)}.")
+    return " ".join(sentences)
 
 
 def _beside(test: Test, kind: str) -> str:
