@@ -116,3 +116,15 @@ def test_costs_have_the_teachers_share(study: Any, found: Tabulated, monkeypatch
         "The training took 1 minutes of processor or GPU time, 60 seconds each."
     ]
     assert summary.cost(study, found) == []
+
+
+def test_teachers_stand_beside_first_stages(study: Any, found: Tabulated, monkeypatch: Any):
+    teachers = [line.system for line in found.leaderboard if line.kind == "teacher"]
+    monkeypatch.setattr(costs, "teacher_of", lambda study, loss: teachers[0])
+    tests = [test for test in found.tests if test.group == "In domain"]
+    said = summary.teachers(study, found.leaderboard, tests)
+    beside = [test for test in tests if test.system == teachers[0]]
+    assert {test.against for test in beside} >= {"splade"}
+    assert said.startswith(f"The teacher {teachers[0]} is {beside[0].verdict} ")
+    monkeypatch.setattr(costs, "teacher_of", lambda study, loss: "")
+    assert summary.teachers(study, found.leaderboard, tests) == ""
