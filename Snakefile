@@ -36,9 +36,7 @@ include: "workflow/rules/exports.smk"
 
 
 onstart:
-    if workflow.local_exec and not workflow.touch:
-        planned = workflow.dag.needrun_jobs()
-        warm.offer(sum(job.resources.get("gpu", 0) for job in planned))
+    offer_warm_start()
 
 
 onsuccess:

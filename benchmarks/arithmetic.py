@@ -150,6 +150,7 @@ def report(results: Sequence[Path], names: Sequence[str]) -> str:
     tables = [folder / "report" / "tables" for folder in results]
     study = yaml.safe_load((results[0] / "study.yaml").read_text())
     compared = verdicts(tables)
+    _refuse_partial(compared, len(names))
     same = agreed(compared)
     decided = [verdict for verdict in same.values() if verdict != "not distinguishable"]
     return "\n\n".join(
@@ -160,6 +161,13 @@ def report(results: Sequence[Path], names: Sequence[str]) -> str:
             f"{len(decided)} of these decide something",
         ]
     )
+
+
+def _refuse_partial(of: Verdicts, runs: int) -> None:
+    """End where a comparison lacks the verdict of a run: the reports are not of one code."""
+    partial = [comparison for comparison, said in sorted(of.items()) if len(said) < runs]
+    if partial:
+        sys.exit(f"{len(partial)} comparisons are not in every run, first {' '.join(partial[0])}")
 
 
 def _groups(study: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str]:

@@ -29,3 +29,10 @@ if workflow.is_main_process:
 
 resource_scopes:
     gpu="local",  # the limit is of one machine or one submission, not of all together
+
+
+def offer_warm_start():
+    """Let jobs of this machine start warm; those that may hold a GPU load a model."""
+    if workflow.local_exec and not workflow.touch:
+        planned = workflow.dag.needrun_jobs()
+        warm.offer(sum(job.resources.get("gpu", 0) for job in planned))

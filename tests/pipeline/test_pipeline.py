@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks import arithmetic
 from benchmarks.arithmetics import ARITHMETICS
+from redistil.cli.commands import COMMANDS
 from redistil.seeds import generator
 from redistil.storage import lineage, verified
 from redistil.storage.tables import RUN
@@ -114,6 +115,11 @@ def test_records_tell_machines_and_teachers(house):
     rows = csv.DictReader((tables / "costs.csv").read_text().splitlines())
     taught = {row["loss"]: row["teacher_device_seconds"] for row in rows if row["loss"]}
     assert float(taught["margin-mse"]) > 0 and taught["hinge"] == ""
+
+
+def test_jobs_started_warm(house):
+    started = Counter((house.root / ".snakemake/warm.log").read_text().split())
+    assert started["train"] == 4 and set(started) <= set(COMMANDS)
 
 
 def test_a_second_run_does_nothing(house):

@@ -51,6 +51,13 @@ def test_undecided_comparisons_are_left_out(tmp_path):
     assert "hinge | tiny/bce" not in arithmetic.report([folder], ["default"])
 
 
+def test_runs_of_different_comparisons_are_refused(tmp_path):
+    first = result(tmp_path / "a", {HINGE: "better", INFONCE: "better"}, 0.4)
+    second = result(tmp_path / "b", {HINGE: "better"}, 0.4)
+    with pytest.raises(SystemExit, match="1 comparisons are not in every run, first In domain lo"):
+        arithmetic.report([first, second], ["a", "b"])
+
+
 def test_the_copy_is_the_working_tree(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data/kept").write_text("kept")

@@ -94,6 +94,7 @@ def _attended(asker: socket.socket) -> list[str]:
     """Fork the job and return its words there; stay with the asker here, and never return."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     request, streams = _received(asker)
+    print(*request.words[:1], file=sys.stderr, flush=True)
     attendant = os.getpid()
     asker.sendall(ACCEPTED)
     job = os.fork()

@@ -45,7 +45,7 @@ def asker(door: Path, *words: str, **more: object) -> "subprocess.Popen[str]":
     command = [sys.executable, "-c", ASKER, str(door), *words]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more
-    )  # type: ignore[call-overload,no-any-return]
+    )
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -104,7 +104,7 @@ def test_a_killed_job_ends_its_asker_alike(door: Path) -> None:
 
 
 def test_a_killed_asker_takes_its_job_along(door: Path) -> None:
-    with asker(door, "import time; print(os.getpid(), flush=True); time.sleep(60)") as job:
+    with asker(door, "import time; print(os.getpid(), flush=True); time.sleep(150)") as job:
         assert job.stdout is not None
         process = int(job.stdout.readline())
         job.kill()
