@@ -5,7 +5,7 @@ READY := $(VENV)/ready
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: reproduce test cluster lint bench peers setup
+.PHONY: reproduce test cluster lint bench peers audit setup
 
 reproduce: $(READY)	## the study that params.yaml names (default: embedded)
 	snakemake
@@ -27,6 +27,13 @@ bench: $(READY)	## speed beside the peers, in one run and one table; make bench 
 
 peers: $(READY)	## our exports read by the libraries they are for, in an environment of their own
 	python -m benchmarks.readers
+
+# in an environment of its own; --strict: a package that nobody could be asked about is a failure too
+audit: $(READY)	## the lock against known advisories; it asks the package index, so it needs the network
+	@test -x $(VENV)/audit/bin/pip-audit || { python -m venv $(VENV)/audit && \
+	  $(VENV)/audit/bin/python -m pip install --quiet pip-audit==2.10.1; }
+	@$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off --requirement requirements.lock \
+	  || { echo "the lock has an advisory, or the index could not be asked: see above"; exit 1; }
 
 setup: $(READY)
 

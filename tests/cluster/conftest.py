@@ -1,5 +1,6 @@
 """A study on a real SLURM, which `make cluster` starts on loopback."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -7,7 +8,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -20,21 +23,23 @@ from tests.pipeline.conftest import House, clone, commit
 PATIENCE = float(
     os.environ.get("REDISTIL_CLUSTER_PATIENCE", "240")
 )  # seconds, on a busy machine more
-CELL = "results/miniature/models/tiny-bert/hinge/1"
-RUN = "results/miniature/runs/tiny-bert/hinge/1/pydocs-test.parquet"
-LEFT = ("model.safetensors", "curve.parquet", "validation.parquet", "made.json")
-LONGER = {  # a training that lasts long enough to be disturbed
+LEADERBOARD = "results/miniature/report/tables/leaderboard.csv"
+LOSSES = ("hinge", "infonce")
+STUDY = {  # fewer jobs than the miniature, and trainings that last long enough to be disturbed
+    "grid": {"losses": [*LOSSES], "baselines": [], "teachers": []},
+    "negatives": {"pydocs-triples": {"first_stage": "bm25"}},
     "training": {
         "checkpoint_every": 20,
         "log_every": 100,
-        "validation": {"every": 1000},
+        "validation": {"first_stage": "bm25", "every": 1000},
         "sizes": {"tiny": {"steps": 600, "warmup_steps": 1}},
-    }
+    },
 }
+UNLIKE = ("cost", "machines")  # files that tell seconds and machines
 SMALL: dict[str, Any] = {  # a profile for minutes on two small nodes
     "jobs": 6,
     "latency-wait": 5,
-    "slurm-init-seconds-before-status-checks": 2,
+    "slurm-init-seconds-before-status-checks": 6,
     "seconds-between-status-checks": 2,
     "slurm-efficiency-report": False,
 }
@@ -54,8 +59,19 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
         slurm.stop()
 
 
+def cell(loss: str) -> str:
+    return f"results/miniature/models/tiny-bert/{loss}/1"
+
+
+def run_of(loss: str) -> str:
+    return f"results/miniature/runs/tiny-bert/{loss}/1/pydocs-test.parquet"
+
+
+@dataclass(frozen=True)
 class Cluster(House):
-    """A clone whose jobs go to SLURM."""
+    """A clone whose jobs go to SLURM; controllers: the Snakemakes that were left at work."""
+
+    controllers: list["subprocess.Popen[str]"] = field(default_factory=list)
 
     def profile(self, **rules: Mapping[str, Any]) -> None:
         """Write the project's profile in small; rules: what they ask for besides."""
@@ -69,86 +85,119 @@ class Cluster(House):
         folder.mkdir(exist_ok=True)
         (folder / "config.yaml").write_text(yaml.safe_dump(profile | SMALL, sort_keys=False))
 
-    def submit(self, *targets: str, ok: bool = True) -> str:
-        """Run Snakemake on SLURM to its end; return what it said."""
-        return self.run("snakemake", "--profile", "profiles/small", *targets, ok=ok)
-
-    def start(self, *targets: str) -> "subprocess.Popen[str]":
+    def submit(self, *targets: str) -> "subprocess.Popen[str]":
         """Start Snakemake on SLURM, and leave it at work."""
+        python = [sys.executable, "-m", "snakemake", "--profile", "profiles/small"]
+        return self._start([*python, *targets])
+
+    def control(self, left: str, *targets: str) -> "subprocess.Popen[str]":
+        """Start the project's own controller, which finds what an earlier one left."""
+        chosen = {"LEFT": left, "PROFILE": "profiles/small", "PYTHON": sys.executable, "AGAIN": "2"}
+        return self._start(["bash", "profiles/slurm/controller", *targets], chosen)
+
+    def _start(
+        self, command: list[str], more: Mapping[str, str] = MappingProxyType({})
+    ) -> "subprocess.Popen[str]":
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        command = [sys.executable, "-m", "snakemake", "--profile", "profiles/small", *targets]
-        log = (self.root / "controller.log").open("w")
-        return subprocess.Popen(
-            command,
-            cwd=self.root,
-            env=os.environ | {"PATH": path, "PYTHONPATH": str(self.root / "src")},
-            stdout=log,
-            stderr=log,
-            text=True,
-            start_new_session=True,
-        )
+        env = os.environ | {"PATH": path, "PYTHONPATH": str(self.root / "src")} | dict(more)
+        with self._log.open("w") as log:
+            started = subprocess.Popen(
+                command,
+                cwd=self.root,
+                env=env,
+                stdout=log,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
+        self.controllers.append(started)
+        return started
+
+    @property
+    def _log(self) -> Path:
+        return self.root / "controller.log"
 
     def said(self) -> str:
-        return (self.root / "controller.log").read_text()
+        """Return what the last controller has said so far."""
+        return self._log.read_text()
 
-    def forget(self) -> None:
-        """Take away one training and its run, as if they had never been made."""
-        for path in (self.root / CELL).iterdir():
+    def ends(self, controller: "subprocess.Popen[str]") -> str:
+        """Wait for a controller, which must end well; return what it said."""
+        code = controller.wait(3 * PATIENCE)
+        assert code == 0, self.said()[-5000:]
+        return self.said()
+
+    def forget(self, loss: str) -> None:
+        """Take away a training and what follows from it, as if they had never been made."""
+        for path in (self.root / cell(loss)).iterdir():
             if path.name != "recipe.yaml":
                 path.unlink()
-        (self.root / RUN).unlink()
+        (self.root / run_of(loss)).unlink()
+        (self.root / f"results/miniature/measures/tiny-bert/{loss}/1.parquet").unlink()
+        (self.root / LEADERBOARD).unlink(missing_ok=True)
 
-    def freeze(self, process: "subprocess.Popen[str]") -> None:
-        """Stop the training in its tracks when it has saved its state at least once."""
-        saved = self.root / CELL / "checkpoint.safetensors"
+    def finish(self) -> dict[str, str]:
+        """Remake the tables here, without SLURM; return the digests of all that was made."""
+        self.run("snakemake", "--", LEADERBOARD)
+        return self.made()
+
+    def freeze(self, loss: str) -> int:
+        """Stop a training in its tracks when it has saved its state; return its process."""
+        folder = self.root / cell(loss)
 
         def begun() -> bool:
-            assert process.poll() is None, self.said()[-5000:]
-            return saved.exists()
+            assert self.controllers[-1].poll() is None, self.said()[-5000:]
+            return (folder / "checkpoint.safetensors").exists()
 
-        wait_for(begun, PATIENCE, "a state of the training")
-        os.kill(self.trainer(), signal.SIGSTOP)
+        wait_for(begun, PATIENCE, f"a state of the training with {loss}")
+        claim = json.loads((folder / "../.1.claim").read_text())
+        os.kill(claim["process"], signal.SIGSTOP)
+        return int(claim["process"])
 
-    def thaw(self) -> None:
-        os.kill(self.trainer(), signal.SIGCONT)
-
-    def trainer(self) -> int:
-        """Return the process of the training, which its claim names."""
-        claim = (self.root / CELL).with_name(".1.claim")
-        return int(json.loads(claim.read_text())["process"])
-
-    def kill(self, process: "subprocess.Popen[str]") -> None:
+    def kill(self, controller: "subprocess.Popen[str]") -> None:
         """Kill a controller at once, with all of its session."""
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        os.killpg(controller.pid, signal.SIGKILL)
+        controller.wait()
 
-    def control(self, left: str, *targets: str) -> str:
-        """Run the project's own controller, which finds what an earlier one left."""
-        chosen = {"LEFT": left, "PROFILE": "profiles/small", "PYTHON": sys.executable, "AGAIN": "2"}
-        env = self.env | chosen
-        return House(self.root, env).run("bash", "profiles/slurm/controller", *targets)
+    def end(self) -> None:
+        """Kill the controllers that a failed test left."""
+        for controller in self.controllers:
+            if controller.poll() is None:
+                self.kill(controller)
 
-    def bytes_made(self) -> dict[str, bytes]:
-        """Return the bytes of the training and its run, which costs are no part of."""
-        made = {name: (self.root / CELL / name).read_bytes() for name in LEFT}
-        return made | {"run": (self.root / RUN).read_bytes()}
+    def made(self) -> dict[str, str]:
+        """Return a digest of every model, run, measure and table; what they cost is left out."""
+        digests: dict[str, str] = {}
+        for place in ("models", "runs", "measures", "report/tables"):
+            for path in sorted((self.root / "results/miniature" / place).rglob("*.*")):
+                if path.is_file() and not path.name.startswith(UNLIKE):
+                    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                    digests[str(path.relative_to(self.root))] = digest
+        return digests
 
 
 @pytest.fixture(scope="session")
-def built(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
-    """The study from nothing to its page, all on SLURM."""
+def undisturbed(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    """The study from nothing to its page, all on SLURM; meanwhile `alone` builds it here."""
     house = Cluster(clone(tmp_path_factory.mktemp("cluster")).root)
-    house.study(LONGER)
+    house.study(STUDY)
     house.profile()
-    commit(house, "longer")
-    (house.root / "said.txt").write_text(house.submit())
+    commit(house, "the study")
+    alone = Cluster(house.root.with_name("alone"))
+    shutil.copytree(house.root, alone.root)
+    controller = house.submit()
+    alone.run("snakemake")
+    (house.root / "said.txt").write_text(house.ends(controller))
+    assert house.made() == alone.made()
     return house
 
 
 @pytest.fixture
-def house(built: Cluster, tmp_path: Path) -> Cluster:
+def house(undisturbed: Cluster, slurm: Slurm, tmp_path: Path) -> Iterator[Cluster]:
     """A copy of what was built, without one training and what follows from it."""
-    shutil.copytree(built.root, tmp_path / "house", symlinks=True)
+    shutil.copytree(undisturbed.root, tmp_path / "house", symlinks=True)
     copied = Cluster(tmp_path / "house")
-    copied.forget()
-    return copied
+    copied.forget("hinge")
+    yield copied
+    copied.end()
+    slurm.clear()

@@ -109,6 +109,7 @@ class Slurm:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._pids: dict[str, int] = {}
+        self._database: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         self._configure()
@@ -167,12 +168,20 @@ class Slurm:
         done = subprocess.run(command.split(), capture_output=True, text=True)
         return done.stdout.strip()
 
+    def clear(self) -> None:
+        """Cancel what a failed test left, and start its lost node again."""
+        self._succeeds("scancel --user=root")
+        for node in ("n1", "n2"):
+            if not self._lives(f"slurmd-{node}"):
+                self.start_node(node)
+        wait_for(lambda: self.idle() == {"n1", "n2"}, 120, "both nodes to be idle")
+
     def stop(self) -> None:
-        self._succeeds("scancel --state=RUNNING --user=root")
-        self._succeeds("scancel --state=PENDING --user=root")
-        time.sleep(2)
+        self._succeeds("scancel --user=root")
         for name in reversed(list(self._pids)):
             self._kill(name, signal.SIGTERM)
+        if self._database:
+            self._database.wait()
         for name in ("slurm.conf", "gres.conf", "slurmdbd.conf"):
             (ETC / name).unlink(missing_ok=True)
 
@@ -215,13 +224,10 @@ class Slurm:
             capture_output=True,
         )
         socket_file = f"--socket={self.root}/mysql.sock"
-        log = (self.root / "mysql.log").open("w")
-        server = subprocess.Popen(
-            ["mariadbd", *place, socket_file, "--bind-address=127.0.0.1", f"--port={DATABASE}"],
-            stdout=log,
-            stderr=log,
-        )
-        self._pids["mysql"] = server.pid
+        server = ["mariadbd", *place, socket_file, "--bind-address=127.0.0.1", f"--port={DATABASE}"]
+        with (self.root / "mysql.log").open("w") as log:
+            self._database = subprocess.Popen(server, stdout=log, stderr=log)
+        self._pids["mysql"] = self._database.pid
         client = ["mariadb", "--no-defaults", "--user=root", socket_file]
         wait_for(lambda: self._succeeds(" ".join([*client, "--execute=select(1)"])), 60, "mariadbd")
         subprocess.run(client, input=SQL, text=True, check=True)
@@ -233,6 +239,9 @@ class Slurm:
         subprocess.run(command, check=True, capture_output=True)
         wait_for(lambda: file.exists() and file.read_text().strip() != "", 30, name)
         self._pids[name] = int(file.read_text())
+
+    def _lives(self, name: str) -> bool:
+        return Path("/proc", str(self._pids[name])).exists()
 
     def _kill(self, name: str, how: signal.Signals) -> None:
         try:

@@ -16,6 +16,7 @@ from redistil.cli.commands import COMMANDS
 from redistil.seeds import generator
 from redistil.storage import lineage, verified
 from redistil.storage.tables import RUN
+from tests.pipeline.conftest import SECRET, cut_off
 
 CELL = Counter(recipe=1, train=1, rerank=1, evaluate=1)
 REPORT = Counter(resolve=1, tabulate=1, sweep=1, plot=1, compare=1, contrast=1, page=1)
@@ -54,6 +55,29 @@ def test_the_plan_matches_the_grid(house):
         evaluate_first_stage=2,
         **REPORT,
     )
+
+
+def test_the_study_needs_no_network(house):
+    if not cut_off():
+        pytest.skip("NOT TRIED WITHOUT A NETWORK: `unshare --net true` does not work here")
+    dark = "import socket; socket.create_connection(('127.0.0.1', 22), 5)"
+    assert "unreachable" in house.run(*cut_off(), "python", "-c", dark, ok=False)
+    assert "pydocs" in house.leaderboard()  # which the fixture built there
+
+
+def test_no_secret_of_the_environment_is_written_down(house):
+    assert not list(telling(house.root, SECRET))
+    (house.root / "logs/told.log").write_text(f"HF_TOKEN={SECRET}")
+    assert list(telling(house.root, SECRET)) == [house.root / "logs/told.log"]
+    (house.root / "logs/told.log").unlink()
+
+
+def telling(root, secret):
+    """Yield the files that hold a secret: logs, records, tables, what Snakemake and DVC keep."""
+    for path in root.rglob("*"):
+        is_ours = "tests" not in path.relative_to(root).parts and path.is_file()
+        if is_ours and secret.encode() in path.read_bytes():
+            yield path
 
 
 def test_the_leaderboard_holds_every_system(house):

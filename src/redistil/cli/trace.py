@@ -9,16 +9,21 @@ import click
 from redistil.cli.commands import COMMANDS, code_of
 from redistil.cli.options import Source
 from redistil.errors import UserError
+from redistil.storage import crate
 from redistil.storage import trace as tracing
 
 
 @click.command()
 @click.argument("file", type=Source())
-def trace(file: Path) -> None:
+@click.option("--crate", "as_crate", is_flag=True, help="as RO-Crate JSON of the working folder")
+def trace(file: Path, as_crate: bool) -> None:
     """Tell where a file comes from, and what has changed since.
 
     FILE is a table, a model or its folder. Its record is followed to the sources.
     """
+    if as_crate:
+        click.echo(crate.text(file, _code_now))
+        return
     for line in tracing.lines(file, _code_now):
         click.echo(line)
 

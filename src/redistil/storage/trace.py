@@ -71,7 +71,7 @@ def _changed_file(made: Made) -> str:
 def costs(path: Path) -> dict[str, Any]:
     """Return what the work on a file cost, and on which machine and commit; {} if nobody knows."""
     folder = path if path.is_dir() else path.parent
-    for place in (path.with_suffix(".json"), folder / "cost.json"):
+    for place in (path.with_suffix(".cost.json"), folder / "cost.json"):
         if place.exists():
             record: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
             return record if "machine" in record else {}

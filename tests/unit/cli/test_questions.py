@@ -1,5 +1,6 @@
 """Questions: commands that make nothing."""
 
+import json
 import sys
 
 import pytest
@@ -54,3 +55,12 @@ def test_a_trace_says_what_is_gone(asked, tmp_path):
     code, said = asked("trace", path)
     assert code == 0 and "rerank m/d, record" in said
     assert "CHANGED SINCE: its code was older and is " in said
+
+
+def test_a_trace_is_a_crate(asked, tmp_path):
+    path = tmp_path / "run.parquet"
+    RUN.write(run_of({"q": {"a": 1.0}}), path, Made("rerank", "m/d", {"depth": 1}, "older"))
+    code, said = asked("trace", path, "--crate")
+    assert code == 0
+    parts = [entity["@id"] for entity in json.loads(said)["@graph"] if entity["@type"] == "File"]
+    assert parts == [path.as_uri()]

@@ -51,6 +51,6 @@ def test_changed_sources_are_told(files):
 def test_costs_are_told(files):
     run, _ = files
     cost = {"commit": "abc", "seconds": 1.5, "machine": {"torch": "2.13.0"}}
-    run.with_suffix(".json").write_text(json.dumps(cost))
+    run.with_suffix(".cost.json").write_text(json.dumps(cost))
     said = "\n".join(trace.lines(run, same))
     assert "commit: abc" in said and "torch: 2.13.0" in said
