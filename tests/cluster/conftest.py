@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -35,7 +36,8 @@ STUDY = {  # fewer jobs than the miniature, and trainings that last long enough 
         "sizes": {"tiny": {"steps": 600, "warmup_steps": 1}},
     },
 }
-UNLIKE = ("cost", "machines")  # files that tell seconds and machines
+REMADE = ("models", "runs", "measures", "report/tables")
+UNLIKE = re.compile(r"cost|machines\.csv$|tables/made\.json$")  # they tell seconds and machines
 SMALL: dict[str, Any] = {  # a profile for minutes on two small nodes
     "jobs": 6,
     "latency-wait": 5,
@@ -166,13 +168,13 @@ class Cluster(House):
                 self.kill(controller)
 
     def made(self) -> dict[str, str]:
-        """Return a digest of every model, run, measure and table; what they cost is left out."""
+        """Return a digest of every table, model, run and measure; what they cost is left out."""
         digests: dict[str, str] = {}
-        for place in ("models", "runs", "measures", "report/tables"):
-            for path in sorted((self.root / "results/miniature" / place).rglob("*.*")):
-                if path.is_file() and not path.name.startswith(UNLIKE):
-                    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-                    digests[str(path.relative_to(self.root))] = digest
+        for place in ("data", *(f"results/miniature/{name}" for name in REMADE)):
+            for path in sorted((self.root / place).rglob("*.*")):
+                name = str(path.relative_to(self.root))
+                if path.is_file() and not UNLIKE.search(name) and ".snakemake" not in name:
+                    digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()
         return digests
 
 
