@@ -93,7 +93,7 @@ def clone(root: Path) -> House:
     for name in filter(None, listed.split("\0")):
         if (PROJECT / name).exists():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(PROJECT / name, root / name)
+            shutil.copy(PROJECT / name, root / name)  # a program stays one
     house = House(root)
     shutil.copyfile(PROJECT / "tests/pipeline/miniature.yaml", root / "studies/miniature.yaml")
     house.edit("params.yaml", "study: embedded", "study: miniature")
