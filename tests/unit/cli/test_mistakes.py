@@ -195,7 +195,7 @@ def test_an_unknown_stemmer_is_refused(refused, house, capsys):
     with pytest.raises(SystemExit) as stop, pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [*map(str, line), "--stemmer", "klingon"])
         redistil.cli.main()
-    assert stop.value.code == 2 and "'klingon' is not 'english'" in capsys.readouterr().err
+    assert stop.value.code == 2 and "'klingon' is not one of 'english'" in capsys.readouterr().err
 
 
 # --- recipes, studies and their tables ----------------------------------------------------------
