@@ -1,4 +1,4 @@
-"""Tiny checkpoints of the backbones of arXiv 2603.03010 and 2010.02666, in the files the hub has of each.
+"""Tiny checkpoints of the backbones of arXiv 2603.03010 and 2010.02666, as the hub has their files.
 
 Their weights are random and so large that every token moves the score. Of its first stage, SPLADE,
 there is one that finds a passage by its words.
