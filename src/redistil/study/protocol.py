@@ -165,6 +165,13 @@ class Reranking(Entry):
     precision: Annotated[Precision, Field(description="precision of the forward pass")]
 
 
+class Latency(Entry):
+    """How the latency of students is measured, on the machine that runs the study."""
+
+    queries: Annotated[Count, Field(description="queries that are timed one by one")]
+    passages: Annotated[Count, Field(description="passages that are re-ranked for each")]
+
+
 _Level = Annotated[Number, Field(gt=0, lt=1)]
 
 

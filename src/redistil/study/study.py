@@ -33,6 +33,7 @@ from redistil.study.fields import (
 from redistil.study.objectives import DECLARED, Loss
 from redistil.study.protocol import (
     Export,
+    Latency,
     Page,
     Publishing,
     Reranking,
@@ -170,6 +171,7 @@ class Study(Entry):
         Field(description="needed by a study with students or trained teachers"),
     ] = None
     reranking: Reranking
+    latency: Annotated[Latency | None, Field(description="without it no student is timed")] = None
     random_seed: Annotated[Seed, Field(description="seed of the random order, every table's floor")]
     statistics: Statistics
     page: Page
