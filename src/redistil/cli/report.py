@@ -108,6 +108,7 @@ def tabulate(
     LaTeX).
     """
     from redistil.stages.report.numbers import (
+        claims,
         costs,
         counts,
         leaderboard,
@@ -148,6 +149,8 @@ def tabulate(
     lacking = gates_of.left_out(left_out)
     parts = (tables.leaderboard, tables.losses, tables.versus, beside, tables.tests)
     printed = sheets.sheets(planned, *parts, lacking)
+    if planned.claims:
+        printed["claims"] = claims.sheet(planned, tables.leaderboard, tables.tests)
     if spent:
         printed["costs"] = costs.sheet(planned, tables.leaderboard, spent)
     tabulated.write(
