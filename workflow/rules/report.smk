@@ -13,6 +13,14 @@ CAPTIONS = sorted(
 )
 
 
+def say_what_was_made(report):
+    """What the steps of the study left out, and where its report lies."""
+    names = grid.names_behind(STUDY)
+    print(*logs.warnings(Path("logs"), config["study"], names), sep="\n")
+    lying = logs.made(leaderboard=report.leaderboard, page=report.page)
+    print(*lying, sep="\n")
+
+
 rule resolve:
     """The study as it was asked for, catalogues and grid in one file."""
     output:
@@ -104,6 +112,8 @@ rule plot:
         depths=every("results/{study}/measures/depths/{student}.parquet", "students"),
         scores=every("data/teachers/{teacher}.parquet", "teaching"),
         pairs=every("data/negatives/{negatives}.parquet", "teaching"),
+        # times differ from run to run: new ones alone draw nothing again
+        latency=ancient(every("results/{study}/latency/{student}.json", "timed")),
     output:
         [
             report(
@@ -125,6 +135,7 @@ rule plot:
         measures=repeated("--measures", "measures"),
         curves=repeated("--curves", "curves"),
         validations=repeated("--validations", "validations"),
+        latency=repeated("--latency", "latency"),
         depths=repeated("--depths", "depths"),
         teachers=each(
             "--teacher {teacher} data/teachers/{teacher}.parquet {negatives}"
@@ -134,7 +145,7 @@ rule plot:
     shell:
         "redistil plot {input.study} $(dirname {input.tables}) $(dirname {output.made})"
         " {params.measures} {params.curves} {params.validations} {params.depths} {params.teachers}"
-        " 2> {log}"
+        " {params.latency} 2> {log}"
 
 
 rule compare:
@@ -193,6 +204,7 @@ rule page:
         contrasts=every(
             "results/{study}/report/contrasts/{dataset}.parquet", "datasets"
         ),
+        latency=ancient(every("results/{study}/latency/{student}.json", "timed")),
     output:
         report(
             f"{RESULTS}/report/index.html",
@@ -205,10 +217,11 @@ rule page:
         code=code("page"),
         models=repeated("--models", "models"),
         contrasts=repeated("--contrasts", "contrasts"),
+        latency=repeated("--latency", "latency"),
     shell:
         "redistil page {input.study} $(dirname {input.tables}) $(dirname {input.figures})"
         " $(dirname {input.caption}) {input.departures} {output} --pairs {input.pairs}"
-        " {params.models} {params.contrasts} 2> {log}"
+        " {params.models} {params.contrasts} {params.latency} 2> {log}"
 
 
 rule publish:

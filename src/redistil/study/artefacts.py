@@ -41,6 +41,7 @@ from redistil.study.grid import (
     teacher_cells,
     teachers_behind,
     test_sets,
+    timed_cells,
     trained_cells,
     training_sets,
     words,
@@ -239,6 +240,8 @@ def _results(study: Study) -> Iterator[Artefact]:
     levels = {dataset: study.datasets[dataset].relevant_from for dataset in datasets}
     for system in systems(study):
         yield ("evaluate", system.name), _measured(study, levels)
+    for cell in timed_cells(study):
+        yield ("time", cell.student), _timed(study)
     for student in study.grid.students:
         runs = []
         for cell in grid_cells(study):
@@ -255,6 +258,11 @@ def _results(study: Study) -> Iterator[Artefact]:
                 "relevant_from": levels,
             },
         )
+
+
+def _timed(study: Study) -> Settings:
+    assert study.latency is not None
+    return study.latency.settings() | {"precision": study.reranking.precision}
 
 
 def _reranked_for(study: Study, name: str, datasets: Sequence[str]) -> Iterator[Artefact]:
