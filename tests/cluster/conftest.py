@@ -30,10 +30,10 @@ STUDY = {  # fewer jobs than the miniature, and trainings that last long enough 
     "grid": {"losses": [*LOSSES], "baselines": [], "teachers": []},
     "negatives": {"pydocs-triples": {"first_stage": "bm25"}},
     "training": {
-        "checkpoint_every": 20,
+        "checkpoint_every": 5,
         "log_every": 100,
         "validation": {"first_stage": "bm25", "every": 1000},
-        "sizes": {"tiny": {"steps": 600, "warmup_steps": 1}},
+        "sizes": {"tiny": {"steps": 120, "warmup_steps": 1}},
     },
 }
 REMADE = ("models", "runs", "measures", "report/tables")
