@@ -36,6 +36,7 @@ from redistil.study.protocol import (
     Page,
     Publishing,
     Reranking,
+    Retrieval,
     Source,
     Statistics,
     Training,
@@ -170,6 +171,9 @@ class Study(Entry):
         Field(description="needed by a study with students or trained teachers"),
     ] = None
     reranking: Reranking
+    retrieval: Annotated[
+        Retrieval | None, Field(description="none: students re-rank, and retrieve nothing")
+    ] = None
     random_seed: Annotated[Seed, Field(description="seed of the random order, every table's floor")]
     statistics: Statistics
     page: Page
