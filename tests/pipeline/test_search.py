@@ -1,4 +1,4 @@
-"""A student that retrieves, from nothing to the report: through the same rules, commands and code."""
+"""A student that retrieves, from nothing to the report, through the rules, commands and code."""
 
 import csv
 
