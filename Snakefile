@@ -1,11 +1,5 @@
 # How should a re-ranker be taught? `snakemake` reproduces the study that params.yaml names.
 # One stage and what it needs: `snakemake corpora` (or backbones, tokens, ... report). What would run: `snakemake -n`.
-from snakemake.utils import min_version
-
-min_version("9.27")
-
-
-container: "docker://python:3.11-slim"  # for the linter: redistil itself comes from `make setup`
 
 
 configfile: "params.yaml"  # on top of it, in common.smk: studies/<study>.yaml
@@ -14,9 +8,9 @@ configfile: "params.yaml"  # on top of it, in common.smk: studies/<study>.yaml
 rule all:
     """The leaderboard, the figures and the page of the study."""
     input:
-        f"results/{config['study']}/report/tables/leaderboard.csv",
-        f"results/{config['study']}/report/figures/made.json",
-        f"results/{config['study']}/report/index.html",
+        leaderboard=f"results/{config['study']}/report/tables/leaderboard.csv",
+        figures=f"results/{config['study']}/report/figures/made.json",
+        page=f"results/{config['study']}/report/index.html",
 
 
 include: "workflow/machine.smk"
@@ -41,7 +35,4 @@ onstart:
 
 
 onsuccess:
-    names = grid.names_behind(STUDY)
-    print(*logs.warnings(Path("logs"), config["study"], names), sep="\n")
-    made = logs.made(leaderboard=rules.all.input[0], page=rules.all.input[2])
-    print(*made, sep="\n")
+    say_what_was_made(rules.all.input)

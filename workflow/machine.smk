@@ -5,6 +5,9 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+
+min_version("9.27")
 
 try:
     from redistil.cli.commands import launcher
@@ -25,6 +28,9 @@ for name, most in {"gpu": gpus.turns(workflow.cores), "docstore": 1}.items():
         workflow.register_resource(name, most)
 if workflow.is_main_process:
     guard.put_before(Path(workflow.basedir, "profiles/slurm/guard"))
+
+
+container: "docker://python:3.11-slim"  # for the linter: redistil itself comes from `make setup`
 
 
 resource_scopes:

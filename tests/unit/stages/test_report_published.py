@@ -1,6 +1,7 @@
 """Ours beside published values: counterparts, intervals over seeds, and the words for them."""
 
 import csv
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from redistil.stages.report.numbers.published import (
     SUPERSEDED,
     UNSETTLED,
 )
+from redistil.stages.report.numbers.rows import PublishedRow
 from redistil.study.artefacts import systems
 from tests.made import report_study
-from tests.made.configs import resolved
+from tests.made.configs import STUDIES, resolved
 
 RESOURCES = Path(__file__).parents[3] / "workflow/resources"
 VALUES, NAMES = RESOURCES / "published.csv", RESOURCES / "published.yaml"
@@ -186,14 +188,15 @@ def test_a_file_of_other_columns_is_refused(tmp_path: Path):
 
 
 def test_every_name_of_ours_that_is_mapped_exists():
-    catalogue = yaml.safe_load((RESOURCES.parents[1] / "params.yaml").read_text())
-    for study, names in yaml.safe_load(NAMES.read_text()).items():
-        assert set(names["first_stages"]) <= set(catalogue["first_stages"]), study
-        assert set(names["baselines"].values()) <= set(catalogue["first_stages"])
-        assert set(names["students"].values()) <= set(catalogue["students"])
-        assert set(names["losses"].values()) <= set(catalogue["losses"])
+    for name, names in yaml.safe_load(NAMES.read_text()).items():
+        study = resolved(name if name in STUDIES else "embedded")
+        assert set(names["first_stages"]) <= set(study["first_stages"]), name
+        alone = set(study["first_stages"]) | set(study["teachers"])
+        assert set(names["baselines"].values()) <= alone
+        assert set(names["students"].values()) <= set(study["students"])
+        assert set(names["losses"].values()) <= set(study["losses"])
         datasets = {name for column in names["columns"].values() for name in column}
-        assert datasets <= set(catalogue["datasets"])
+        assert datasets <= set(study["datasets"])
 
 
 def test_every_published_name_that_is_mapped_is_published():
@@ -208,19 +211,33 @@ def test_every_published_name_that_is_mapped_is_published():
         assert set(names["remarks"]) <= set(names["columns"])
 
 
+def beside_half(name: str) -> list[PublishedRow]:
+    """Return the published values beside a study of which every value is one half."""
+    study = resolved(name)
+    means = {}
+    for system, dataset in product(systems(study), study["grid"]["datasets"]):
+        for measure in study["measures"]:
+            means[system.name, dataset, measure] = 0.5
+    lines, values = entries(systems(study)), Values({}, means, {})
+    return published.beside(published.read(VALUES, NAMES), study, lines, values, 0.01, 0.95)
+
+
 def test_the_paper_study_has_a_counterpart_for_every_cell_of_the_papers_table():
     """Nine backbones (DeBERTa twice) x six losses x six columns, and the first stage."""
-    study = resolved("morand2026")
-    means = {
-        (s.name, dataset, measure): 0.5
-        for s in systems(study)
-        for dataset in study["grid"]["datasets"]
-        for measure in study["measures"]
-    }
-    theirs = published.read(VALUES, NAMES)
-    lines, values = entries(systems(study)), Values({}, means, {})
-    rows = published.beside(theirs, study, lines, values, 0.01, 0.95)
+    rows = beside_half("morand2026")
     table = {"msmarco_dev", "trec2019", "trec2020", "BEIR13", "Lotte-S", "robust04"}
     main = [r for r in rows if r.loss and r.column in table and r.measure == "nDCG@10"]
     assert len({(r.published_as, r.column) for r in main}) == 10 * 6 * 6
     assert {r.column for r in rows if r.loss is None} >= {"msmarco_dev"}
+
+
+def test_the_study_of_architectures_has_a_counterpart_for_every_point_of_the_papers_figure():
+    """Six students x three supervisions x two sets, BM25 and the first teacher."""
+    rows = {(row.system, row.column.split("|")[0]): row for row in beside_half("hofstatter2020")}
+    students = ("distilbert-cat", "prettr", "colbert", "bert-base-dot", "distilbert-dot", "tk")
+    for student, loss in product(students, ("ranknet", "margin-mse-t1", "margin-mse-t2")):
+        for column in ("trec-dl-2019-passage", "msmarco-dev"):
+            assert (f"{student}/{loss}", column) in rows
+    assert rows["own-t1", "trec-dl-2019-passage"].theirs == 0.730
+    assert rows["bm25-1000", "msmarco-dev"].remark.startswith("other queries")
+    assert rows["tk/margin-mse-t2", "trec-dl-2019-passage"].theirs == 0.666

@@ -125,7 +125,7 @@ def _counterpart(
     for entry in lines:
         if entry.kind == "student" and (entry.student, entry.loss) == (student, loss):
             return entry
-        if entry.kind == "first stage" and entry.name == baseline:
+        if entry.kind in ("first stage", "teacher") and entry.name == baseline:
             return entry
     return None
 
