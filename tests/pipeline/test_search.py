@@ -48,6 +48,7 @@ def test_its_runs_are_as_deep_as_asked(house):
 
 
 def test_another_depth_remakes_the_search_alone(house):
-    planned = house.planned("--config", "retrieval={depth: 10}")
+    house.study({"retrieval": {"depth": 10}})
+    planned = house.planned()
     assert planned["search"] == 1 and not planned["embed"] + planned["train"]
     assert planned["evaluate"] > 1  # recall at the new depth
