@@ -164,6 +164,11 @@ class Slurm:
         """Return the ids of the jobs that run."""
         return self.said("squeue -h -t R -o %A").split()
 
+    def ended_for_memory(self, job: str) -> bool:
+        """Whether a node ended a job that used more than it had asked for."""
+        logs = [(self.root / f"slurmd-{node}.log").read_text() for node in ("n1", "n2")]
+        return f"Job {job} exceeded memory limit" in "".join(logs)
+
     def said(self, command: str) -> str:
         done = subprocess.run(command.split(), capture_output=True, text=True)
         return done.stdout.strip()

@@ -121,8 +121,11 @@ def test_two_controllers_train_a_cell_once(undisturbed, house):
 
 def test_more_memory_comes_with_a_retry(slurm, undisturbed, house):
     house.profile(train={"mem_mb": "300 if attempt == 1 else 2000"})
-    said = house.ends(house.submit(run_of("hinge")))
-    assert "OUT_OF_MEMORY" in said
+    controller = house.submit(run_of("hinge"))
+    assert "Trying to restart" in house.ends(controller)
+    asked = re.findall(r"SLURM jobid (\d+) \(log: .*rule_train/", house.said())
+    memory = [slurm.said(f"sacct -n -X -j {job} -o ReqMem") for job in asked]
+    assert memory == ["300M", "2000M"] and slurm.ended_for_memory(asked[0])
     assert house.finish() == undisturbed.made()
 
 
