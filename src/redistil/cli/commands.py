@@ -32,6 +32,8 @@ COMMANDS = {
     "export-training": "exports",
     "recipe": "models",
     "train": "models",
+    "embed": "retrieved",
+    "search": "retrieved",
     "rerank": "runs",
     "rerank-bm25": "runs",
     "fuse": "runs",

@@ -185,6 +185,21 @@ class Latency(Entry):
     passages: Annotated[Count, Field(description="passages that are re-ranked for each")]
 
 
+class Retrieval(Entry):
+    """What students retrieve by themselves: each searches the whole corpus of every test set."""
+
+    students: Annotated[
+        list[Annotated[Name, Names("students")]],
+        Once,
+        Field(min_length=1, description="of the grid, each with one vector for a text"),
+    ]
+    depth: Annotated[Count, Field(description="passages kept for each query")]
+    shard: Annotated[Count, Field(description="passages that one job encodes")]
+    numbers: Annotated[
+        Literal["float32", "float16"], Field(description="as which what is encoded is stored")
+    ]
+
+
 _Level = Annotated[Number, Field(gt=0, lt=1)]
 
 

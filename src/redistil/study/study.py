@@ -38,6 +38,7 @@ from redistil.study.protocol import (
     Page,
     Publishing,
     Reranking,
+    Retrieval,
     Source,
     Statistics,
     Training,
@@ -173,6 +174,9 @@ class Study(Entry):
     ] = None
     reranking: Reranking
     latency: Annotated[Latency | None, Field(description="without it no student is timed")] = None
+    retrieval: Annotated[
+        Retrieval | None, Field(description="none: students re-rank, and retrieve nothing")
+    ] = None
     random_seed: Annotated[Seed, Field(description="seed of the random order, every table's floor")]
     claims: Annotated[
         list[Claim], Field(description="what the page answers on its first screen")

@@ -10,8 +10,8 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from redistil.learning.lexical import Index, Scores
-from redistil.stages.candidates.cut import Candidates, first
 from redistil.stages.candidates.judged import Judged
+from redistil.storage.cut import Candidates, first
 from redistil.storage.lineage import Made
 from redistil.storage.tables import QUERIES, RUN
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from redistil.stages.report.numbers import claims, costs, gates
 from redistil.stages.report.numbers.inference import BASELINES, BETTER, LOSSES, WORSE
-from redistil.stages.report.numbers.rows import Line, Test, best, by_system, of_group
+from redistil.stages.report.numbers.rows import Line, Test, best, by_system, of_group, of_kind
 from redistil.stages.report.numbers.tabulated import Tabulated
 from redistil.stages.report.numbers.wording import amount_in_words, number, signed
 from redistil.study.study import Study
@@ -87,9 +87,9 @@ def losses(study: Study, tabulated: Tabulated, tests: Sequence[Test]) -> str:
 
 
 def _loss_of(leaderboard: Sequence[Line], student: str) -> dict[str, str]:
-    """Return the loss of each line of a student."""
+    """Return the loss of each line of a student that re-ranks."""
     loss_of = {}
-    for line in leaderboard:
+    for line in of_kind(leaderboard, "student"):
         if line.student == student:
             loss_of[line.system] = str(line.loss)
     return loss_of
