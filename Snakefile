@@ -26,6 +26,7 @@ include: "workflow/rules/models.smk"
 include: "workflow/rules/retrieved.smk"
 include: "workflow/rules/runs.smk"
 include: "workflow/rules/measures.smk"
+include: "workflow/rules/latency.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/exports.smk"
 

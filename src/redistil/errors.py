@@ -6,6 +6,7 @@ UserError            the user can mend it: one sentence, exit 2
 ├── Damaged          a file's bytes are not those that were written
 ├── Stale            files that belong together were made by different settings
 ├── BadSource        a collection, checkpoint or download is not what was declared
+├── Full             a disk has no room for what is written
 ├── Claimed          another job writes the same output
 └── Interrupted      a signal ended the work early, and its state is saved
 """
@@ -36,6 +37,10 @@ class Stale(UserError):
 
 class BadSource(UserError):
     """Something fetched or read from outside is missing, short or altered."""
+
+
+class Full(UserError):
+    """A disk has no room left for a file."""
 
 
 class Claimed(UserError):

@@ -110,10 +110,10 @@ def reading(code, files):
 
 if workflow.is_main_process:
     try:
-        told = [*left_out, *locks.taken_off(Path(".snakemake"))]
+        told = [*left_out, *locks.taken_off(locks.STATE)]
         # `workflow.touch` is not known yet when this is read
         if not {"--touch", "-t"} & {*sys.argv}:
-            placed.refuse_unrecorded(config["study"], ".snakemake")
+            placed.refuse_unrecorded(config["study"], locks.STATE)
     except UserError as mistake:
         raise WorkflowError(str(mistake))
     print(*told, sep="\n", end="\n" * bool(told), file=sys.stderr)

@@ -1,18 +1,17 @@
 """The command line: one command for each rule, found lazily: no job pays another's imports."""
 
-import errno
 import importlib
 import logging
 import sys
+from typing import NoReturn
 
 import click
 
 from redistil.cli import turns
 from redistil.cli.commands import COMMANDS, QUESTIONS
 from redistil.errors import UserError
-
-FULL = {errno.ENOSPC, errno.EDQUOT}  # of a disk or a quota: told without a path
-
+from redistil.storage import locks
+from redistil.storage.aside import is_full
 
 ALL = COMMANDS | QUESTIONS
 LINE = 62  # characters of a command's short help
@@ -68,20 +67,23 @@ def main() -> None:
     """Run the command line; the user's mistakes end in one sentence and exit status 2."""
     _speak()
     try:
+        if sys.argv[1:2] and sys.argv[1] in COMMANDS and locks.STATE.exists():
+            locks.refuse_full(locks.STATE)
         cli(prog_name="redistil")
     except UserError as error:
         _end(str(error))
     except OSError as error:
         # what the system refuses at a path is its user's to mend; any other is a mistake of ours
         path = error.filename2 or error.filename
-        if path is None and error.errno not in FULL:
+        if is_full(error):
+            _end(f"{path or 'the log'} could not be written, its disk is full: make room there")
+        if path is None:
             raise
-        where = f"{path}: " if path is not None else ""
         reason = " ".join(str(error.strerror or error).split())
-        _end(f"{where}{reason}: check the path, who may write there and the room on its disk")
+        _end(f"{path}: {reason}: check the path and who may write there")
 
 
-def _end(said: str) -> None:
+def _end(said: str) -> NoReturn:
     click.echo(f"redistil: {said}", err=True)
     sys.exit(2)
 

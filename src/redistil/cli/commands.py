@@ -40,6 +40,7 @@ COMMANDS = {
     "shuffle": "runs",
     "evaluate": "measures",
     "sweep": "measures",
+    "time": "latency",
     "export-run": "exports",
     "export-qrels": "exports",
     "resolve": "report",

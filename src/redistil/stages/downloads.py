@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from redistil.errors import BadSettings, BadSource
 from redistil.storage import digests
+from redistil.storage.aside import room_for
 
 TIMEOUT = 60  # seconds without a byte before the connection counts as broken
 DIGITS = {"md5": 32, "sha256": 64}  # hexadecimal digits of a digest
@@ -131,6 +132,7 @@ def _write(part: Path, answer: Response, begin: int, out: Path) -> None:
     length = answer.headers.get("Content-Length")
     total = begin + int(length) if length else None
     with (
+        room_for(out),
         part.open("ab" if begin else "wb") as stream,
         tqdm(total=total, initial=begin, unit="B", unit_scale=True, desc=out.name) as bar,
     ):

@@ -20,6 +20,7 @@ from threading import Event, Thread
 from typing import IO
 
 from redistil.errors import Claimed
+from redistil.storage.aside import room_for
 
 _log = logging.getLogger(__name__)
 
@@ -56,8 +57,9 @@ def claimed(output: Path, patient: bool = True) -> Iterator[bool]:
     patient: wait for that job; else raise Claimed, which names it.
     """
     path = output.with_name(f".{output.name}.claim")
-    new = _made_folders(path.parent)
-    file, waited = _acquired(path, output, patient)
+    with room_for(output):
+        new = _made_folders(path.parent)
+        file, waited = _acquired(path, output, patient)
     with file:
         ended = Event()
         renewal = Thread(target=_renew, args=(file, ended), daemon=True)

@@ -23,6 +23,7 @@ TOLD = frozenset(
         "redistil.cli.commands",
         "redistil.errors",
         "redistil.study.reading",
+        "redistil.storage.aside",
         "redistil.storage.code",
         "redistil.storage.digests",
         "redistil.storage.wordless",

@@ -11,9 +11,10 @@ from pathlib import Path
 from shutil import disk_usage
 from typing import IO
 
-from redistil.errors import UserError
+from redistil.errors import Full
 
 ROOM = 1 << 20  # bytes
+STATE = Path(".snakemake")  # where Snakemake keeps its records, in the folder that it runs in
 HELD = "held"  # the file, beside Snakemake's records: the machine whose run held it last
 
 _holding: list[IO[str]] = []  # open as long as this process lives
@@ -24,9 +25,9 @@ def taken_off(state: Path) -> list[str]:
 
     state: where Snakemake keeps its records. The lock stays where another run lives, or where it
     may be another machine's: systems of files need not share their locks. A folder that nobody
-    may write to is left as it is. Raises UserError where the disk is full.
+    may write to is left as it is. Raises Full where the disk is full.
     """
-    _refuse_full(state)
+    refuse_full(state)
     try:
         state.mkdir(exist_ok=True)
         file = (state / HELD).open("a+", encoding="utf-8")
@@ -44,11 +45,14 @@ def taken_off(state: Path) -> list[str]:
     return ["the lock of a run that was killed here is taken off"] if left else []
 
 
-def _refuse_full(state: Path) -> None:
-    """Refuse a disk without room for Snakemake's records: it would end in the middle of a job."""
+def refuse_full(state: Path) -> None:
+    """Refuse a disk without room for Snakemake's records.
+
+    Snakemake would make files, and then could not note what made them. Raises Full.
+    """
     free = disk_usage(state if state.exists() else state.parent).free
     if free < ROOM:
-        raise UserError(
+        raise Full(
             f"{state.absolute()}: its disk has {free} bytes left, and Snakemake's records need "
             f"{ROOM}: make room there"
         )

@@ -1,5 +1,6 @@
 """Files that people put in place themselves, and made files without a record."""
 
+import json
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ MODULES, MODULE_FOLDERS = "modules.json", "[0-9]*_*"  # such as 1_Pooling
 
 TABLES = frozenset({".parquet", ".arrow"})
 RECORDS = frozenset({SIDECAR, "recipe.yaml", "study.yaml"})
+BLOCK = 4096  # bytes that a disk takes at a time
 LONGEST_NAME = 255  # bytes of a file's name
 
 
@@ -65,7 +67,7 @@ def _has_brace(file: Path) -> bool:
     return "{" in str(file)
 
 
-def refuse_unrecorded(study: str, state: str) -> None:
+def refuse_unrecorded(study: str, state: Path) -> None:
     """Refuse made files without a record: a changed setting would go unseen.
 
     state: where Snakemake keeps its records. Downloads may be put in place by hand, and no rule
@@ -83,7 +85,7 @@ def refuse_unrecorded(study: str, state: str) -> None:
         )
 
 
-def unrecorded(tops: Iterable[str], apart: Iterable[str], state: str) -> Iterator[Path]:
+def unrecorded(tops: Iterable[str], apart: Iterable[str], state: Path) -> Iterator[Path]:
     """Yield made files that Snakemake has no record of: it would not see changed settings.
 
     They come from elsewhere, or from a main process that was killed before it wrote the record.
@@ -100,7 +102,7 @@ def unrecorded(tops: Iterable[str], apart: Iterable[str], state: str) -> Iterato
                 continue
             if any(path.is_relative_to(place) for place in apart):
                 continue
-            if not _has_record(path, Path(state)):
+            if not _has_record(path, state):
                 yield path
 
 
@@ -117,4 +119,18 @@ def _has_record(path: Path, state: Path) -> bool:
     mark = urlsafe_b64encode(str(path).encode()).decode()
     if len(mark) >= LONGEST_NAME:
         return True
-    return (state / "metadata" / mark).exists() or (state / "incomplete" / mark).exists()
+    return (state / "incomplete" / mark).exists() or _is_whole(state / "metadata" / mark)
+
+
+def _is_whole(record: Path) -> bool:
+    """Whether a record is there, and was written to its end.
+
+    A full disk cuts it at a block. Snakemake passes over such a record without a word.
+    """
+    try:
+        if record.stat().st_size % BLOCK:
+            return True
+        json.loads(record.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return False
+    return True

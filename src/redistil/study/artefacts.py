@@ -43,6 +43,7 @@ from redistil.study.grid import (
     teacher_cells,
     teachers_behind,
     test_sets,
+    timed_cells,
     trained_cells,
     training_sets,
     words,
@@ -242,6 +243,8 @@ def _results(study: Study) -> Iterator[Artefact]:
     levels = {dataset: study.datasets[dataset].relevant_from for dataset in datasets}
     for system in systems(study):
         yield ("evaluate", system.name), _measured(study, levels)
+    for cell in timed_cells(study):
+        yield ("time", cell.student), _timed(study)
     for student in study.grid.students:
         runs = []
         for cell in grid_cells(study):
@@ -258,6 +261,11 @@ def _results(study: Study) -> Iterator[Artefact]:
                 "relevant_from": levels,
             },
         )
+
+
+def _timed(study: Study) -> Settings:
+    assert study.latency is not None
+    return study.latency.settings() | {"precision": study.reranking.precision}
 
 
 def _retrieved(study: Study) -> Iterator[Artefact]:

@@ -60,6 +60,7 @@ def resolve(config: Mapping[str, Any]) -> Study:
     if study.groups is None:
         study = study.changed(groups=default_groups(study))
     _check_columns(study)
+    _check_claims(study)
     for name, export in study.exports.items():
         check_passages(f"exports.{name}.passages", export.library, export.passages)
     _check_depths(study)
@@ -330,6 +331,19 @@ def _check_runs(study: Study) -> None:
         for dataset in study.grid.datasets if isinstance(stage, ImportedStage) else []:
             if imported_run(study, name, dataset) is None:
                 raise BadSettings(f"first_stages.{name}.import: no run for {dataset!r} of the grid")
+
+
+def _check_claims(study: Study) -> None:
+    """Refuse a claim about what the grid does not have."""
+    for claim in study.claims:
+        asked = {"better": study.grid.losses, "than": study.grid.losses}
+        if claim.gap_to:
+            asked["gap_to"] = study.grid.students
+        for key, known in asked.items():
+            name = claim[key]
+            if name not in known:
+                close = nearest(name, known)
+                raise BadSettings(f"claims.{key}: {name!r} is not in the grid{close}")
 
 
 def _check_cell(study: Study, cell: Cell) -> None:

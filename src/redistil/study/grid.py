@@ -83,6 +83,14 @@ def seeds_of(study: Study, student: str) -> list[int]:
     return study.grid.seeds[: study.grid.fewer_seeds.get(student)]
 
 
+def timed_cells(study: Study) -> list[Cell]:
+    """Return the first cell of each student, where the study measures latency."""
+    first: dict[str, Cell] = {}
+    for cell in grid_cells(study) if study.latency else []:
+        first.setdefault(cell.student, cell)
+    return list(first.values())
+
+
 def losses_behind(study: Study, loss: str) -> list[str]:
     """Return a loss after all that it comes after (`losses.*.after`): the stages of a training."""
     stages = [loss]

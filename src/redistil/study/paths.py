@@ -100,6 +100,13 @@ def _cells(study: Study, known: Words) -> Rows:
             yield {**vars(cell), "system": cell.name}
 
 
+def _timed(study: Study, known: Words) -> Rows:
+    """Yield the training of each student that is timed, with the dataset whose texts it reads."""
+    for cell in grid.timed_cells(study):
+        if known.get("student", cell.student) == cell.student:
+            yield {**vars(cell), "dataset": study.grid.datasets[0]}
+
+
 def _runs(study: Study, known: Words) -> Rows:
     """Yield every run of the cells of the grid, or of those of one student."""
     for cell in _cells(study, known):
@@ -349,6 +356,7 @@ OVER: dict[str, Callable[[Study, Words], Rows]] = {
     "readers": _readers,
     "losses": _losses,
     "cells": _cells,
+    "timed": _timed,
     "runs": _runs,
     "tokens": _tokens,
     "first stages": _first_stages,

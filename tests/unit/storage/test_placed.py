@@ -18,8 +18,8 @@ def put(tmp_path, monkeypatch):
     def found(*paths):
         for path in map(Path, paths):
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
-        return [str(path) for path in unrecorded(("data", "results/x"), APART, "state")]
+            path.write_text("{}" if "metadata" in path.parts else "")
+        return [str(path) for path in unrecorded(("data", "results/x"), APART, Path("state"))]
 
     return found
 
@@ -32,6 +32,16 @@ def test_files_without_a_record_are_found(put):
 def test_files_with_a_record_are_not(put):
     mark = urlsafe_b64encode(b"data/teachers/t.parquet").decode()
     assert put("data/teachers/t.parquet", f"state/metadata/{mark}") == []
+
+
+@pytest.mark.parametrize("torn", ["", '{"rule": "' + "x" * 4086])
+def test_a_record_that_a_full_disk_cut_is_none(put, torn):
+    mark = Path("state/metadata", urlsafe_b64encode(b"data/teachers/t.parquet").decode())
+    put("data/teachers/t.parquet", str(mark))
+    mark.write_text(torn)
+    assert put() == ["data/teachers/t.parquet"]
+    mark.write_text('{"rule": "' + "x" * (4096 - 12) + '"}')
+    assert put() == []
 
 
 def test_downloads_may_lack_a_record(put):

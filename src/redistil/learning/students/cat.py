@@ -6,7 +6,6 @@ one label is the score, with the head and pooling that each family has.
 
 import copy
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -27,6 +26,7 @@ from redistil.learning.students.checkpoints import load_pair, reach, usable
 from redistil.learning.students.interface import Base
 from redistil.learning.students.logit import exact_logit
 from redistil.learning.students.pairs import PAIR_FORMS, cut, pair_template, sizes_of
+from redistil.storage.aside import files_aside
 from redistil.storage.ragged import Tokens
 
 LENGTHS = ("query_length", "passage_length", "pair_length")
@@ -130,18 +130,15 @@ class Cat(Base):
         It tells the latter that a score is the raw logit, its own default being a sigmoid, and
         where to cut a pair: at the length the student was trained on (docs/protocol.md).
         """
-        partial = folder / ".partial"
-        shutil.rmtree(partial, ignore_errors=True)  # of a save that was killed
         self.network.config.sentence_transformers = {
             "activation_fn": "torch.nn.modules.linear.Identity"
         }
-        self.network.save_pretrained(partial)
         self.tokenizer.model_max_length = self.lengths["pair_length"]
-        self.tokenizer.save_pretrained(partial)
-        (partial / "lengths.json").write_text(json.dumps(self.lengths, sort_keys=True) + "\n")
-        for file in sorted(partial.iterdir()):
-            file.replace(folder / file.name)
-        shutil.rmtree(partial)
+        with files_aside(folder) as partial:
+            self.network.save_pretrained(partial)
+            self.tokenizer.save_pretrained(partial)
+            lengths = json.dumps(self.lengths, sort_keys=True)
+            (partial / "lengths.json").write_text(lengths + "\n")
 
     def _kept(
         self, queries: Sequence[Tokens], passages: Sequence[Tokens]

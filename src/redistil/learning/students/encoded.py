@@ -2,7 +2,6 @@
 
 import copy
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -19,6 +18,7 @@ from redistil.learning.students.apart import Apart
 from redistil.learning.students.checkpoints import load_encoder, reach, usable
 from redistil.learning.students.others import write
 from redistil.learning.students.texts import TextTemplate
+from redistil.storage.aside import files_aside
 from redistil.study.architectures import Architecture
 
 SETTINGS = "architecture.json"
@@ -128,24 +128,17 @@ class Encoded(Apart):
 
     def save(self, folder: Path) -> None:
         """Write weights, configuration, tokenizer and settings into `folder`."""
-        partial = folder / ".partial"
-        shutil.rmtree(partial, ignore_errors=True)  # of a save that was killed
-        self.network.save_pretrained(partial)
         self.tokenizer.model_max_length = self.reads()
-        self.tokenizer.save_pretrained(partial)
-        weights = load_file(partial / WEIGHTS)
-        if self.head is not None:
-            for name, weight in self.head.state_dict().items():
-                weights[HEAD + name] = weight.detach().cpu().clone()
-        save_file(weights, partial / WEIGHTS, metadata={"format": "pt"})
-        write(partial / SETTINGS, self.settings.stated())
-        self.describe(partial)
-        for file in sorted(partial.rglob("*")):
-            if file.is_file():
-                place = folder / file.relative_to(partial)
-                place.parent.mkdir(exist_ok=True)
-                file.replace(place)
-        shutil.rmtree(partial)
+        with files_aside(folder) as partial:
+            self.network.save_pretrained(partial)
+            self.tokenizer.save_pretrained(partial)
+            weights = load_file(partial / WEIGHTS)
+            if self.head is not None:
+                for name, weight in self.head.state_dict().items():
+                    weights[HEAD + name] = weight.detach().cpu().clone()
+            save_file(weights, partial / WEIGHTS, metadata={"format": "pt"})
+            write(partial / SETTINGS, self.settings.stated())
+            self.describe(partial)
 
     def describe(self, folder: Path) -> None:
         """Write what other libraries want to know, where one can load the student."""

@@ -8,7 +8,6 @@ counted by eleven soft bins, and a linear map of these counts is the score.
 import copy
 import json
 import math
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -29,6 +28,7 @@ from redistil.learning.students.interface import Kept
 from redistil.learning.students.others import write
 from redistil.learning.students.states import States
 from redistil.learning.students.texts import TextTemplate
+from redistil.storage.aside import files_aside
 from redistil.storage.ragged import Tokens
 from redistil.study import architectures
 
@@ -94,19 +94,15 @@ class Tk(Apart):
 
     def save(self, folder: Path) -> None:
         """Write weights, settings and tokenizer into `folder`."""
-        partial = folder / ".partial"
-        shutil.rmtree(partial, ignore_errors=True)  # of a save that was killed
-        self.tokenizer.save_pretrained(partial)
         weights = {}
         for name, weight in self.state_dict().items():
             weights[name] = weight.detach().cpu().clone()
-        save_file(weights, partial / WEIGHTS, metadata={"format": "pt"})
         width = self.word_embeddings.embedding_dim
-        write(partial / "config.json", {"model_type": "redistil-tk", "width": width})
-        write(partial / SETTINGS, self.settings.stated())
-        for file in sorted(partial.iterdir()):
-            file.replace(folder / file.name)
-        shutil.rmtree(partial)
+        with files_aside(folder) as partial:
+            self.tokenizer.save_pretrained(partial)
+            save_file(weights, partial / WEIGHTS, metadata={"format": "pt"})
+            write(partial / "config.json", {"model_type": "redistil-tk", "width": width})
+            write(partial / SETTINGS, self.settings.stated())
 
     # --- training and scoring ---------------------------------------------------------------------
 

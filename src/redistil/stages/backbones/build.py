@@ -21,6 +21,7 @@ from redistil.stages.backbones.pairs import Pairs
 from redistil.stages.backbones.vocabularies import vocabulary
 from redistil.stages.backbones.warmup import CrossEncoder, SpladeEncoder
 from redistil.storage import lineage
+from redistil.storage.aside import files_aside
 from redistil.storage.lineage import Made
 from redistil.storage.tables import PASSAGES, QRELS, QUERIES
 
@@ -64,8 +65,9 @@ def build(
         verdict.refuse(made.name)
         verdict.write(out)
         _log.info("%s: %s", made.name, verdict)
-    warming.encoder.save_pretrained(out)
-    warming.tokenizer.save_pretrained(out)
+    with files_aside(out) as partial:
+        warming.encoder.save_pretrained(partial)
+        warming.tokenizer.save_pretrained(partial)
     pairs = len(history.points) * _shown(warmup)
     account(history.spent, pairs, Processes("cpu"), source, out / "cost.json")
     lineage.record(made, out)

@@ -8,6 +8,7 @@ from typing import Any
 
 from redistil.errors import BadSource
 from redistil.storage import lineage
+from redistil.storage.aside import is_full
 from redistil.storage.lineage import SIDECAR, Made, sha256
 from redistil.storage.placed import PATTERNS, checkpoint_files
 from redistil.storage.scratch import scratch
@@ -133,6 +134,8 @@ def _snapshot(source: Mapping[str, Any], out: Path) -> Path:
             snapshot_download(source["hub"], revision=source["revision"], allow_patterns=PATTERNS)
         )
     except (OSError, HTTPError, HFValidationError) as error:
+        if is_full(error):
+            raise
         reason = (str(error).strip() or repr(error)).splitlines()[0]
         catalogue = "checkpoints" if "form" in source else "backbones"
         raise BadSource(

@@ -20,8 +20,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from redistil.errors import BadSource
 from redistil.seeds import generator
 from redistil.storage import lineage
+from redistil.storage.aside import files_aside
 from redistil.storage.lineage import Made
-from redistil.storage.scratch import scratch
 from redistil.storage.tables import PASSAGES
 
 _log = logging.getLogger(__name__)
@@ -63,14 +63,11 @@ def collect(
             path,
         )
         made = made.reading(lineage.of(path))
-    with scratch(out) as partial:
+    with files_aside(out) as partial:
         _write_tokenizer(words, partial)
         said = {"model_type": "redistil-words", "width": width, "vocab_size": len(matrix)}
         (partial / "config.json").write_text(json.dumps(said) + "\n")
         save_file({NAME: matrix}, partial / "model.safetensors", metadata={"format": "pt"})
-        out.mkdir(parents=True, exist_ok=True)
-        for file in sorted(partial.iterdir()):
-            file.replace(out / file.name)
     lineage.record(made, out)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import NamedTuple
 
-from redistil.stages.report.numbers import costs, gates
+from redistil.stages.report.numbers import claims, costs, gates
 from redistil.stages.report.numbers.inference import BASELINES, BETTER, LOSSES, WORSE
 from redistil.stages.report.numbers.rows import Line, Test, best, by_system, of_group, of_kind
 from redistil.stages.report.numbers.tabulated import Tabulated
@@ -50,6 +50,7 @@ def summary(study: Study, tabulated: Tabulated) -> list[str]:
         beside = baselines(tabulated.leaderboard, group, tests)
         taught = teachers(study, tabulated.leaderboard, tests)
         sentences.append(" ".join(filter(None, [f"{group}:", between, beside, taught])))
+    sentences += claims.sentences(study, tabulated.leaderboard, tabulated.tests)
     return [*sentences, blind_spot(study, tabulated.tests), *cost(study, tabulated)]
 
 
