@@ -1,9 +1,9 @@
-"""How long Snakemake plans the largest study: `python -m benchmarks.planning`.
+"""How much work it is for Snakemake to plan the largest study: `python -m benchmarks.planning`.
 
 Copies the project to a scratch folder and plans the study there twice: with nothing made, then
 with every file in place and on record, when there is nothing to do. The files are empty: what is
-measured is the plan. Prints seconds and peak resident memory of `snakemake -n` for both. In between
-`snakemake --touch` records the files, a tenth of a second for each job: ten minutes in all.
+measured is the plan. Prints CPU seconds and peak resident memory of `snakemake -n` for both.
+In between `snakemake --touch` records the files, a tenth of a second for each job: ten minutes.
 """
 
 import importlib.metadata
@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +25,7 @@ PROJECT = Path(__file__).parents[1]
 class Planned(NamedTuple):
     """What a plan took and said."""
 
-    seconds: float
+    seconds: float  # of the CPU, all threads
     gib: float
     said: str
 
@@ -53,12 +52,11 @@ class Copy:
         env |= {"IR_DATASETS_HOME": str(self.root / "irds")}
         env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
         with (self.root / "said").open("w+") as out:
-            begun = time.monotonic()
             job = subprocess.Popen(
                 [*self.command, *more], cwd=self.root, env=env, stdout=out, stderr=out
             )
             _, status, used = os.wait4(job.pid, 0)
-            seconds = time.monotonic() - begun
+            seconds = used.ru_utime + used.ru_stime
             out.seek(0)
             said = out.read()
         if status:
@@ -91,7 +89,7 @@ def main(study: str) -> None:
     versions = ", ".join(f"{n} {importlib.metadata.version(n)}" for n in ("snakemake",))
     print(f"{study}: {jobs[1] if jobs else 0} jobs, {files} files; ", end="")
     print(f"Python {platform.python_version()}, {versions}")
-    print("plan | seconds | peak GiB\n---|---|---")
+    print("plan | CPU seconds | peak GiB\n---|---|---")
     for what, plan in (("nothing made", first), ("everything made: nothing to do", idle)):
         print(f"{what} | {plan.seconds:.1f} | {plan.gib:.2f}")
 

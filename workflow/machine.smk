@@ -1,5 +1,6 @@
 """Where jobs run: their interpreter, and how many hold a GPU at a time, here or on a cluster."""
 
+import gc
 import platform
 import sys
 from pathlib import Path
@@ -17,6 +18,10 @@ except ImportError as missing:
         f"{sys.executable} on {platform.node()} cannot import redistil ({missing}): set it up where"
         " every machine sees it (`make setup`; docs/cluster.md)"
     )
+
+# a plan of thousands of jobs stays in memory whole: to look through it for garbage again and again
+# takes a fifth of the plan's CPU seconds
+gc.set_threshold(50_000, 20, 100)
 
 shell.prefix(launcher())
 stopping.leave_to_jobs()
