@@ -2,8 +2,8 @@
 
 Runs the miniature of the tests once to its end. Then runs it anew, kills the whole process group
 (SIGKILL) at drawn moments, and starts it again by the same command, until it ends. Whatever is
-not a cost must have the bytes of the first run. A study that ended is begun anew while kills are
-left.
+not a cost must have the bytes of the first run. A cost must hold what its work had noted when it
+was killed, and say that it was interrupted. A study that ended is begun anew while kills are left.
 """
 
 import fnmatch
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
@@ -22,6 +22,8 @@ import numpy as np
 
 from benchmarks.arithmetic import OUT as ARITHMETIC
 from benchmarks.arithmetic import copied
+from redistil.machine.energy import SO_FAR
+from redistil.storage import digests
 
 OUT = ARITHMETIC.with_name("kills")
 MADE = ("data", "results", ".snakemake", "logs")
@@ -33,10 +35,24 @@ RECORDS = ("*/report/figures/made.json", "*/report/tables/made.json")
 
 @dataclass(frozen=True)
 class Killed:
-    """A study that was killed: how often, after how many seconds each time, and its copy."""
+    """A copy of the study that was killed, and came to its end.
+
+    after: the seconds from each start to its kill; noted: of each work that was killed, by the path
+    of its cost, the seconds that it had noted last.
+    """
 
     folder: Path
-    after: list[float]
+    after: list[float] = field(default_factory=list)
+    noted: dict[Path, float] = field(default_factory=dict)
+
+    def unpaid(self) -> list[Path]:
+        """Return the costs that lack seconds spent before a kill, or do not tell of it."""
+        lacking: list[Path] = []
+        for path, seconds in self.noted.items():
+            cost = digests.read_json(path)
+            if cost["seconds"] < round(seconds, 3) or not cost["interruptions"]:
+                lacking.append(path)
+        return lacking
 
 
 def started(folder: Path) -> "subprocess.Popen[bytes]":
@@ -69,7 +85,7 @@ def killed(folder: Path, kills: int, seed: int, longest: float) -> Iterator[Kill
     rng = np.random.default_rng(seed)
     left = kills
     while left:
-        after: list[float] = []
+        study = Killed(folder)
         while left:
             process = started(folder)
             seconds = float(rng.uniform(0, longest))
@@ -78,7 +94,8 @@ def killed(folder: Path, kills: int, seed: int, longest: float) -> Iterator[Kill
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                after.append(seconds)
+                study.after.append(seconds)
+                study.noted.update(notes(folder))
                 left -= 1
                 continue
             if process.returncode:
@@ -86,8 +103,18 @@ def killed(folder: Path, kills: int, seed: int, longest: float) -> Iterator[Kill
             break
         else:
             ended(folder)
-        yield Killed(folder, after)
+        yield study
         begin_anew(folder)
+
+
+def notes(folder: Path) -> dict[Path, float]:
+    """Return the seconds that killed works have noted, by the path of the cost to come."""
+    noted: dict[Path, float] = {}
+    for top in ("data", "results"):
+        for path in (folder / top).rglob(f".*{SO_FAR}"):
+            cost = path.with_name(path.name.removeprefix(".").removesuffix(SO_FAR))
+            noted[cost] = digests.read_json(path)["spent"]["seconds"]
+    return noted
 
 
 def begin_anew(folder: Path) -> None:
@@ -139,9 +166,11 @@ def main(kills: int, seed: int, folder: Path) -> None:
     bad = 0
     for study in killed(disturbed, kills, seed, seconds / 4):
         others = differing(wanted, bytes_made(study.folder))
-        bad += bool(others)
+        unpaid = study.unpaid()
+        bad += len(others) + len(unpaid)
         told = ", ".join(f"{each:.1f}" for each in study.after)
         print(f"killed after {told} s: {len(others)} of {len(wanted)} files differ {others[:5]}")
+        print(f"works killed: {len(study.noted)}; their costs are incomplete: {unpaid}")
     sys.exit(bad > 0)
 
 
