@@ -23,9 +23,9 @@ import pyarrow as pa
 from scipy import sparse
 
 from redistil.seeds import generator
-from redistil.stages.candidates.cut import Candidates
 from redistil.stages.candidates.search import cut, pieces, search
 from redistil.stages.candidates.splade import WINDOW, _vector_rows
+from redistil.storage.cut import Candidates
 from redistil.storage.lineage import Made
 from redistil.storage.tables import VECTORS
 

@@ -111,13 +111,14 @@ def collection(folder: Path, corpus: Mapping[str, Any], splits: Mapping[str, flo
     """Export the corpus, and the queries of each part; files that exist are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     source = ["--corpus", json.dumps(corpus)]
-    if not (folder / "passages.parquet").exists():
-        _redistil("export-passages", folder / "passages.parquet", *source)
+    passages = folder / "passages.parquet"
+    if not passages.exists():
+        _redistil("export-passages", passages, *source)
     for part in ("train", "dev", "test"):
         out = [folder / f"{part}-queries.parquet", folder / f"{part}-qrels.parquet"]
         if not all(path.exists() for path in out):
             dataset = json.dumps({"part": part, **splits})
-            _redistil("export-queries", *out, *source, "--dataset", dataset)
+            _redistil("export-queries", passages, *out, *source, "--dataset", dataset)
 
 
 def _redistil(*words: str | Path) -> None:

@@ -39,7 +39,7 @@ def test_profiles_name_rules_that_exist():
 
 
 def test_a_training_never_shares_a_submission():
-    assert not {"train", "score", "rank", "build", "encode"} & SLURM["groups"].keys()
+    assert not {"train", "score", "rank", "build", "encode", "embed"} & SLURM["groups"].keys()
 
 
 def test_groups_keep_gpus_apart():

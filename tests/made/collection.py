@@ -39,11 +39,18 @@ def write_folder(root):
     return root
 
 
+def exported_passages(folder):
+    passages = folder / "passages.parquet"
+    redistil("export-passages", passages, "--corpus", {"folder": str(folder)})
+    return passages
+
+
 def export(folder, out, split="test", **declared):
     """Return the queries and judgements that a folder's split gives."""
     queries, qrels = out.with_suffix(".q.parquet"), out.with_suffix(".r.parquet")
     dataset = {"split": split} if split else {}
+    files = exported_passages(folder), queries, qrels
     corpus = {"folder": str(folder)}
-    redistil("export-queries", queries, qrels, "--corpus", corpus, "--dataset", dataset | declared)
+    redistil("export-queries", *files, "--corpus", corpus, "--dataset", dataset | declared)
     judged = [tuple(row.values()) for row in QRELS.read(qrels).to_pylist()]
     return texts(queries, QUERIES), judged

@@ -1,4 +1,4 @@
-"""Tiny checkpoints of the nine backbones of arXiv 2603.03010, in the files the hub has of each.
+"""Tiny checkpoints of the backbones of arXiv 2603.03010 and 2010.02666, as the hub has their files.
 
 Their weights are random and so large that every token moves the score. Of its first stage, SPLADE,
 there is one that finds a passage by its words.
@@ -89,15 +89,15 @@ def modern_pairs() -> Tokenizer:
 PIECES = [f"▁{word}" for word in WORDS] + ["▁", *LETTERS, *",.!?"]
 
 
-def unigrams() -> Tokenizer:
-    pieces = [(token, 0.0) for token in ("[PAD]", "[CLS]", "[SEP]", "[UNK]")]
+def unigrams(padding: str = "[PAD]", unknown: str = "[UNK]") -> Tokenizer:
+    pieces = [(token, 0.0) for token in (padding, "[CLS]", "[SEP]", unknown)]
     pieces += [(piece, -6.0 if len(piece) == 1 else -3.0) for piece in PIECES] + [("[MASK]", 0.0)]
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=3, byte_fallback=False))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Strip()])
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
     tokenizer.post_processor = typed_pair(tokenizer)
-    tokenizer.add_special_tokens(["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"])
+    tokenizer.add_special_tokens([padding, "[CLS]", "[SEP]", unknown, "[MASK]"])
     return tokenizer
 
 
@@ -157,6 +157,13 @@ def roberta_files(folder: Path, reach: int) -> int:
     tokenizer.save(str(folder / "tokenizer.json"))
     tokenizer.model.save(str(folder))  # vocab.json and merges.txt
     say(folder, {"model_max_length": reach})
+    return tokenizer.get_vocab_size()
+
+
+def albert_files(folder: Path, reach: int) -> int:
+    tokenizer = unigrams("<pad>", "<unk>")
+    tokenizer.save(str(folder / "tokenizer.json"))
+    say(folder, {"do_lower_case": True, "model_max_length": reach})
     return tokenizer.get_vocab_size()
 
 
@@ -233,6 +240,12 @@ BACKBONES = {
     "ettin-32m": ettin(3, 16, classifier_pooling="mean"),
     "ettin-68m": ettin(4, 24),
     "ettin-150m": ettin(5, 32),
+}
+# of arXiv 2010.02666; more layers than three, after which PreTTR joins query and passage
+CROSS_ARCHITECTURE = {
+    "distilbert": Backbone("distilbert", bert_files, {"num_hidden_layers": 4, "hidden_dim": 32}),
+    "bert-large": Backbone("bert", bert_files, {"num_hidden_layers": 3}, AutoModelForPreTraining),
+    "albert-large": Backbone("albert", albert_files, {"embedding_size": 8}),
 }
 SPLADE = Backbone("distilbert", bert_files, {"hidden_size": 64, "hidden_dim": 64})
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from redistil.machine.latency import Latency
 from redistil.stages.report.figures.drawing import plotting
 from redistil.stages.report.figures.drawing.given import Given, Taught
 from redistil.stages.report.numbers import costs, leaderboard, pairs, published, tabulated
@@ -235,6 +236,15 @@ def _spent(study: dict[str, Any], rng: np.random.Generator) -> list[costs.Cost]:
 # --- figures --------------------------------------------------------------------------------------
 
 
+def _latencies(study: dict[str, Any], rng: np.random.Generator) -> tuple[Latency, ...]:
+    found = []
+    for student in study["grid"]["students"]:
+        wait, size = float(rng.uniform(10, 2000)), int(rng.integers(1 << 30))
+        cost = (wait, 2 * wait, size, None, None, None)
+        found.append(Latency(student, student, 50, 1000, *cost, "random", 1))
+    return tuple(found)
+
+
 def draw(
     folder: Path, study: dict[str, Any], found: tabulated.Tabulated, rng: np.random.Generator
 ) -> Path:
@@ -247,6 +257,7 @@ def draw(
         _depths(folder, study, rng),
         _teachers(folder, rng),
         _validations(folder, study, rng),
+        _latencies(study, rng),
     )
     plotting.plot(given, folder / "figures", Made("plot", "morand2026"))
     return folder / "figures"

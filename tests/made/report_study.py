@@ -139,14 +139,14 @@ def records(study: Mapping[str, Any], made_otherwise: Changed | None = None) -> 
     backbone = make("fetch", "tiny")
     passages = make("export-passages", "python")
     queries = {d: make("export-queries", d, passages) for d in study["grid"]["datasets"]}
+    for cell in studies.grid_cells(study):
+        make("train", cell.name, backbone)
     for system in studies.systems(study):
-        if system.kind == "student":
-            make("train", system.name, backbone)
         runs = []
         for dataset in study["grid"]["datasets"]:
             name = f"{system.name}/{dataset}"
             command = _ranked_by(system, study)
-            model = [f"train {system.name}"] if system.kind == "student" else []
+            model = [f"train {system.model}"] if system.model else []
             runs.append(make(command, name, queries[dataset], *model))
         make("evaluate", system.name, *runs, *queries.values())
     return found
@@ -157,7 +157,7 @@ def _ranked_by(system: studies.System, study: Mapping[str, Any]) -> str:
         return "retrieve" if "encoder" in study["first_stages"][system.name] else "retrieve-bm25"
     if system.kind == "teacher" and "average" in study["teachers"][system.name]:
         return "fuse"
-    return "shuffle" if system.kind == "random" else "rerank"
+    return {"random": "shuffle", "retriever": "search"}.get(system.kind, "rerank")
 
 
 def values(system: studies.System, dataset: str) -> np.ndarray:
@@ -175,7 +175,7 @@ def values_of(study: Mapping[str, Any], of: Callable[..., np.ndarray] = values) 
     means = {
         (*place, measure): float(found.mean())
         for place, found in per_query.items()
-        for measure in study["measures"]
+        for measure in studies.measures_of(study, place[1])
     }
     ids = [f"q{number}" for number in range(QUERIES)]
     queries = dict.fromkeys(datasets, len(ids))
@@ -213,7 +213,7 @@ def _measured(study: Mapping[str, Any], system: studies.System, of: Any) -> Any:
     rows = [
         (f"q{number:03}", dataset, measure, float(value))
         for dataset in study["grid"]["datasets"]
-        for measure in study["measures"]
+        for measure in studies.measures_of(study, dataset)
         for number, value in enumerate(of(system, dataset))
     ]
     return MEASURES.rows(dict(zip(MEASURES.schema.names, zip(*rows, strict=True), strict=True)))

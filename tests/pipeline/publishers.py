@@ -242,9 +242,9 @@ def counted(collections: Mapping[str, Collection]) -> dict[str, Any]:
 # --- teacher files ----------------------------------------------------------------------------
 
 
-def scored_triples() -> bytes:
+def scored_triples(teacher: str) -> bytes:
     """As Zenodo 4068216: the scores of a positive and a negative, then three ids, tabs between."""
-    rng, rows = generator(1, "scored triples"), []
+    rng, rows = generator(1, "scored triples", teacher), []
     logits: dict[tuple[str, str], float] = {}
     for query_id, positive, _ in TRAIN.qrels * 5:
         pair = positive, str(rng.integers(200))
@@ -277,10 +277,18 @@ def run(depth: int, order: str, tag: str) -> bytes:
 def teachers(folder: Path) -> None:
     """Write published files by the names that params.yaml gives them under `downloads`."""
     folder.mkdir(parents=True)
-    (folder / "t2-triples.tsv").write_bytes(scored_triples())
+    for name in ("t1", "t2"):
+        (folder / f"{name}-triples.tsv").write_bytes(scored_triples(name))
     (folder / "colbertv2-msmarco-train.run").write_bytes(run(LISTED, "colbert", "colbert"))
     for name, depth in (("colbert-50", ORDERED), ("colbert-100", LISTED), ("bm25-100", LISTED)):
         (folder / f"rankzephyr-{name}.run").write_bytes(run(depth, name, "rankzephyr"))
+
+
+def word_vectors(file: Path, width: int) -> None:
+    """Write vectors in GloVe's form: a word and its numbers a line, blanks between, no header."""
+    rng = generator(1, "word vectors")
+    rows = [(word, *np.round(rng.normal(size=width), 4)) for word in hub.WORDS]
+    put(file, lines(*rows, by=" "))
 
 
 def moved(folder: Path, address: str) -> dict[str, Any]:
@@ -320,8 +328,8 @@ def revisions() -> set[str]:
 
 
 def checkpoints(folder: Path) -> dict[str, Path]:
-    """Write the nine backbones and SPLADE; return their folders by the ids that the hub has."""
-    made = hub.BACKBONES | {"splade-v3-distilbert": hub.SPLADE}
+    """Write the backbones and SPLADE; return their folders by the ids that the hub has."""
+    made = hub.BACKBONES | hub.CROSS_ARCHITECTURE | {"splade-v3-distilbert": hub.SPLADE}
     return {
         PARAMS["backbones"][name]["hub"]: hub.write(backbone, folder / name, REACH)
         for name, backbone in made.items()

@@ -204,7 +204,9 @@ def test_unusable_files_end_in_one_sentence(house, file, text, complaint):
         words = ["--corpus", json.dumps({"folder": shown()[1]})]
         command = ["export-passages", str(out)]
         if file.startswith("qrels"):
-            command = ["export-queries", str(out), f"{out}.qrels", "--dataset", '{"split": "test"}']
+            passages = "data/corpora/passages/mine.parquet"
+            command = ["export-queries", passages, str(out), f"{out}.qrels"]
+            command += ["--dataset", '{"split": "test"}']
         said = house.run("redistil", *command, *words, ok=False)
         assert complaint in said and "Traceback" not in said and not out.exists()
     finally:

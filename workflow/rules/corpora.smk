@@ -19,6 +19,7 @@ rule export_queries:
     """The queries of a dataset and their judgements."""
     input:
         lambda w: placed.as_inputs(query_files(w)),
+        passages=named("data/corpora/passages/{corpus}.parquet"),
     output:
         queries="data/corpora/queries/{dataset}.parquet",
         qrels="data/corpora/qrels/{dataset}.parquet",
@@ -31,7 +32,7 @@ rule export_queries:
         code=reading(code("export-queries"), query_files),
         settings=settings("export-queries", "{dataset}"),
     shell:
-        "redistil export-queries {output.queries} {output.qrels} {params.settings}"
+        "redistil export-queries {input.passages} {output.queries} {output.qrels} {params.settings}"
         " --counts {output.counts} 2> {log}"
 
 

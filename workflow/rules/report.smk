@@ -112,6 +112,8 @@ rule plot:
         depths=every("results/{study}/measures/depths/{student}.parquet", "students"),
         scores=every("data/teachers/{teacher}.parquet", "teaching"),
         pairs=every("data/negatives/{negatives}.parquet", "teaching"),
+        # times differ from run to run: new ones alone draw nothing again
+        latency=ancient(every("results/{study}/latency/{student}.json", "timed")),
     output:
         [
             report(
@@ -133,6 +135,7 @@ rule plot:
         measures=repeated("--measures", "measures"),
         curves=repeated("--curves", "curves"),
         validations=repeated("--validations", "validations"),
+        latency=repeated("--latency", "latency"),
         depths=repeated("--depths", "depths"),
         teachers=each(
             "--teacher {teacher} data/teachers/{teacher}.parquet {negatives}"
@@ -142,7 +145,7 @@ rule plot:
     shell:
         "redistil plot {input.study} $(dirname {input.tables}) $(dirname {output.made})"
         " {params.measures} {params.curves} {params.validations} {params.depths} {params.teachers}"
-        " 2> {log}"
+        " {params.latency} 2> {log}"
 
 
 rule compare:
@@ -201,6 +204,7 @@ rule page:
         contrasts=every(
             "results/{study}/report/contrasts/{dataset}.parquet", "datasets"
         ),
+        latency=ancient(every("results/{study}/latency/{student}.json", "timed")),
     output:
         report(
             f"{RESULTS}/report/index.html",
@@ -213,10 +217,11 @@ rule page:
         code=code("page"),
         models=repeated("--models", "models"),
         contrasts=repeated("--contrasts", "contrasts"),
+        latency=repeated("--latency", "latency"),
     shell:
         "redistil page {input.study} $(dirname {input.tables}) $(dirname {input.figures})"
         " $(dirname {input.caption}) {input.departures} {output} --pairs {input.pairs}"
-        " {params.models} {params.contrasts} 2> {log}"
+        " {params.models} {params.contrasts} {params.latency} 2> {log}"
 
 
 rule publish:

@@ -8,7 +8,7 @@ import click
 from redistil.cli.declared import settings_from
 from redistil.cli.options import In, Json, Out, making, setting, test_queries, warn
 from redistil.storage.lineage import Made
-from redistil.storage.tables import QUERIES
+from redistil.storage.tables import PASSAGES, QUERIES
 from redistil.study.candidates import DocpairNegatives
 
 _corpus = setting(
@@ -30,6 +30,7 @@ def export_passages(out: Path, corpus: dict[str, Any], made: Made) -> None:
 
 
 @click.command("export-queries")
+@click.argument("passages", type=In(PASSAGES))
 @click.argument("queries_out", type=Out())
 @click.argument("qrels_out", type=Out())
 @_corpus
@@ -41,6 +42,7 @@ def export_passages(out: Path, corpus: dict[str, Any], made: Made) -> None:
 @click.option("--counts", type=Out(), help="Where the counts of what is left out are written.")
 @making
 def export_queries(
+    passages: Path,
     queries_out: Path,
     qrels_out: Path,
     corpus: dict[str, Any],
@@ -48,10 +50,13 @@ def export_queries(
     counts: Path | None,
     made: Made,
 ) -> None:
-    """Export the judged queries of a dataset, and the qrels."""
+    """Export the judged queries of a dataset, and the qrels.
+
+    PASSAGES are those of the corpus: judgements of others are counted, and too many are refused.
+    """
     from redistil.stages import corpora
 
-    corpora.export_queries(corpus, dataset, queries_out, qrels_out, made, counts)
+    corpora.export_queries(corpus, dataset, passages, queries_out, qrels_out, made, counts)
 
 
 @click.command("export-docpairs")

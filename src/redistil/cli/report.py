@@ -37,6 +37,15 @@ def beside(flag: str, metavar: str, help: str) -> Callable[..., Any]:
     return click.option(flag, cls=How, type=kind, metavar=metavar, multiple=True, help=help)
 
 
+timed = click.option(
+    "--latency",
+    cls=How,
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="What `time` wrote of a student; once each. Told, not recorded.",
+)
+
+
 @click.command()
 @click.argument("out", type=Out())
 @setting("--settings", Json(), "The merged configuration, as JSON.")
@@ -99,6 +108,7 @@ def tabulate(
     LaTeX).
     """
     from redistil.stages.report.numbers import (
+        claims,
         costs,
         counts,
         leaderboard,
@@ -139,6 +149,8 @@ def tabulate(
     lacking = gates_of.left_out(left_out)
     parts = (tables.leaderboard, tables.losses, tables.versus, beside, tables.tests)
     printed = sheets.sheets(planned, *parts, lacking)
+    if planned.claims:
+        printed["claims"] = claims.sheet(planned, tables.leaderboard, tables.tests)
     if spent:
         printed["costs"] = costs.sheet(planned, tables.leaderboard, spent)
     tabulated.write(
@@ -171,6 +183,7 @@ def tabulate(
     metavar="TEACHER SCORES NEGATIVES FILE",
 )
 @several("--validations", In(VALIDATION), "Validations of a model; once each.")
+@timed
 @making
 def plot(
     study: Path,
@@ -181,6 +194,7 @@ def plot(
     depths: tuple[Path, ...],
     teacher: tuple[tuple[str, Path, str, Path], ...],
     validations: tuple[Path, ...],
+    latency: tuple[Path, ...],
     made: lineage.Made,
 ) -> None:
     """Draw the figures.
@@ -190,14 +204,17 @@ def plot(
     Writes each figure as SVG and PNG, its caption as .rst, and made.json, which names those that
     show something: one whose data were not given only says so.
     """
+    from redistil.machine.latency import read as read_latency
     from redistil.stages.report.figures.drawing import plotting
     from redistil.stages.report.figures.drawing.given import Given, Taught
     from redistil.stages.report.numbers import tabulated
     from redistil.study import artefacts as studies
 
     taught = tuple(Taught(*files) for files in teacher)
+    latencies = tuple(map(read_latency, latency))
     known = (studies.read(study), tabulated.read(tables))
-    plotting.plot(Given(*known, curves, measures, depths, taught, validations), out, made)
+    given = Given(*known, curves, measures, depths, taught, validations, latencies)
+    plotting.plot(given, out, made)
 
 
 @click.command()
@@ -283,6 +300,7 @@ def contrast(
 @setting(
     "--contrasts", In(CONTRASTS), "What `contrast` wrote; once each.", multiple=True, required=False
 )
+@timed
 @making
 def page(
     study: Path,
@@ -294,6 +312,7 @@ def page(
     models: tuple[Path, ...],
     pairs: Path | None,
     contrasts: tuple[Path, ...],
+    latency: tuple[Path, ...],
     made: lineage.Made,
 ) -> None:
     """Write the page of a study: one HTML file.
@@ -301,7 +320,8 @@ def page(
     TABLES and FIGURES are the folders that `tabulate` and `plot` wrote; CAPTIONS holds a text
     NAME.rst for tables; DEPARTURES is Markdown.
     """
-    from redistil.stages.report.numbers import tabulated
+    from redistil.machine.latency import read as read_latency
+    from redistil.stages.report.numbers import latencies, tabulated
     from redistil.stages.report.page import illustrations, payload
     from redistil.stages.report.page import page as pages
     from redistil.stages.report.page.places import Places
@@ -319,6 +339,7 @@ def page(
         departures.read_text(encoding="utf-8"),
         payload.comparison(planned, pairs, contrasts),
         Places.around(out, models, **places),
+        latencies.sheet(list(map(read_latency, latency))),
     )
     with aside(out) as partial:
         digests.put_text(f"{text}\n", partial, comment=("<!-- ", " -->"))

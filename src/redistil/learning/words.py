@@ -3,32 +3,53 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
+
+PLAIN = "none"  # in place of a language: every word counts, spelt as it is
+
+# vowel signs, from Hebrew to Khmer: parts of a word, though no letters
+SIGNS = "".join(c for c in map(chr, range(0x0591, 0x1800)) if unicodedata.category(c)[0] == "M")
 
 # runs of letters and digits; one letter beside an apostrophe is the rest of a word: it's, l'eau
 WORD = re.compile(r"\w{2,}|(?<!\w['\u2019])\w(?!['\u2019]\w)")
+SIGNED = re.compile(rf"\w[\w{SIGNS}]+|(?<!\w['\u2019])\w(?!['\u2019]\w)")
 
-# Japanese kana, Han and their compatibility forms: scripts that put no blanks between words
-UNSPACED = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+)")
-
-STOP_WORDS = {"english": "en"}  # of bm25s, for the stemmer of a language
+# scripts that put no blanks between words: Thai to Burmese, Khmer, Japanese kana and Han
+UNSPACED = re.compile(
+    "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+)"
+)
+ELIDED = frozenset("cdjlmnst")  # stop words before an apostrophe alone, where `WORD` drops them
+DOTTED = str.maketrans("Iİ", "ıi")  # Turkish has an i with a dot and one without, in both cases
 
 
 def tokenizer(stemmer: str) -> Any:
-    """Return a tokenizer of bm25s that divides texts as `words` does; lower case is its part."""
+    """Return a tokenizer of bm25s that divides texts as `words` does.
+
+    stemmer: a language of Snowball that bm25s has stop words for, or `PLAIN`.
+    """
     import Stemmer
     from bm25s.tokenization import Tokenizer
 
-    return Tokenizer(
-        splitter=words, stopwords=STOP_WORDS[stemmer], stemmer=Stemmer.Stemmer(stemmer)
-    )
+    divide = partial(lowered_words, dotted=stemmer == "turkish")
+    if stemmer == PLAIN:
+        return Tokenizer(lower=False, splitter=divide, stopwords=[], stemmer=str)
+    endings = Stemmer.Stemmer(stemmer)
+    made = Tokenizer(lower=False, splitter=divide, stopwords=stemmer, stemmer=endings)
+    made.stopwords = [word for word in made.stopwords if word not in ELIDED]
+    return made
+
+
+def lowered_words(text: str, dotted: bool = False) -> list[str]:
+    """Return the words of a text in lower case. dotted: as Turkish has it."""
+    return words((text.translate(DOTTED) if dotted else text).lower())
 
 
 def words(text: str) -> list[str]:
     """Return the words of a text in NFC; text without blanks gives its pairs of characters."""
-    divided: list[str] = WORD.findall(unicodedata.normalize("NFC", text))
-    if text.isascii() or not UNSPACED.search(text):
-        return divided
+    if text.isascii():
+        return WORD.findall(text)
+    divided: list[str] = SIGNED.findall(unicodedata.normalize("NFC", text))
     pieces: list[str] = []
     for word in divided:
         pieces.extend(_pieces(word))
@@ -51,7 +72,7 @@ def queries_in_words(tokenizer: Any, texts: Iterable[str]) -> list[list[str]]:
     queries: list[list[str]] = []
     for text in texts:
         kept: list[str] = []
-        for word in tokenizer.splitter(text.lower()):
+        for word in tokenizer.splitter(text):
             if word not in stop_words:
                 kept.append(tokenizer.stemmer(word))
         queries.append(kept)

@@ -21,11 +21,17 @@ def account(spent: Spent, pairs: int, processes: "Processes", commit: str, path:
     commit: of the sources when the work began. Joules of several machines are not known: each
     counts its own.
     """
-    import torch
-
     if processes.machines > 1:
         spent = replace(spent, processor_joules=None, gpu_joules=None)
-    ran_on = {
+    amounts = _amounts(spent, pairs, _device_seconds(spent, processes))
+    _write(amounts | ran_on(processes, commit), path)
+
+
+def ran_on(processes: "Processes", commit: str) -> dict[str, Any]:
+    """Return what a work on torch ran on."""
+    import torch
+
+    return {
         "device": torch.cuda.get_device_name() if processes.gpus else processor(),
         "processes": processes.count,
         "threads": torch.get_num_threads(),
@@ -33,8 +39,6 @@ def account(spent: Spent, pairs: int, processes: "Processes", commit: str, path:
         "commit": commit,
         "machine": machine(),
     }
-    amounts = _amounts(spent, pairs, _device_seconds(spent, processes))
-    _write(amounts | ran_on, path)
 
 
 def _device_seconds(spent: Spent, processes: "Processes") -> float | None:
@@ -45,14 +49,14 @@ def _device_seconds(spent: Spent, processes: "Processes") -> float | None:
 
 def account_alone(spent: Spent, pairs: int, commit: str, path: Path) -> None:
     """Write the same of work on one thread of the CPU, without torch and its kernels."""
-    ran_on = {
+    alone = {
         "device": processor(),
         "processes": 1,
         "threads": 1,
         "commit": commit,
         "machine": machine(),
     }
-    _write(_amounts(spent, pairs, spent.cpu_seconds) | ran_on, path)
+    _write(_amounts(spent, pairs, spent.cpu_seconds) | alone, path)
 
 
 def account_together(parts: Sequence[Path], pairs: int, path: Path) -> None:
@@ -71,8 +75,8 @@ def account_together(parts: Sequence[Path], pairs: int, path: Path) -> None:
         if record.get("device_seconds") is not None:
             seconds.append(record["device_seconds"])
     of_devices = sum(seconds) if len(seconds) == len(records) else None
-    ran_on = {key: _alike(records, key) for key in _ALIKE}
-    _write(_amounts(spent, pairs, of_devices) | ran_on, path)
+    alike = {key: _alike(records, key) for key in _ALIKE}
+    _write(_amounts(spent, pairs, of_devices) | alike, path)
 
 
 def _alike(records: Sequence[Mapping[str, Any]], key: str) -> Any:

@@ -3,9 +3,11 @@
 import os
 import platform
 import re
+import resource
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 _PACKAGES = (
     "redistil", "torch", "transformers", "tokenizers", "ranx", "scipy", "numpy", "pyarrow",
@@ -23,6 +25,16 @@ def machine() -> dict[str, str]:
         "Python": platform.python_version(),
     }
     return hardware | {package: _version(package) for package in _PACKAGES}
+
+
+def peak_memory(device: Any) -> int:
+    """Return the bytes that this process had at most in memory, or on its GPU."""
+    if device.type == "cuda":
+        import torch
+
+        return int(torch.cuda.max_memory_allocated(device))
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def processor() -> str:

@@ -66,8 +66,9 @@ def _of_trec(path: Path) -> pa.Table:
         if BEIR not in str(refused):
             raise
         raise BadTable(
-            f"{path} has the header of BEIR's qrels: `redistil export-queries` makes qrels of its "
-            'folder (--corpus \'{"folder": "path/to/beir"}\' --dataset \'{"split": "test"}\')'
+            f"{path} has the header of BEIR's qrels: `redistil export-passages` and "
+            "`redistil export-queries` make qrels of its folder "
+            '(--corpus \'{"folder": "path/to/beir"}\' --dataset \'{"split": "test"}\')'
         ) from None
 
 

@@ -86,6 +86,9 @@ ARCHITECTURES: dict[str, type[Architecture]] = {
     "tk": Tk,
 }
 
+# their score is the inner product of one vector of each text, so that a corpus can be searched
+SEARCHED: frozenset[type[Architecture]] = frozenset({Dot})
+
 
 def architecture_of(settings: Any) -> Architecture:
     """Return the settings of an architecture alone, out of those of a recipe or a teacher."""

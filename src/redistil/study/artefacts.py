@@ -34,6 +34,8 @@ from redistil.study.grid import (
     members,
     own_measures,
     predecessor,
+    retriever,
+    searching_cells,
     shards,
     stages_to_beat,
     sweep_depths,
@@ -41,6 +43,7 @@ from redistil.study.grid import (
     teacher_cells,
     teachers_behind,
     test_sets,
+    timed_cells,
     trained_cells,
     training_sets,
     words,
@@ -173,7 +176,7 @@ def _first_stage(study: Study, name: str, stage: FirstStage | ImportedStage) -> 
 
 def _shards(study: Study, name: str, stage: SpladeStage) -> Iterator[Artefact]:
     for corpus in study.corpora:
-        count = shards(study, name, corpus)
+        count = shards(study, corpus, stage.shard)
         for shard in range(count):
             lengths = {"passage_length": stage.passage_length, "shards": count}
             yield ("encode", f"{name}/{corpus}/{shard}"), lengths | {"shard": shard}
@@ -233,12 +236,15 @@ def _results(study: Study) -> Iterator[Artefact]:
     for name in study.grid.checkpoints:
         for dataset in datasets:
             yield ("rerank", f"{name}/{dataset}"), study.reranking.settings()
+    yield from _retrieved(study)
     for dataset in datasets:
         order = {"depth": study.reranking.depth, "seed": study.random_seed}
         yield ("shuffle", f"random/{study.random_seed}/{dataset}"), order
     levels = {dataset: study.datasets[dataset].relevant_from for dataset in datasets}
     for system in systems(study):
         yield ("evaluate", system.name), _measured(study, levels)
+    for cell in timed_cells(study):
+        yield ("time", cell.student), _timed(study)
     for student in study.grid.students:
         runs = []
         for cell in grid_cells(study):
@@ -255,6 +261,31 @@ def _results(study: Study) -> Iterator[Artefact]:
                 "relevant_from": levels,
             },
         )
+
+
+def _timed(study: Study) -> Settings:
+    assert study.latency is not None
+    return study.latency.settings() | {"precision": study.reranking.precision}
+
+
+def _retrieved(study: Study) -> Iterator[Artefact]:
+    """Yield the vectors of each student that searches, and its runs."""
+    how = study.retrieval
+    if how is None:
+        return
+    datasets = study.grid.datasets
+    corpora = dict.fromkeys(study.datasets[dataset].corpus for dataset in datasets)
+    precision: Settings = {"precision": study.reranking.precision}
+    for cell in searching_cells(study):
+        for corpus in corpora:
+            count = shards(study, corpus, how.shard)
+            stored = precision | {"numbers": how.numbers, "shards": count}
+            for shard in range(count):
+                yield ("embed", f"{cell.name}/{corpus}/{shard}"), stored | {"shard": shard}
+        for dataset in datasets:
+            dropped = study.datasets[dataset].drop_identical
+            asked = precision | {"depth": how.depth, "drop_identical": dropped}
+            yield ("search", f"{retriever(cell)}/{dataset}"), asked
 
 
 def _reranked_for(study: Study, name: str, datasets: Sequence[str]) -> Iterator[Artefact]:

@@ -25,6 +25,22 @@ DownloadName = Annotated[Name, Names("downloads")]
 StageName = Annotated[Name, Names("first_stages")]
 _Depth = Annotated[Count, Field(description="passages kept for each query")]
 
+Stemmer = Literal[
+    "english",
+    "danish",
+    "dutch",
+    "french",
+    "german",
+    "italian",
+    "norwegian",
+    "portuguese",
+    "russian",
+    "spanish",
+    "swedish",
+    "turkish",
+    "none",
+]
+
 
 class FirstStage(Entry):
     """What finds the candidates of a query."""
@@ -51,7 +67,9 @@ class Bm25Stage(FirstStage, kind="k1"):
 
     k1: Annotated[_Number, Field(ge=0, le=10, description="term frequency saturation")]
     b: Annotated[Part, Field(description="length normalisation")]
-    stemmer: Annotated[Literal["english"], Field(description="Snowball's, with its stop words")]
+    stemmer: Annotated[
+        Stemmer, Field(description="Snowball's, with stop words; none: every word as it is")
+    ]
     depth: _Depth
 
 

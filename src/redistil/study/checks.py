@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from redistil.errors import BadSettings, nearest
-from redistil.study.architectures import ARCHITECTURES
+from redistil.study.architectures import ARCHITECTURES, SEARCHED
 from redistil.study.candidates import (
     Bm25Stage,
     BroughtNegatives,
@@ -53,12 +53,14 @@ def resolve(config: Mapping[str, Any]) -> Study:
     _check_systems(study)
     cells = trained_cells(study)
     _check_training(study, cells)
+    _check_retrieval(study)
     for cell in cells:
         _check_cell(study, cell)
     _check_training_sets(study)
     if study.groups is None:
         study = study.changed(groups=default_groups(study))
     _check_columns(study)
+    _check_claims(study)
     for name, export in study.exports.items():
         check_passages(f"exports.{name}.passages", export.library, export.passages)
     _check_depths(study)
@@ -144,6 +146,20 @@ def _check_training(study: Study, cells: Sequence[Cell]) -> None:
             f"training: missing, and {cells[0].name} is to be trained: say how, or empty "
             "grid.students, grid.losses and grid.seeds"
         )
+
+
+def _check_retrieval(study: Study) -> None:
+    """Refuse a student that retrieves and is not trained, or whose score is no inner product."""
+    for name in study.retrieval.students if study.retrieval else []:
+        if name not in study.grid.students:
+            close = nearest(name, study.grid.students)
+            raise BadSettings(f"retrieval.students: {name!r} is not in grid.students{close}")
+        architecture = study.students[name].architecture
+        if ARCHITECTURES[architecture] not in SEARCHED:
+            raise BadSettings(
+                f"retrieval.students: {name!r} is a {architecture}, whose score is no inner "
+                "product of one vector for each text: name a student that can search (`dot`)"
+            )
 
 
 def _check_columns(study: Study) -> None:
@@ -315,6 +331,19 @@ def _check_runs(study: Study) -> None:
         for dataset in study.grid.datasets if isinstance(stage, ImportedStage) else []:
             if imported_run(study, name, dataset) is None:
                 raise BadSettings(f"first_stages.{name}.import: no run for {dataset!r} of the grid")
+
+
+def _check_claims(study: Study) -> None:
+    """Refuse a claim about what the grid does not have."""
+    for claim in study.claims:
+        asked = {"better": study.grid.losses, "than": study.grid.losses}
+        if claim.gap_to:
+            asked["gap_to"] = study.grid.students
+        for key, known in asked.items():
+            name = claim[key]
+            if name not in known:
+                close = nearest(name, known)
+                raise BadSettings(f"claims.{key}: {name!r} is not in the grid{close}")
 
 
 def _check_cell(study: Study, cell: Cell) -> None:

@@ -116,10 +116,17 @@ class PydocsDataset(Dataset, kind="part"):
     at_most: Annotated[Count | None, Field(description="queries")] = None
 
 
+_Missing = Annotated[
+    Part | None,
+    Field(description="share of judgements whose passage may be missing; 0.1 where unsaid"),
+]
+
+
 class IrdsDataset(Dataset, kind="irds"):
     """A dataset of ir_datasets."""
 
     irds: Annotated[Text, Field(description="an id of ir_datasets")]
+    missing_at_most: _Missing = None
     queries: _Queries = None
     qrels: Annotated[Count | None, Field(description="how many it must have")] = None
 
@@ -128,10 +135,7 @@ class FolderDataset(Dataset, kind="split"):
     """The queries of one qrels file of the corpus's folder."""
 
     split: Annotated[Text, Field(description="the queries that qrels/SPLIT.tsv judges")]
-    missing_at_most: Annotated[
-        Part | None,
-        Field(description="share of judgements whose passage may be missing; 0.1 where unsaid"),
-    ] = None
+    missing_at_most: _Missing = None
     queries: _Queries = None
     qrels: Annotated[Count | None, Field(description="how many it must have")] = None
 

@@ -18,8 +18,8 @@ from redistil.study.teachers import AveragedTeacher, TrainedTeacher
 class System:
     """Something that ranks the candidates and has a line in the leaderboard.
 
-    kind: student, teacher, checkpoint, first stage or random; loss and seed are None where there
-    is none.
+    kind: student, retriever, teacher, checkpoint, first stage or random; loss and seed are None
+    where there is none. A retriever is a student that searches the whole corpus.
     """
 
     name: str
@@ -27,6 +27,11 @@ class System:
     student: str | None = None
     loss: str | None = None
     seed: int | None = None
+
+    @property
+    def model(self) -> str | None:
+        """The name of the training behind it; None where there is none."""
+        return None if self.student is None else f"{self.student}/{self.loss}/{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -62,9 +67,28 @@ def grid_cells(study: Study) -> list[Cell]:
     return cells
 
 
+def searching_cells(study: Study) -> list[Cell]:
+    """Return the cells of the grid that retrieve too (`retrieval`)."""
+    students = study.retrieval.students if study.retrieval else []
+    return [cell for cell in grid_cells(study) if cell.student in students]
+
+
+def retriever(cell: Cell) -> str:
+    """Return what a cell is called where it retrieves."""
+    return f"retrieved/{cell.name}"
+
+
 def seeds_of(study: Study, student: str) -> list[int]:
     """Return the seeds of a student: those of the grid, or the first of them."""
     return study.grid.seeds[: study.grid.fewer_seeds.get(student)]
+
+
+def timed_cells(study: Study) -> list[Cell]:
+    """Return the first cell of each student, where the study measures latency."""
+    first: dict[str, Cell] = {}
+    for cell in grid_cells(study) if study.latency else []:
+        first.setdefault(cell.student, cell)
+    return list(first.values())
 
 
 def losses_behind(study: Study, loss: str) -> list[str]:
@@ -167,6 +191,8 @@ def systems(study: Study) -> list[System]:
     lines = [System(f"random/{seed}", "random", seed=seed)]
     for first_stage in [grid.first_stage, *grid.baselines]:
         lines.append(System(first_stage, "first stage"))
+    for cell in searching_cells(study):
+        lines.append(System(retriever(cell), "retriever", cell.student, cell.loss, cell.seed))
     for teacher in grid.teachers:
         lines.append(System(teacher, "teacher"))
     for checkpoint in grid.checkpoints:
@@ -182,8 +208,13 @@ def measures_of(study: Study, dataset: str) -> list[str]:
 
 
 def own_measures(study: Study, dataset: str) -> list[str]:
-    """Return the measures that a dataset has besides those of the study."""
-    own = study.datasets[dataset].measures or []
+    """Return the measures that a dataset has besides those of the study.
+
+    Where students retrieve, recall at the depth of their runs is one of them.
+    """
+    own = [*(study.datasets[dataset].measures or [])]
+    if study.retrieval:
+        own = list(dict.fromkeys([*own, f"R@{study.retrieval.depth}"]))
     return [measure for measure in own if measure not in study.measures]
 
 
@@ -364,10 +395,10 @@ def imported_run(study: Study, first_stage: str, dataset: str) -> str | None:
     return stage.run_of(dataset)
 
 
-def shards(study: Study, first_stage: str, corpus: str) -> int:
-    """Return into how many parts a corpus is encoded: of `shard` passages, as declared.
+def shards(study: Study, corpus: str, shard: int) -> int:
+    """Return into how many parts of `shard` passages a corpus is divided, as declared.
 
     A corpus that does not declare its `passages` is one part.
     """
     passages = study.corpora[corpus].passages or 1
-    return -(-passages // _splade(study, first_stage).shard)
+    return -(-passages // shard)

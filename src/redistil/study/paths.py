@@ -12,6 +12,7 @@ from typing import Any
 from redistil.errors import BadSettings
 from redistil.study import grid
 from redistil.study.backbones import WordsBackbone
+from redistil.study.candidates import SpladeStage
 from redistil.study.grid import Cell
 from redistil.study.study import Study
 from redistil.study.teachers import AdoptedTeacher, ImportedTeacher, ScoringTeacher, TrainedTeacher
@@ -99,6 +100,13 @@ def _cells(study: Study, known: Words) -> Rows:
             yield {**vars(cell), "system": cell.name}
 
 
+def _timed(study: Study, known: Words) -> Rows:
+    """Yield the training of each student that is timed, with the dataset whose texts it reads."""
+    for cell in grid.timed_cells(study):
+        if known.get("student", cell.student) == cell.student:
+            yield {**vars(cell), "dataset": study.grid.datasets[0]}
+
+
 def _runs(study: Study, known: Words) -> Rows:
     """Yield every run of the cells of the grid, or of those of one student."""
     for cell in _cells(study, known):
@@ -139,12 +147,12 @@ def _reranking_models(study: Study, known: Words) -> Rows:
 
 
 def _shown(study: Study, known: Words) -> Rows:
-    """Yield the runs that the page shows: of each student and loss that of its first seed."""
+    """Yield the runs that the page shows: of what is trained with several seeds, the first's."""
     first = study.grid.seeds[:1]
     for system in grid.systems(study):
         if system.kind == "first stage":
             yield {"runs": f"data/candidates/{system.name}"}
-        elif system.kind != "student" or system.seed in first:
+        elif system.student is None or system.seed in first:
             yield {"runs": f"results/{study.study}/runs/{system.name}"}
 
 
@@ -286,8 +294,25 @@ def _training_set(study: Study, known: Words) -> str:
 
 def _shards(study: Study, known: Words) -> Rows:
     corpus = study.datasets[known["dataset"]].corpus
-    for shard in range(grid.shards(study, known["splade"], corpus)):
+    stage = study.first_stages[known["splade"]]
+    assert isinstance(stage, SpladeStage)
+    for shard in range(grid.shards(study, corpus, stage.shard)):
         yield {"shard": shard}
+
+
+def _vectors(study: Study, known: Words) -> Rows:
+    """Yield the shards of a corpus that a student searches."""
+    assert study.retrieval is not None
+    corpus = study.datasets[known["dataset"]].corpus
+    for shard in range(grid.shards(study, corpus, study.retrieval.shard)):
+        yield {"shard": shard}
+
+
+def _searches(study: Study, known: Words) -> Rows:
+    """Yield every run that a student retrieves."""
+    for cell in grid.searching_cells(study):
+        for dataset in _datasets(study, known):
+            yield vars(cell) | dataset
 
 
 def _imported(study: Study, known: Words) -> Rows:
@@ -331,6 +356,7 @@ OVER: dict[str, Callable[[Study, Words], Rows]] = {
     "readers": _readers,
     "losses": _losses,
     "cells": _cells,
+    "timed": _timed,
     "runs": _runs,
     "tokens": _tokens,
     "first stages": _first_stages,
@@ -352,6 +378,8 @@ OVER: dict[str, Callable[[Study, Words], Rows]] = {
     "tests": _tests,
     "tests elsewhere": _tests_elsewhere,
     "shards": _shards,
+    "vectors": _vectors,
+    "searches": _searches,
     "import": _imported,
     "export": _exported,
     "exports": _exports,

@@ -23,7 +23,7 @@ TOKEN = 4  # bytes
 ASSUMED = (
     "Assumed: models of 110 million weights, passages of 80 tokens, 16 bytes for a row of a run.",
     "The throughputs are yours: give those of your largest model for an upper end.",
-    "Not counted: scores of trained teachers, SPLADE vectors and BM25, which are hours at most.",
+    "Not counted: scores of trained teachers, vectors of passages and BM25: hours at most.",
 )
 SECONDS = 3600
 

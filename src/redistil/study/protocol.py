@@ -165,6 +165,41 @@ class Reranking(Entry):
     precision: Annotated[Precision, Field(description="precision of the forward pass")]
 
 
+class Claim(Entry):
+    """What a study is made to show: that one loss is better than another, student by student."""
+
+    says: Annotated[Text, Field(description="the claim in words")]
+    better: Annotated[Name, Names("losses")]
+    than: Annotated[Name, Names("losses")]
+    gap_to: Annotated[
+        Name | None,
+        Names("students"),
+        Field(description="student whose lead, taught with `than`, the better loss closes in part"),
+    ] = None
+
+
+class Latency(Entry):
+    """How the latency of students is measured, on the machine that runs the study."""
+
+    queries: Annotated[Count, Field(description="queries that are timed one by one")]
+    passages: Annotated[Count, Field(description="passages that are re-ranked for each")]
+
+
+class Retrieval(Entry):
+    """What students retrieve by themselves: each searches the whole corpus of every test set."""
+
+    students: Annotated[
+        list[Annotated[Name, Names("students")]],
+        Once,
+        Field(min_length=1, description="of the grid, each with one vector for a text"),
+    ]
+    depth: Annotated[Count, Field(description="passages kept for each query")]
+    shard: Annotated[Count, Field(description="passages that one job encodes")]
+    numbers: Annotated[
+        Literal["float32", "float16"], Field(description="as which what is encoded is stored")
+    ]
+
+
 _Level = Annotated[Number, Field(gt=0, lt=1)]
 
 

@@ -32,10 +32,13 @@ from redistil.study.fields import (
 )
 from redistil.study.objectives import DECLARED, Loss
 from redistil.study.protocol import (
+    Claim,
     Export,
+    Latency,
     Page,
     Publishing,
     Reranking,
+    Retrieval,
     Source,
     Statistics,
     Training,
@@ -170,7 +173,14 @@ class Study(Entry):
         Field(description="needed by a study with students or trained teachers"),
     ] = None
     reranking: Reranking
+    latency: Annotated[Latency | None, Field(description="without it no student is timed")] = None
+    retrieval: Annotated[
+        Retrieval | None, Field(description="none: students re-rank, and retrieve nothing")
+    ] = None
     random_seed: Annotated[Seed, Field(description="seed of the random order, every table's floor")]
+    claims: Annotated[
+        list[Claim], Field(description="what the page answers on its first screen")
+    ] = []
     statistics: Statistics
     page: Page
     publishing: Publishing

@@ -102,12 +102,12 @@ def test_only_path_errors_are_user_mistakes(refused, monkeypatch, error: OSError
         ("--dataset", '"x"', "an object"),
     ],
 )
-def test_a_collection_must_be_an_object(refused, tmp_path, option, value, wanted):
+def test_a_collection_must_be_an_object(refused, house, tmp_path, option, value, wanted):
     out = tmp_path / "made"
     given = {"--corpus": '{"pydocs": ["python"]}', "--dataset": '{"part": "test"}'} | {
         option: value
     }
-    line = ["export-queries", out / "q.parquet", out / "r.parquet"]
+    line = ["export-queries", house / "passages.parquet", out / "q.parquet", out / "r.parquet"]
     said = refused(*line, *(word for pair in given.items() for word in pair))
     assert f"{option}: wanted {wanted}, got " in said and value in said
     assert not out.exists()
@@ -196,7 +196,7 @@ def test_an_unknown_stemmer_is_refused(refused, house, capsys):
     with pytest.raises(SystemExit) as stop, pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [*map(str, line), "--stemmer", "klingon"])
         redistil.cli.main()
-    assert stop.value.code == 2 and "'klingon' is not 'english'" in capsys.readouterr().err
+    assert stop.value.code == 2 and "'klingon' is not one of 'english'" in capsys.readouterr().err
 
 
 # --- recipes, studies and their tables ----------------------------------------------------------
@@ -275,14 +275,15 @@ def test_tables_of_another_version_are_refused(refused, tmp_path):
 
 
 @pytest.mark.parametrize("header", ['"q1"x\td1\t1', 'query-id\tcorpus-id\t"score', "q1\td1\t1"])
-def test_qrels_without_header_are_refused(refused, tmp_path, header):
+def test_qrels_without_header_are_refused(refused, house, tmp_path, header):
     (tmp_path / "corpus.jsonl").write_text('{"_id": "d1", "text": "a"}\n')
     (tmp_path / "queries.jsonl").write_text('{"_id": "q1", "text": "a"}\n')
     (tmp_path / "qrels").mkdir()
     (tmp_path / "qrels" / "test.tsv").write_text(f"{header}\n")
     corpus = json.dumps({"folder": str(tmp_path)})
-    line = ["export-queries", tmp_path / "q.parquet", tmp_path / "r.parquet", "--corpus", corpus]
-    assert "wanted the header" in refused(*line, "--dataset", '{"split": "test"}')
+    line = ["export-queries", house / "passages.parquet", tmp_path / "q", tmp_path / "r"]
+    said = refused(*line, "--corpus", corpus, "--dataset", '{"split": "test"}')
+    assert "wanted the header" in said
 
 
 def test_unknown_settings_are_named():

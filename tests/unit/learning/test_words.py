@@ -1,10 +1,12 @@
 """Words of BM25: the same on both sides, whatever the script and the form of its letters."""
 
 import unicodedata
+from typing import get_args
 
 import pytest
 
-from redistil.learning.words import words
+from redistil.learning.words import queries_in_words, tokenizer, words
+from redistil.study.candidates import Stemmer
 from tests.made.first_stages import bm25_run, ranking
 
 OTHER = {"x": "graph of tensors", "y": "another passage"}
@@ -19,6 +21,8 @@ OTHER = {"x": "graph of tensors", "y": "another passage"}
         ("cafe\u0301 5", ["caf\u00e9", "5"]),
         ("東京都の気温", ["東京", "京都", "都の", "の気", "気温"]),
         ("BERTは雨 3月", ["BERT", "は雨", "3", "月"]),
+        ("ไทย", ["ไท", "ทย"]),
+        ("हिन्दी में", ["हिन्दी", "में"]),
         ("...", []),
     ],
 )
@@ -47,4 +51,37 @@ def test_japanese_finds_its_passage(tmp_path):
 def test_queries_without_a_word_are_counted(tmp_path, caplog):
     queries = {"q": "graph", "r": "the", "s": "?"}
     assert ranking(bm25_run(tmp_path, OTHER, queries)) == [("q", "x", 1)]
-    assert "2 of 3 queries have no word but stop words (first: 'r')" in caplog.text
+    assert "2 of 3 queries have no word, or stop words alone (first: 'r')" in caplog.text
+
+
+INFLECTED = {
+    "english": ("ranking", "ranked", "the"),
+    "danish": ("husene", "huse", "ikke"),
+    "dutch": ("katten", "kat", "het"),
+    "french": ("chevaux", "cheval", "les"),
+    "german": ("Häuser", "Haus", "und"),
+    "italian": ("gatti", "gatto", "della"),
+    "norwegian": ("husene", "huset", "ikke"),
+    "portuguese": ("gatos", "gato", "para"),
+    "russian": ("книги", "книга", "что"),
+    "spanish": ("gatos", "gato", "para"),
+    "swedish": ("husen", "huset", "inte"),
+    "turkish": ("KIZLAR", "kız", "çok"),
+}
+
+
+def test_every_language_is_tried():
+    assert {*INFLECTED, "none"} == {*get_args(Stemmer)}
+
+
+@pytest.mark.parametrize("language", INFLECTED)
+def test_a_language_has_its_endings_and_stop_words(language):
+    one, other, stop_word = INFLECTED[language]
+    first, second = queries_in_words(tokenizer(language), [one, f"{stop_word} {other} c 2"])
+    assert second == [*first, "c", "2"]
+
+
+def test_without_a_stemmer_every_word_counts_as_it_is(tmp_path):
+    passages = {"a": "the ranks", "b": "ranking", "c": "graph"}
+    out = bm25_run(tmp_path, passages, {"q": "The", "r": "ranks"}, stemmer="none")
+    assert ranking(out) == [("q", "a", 1), ("r", "a", 1)]

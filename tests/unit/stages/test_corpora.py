@@ -6,8 +6,19 @@ from redistil.errors import BadSettings, BadSource
 from redistil.stages import corpora
 from redistil.stages.corpora.entries import Judgement, Queries
 from redistil.stages.corpora.judgements import judged
+from redistil.storage import exchange
 from redistil.storage.tables import COUNTS, PASSAGES, texts
-from tests.made.collection import ASKED, CORPUS, TEST, export, jsonl, redistil, tsv, write_folder
+from tests.made.collection import (
+    ASKED,
+    CORPUS,
+    TEST,
+    export,
+    exported_passages,
+    jsonl,
+    redistil,
+    tsv,
+    write_folder,
+)
 
 
 @pytest.fixture
@@ -67,6 +78,17 @@ def test_judgements_of_missing_passages_are_kept(folder, out, caplog):
         export(folder, out)
 
 
+def test_every_door_has_the_same_judgements(folder, out, tmp_path):
+    """A cut corpus: what `evaluate` reads of a TREC file is what the folder exports."""
+    rows = [("q1", "d1", 2), ("q1", "gone", 1), ("q2", "lost", 1), ("q2", "3", 0)]
+    (folder / "qrels" / "test.tsv").write_text(tsv(rows))
+    export(folder, out, missing_at_most=0.5)
+    lines = [f"{query} 0 {passage} {grade}\n" for query, passage, grade in rows]
+    (tmp_path / "qrels.txt").write_text("".join(lines))
+    exported = exchange.qrels(out.with_suffix(".r.parquet")).to_pylist()
+    assert exported == exchange.qrels(tmp_path / "qrels.txt").to_pylist()
+
+
 @pytest.mark.parametrize("share", [-0.1, 1.5, True, "all"])
 def test_wrong_missing_share_is_refused(folder, out, share):
     with pytest.raises(BadSettings, match="`missing_at_most` must be a share"):
@@ -104,10 +126,11 @@ def test_repeated_ids_are_refused_across_batches(folder, out, monkeypatch):
     (folder / "corpus.jsonl").write_text(jsonl([*CORPUS, {"_id": "007", "text": "again"}]))
     with pytest.raises(BadSource, match=r"1 of 5 passages repeat a doc_id \(first: '007'\)"):
         redistil("export-passages", out, "--corpus", {"folder": str(folder)})
+    (folder / "corpus.jsonl").write_text(jsonl(CORPUS))
     (folder / "queries.jsonl").write_text(jsonl([*ASKED, ASKED[0]]))
     with pytest.raises(BadSource, match="'q2' comes twice"):
         export(folder, out)
-    assert not out.exists()
+    assert [file.name for file in out.parent.iterdir()] == ["set"]
 
 
 def test_lone_surrogates_do_not_stop_exports(folder, out):
@@ -129,12 +152,12 @@ def test_a_corpus_has_one_kind(corpus, out):
 
 def test_queries_without_any_judgement_are_refused():
     with pytest.raises(BadSource, match="none of 1 queries .* belong together"):
-        judged(Queries({"q1": "a"}, [Judgement("q2", "d1", 0)]), {}, "here")
+        judged(Queries({"q1": "a"}, [Judgement("q2", "d1", 0)]), set(), {}, "here")
 
 
 def test_unjudged_queries_get_no_judgements():
     asked = Queries({"q1": "a", "q2": "b"}, [Judgement("q1", "d1", 1)])
-    used = judged(asked, {}, "here")
+    used = judged(asked, set(), {}, "here")
     assert (used.queries, used.qrels) == (["q1"], [("q1", "d1", 1)])
     assert used.counts == {"queries without a judgement, left out": 1}
 
@@ -177,7 +200,14 @@ def test_no_query_with_a_positive_is_refused(folder, out):
 def counted(folder, out, **dataset):
     corpus, counts = {"folder": str(folder)}, out.with_suffix(".counts.parquet")
     dataset = {"split": "test"} | dataset
-    line = ["export-queries", out, out.with_suffix(".r"), "--counts", counts]
+    line = [
+        "export-queries",
+        exported_passages(folder),
+        out,
+        out.with_suffix(".r"),
+        "--counts",
+        counts,
+    ]
     redistil(*line, "--corpus", corpus, "--dataset", dataset)
     return {row["what"]: row["count"] for row in COUNTS.read(counts).to_pylist()}
 
@@ -204,4 +234,4 @@ def test_queries_of_other_splits_are_no_news(folder, out, caplog):
     (folder / "qrels" / "train.tsv").write_text(tsv([("q3", "d1", 1)]))
     caplog.clear()
     assert counted(folder, out) == {}
-    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "left out" not in caplog.text

@@ -13,6 +13,7 @@ import pytest
 
 from redistil.storage import lineage
 from redistil.storage.tables import PASSAGES, QRELS, QUERIES, texts
+from tests.made import tiny
 from tests.made.collection import ASKED, jsonl, tsv
 
 
@@ -55,6 +56,12 @@ def python(home, code, *args):
     )
 
 
+def passages(tmp_path, *doc_ids):
+    rows = PASSAGES.rows({"doc_id": doc_ids, "text": ["some words"] * len(doc_ids)})
+    PASSAGES.write(rows, tmp_path / "passages.parquet", tiny.MADE)
+    return tmp_path / "passages.parquet"
+
+
 MAIN = "from redistil.cli import main; main()"
 SCIFACT = {"irds": "beir/scifact"}
 SCIFACT_TEST = {"irds": "beir/scifact/test", "queries": 2, "qrels": 2}
@@ -77,16 +84,32 @@ def test_a_home_that_cannot_be_written_is_told(tmp_path, out):
 
 def test_irds_queries(home, tmp_path):
     files = tmp_path / "q.parquet", tmp_path / "r.parquet"
-    done = python(
-        home, MAIN, "export-queries", *files, "--corpus", SCIFACT, "--dataset", SCIFACT_TEST
-    )
+    line = ["export-queries", passages(tmp_path, "4983", "05"), *files, "--corpus", SCIFACT]
+    done = python(home, MAIN, *line, "--dataset", SCIFACT_TEST)
     assert done.returncode == 0, done.stderr
     assert texts(files[0], QUERIES) == {"q1": "question 1", "q2": "question 2"}
     assert [tuple(row.values()) for row in QRELS.read(files[1]).to_pylist()] == [
         ("q1", "05", 1),
         ("q2", "4983", 1),
     ]
-    assert set(lineage.of(files[0]).inputs) == {"irds beir/scifact", "irds beir/scifact/test"}
+    assert set(lineage.of(files[0]).inputs) == {
+        "test test",
+        "irds beir/scifact",
+        "irds beir/scifact/test",
+    }
+
+
+def test_judgements_of_passages_that_are_not_there(home, tmp_path):
+    """As with a folder: kept and counted, refused above the share that the dataset declares."""
+    files = passages(tmp_path, "4983"), tmp_path / "q.parquet", tmp_path / "r.parquet"
+    line = ["export-queries", *files, "--corpus", SCIFACT, "--dataset"]
+    done = python(home, MAIN, *line, SCIFACT_TEST)
+    assert done.returncode == 2 and "1 of 2 judgements name a passage that is not" in done.stderr
+    assert "(first: '05')" in done.stderr and not files[1].exists()
+    done = python(home, MAIN, *line, SCIFACT_TEST | {"missing_at_most": 0.5})
+    assert done.returncode == 0, done.stderr
+    assert "judgements of a passage that the corpus lacks, kept: 1" in done.stderr
+    assert QRELS.read(files[2])["doc_id"].to_pylist() == ["05", "4983"]
 
 
 def test_irds_refusals(home, out):
@@ -106,7 +129,7 @@ def test_irds_refusals(home, out):
             corpora.export_passages(corpus, out, made)
 
         def queries(corpus=scifact, **dataset):
-            corpora.export_queries(corpus, dataset, out, out.with_suffix(".r"), made)
+            corpora.export_queries(corpus, dataset, out, out, out.with_suffix(".r"), made)
 
         for name, job in {
             "short": lambda: export(irds="beir/scifact", passages=5183),

@@ -156,7 +156,8 @@ def test_pydocs_on_disk(package, out, tmp_path):
     corpus = {"pydocs": [package]}
     queries, qrels = tmp_path / "queries.parquet", tmp_path / "qrels.parquet"
     redistil("export-passages", out, "--corpus", corpus)
-    redistil("export-queries", queries, qrels, "--corpus", corpus, "--dataset", {"part": "all"})
+    files = out, queries, qrels
+    redistil("export-queries", *files, "--corpus", corpus, "--dataset", {"part": "all"})
     passages = texts(out, PASSAGES)
     assert list(passages) == sorted(passages)
     judged = QRELS.read(qrels).to_pylist()
@@ -179,9 +180,11 @@ def test_versions_are_part_of_the_record(tmp_path):
     made = {item.who: item.settings for item in pydocs.sources(corpus)}
     assert made["package click"] == {"version": metadata.version("click")}
     assert made["package python"]["version"].startswith(f"3.{sys.version_info.minor}.")
-    queries, qrels = tmp_path / "q.parquet", tmp_path / "r.parquet"
+    passages, queries, qrels = (tmp_path / f"{name}.parquet" for name in "pqr")
     corpus = {"pydocs": ["click"]}
-    redistil("export-queries", queries, qrels, "--corpus", corpus, "--dataset", {"part": "all"})
+    redistil("export-passages", passages, "--corpus", corpus)
+    files = passages, queries, qrels
+    redistil("export-queries", *files, "--corpus", corpus, "--dataset", {"part": "all"})
     assert "package click" in lineage.of(queries).inputs
     assert lineage.of(queries) == lineage.of(qrels)
 

@@ -69,7 +69,7 @@ def test_columns_with_many_blanks_are_read(tmp_path: Path, run: str):
         (
             "1 Q0 a 1 2 x\n",
             "query-id\tcorpus-id\tscore\n1\ta\t1\n",
-            "`redistil export-queries` makes",
+            "`redistil export-queries` make ",
         ),
         ("1 Q0 a 1 2 x\n", "q1 0 a 1\n", "none of the 1 queries of the run is among the 1"),
     ],

@@ -276,5 +276,4 @@ def test_a_first_stage_of_training_counts():
 def test_a_corpus_is_encoded_in_as_many_shards_as_its_declared_size_needs(declared, wanted):
     config = config_of("embedded")
     config["corpora"]["c"] = {"irds": "x", "passages": declared}
-    config["first_stages"]["tiny-splade"]["shard"] = 100
-    assert study.shards(config, "tiny-splade", "c") == wanted
+    assert study.shards(config, "c", 100) == wanted

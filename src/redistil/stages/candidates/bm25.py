@@ -10,8 +10,8 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from redistil.learning.lexical import Index, Scores
-from redistil.stages.candidates.cut import Candidates, first
 from redistil.stages.candidates.judged import Judged
+from redistil.storage.cut import Candidates, first
 from redistil.storage.lineage import Made
 from redistil.storage.tables import QUERIES, RUN
 
@@ -54,11 +54,12 @@ def retrieve_bm25(
 
 
 def _warn_without_words(query_ids: pa.Array, words: Sequence[Sequence[str]]) -> None:
-    """Log the queries that have no word at all, or none but stop words."""
+    """Log the queries that have no word left to search by."""
     empty = [place for place, query in enumerate(words) if not query]
     if empty:
         _log.warning(
-            "BM25: %d of %d queries have no word but stop words (first: %r): no candidate for them",
+            "BM25: %d of %d queries have no word, or stop words alone (first: %r): no candidate "
+            "for them",
             len(empty),
             len(words),
             query_ids[empty[0]].as_py(),

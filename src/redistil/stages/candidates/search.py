@@ -17,7 +17,7 @@ from scipy import sparse
 from sparse_dot_topn import sp_matmul_topn
 from tqdm import tqdm
 
-from redistil.stages.candidates.cut import NOTHING, Candidates, joined
+from redistil.storage.cut import NOTHING, Candidates, joined
 from redistil.storage.stretches import stretches
 from redistil.storage.tables import VECTORS
 

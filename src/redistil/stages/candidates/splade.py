@@ -13,9 +13,9 @@ from tqdm import tqdm
 from redistil.errors import BadSource
 from redistil.learning.batches import by_budget
 from redistil.learning.splade import Splade
-from redistil.stages.candidates.cut import first
 from redistil.stages.candidates.judged import Judged
 from redistil.stages.candidates.search import pieces, search
+from redistil.storage.cut import first
 from redistil.storage.lineage import Made
 from redistil.storage.ragged import Ragged
 from redistil.storage.tables import RUN, VECTORS

@@ -16,7 +16,7 @@ import pyarrow as pa
 from redistil.errors import BadSettings, BadSource
 from redistil.stages.corpora import beir, irds, pydocs
 from redistil.stages.corpora.entries import Entry, Judgement, Queries, Text, progress, whole
-from redistil.stages.corpora.judgements import judged
+from redistil.stages.corpora.judgements import absent_of, judged
 from redistil.storage.lineage import Made
 from redistil.storage.tables import COUNTS, PASSAGES, QRELS, QUERIES, aside
 from redistil.study.corpora import WITH_POSITIVE
@@ -69,6 +69,7 @@ def export_passages(corpus: Entry, out: Path, made: Made) -> None:
 def export_queries(
     corpus: Entry,
     dataset: Entry,
+    passages: Path,
     queries: Path,
     qrels: Path,
     made: Made,
@@ -76,8 +77,8 @@ def export_queries(
 ) -> None:
     """Write the judged queries of `dataset` and their judgements: all files, or none.
 
-    counts: where to write what was left out. Raises BadSource when there is no query, or not as
-    many as the entry declares.
+    passages: those of the corpus. counts: where to write what was left out. Raises BadSource when
+    there is no query, or not as many as the entry declares.
     """
     kind = _kind(corpus)
     wanted_queries = _declared_queries(dataset)
@@ -86,7 +87,8 @@ def export_queries(
     source = kind.queries(corpus, dataset)
     _refuse_count("queries", wanted_queries, len(source.queries), dataset)
     _refuse_count("qrels", wanted_qrels, len(source.qrels), dataset)
-    used = judged(source, dataset, _called(dataset))
+    absent = absent_of(source.qrels, passages)
+    used = judged(source, absent, dataset, _called(dataset))
     with aside(queries) as queries_partial, aside(qrels) as qrels_partial:
         QUERIES.write(_queries(source, used.queries), queries_partial, made)
         QRELS.write(_qrels(used.qrels), qrels_partial, made)

@@ -23,11 +23,10 @@ _log = logging.getLogger(__name__)
 
 
 def files(corpus: Entry, dataset: Entry | None = None) -> list[Path]:
-    """Return the files of a corpus that are read, and those of one of its datasets."""
-    read = [_file(corpus, "corpus.jsonl")]
-    if dataset is not None:
-        read += [_file(corpus, "queries.jsonl"), _qrels_file(corpus, dataset)]
-    return read
+    """Return the files that are read of a corpus, or of one of its datasets."""
+    if dataset is None:
+        return [_file(corpus, "corpus.jsonl")]
+    return [_file(corpus, "queries.jsonl"), _qrels_file(corpus, dataset)]
 
 
 def listed(config: Entry, corpus: str, dataset: str | None = None) -> list[Path]:
@@ -79,15 +78,7 @@ def queries(corpus: Entry, dataset: Entry) -> Queries:
     if len(_qrels_names(Path(corpus["folder"]))) > 1:
         _log.info("%s judges %d of %d queries", qrels_file, len(queries), len(texts))
         others = 0  # they are of the other splits
-    return Queries(queries, qrels, _missing(corpus, qrels), others)
-
-
-def _missing(corpus: Entry, qrels: list[Judgement]) -> set[str]:
-    """Return the judged doc_ids that are not in the corpus, after one pass over it."""
-    missing = {each.doc_id for each in qrels}
-    for passage in passages(corpus):
-        missing.discard(passage.key)
-    return missing
+    return Queries(queries, qrels, others)
 
 
 def _file(corpus: Entry, name: str) -> Path:

@@ -36,13 +36,11 @@ class Judgement(NamedTuple):
 class Queries:
     """The queries of a dataset with its judgements, as its source has them.
 
-    missing: judged doc_ids that the corpus lacks, as far as the source can tell. unjudged: how
-    many more queries it has, which nobody judged.
+    unjudged: how many more queries it has, which nobody judged.
     """
 
     queries: Mapping[str, str]
     qrels: Collection[Judgement]
-    missing: Collection[str] = frozenset()
     unjudged: int = 0
 
 

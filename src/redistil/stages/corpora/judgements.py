@@ -4,9 +4,11 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from redistil.errors import BadSettings, BadSource
 from redistil.stages.corpora.entries import Entry, Judgement, Queries
+from redistil.storage.tables import PASSAGES
 from redistil.study.corpora import WITH_POSITIVE
 
 MISSING = "missing_at_most"  # key of a dataset: a share of its judgements
@@ -27,17 +29,18 @@ class Judged:
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
-def judged(source: Queries, dataset: Entry, called: str) -> Judged:
+def judged(source: Queries, absent: Collection[str], dataset: Entry, called: str) -> Judged:
     """Return the queries of a dataset that have a judgement, with their judgements.
+
+    absent: judged doc_ids that the corpus lacks. called: how messages call the dataset.
 
     A judgement of a passage that the corpus lacks stays, as in trec_eval: no run can find it, but
     measures count it. The log tells what is left out. Raises BadSource when a pair has two
     grades, when too many judged passages are missing, and when no passage is relevant.
-    called: how messages call the dataset.
     """
     counts: Counter[str] = Counter()
     counts["judgements of a passage that the corpus lacks, kept"] = _missing(
-        source, _declared_share(dataset), called
+        source, absent, _declared_share(dataset), called
     )
     kept = _kept(source, counts, called)
     ids = {each.query_id for each in kept}
@@ -140,9 +143,17 @@ def _declared_share(dataset: Entry) -> float:
     return float(share)
 
 
-def _missing(source: Queries, at_most: float, called: str) -> int:
+def absent_of(qrels: Collection[Judgement], passages: Path) -> set[str]:
+    """Return the judged doc_ids that are not among the passages of a corpus."""
+    absent = {each.doc_id for each in qrels}
+    for batch in PASSAGES.batches(passages, ["doc_id"]):
+        absent.difference_update(batch["doc_id"].to_pylist())
+    return absent
+
+
+def _missing(source: Queries, absent: Collection[str], at_most: float, called: str) -> int:
     """Count the judgements of passages that the corpus lacks; a larger share is refused."""
-    missing = [each.doc_id for each in source.qrels if each.doc_id in source.missing]
+    missing = [each.doc_id for each in source.qrels if each.doc_id in absent]
     if len(missing) > at_most * len(source.qrels):
         raise BadSource(
             f"{called}: {len(missing)} of {len(source.qrels)} judgements name a passage that is "

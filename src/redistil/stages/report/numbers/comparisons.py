@@ -31,7 +31,7 @@ IN_FAMILY = (
     "teacher",
     "checkpoint",
 )  # baselines that every student and loss is tested against
-GIVEN = ("teacher", "checkpoint")  # re-rankers that are no student: tested against first stages
+GIVEN = ("teacher", "checkpoint", "retriever")  # no re-ranking student: against first stages
 
 
 @dataclass(frozen=True)
@@ -109,15 +109,15 @@ class Group:
 
     def comparisons(self) -> list[inference.Comparison]:
         """Return everything that is tested on this group."""
-        between = inference.between_losses(self.scope)
+        students = list(dict.fromkeys(str(entry.student) for entry in self.students))
         return [
-            *between,
-            *inference.with_baselines(self.scope, self.baselines),
+            *inference.between_losses(self.scope, students),
+            *inference.with_baselines(self.scope, self.baselines, students),
             *self._of_given(),
         ]
 
     def _of_given(self) -> list[inference.Comparison]:
-        """Return every teacher and checkpoint of others against every first stage."""
+        """Return every teacher, checkpoint of others and retriever against every first stage."""
         compared = []
         for system, against in product(self.given, self.first_stages):
             compared.append(inference.compare(BASELINES, self.scope, system, against))
@@ -249,9 +249,15 @@ class Interval:
 
 
 def cell_of(entry: Entry, datasets: Sequence[str], values: Values) -> Cell:
-    """Return the values of a line of the leaderboard; the seeds of one student share a pool."""
+    """Return the values of a line of the leaderboard; the seeds of one student share a pool.
+
+    What a student retrieves is a pool beside that of what it re-ranks.
+    """
     strata = [values.seeds(entry, dataset) for dataset in datasets]
-    return Cell(entry.name, strata, entry.student)
+    pool = entry.student
+    if entry.kind == "retriever":
+        pool = entry.name.removesuffix(f"/{entry.loss}")
+    return Cell(entry.name, strata, pool)
 
 
 def counted(verdicts: Sequence[str]) -> Verdicts:

@@ -9,7 +9,7 @@ no "better" or "worse" of the whole page is false. Averages over students are in
 would test the same question again. BASELINES are the comparisons with what was there before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -123,21 +123,29 @@ class Comparison:
     is_empty: bool = False
 
 
-def between_losses(scope: Scope) -> list[Comparison]:
-    """Return the comparisons of LOSSES on a group: every two cells of each student."""
+def between_losses(scope: Scope, pools: Iterable[str] | None = None) -> list[Comparison]:
+    """Return the comparisons of LOSSES on a group: every two cells of each student.
+
+    pools: the students; None: every pool is one.
+    """
     compared = []
-    for pool in scope.pools:
+    for pool in scope.pools if pools is None else pools:
         names = [cell.name for cell in scope.cells.values() if cell.pool == pool]
         for one, other in combinations(names, 2):
             compared.append(compare(LOSSES, scope, one, other))
     return compared
 
 
-def with_baselines(scope: Scope, baselines: Sequence[str]) -> list[Comparison]:
-    """Return the comparisons of BASELINES on a group: every student and loss with each baseline."""
+def with_baselines(
+    scope: Scope, baselines: Sequence[str], pools: Collection[str] | None = None
+) -> list[Comparison]:
+    """Return the comparisons of BASELINES on a group: every student and loss with each baseline.
+
+    pools: as of `between_losses`.
+    """
     compared = []
     for cell in scope.cells.values():
-        if cell.pool is not None:
+        if cell.pool in (scope.pools if pools is None else pools):
             for baseline in baselines:
                 compared.append(compare(BASELINES, scope, cell.name, baseline))
     return compared

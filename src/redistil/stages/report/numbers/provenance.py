@@ -143,8 +143,8 @@ def _check_descent(system: System, made: Made, datasets: Iterable[str]) -> None:
                 f"{', '.join(sorted(read)) or 'nothing'}: do it again (`snakemake -R evaluate`)"
             )
     behind = [ancestor.who for ancestor in made.ancestors.values()]
-    if system.kind == "student" and f"train {system.name}" not in behind:
+    if system.model and f"train {system.model}" not in behind:
         raise Stale(
-            f"{made.who} does not descend from the model {system.name}: re-rank and measure it "
+            f"{made.who} does not descend from the model {system.model}: re-rank and measure it "
             "again (`snakemake -R rerank`)"
         )

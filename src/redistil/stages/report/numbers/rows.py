@@ -1,7 +1,7 @@
 """The rows of the report's tables: what each holds, in the order of its columns."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 from redistil.stages.report.numbers.inference import Record
@@ -87,6 +87,22 @@ class Test:
     detectable: float
     p_equivalence: float | None
     p_randomisation: float
+
+    def turned(self) -> "Test":
+        """Return the same comparison from the other side."""
+        words = {"better": "worse", "worse": "better"}
+        return replace(
+            self,
+            system=self.against,
+            against=self.system,
+            difference=-self.difference,
+            low=-self.high,
+            high=-self.low,
+            queries_low=-self.queries_high,
+            queries_high=-self.queries_low,
+            effect=-self.effect,
+            verdict=words.get(self.verdict, self.verdict),
+        )
 
     @staticmethod
     def of(record: Record, queries: int, effect: float, p_randomisation: float) -> "Test":

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from redistil.stages.report.numbers.comparisons import IN_FAMILY
+from redistil.stages.report.numbers.comparisons import GIVEN, IN_FAMILY
 from redistil.stages.report.numbers.inference import BETTER, WORSE
 from redistil.stages.report.numbers.rows import (
     Line,
@@ -116,7 +116,7 @@ def _letters(study: Study, leaderboard: Sequence[Line]) -> dict[str, str]:
         if line.kind == "student":
             letter_of[line.system] = by_loss.get(str(line.loss), "")
     for line in _baselines(leaderboard, study["grid"]["first_stage"]):
-        if line.kind in IN_FAMILY:
+        if line.kind in (*IN_FAMILY, *GIVEN):
             letter_of[line.system] = next(letters, "")
     return letter_of
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from redistil.machine.hardware import machine
-from redistil.stages.report.numbers import costs, gates, machines
+from redistil.stages.report.numbers import claims, costs, gates, machines
 from redistil.stages.report.numbers.comparisons import LEVEL
 from redistil.stages.report.numbers.entries import entries
 from redistil.stages.report.numbers.pairs import scopes
 from redistil.stages.report.numbers.published import VERDICTS
 from redistil.stages.report.numbers.rows import LossRow, Versus, best, by_system, of_group
+from redistil.stages.report.numbers.sheets import Sheet
 from redistil.stages.report.numbers.tabulated import Tabulated
 from redistil.stages.report.numbers.wording import number, p_value, plain, signed
 from redistil.stages.report.page import board, payload, prose, summary
@@ -39,10 +40,11 @@ def render(
     departures: str,
     comparison: Comparison,
     places: Places,
+    latency: Sheet | None = None,
 ) -> str:
     """Return the page as HTML; all text in it is escaped, whoever wrote it.
 
-    captions: of tables, by name; departures: Markdown.
+    captions: of tables, by name; departures: Markdown; latency: what students cost to use.
     """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
@@ -71,6 +73,8 @@ def render(
         more=_tables(tabulated),
         most=_ROWS,
         costs=costs.sheet(study, lines, tabulated.spent) if tabulated.spent else None,
+        latency=latency,
+        claims=claims.sheet(study, lines, tabulated.tests) if study.claims else None,
         left_out=left_out(study),
         captions=captions,
         departures=prose.html(_departures(study, tabulated, departures), "Departures"),

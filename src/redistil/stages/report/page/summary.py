@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import NamedTuple
 
-from redistil.stages.report.numbers import costs, gates
+from redistil.stages.report.numbers import claims, costs, gates
 from redistil.stages.report.numbers.inference import BASELINES, BETTER, LOSSES, WORSE
-from redistil.stages.report.numbers.rows import Line, Test, best, by_system, of_group
+from redistil.stages.report.numbers.rows import Line, Test, best, by_system, of_group, of_kind
 from redistil.stages.report.numbers.tabulated import Tabulated
 from redistil.stages.report.numbers.wording import amount_in_words, number, signed
 from redistil.study.study import Study
@@ -50,6 +50,7 @@ def summary(study: Study, tabulated: Tabulated) -> list[str]:
         beside = baselines(tabulated.leaderboard, group, tests)
         taught = teachers(study, tabulated.leaderboard, tests)
         sentences.append(" ".join(filter(None, [f"{group}:", between, beside, taught])))
+    sentences += claims.sentences(study, tabulated.leaderboard, tabulated.tests)
     return [*sentences, blind_spot(study, tabulated.tests), *cost(study, tabulated)]
 
 
@@ -86,9 +87,9 @@ def losses(study: Study, tabulated: Tabulated, tests: Sequence[Test]) -> str:
 
 
 def _loss_of(leaderboard: Sequence[Line], student: str) -> dict[str, str]:
-    """Return the loss of each line of a student."""
+    """Return the loss of each line of a student that re-ranks."""
     loss_of = {}
-    for line in leaderboard:
+    for line in of_kind(leaderboard, "student"):
         if line.student == student:
             loss_of[line.system] = str(line.loss)
     return loss_of

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from redistil.machine.latency import Latency
 from redistil.stages.report.numbers.tabulated import Tabulated
 from redistil.study.study import Study
 
@@ -28,6 +29,7 @@ class Given:
     depths: tuple[Path, ...] = ()
     teachers: tuple[Taught, ...] = ()
     validations: tuple[Path, ...] = ()
+    latencies: tuple[Latency, ...] = ()
 
     @property
     def measure(self) -> str:

@@ -1,0 +1,222 @@
+"""Five architectures beside each other and beside peers: `python -m benchmarks.architectures`.
+
+Three tables of one run. Re-ranking from stored states against encoding anew; late interaction
+against sentence-transformers' and PyLate's, after all scores agree; and a training step of each
+student against one of CAT. Weights are random, and so are the texts; times are medians.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+
+from benchmarks.environments import OUT, environment
+from benchmarks.protocol import Worker
+from redistil.cli.runtime import quiet
+from redistil.learning import objectives, students
+from redistil.learning.latency import Reranker
+from redistil.learning.pairs import Pairs
+from redistil.learning.scoring import Memory, learn
+from redistil.learning.students.states import States
+from redistil.machine.processes import Processes
+from redistil.seeds import generator
+from redistil.stages.backbones.networks import network
+from redistil.stages.backbones.vocabularies import vocabulary
+from redistil.storage.ragged import Tokens
+
+SIZES = {"tiny": (2, 64, 2), "distilbert": (6, 768, 12)}  # layers, width, heads
+LENGTHS = {"query_length": 32, "passage_length": 198}
+QUERY, PASSAGE = (4, 12), (40, 190)  # tokens, from and below
+MEMORY = Memory(at_once=2048, held=1 << 17)
+AGREE = 1e-4  # of the largest score
+
+
+def recipes(layers: int, width: int) -> dict[str, dict[str, Any]]:
+    """Return the settings of each student that has an encoder, CAT first."""
+    masks = {"masks": 8, "mask_position": "before"}
+    return {
+        "cat": {"pair_length": 233, "pair_form": "native"},
+        "dot": {},
+        "colbert": {"dimensions": width} | masks,
+        "prettr": {"split": layers // 2, "offset": "fixed"},
+    }
+
+
+def made(folder: Path, layers: int, width: int, heads: int) -> dict[str, Any]:
+    """Return the students, on one encoder."""
+    torch.manual_seed(1)
+    tokenizer = vocabulary("bert", ["a re ranker is taught by its teachers"] * 9, 300)
+    encoder = network("bert", tokenizer, layers=layers, width=width, heads=heads)
+    encoder.base_model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    found = {}
+    for name, settings in recipes(layers, width).items():
+        found[name] = students.new({"architecture": name} | LENGTHS | settings, folder, 1)
+    return found
+
+
+def texts(name: str, count: int, sizes: tuple[int, int]) -> list[Tokens]:
+    """Return random texts as token ids."""
+    rng = generator(1, "benchmark", name)
+    return [rng.integers(5, 30, size, dtype=np.int32) for size in rng.integers(*sizes, count)]
+
+
+def seconds(work: Callable[[], Any], turns: int) -> float:
+    """Return the median time of a work, after one turn that is not counted."""
+    work()
+    found = []
+    for _ in range(turns):
+        begun = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - begun)
+    return statistics.median(found)
+
+
+def agree(found: Any, wanted: Any, what: str) -> None:
+    """Refuse to time what does not compute the same."""
+    found, wanted = np.asarray(found), np.asarray(wanted)
+    apart = float(np.abs(found - wanted).max() / np.abs(wanted).max())
+    if not apart <= AGREE:
+        raise click.ClickException(f"{what}: scores differ by {apart:.1e} of the largest")
+
+
+# --- from stored states ---------------------------------------------------------------------------
+
+
+def stored(found: Mapping[str, Any], passages: int, turns: int) -> list[list[str]]:
+    """Return milliseconds of a query, encoded anew and with stored passages."""
+    (query,), shown = texts("query", 1, QUERY), texts("passages", passages, PASSAGE)
+    rows = []
+    for name, student in found.items():
+        if student.kept is None:
+            continue
+        reranker = Reranker(student.for_scoring("float32"), shown)
+        work = partial(reranker.scores, query)
+        quick, from_store = work(), seconds(work, turns)
+        reranker.stored = None
+        agree(quick, work(), name)
+        anew = seconds(work, turns)
+        rows.append([name, *map(_ms, (anew, from_store)), f"{anew / from_store:.2f}x"])
+    return rows
+
+
+# --- late interaction -----------------------------------------------------------------------------
+
+
+def late(student: Any, width: int, passages: int, turns: int, threads: int) -> list[list[str]]:
+    """Return milliseconds of the scores of one query, ours and the peers'."""
+    from sentence_transformers.util import maxsim
+
+    rng = generator(1, "benchmark", "late")
+    query = torch.from_numpy(rng.normal(size=(32, width)).astype(np.float32))
+    sizes = rng.integers(*PASSAGE, passages)
+    values = torch.from_numpy(rng.normal(size=(sizes.sum(), width)).astype(np.float32))
+    states = States(values, np.concatenate([[0], np.cumsum(sizes)]))
+    grid, mask = states.grid()
+    alone = States(query, np.array([0, 32]))
+    places = np.arange(passages)
+    ragged = list(torch.split(values, sizes.tolist()))
+
+    def ours() -> Any:
+        return student.interact(alone, states, np.zeros_like(places), places)
+
+    contenders = {
+        "redistil": ours,
+        "sentence-transformers, list": lambda: maxsim([query], ragged)[0],
+        "sentence-transformers, padded": lambda: maxsim(query[None], grid, b_mask=mask)[0],
+    }
+    wanted, times = ours(), {}
+    for name, work in contenders.items():
+        agree(work(), wanted, name)
+        times[name] = seconds(work, turns)
+    answer = _pylate(query[None], grid, mask, turns, threads)
+    agree(answer["scores"], wanted, "PyLate")
+    times["PyLate, padded"] = statistics.median(answer["seconds"])
+    first = times["redistil"]
+    return [[name, _ms(took), f"{took / first:.2f}x"] for name, took in times.items()]
+
+
+def _pylate(query: Any, grid: Any, mask: Any, turns: int, threads: int) -> dict[str, Any]:
+    python = environment("readers", OUT / "environments", "--no-deps")
+    asked = {"threads": threads, "device": "cpu", "tf32": False}
+    worker = Worker(python, "benchmarks.workers.maxsim", OUT / "logs/maxsim.log", asked)
+    with tempfile.NamedTemporaryFile(suffix=".npz") as file:
+        arrays = {"query": query.numpy(), "grid": grid.numpy(), "mask": mask.float().numpy()}
+        np.savez(file.name, **arrays)
+        try:
+            return worker.ask("score", file=file.name, turns=turns)
+        finally:
+            worker.stop()
+
+
+# --- a step of training ---------------------------------------------------------------------------
+
+
+def steps(found: Mapping[str, Any], batch: int, turns: int) -> list[list[str]]:
+    """Return milliseconds of a step of Margin-MSE on `batch` triples."""
+    queries, passages = texts("asked", batch, QUERY), texts("shown", 2 * batch, PASSAGE)
+    pairs = Pairs(queries, passages, np.repeat(np.arange(batch), 2), np.arange(2 * batch))
+    teacher = torch.from_numpy(generator(1, "teacher").normal(size=(batch, 2)).astype(np.float32))
+    mask = torch.ones(batch, 2, dtype=torch.bool)
+
+    def loss_of(scores: torch.Tensor) -> torch.Tensor:
+        return objectives.OBJECTIVES["margin-mse"](scores.view(batch, 2), teacher, mask)
+
+    times, processes = {}, Processes("cpu")
+    for name, student in found.items():
+        student.train()
+        optimiser = torch.optim.AdamW(student.parameters(), lr=1e-6)
+
+        def step(student: Any = student, optimiser: Any = optimiser) -> None:
+            learn(student, pairs, loss_of, MEMORY, "float32", (1, 1), processes)
+            optimiser.step()
+            optimiser.zero_grad()
+
+        times[name] = seconds(step, turns)
+    return [[name, _ms(took), f"{took / times['cat']:.2f}x"] for name, took in times.items()]
+
+
+# --- one run --------------------------------------------------------------------------------------
+
+
+def _ms(took: float) -> str:
+    return f"{1000 * took:.1f}"
+
+
+def told(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table in Markdown."""
+    lines = [title, "", " | ".join(header), "|".join(["---"] * len(header))]
+    print("\n".join([*lines, *map(" | ".join, rows)]), end="\n\n", flush=True)
+
+
+@click.command()
+@click.option("--size", type=click.Choice(list(SIZES)), default="distilbert", show_default=True)
+@click.option("--passages", default=1000, show_default=True, help="Re-ranked for a query.")
+@click.option("--batch", default=32, show_default=True, help="Triples of a training step.")
+@click.option("--turns", default=5, show_default=True, help="Of each work.")
+@click.option("--threads", default=2, show_default=True, help="CPU threads.")
+def main(size: str, passages: int, batch: int, turns: int, threads: int) -> None:
+    """Print what stored states, late interaction and training steps cost."""
+    quiet(threads)
+    layers, width, heads = SIZES[size]
+    with tempfile.TemporaryDirectory() as place:
+        found = made(Path(place), layers, width, heads)
+        with torch.inference_mode():
+            rows = stored({name: one.eval() for name, one in found.items()}, passages, turns)
+            header = ["student", "anew, ms", "stored, ms", "quicker"]
+            told(f"{passages} passages for a query", header, rows)
+            rows = late(found["colbert"], width, passages, turns, threads)
+            told("late interaction", ["who", "ms", "of redistil"], rows)
+        rows = steps(found, batch, turns)
+        told(f"a step of {batch} triples", ["student", "ms", "of cat"], rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Runs of students that search: passages are encoded once, exact search answers the queries."""

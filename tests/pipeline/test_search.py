@@ -1,0 +1,54 @@
+"""A student that retrieves, from nothing to the report, through the rules, commands and code."""
+
+import csv
+
+import pytest
+
+from redistil.storage.states import Stored
+from redistil.storage.tables import RUN
+from tests.pipeline.conftest import House, clone
+
+CHANGE = {
+    "grid": {
+        "students": ["tiny-dot"],
+        "losses": ["infonce"],
+        "teachers": [],
+        "baselines": [],
+    },
+    "retrieval": {"students": ["tiny-dot"], "depth": 20, "shard": 10000, "numbers": "float16"},
+}
+CELL = "tiny-dot/infonce/1"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory) -> House:
+    house = clone(tmp_path_factory.mktemp("search"))
+    house.study(CHANGE)
+    house.run("snakemake", "--cores", "2")
+    return house
+
+
+def test_the_retriever_has_its_row(house):
+    rows = {row["system"]: row for row in csv.DictReader(house.leaderboard().splitlines())}
+    assert rows["retrieved/tiny-dot/infonce"]["kind"] == "retriever"
+    assert rows["tiny-dot/infonce"]["kind"] == "student"
+    page = (house.root / "results/miniature/report/index.html").read_text(encoding="utf-8")
+    assert "retrieved/tiny-dot/infonce" in page and house.planned() == {}
+
+
+def test_its_runs_are_as_deep_as_asked(house):
+    run = RUN.read(house.root / f"results/miniature/runs/retrieved/{CELL}/pydocs-test.parquet")
+    assert max(run["rank"].to_pylist()) == 20
+    folder = house.root / f"results/miniature/vectors/{CELL}/pydocs"
+    stored = Stored(folder / "0.arrow")
+    assert stored.bytes_per_passage == 2 * 16 and not (folder / "1.arrow").exists()
+    assert set(run["doc_id"].to_pylist()) <= set(stored.ids().to_pylist())
+    cells = (house.root / "results/miniature/report/tables/cells.csv").read_text()
+    assert "R@20" in cells
+
+
+def test_another_depth_remakes_the_search_alone(house):
+    house.study({"retrieval": {"depth": 10}})
+    planned = house.planned()
+    assert planned["search"] == 1 and not planned["embed"] + planned["train"]
+    assert planned["evaluate"] > 1  # recall at the new depth
