@@ -22,6 +22,7 @@ LEFT = {
     "validation.parquet",
 }
 COST = "cost.json"  # times differ from run to run
+NOTE = ".cost.json.so-far"  # of a training that goes on
 
 SECOND = {"predecessor": "cell", "seed": 1}
 DISTILLING = {"objective": "margin-mse", "options": {}, "teacher": "wise"}

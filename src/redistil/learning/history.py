@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -106,7 +106,6 @@ class Checkpoint:
         metadata = {
             "fingerprint": self.fingerprint,
             "validations": json.dumps([[v.step, dict(v.values)] for v in history.validations]),
-            "spent": json.dumps(asdict(history.spent)),
         }
         _save(_state(model, adam, history), self.path, metadata)
         if best:
@@ -127,7 +126,7 @@ class Checkpoint:
             i, key = name.split(".")
             state.setdefault(int(i), {})[key] = tensor
         adam.load_state_dict({"state": state, "param_groups": adam.state_dict()["param_groups"]})
-        history = History(spent=Spent.of(json.loads(metadata.get("spent", "null"))))
+        history = History()
         for step, *numbers in tensors["points"].T.tolist():
             history.points.append(Point(int(step), *numbers))
         for step, values in json.loads(metadata["validations"]):

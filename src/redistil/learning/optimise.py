@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from redistil.errors import Interrupted, UserError
 from redistil.learning.history import Checkpoint, History, Point, Validated
-from redistil.machine.energy import Meter
+from redistil.machine.energy import Meter, Note
 from redistil.seeds import derive
 
 
@@ -100,7 +100,7 @@ class Watch:
     """Reports of a training: its bar, the name of a batch in an error, and each point.
 
     pairs: of a step, for the bar's rate; gpus: whose energy is counted, by UUID; quiet: show no
-    bar; warned: the signal that asks for an early end, or "".
+    bar; warned: the signal that asks for an early end, or ""; note: where it notes its cost so far.
     """
 
     pairs: int = 0
@@ -109,6 +109,7 @@ class Watch:
     gpus: Sequence[str] = ()
     quiet: bool = False
     warned: Callable[[], str] = field(default=lambda: "")
+    note: Note | None = None
 
 
 def optimise(
@@ -134,8 +135,7 @@ def optimise(
     adam = _adam(groups, schedule)
     limit = math.inf if schedule.clip_norm is None else schedule.clip_norm
     history = checkpoint.restore(model, adam) if checkpoint else History()
-    before = history.spent
-    with Meter(watch.gpus) as meter, _bar(history, schedule, watch) as bar:
+    with Meter(watch.gpus, note=watch.note) as meter, _bar(history, schedule, watch) as bar:
         for step in range(len(history.points), schedule.steps):
             if validation and validation.over(history):
                 break
@@ -154,13 +154,11 @@ def optimise(
             if validation and validated:
                 history.validations.append(Validated(step + 1, dict(validation.measure())))
             if checkpoint and checkpoint.due(history, validated):
-                history.spent = before + meter.spent()
                 checkpoint.after(model, adam, history, validated)
             if checkpoint and watch.warned() and step + 1 < schedule.steps:
-                history.spent = before + meter.spent()
                 checkpoint.save(model, adam, history, validated)
                 _stop(history, schedule, watch)
-        history.spent = before + meter.spent()
+        history.spent = meter.spent()
     return history
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from redistil.learning.batches import padded
+from redistil.learning.students import probe
 from redistil.learning.students.checkpoints import load_pair
 from redistil.storage.ragged import Tokens
 
@@ -31,10 +32,12 @@ class Splade(nn.Module):
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Return the encoder of a checkpoint folder."""
+        """Return the encoder of a checkpoint folder; BadSource if vectors depend on the batch."""
         from transformers import AutoModelForMaskedLM
 
-        return cls(*load_pair(AutoModelForMaskedLM, folder))
+        encoder = cls(*load_pair(AutoModelForMaskedLM, folder))
+        probe.check_vectors(encoder, folder)
+        return encoder
 
     def vectors(self, texts: Sequence[Tokens], longest: int) -> Tensor:
         """Return weights [N, vocabulary] of N texts, each cut to `longest` tokens in all."""

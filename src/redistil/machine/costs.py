@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from redistil.machine.energy import Spent
+from redistil.machine.energy import Note, Spent
 from redistil.machine.hardware import kernels, machine, processor
 from redistil.storage import digests
 
@@ -96,11 +96,14 @@ def _amounts(spent: Spent, pairs: int, device_seconds: float | None) -> dict[str
         "pairs_per_second": round(pairs / spent.seconds, 1) if spent.seconds else None,
         "processor_joules": _rounded(spent.processor_joules, 1),
         "gpu_joules": _rounded(spent.gpu_joules, 1),
+        "interruptions": spent.interruptions,
     }
 
 
 def _write(record: Mapping[str, Any], path: Path) -> None:
+    """Write a cost; the note of what its work had spent so far has served."""
     digests.write_json(record, path)
+    Note.beside(path, "").path.unlink(missing_ok=True)
 
 
 def _rounded(amount: float | None, digits: int) -> float | None:

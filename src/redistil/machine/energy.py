@@ -8,24 +8,33 @@ The counters are of the whole machine, whoever else works on it.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from importlib import import_module
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any, Self
 
+from redistil.errors import Full, UserError
+from redistil.storage import digests
+
+SO_FAR = ".so-far"  # behind the name of a cost: the note of a work that goes on
 POWERCAP = Path("/sys/class/powercap")
 EVERY = 30.0  # seconds; the shortest counter (65 kJ) goes round in two minutes at 500 W
+NOTED = 1.0  # seconds between two notes of what a work has spent: a kill loses these at most
 
 
 @dataclass(frozen=True)
 class Spent:
-    """Seconds of the clock, joules, and seconds of all threads; None where they are not known."""
+    """What a work took, over all its starts; None where an amount is not known.
+
+    Seconds of the clock, joules, and seconds of all threads.
+    """
 
     seconds: float | None = 0.0
     processor_joules: float | None = 0.0
     gpu_joules: float | None = 0.0
     cpu_seconds: float | None = 0.0
+    interruptions: float | None = 0  # starts that did not come to their end
 
     @staticmethod
     def of(record: Any) -> "Spent":
@@ -46,6 +55,7 @@ class Spent:
             _sum(self.processor_joules, more.processor_joules),
             _sum(self.gpu_joules, more.gpu_joules),
             _sum(self.cpu_seconds, more.cpu_seconds),
+            _sum(self.interruptions, more.interruptions),
         )
 
 
@@ -53,22 +63,62 @@ def _sum(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else one + other
 
 
-class Meter:
-    """The time and energy spent from the moment it is entered.
+@dataclass(frozen=True)
+class Note:
+    """Where a work notes what it has spent, for a start after a kill.
 
-    gpus: their UUIDs, as NVML knows them. While it is open a thread looks at the processors'
-    counters, so that none goes round unseen: a file of a few bytes for each, every 30 seconds.
+    path: of the note; made: the fingerprint of the work. The note of another work is passed over.
     """
 
-    def __init__(self, gpus: Sequence[str] = (), powercap: Path = POWERCAP) -> None:
-        self._uuids, self._powercap = gpus, powercap
+    path: Path
+    made: str
+
+    @classmethod
+    def beside(cls, cost: Path, made: str) -> Self:
+        """Return the note of the work whose cost will be written to `cost`."""
+        return cls(cost.with_name(f".{cost.name}{SO_FAR}"), made)
+
+    def left(self) -> Spent:
+        """Return what starts of this work that were interrupted spent."""
+        try:
+            found = digests.read_json(self.path)
+        except (OSError, UserError, ValueError):
+            return Spent()
+        if found.get("made") != self.made:
+            return Spent()
+        return Spent.of(found.get("spent")) + Spent(interruptions=1)
+
+    def write(self, spent: Spent) -> None:
+        """Note what is spent so far; without room on the disk the last note stays."""
+        try:
+            digests.write_json({"made": self.made, "spent": asdict(spent)}, self.path)
+        except (OSError, Full):
+            return
+
+
+class Meter:
+    """The time and energy that a work has spent: since it is entered, and in starts before.
+
+    gpus: their UUIDs, as NVML knows them; note: where the work notes what it has spent. While it is
+    open a thread looks at the processors' counters, so that none goes round unseen, and writes the
+    note: a file of a few bytes for each.
+    """
+
+    def __init__(
+        self,
+        gpus: Sequence[str] = (),
+        powercap: Path = POWERCAP,
+        note: Note | None = None,
+    ) -> None:
+        self._uuids, self._powercap, self._note = gpus, powercap, note
         self._closed, self._lock = Event(), Lock()
 
     def __enter__(self) -> Self:
         self._gpus, self._processors = Gpus(self._uuids), Processors(self._powercap)
         self._begun, self._begun_cpu = time.monotonic(), time.process_time()
+        self._before = self._note.left() if self._note else Spent()
         self._watch = Thread(target=self._look, daemon=True)
-        if self._processors.joules() is not None:
+        if self._note or self._processors.joules() is not None:
             self._watch.start()
         return self
 
@@ -77,17 +127,24 @@ class Meter:
         seconds = time.monotonic() - self._begun
         of_threads = time.process_time() - self._begun_cpu
         with self._lock:
-            return Spent(seconds, self._processors.joules(), self._gpus.joules(), of_threads)
+            joules = self._processors.joules(), self._gpus.joules()
+        return self._before + Spent(seconds, *joules, of_threads)
 
     def _look(self) -> None:
-        while not self._closed.wait(EVERY):
-            with self._lock:
-                self._processors.joules()
+        self._look_once()
+        while not self._closed.wait(NOTED if self._note else EVERY):
+            self._look_once()
+
+    def _look_once(self) -> None:
+        spent = self.spent()
+        if self._note:
+            self._note.write(spent)
 
     def __exit__(self, *error: object) -> None:
         self._closed.set()
         if self._watch.is_alive():
             self._watch.join()
+            self._look_once()
 
 
 class Processors:

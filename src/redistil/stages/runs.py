@@ -4,7 +4,6 @@ The order is that of a model, of BM25, of an ensemble, or chance.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +12,7 @@ import pyarrow as pa
 from redistil.learning import ensembles
 from redistil.learning.lexical import PairScorer
 from redistil.machine import costs
-from redistil.machine.energy import Meter, Spent
+from redistil.machine.energy import Meter, Note
 from redistil.machine.hardware import commit
 from redistil.seeds import generator
 from redistil.storage.lineage import Made
@@ -62,20 +61,17 @@ def rerank(
     student = students.load(model.folder).to(processes.device)
     shards = Shards(RUN, out, made)
     count = 0
-    killed = shards.spent()
-    before = Spent() if killed is None else Spent.of(killed)
+    note = Note.beside(out.with_suffix(COST), made.fingerprint) if processes.first else None
     looked_up = _looked_up(candidates, depth, queries, passages)
-    with Meter(processes.gpus if processes.first else ()) as meter:
+    with Meter(processes.gpus if processes.first else (), note=note) as meter:
         for number, pairs in enumerate(in_pieces(looked_up, SHARD)):
             count += 1
             if number % processes.count == processes.rank and not shards.has(number):
                 scores = score_pairs(student, queries, passages, rows_of(pairs), precision)
                 scored = ranked(pairs["query_id"], pairs["doc_id"], scores)
                 RUN.write(scored, shards.path(number), made)
-                if processes.first:
-                    shards.spend(asdict(before + meter.spent()))
         processes.wait()
-        spent = before + meter.spent()
+        spent = meter.spent()
     if processes.first:
         rows = shards.join(count)
         costs.account(spent, rows, processes, source, out.with_suffix(COST))
@@ -111,7 +107,7 @@ def rerank_bm25(
     Time and energy are written beside `out`, as by `rerank`.
     """
     source = commit()
-    with Meter() as meter:
+    with Meter(note=Note.beside(out.with_suffix(COST), made.fingerprint)) as meter:
         scorer = PairScorer(queries, passages, k1=k1, b=b, stemmer=stemmer)
         with RUN.writer(out, made) as write:
             for pairs in in_pieces(_cut(candidates, depth), SHARD):

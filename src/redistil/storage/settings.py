@@ -1,5 +1,6 @@
 """Settings as their user states them, in a file or on the command line: checked as they come in."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,15 @@ def read(path: Path, what: str) -> Stated:
 
 # --- YAML as people write it ----------------------------------------------------------------------
 
+NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+MISREAD = re.compile(r"[-+]?(0[0-7_]+|\d[\d_]*(:[0-5]?\d)+(\.[\d_]*)?)")
+
 
 def mapping(path: Path) -> dict[str, Any]:
     """Return the settings in a YAML file that a person wrote.
 
-    Raises BadSettings where it cannot be read, is no mapping, or says a key twice.
+    Raises BadSettings where it cannot be read, is no mapping, says a key twice, or has a number
+    that YAML misreads.
     """
     try:
         settings = _loaded(path)
@@ -60,23 +65,28 @@ def mapping(path: Path) -> dict[str, Any]:
 
 
 def _loaded(path: Path) -> Any:
-    """Return the content of a YAML file; ValueError if it is none, BadSettings for a key twice."""
+    """Return the content of a YAML file; ValueError if it is none.
+
+    Raises BadSettings for a key that is said twice, and for a number that YAML misreads.
+    """
     import yaml
 
     text = path.read_text(encoding="utf-8-sig")
     try:
-        _refuse_repeated(yaml.compose(text, Loader=yaml.SafeLoader), str(path), "")
+        _check(yaml.compose(text, Loader=yaml.SafeLoader), str(path), "")
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from None
 
 
-def _refuse_repeated(node: Any, file: str, path: str) -> None:
+def _check(node: Any, file: str, path: str) -> None:
     """Refuse a key that one mapping has twice: YAML's readers take the last and say nothing."""
     kind = node.id if node is not None else "nothing"
+    if kind == "scalar":
+        _refuse_misread(node, file, path)
     if kind == "sequence":
         for number, item in enumerate(node.value):
-            _refuse_repeated(item, file, f"{path}.{number}")
+            _check(item, file, f"{path}.{number}")
     if kind != "mapping":
         return
     lines: dict[str, int] = {}
@@ -91,4 +101,15 @@ def _refuse_repeated(node: Any, file: str, path: str) -> None:
                 f"{line}: keep one"
             )
         lines[key.value] = line
-        _refuse_repeated(value, file, below)
+        _refuse_misread(key, file, path)
+        _check(value, file, below)
+
+
+def _refuse_misread(scalar: Any, file: str, path: str) -> None:
+    """Refuse what YAML 1.1 reads in base 60 or base 8, such as 1:30 and 010."""
+    if scalar.style is None and scalar.tag in NUMBERS and MISREAD.fullmatch(scalar.value):
+        raise BadSettings(
+            f"{file}, line {scalar.start_mark.line + 1}: YAML takes {scalar.value} in "
+            f"{path or 'it'} for another number, in base 60 or 8: write it without colons and "
+            "leading zeros, or in quotation marks if it is a name"
+        )

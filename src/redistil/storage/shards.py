@@ -1,16 +1,12 @@
 """A file made in shards: a job that was killed keeps its finished shards."""
 
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from redistil.errors import UserError
-from redistil.storage import digests, lineage
+from redistil.storage import lineage
 from redistil.storage.lineage import Made
 from redistil.storage.tables import Table
-
-_SPENT = ".spent.json"
 
 
 class Shards:
@@ -31,19 +27,6 @@ class Shards:
             return path.exists() and lineage.of(path).fingerprint == self.made.fingerprint
         except UserError:
             return False
-
-    def spent(self) -> Any:
-        """Return the cost that a killed job noted for these shards; None where there is none."""
-        try:
-            note = digests.read_json(self.folder / _SPENT)
-            return note.get("spent") if note["made"] == self.made.fingerprint else None
-        except (OSError, UserError, ValueError, KeyError):
-            return None
-
-    def spend(self, spent: Mapping[str, Any]) -> None:
-        """Note the cost of the shards so far."""
-        note = {"made": self.made.fingerprint, "spent": dict(spent)}
-        digests.write_json(note, self.folder / _SPENT)
 
     def join(self, count: int) -> int:
         """Write the first `count` shards as one file, one in memory at a time; remove them.

@@ -6,10 +6,11 @@ are.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -36,20 +37,28 @@ def column_batches(
     delimiter: a tab, or a blank for words that blanks and tabs part, however many. Raises BadTable
     where a line does not fit.
     """
-    names = list(types)
     parse = csv.ParseOptions(delimiter=delimiter, quote_char=False)
     # no word stands for a missing value: a score "nan" is refused as what it is
     convert = csv.ConvertOptions(column_types=dict(types), null_values=[])
 
-    def parse_block(block: bytes) -> pa.Table:
-        read = csv.ReadOptions(column_names=names, block_size=max(len(block), 1), use_threads=False)
-        return csv.read_csv(pa.BufferReader(block), read, parse, convert)
+    def rows(text: bytes) -> pa.Table:
+        size = max(len(text), 1)
+        read = csv.ReadOptions(column_names=list(types), block_size=size, use_threads=False)
+        return csv.read_csv(pa.BufferReader(text), read, parse, convert)
 
-    with _refusing(path, names), unpacked(path) as stream, ThreadPoolExecutor(AHEAD) as pool:
+    def parse_block(block: Block) -> pa.Table:
+        try:
+            return rows(block.text)
+        except pa.ArrowInvalid:
+            bad = _first_bad(block, rows)
+        with _refusing(path, types, bad.before + 1):
+            return rows(bad.text)
+
+    with _refusing(path, types), unpacked(path) as stream, ThreadPoolExecutor(AHEAD) as pool:
         waiting: list[Future[pa.Table]] = []
         for block in _without_metadata(_blocks(stream)):
             if delimiter == " ":
-                block = _evened(block)
+                block = block._replace(text=_evened(block.text))
             waiting.append(pool.submit(parse_block, block))
             if len(waiting) > AHEAD:
                 yield from waiting.pop(0).result().to_batches()
@@ -57,29 +66,54 @@ def column_batches(
             yield from last.result().to_batches()
 
 
-def _blocks(stream: pa.NativeFile) -> Iterator[bytes]:
+class Block(NamedTuple):
+    """Whole lines of a file, and how many lines stand before them."""
+
+    before: int
+    text: bytes
+
+
+def _first_bad(block: Block, rows: Callable[[bytes], pa.Table]) -> Block:
+    """Return the first line of a block that is no row of its own; all of it where each is."""
+    lines = [line + b"\n" for line in block.text.split(b"\n")]
+    good, end = 0, len(lines)  # the first bad line is one of these
+    while end - good > 1:
+        middle = (good + end) // 2
+        part = b"".join(lines[good:middle])
+        try:
+            if not part.isspace():
+                rows(part)
+            good = middle
+        except pa.ArrowInvalid:
+            end = middle
+    return Block(block.before + good, b"".join(lines[good:end]))
+
+
+def _blocks(stream: pa.NativeFile) -> Iterator[Block]:
     """Yield a file in blocks of whole lines, at least one block.
 
     pyarrow's own reader of streams parses in one thread, and runs ahead without bounds.
     """
-    rest, blocks = b"", 0
+    rest, before, blocks = b"", 0, 0
     while some := stream.read(BLOCK):
         end = some.rfind(b"\n") + 1
         whole = b"".join((rest, memoryview(some)[:end])) if end else b""
         rest = some[end:] if end else rest + some
         if whole and not whole.isspace():
-            yield whole
+            yield Block(before, whole)
             blocks += 1
+        before += whole.count(b"\n")
     if not blocks or (rest and not rest.isspace()):
-        yield rest
+        yield Block(before, rest)
 
 
-def _without_metadata(blocks: Iterator[bytes]) -> Iterator[bytes]:
+def _without_metadata(blocks: Iterator[Block]) -> Iterator[Block]:
     """Yield blocks without the metadata at the head of the first, at least one block."""
-    rest = _after_metadata(next(blocks))
+    before, text = next(blocks)
+    rest = _after_metadata(text)
     following = next(blocks, None)
     if rest or following is None:
-        yield rest
+        yield Block(before + text.count(b"\n") - rest.count(b"\n"), rest)
     if following is not None:
         yield following
         yield from blocks
@@ -107,13 +141,15 @@ def unpacked(path: Path) -> pa.NativeFile:
 
 
 @contextmanager
-def _refusing(path: Path, names: Sequence[str]) -> Iterator[None]:
+def _refusing(path: Path, names: Iterable[str], line: int | None = None) -> Iterator[None]:
+    """Turn what Arrow raises into one sentence. line: which one of the file is read."""
     try:
         yield
     except (pa.ArrowInvalid, OSError) as error:
-        # Arrow counts rows from the start of a block: beyond the first, its number misleads
+        where = f"{path}, line {line}" if line else str(path)
+        # Arrow counts rows and no lines, from the start of what it was given
         reason = re.sub(r"Row #\d+: ", "", str(error).splitlines()[0])
-        raise BadTable(f"{path}: wanted the columns {' '.join(names)} ({reason})") from None
+        raise BadTable(f"{where}: wanted the columns {' '.join(names)} ({reason})") from None
 
 
 # --- runs of any size, TREC or Parquet -----------------------------------------------------------

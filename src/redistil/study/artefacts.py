@@ -36,7 +36,6 @@ from redistil.study.grid import (
     predecessor,
     retriever,
     searching_cells,
-    shards,
     stages_to_beat,
     sweep_depths,
     systems,
@@ -80,7 +79,6 @@ __all__ = [
     "recipe",
     "resolve",
     "settings_of",
-    "shards",
     "sweep_depths",
     "systems",
     "teacher_cells",
@@ -176,7 +174,7 @@ def _first_stage(study: Study, name: str, stage: FirstStage | ImportedStage) -> 
 
 def _shards(study: Study, name: str, stage: SpladeStage) -> Iterator[Artefact]:
     for corpus in study.corpora:
-        count = shards(study, corpus, stage.shard)
+        count = study.corpora[corpus].parts(stage.shard)
         for shard in range(count):
             lengths = {"passage_length": stage.passage_length, "shards": count}
             yield ("encode", f"{name}/{corpus}/{shard}"), lengths | {"shard": shard}
@@ -244,7 +242,8 @@ def _results(study: Study) -> Iterator[Artefact]:
     for system in systems(study):
         yield ("evaluate", system.name), _measured(study, levels)
     for cell in timed_cells(study):
-        yield ("time", cell.student), _timed(study)
+        asked = study.latency.settings() if study.latency else {}
+        yield ("time", cell.student), asked | {"precision": study.reranking.precision}
     for student in study.grid.students:
         runs = []
         for cell in grid_cells(study):
@@ -263,11 +262,6 @@ def _results(study: Study) -> Iterator[Artefact]:
         )
 
 
-def _timed(study: Study) -> Settings:
-    assert study.latency is not None
-    return study.latency.settings() | {"precision": study.reranking.precision}
-
-
 def _retrieved(study: Study) -> Iterator[Artefact]:
     """Yield the vectors of each student that searches, and its runs."""
     how = study.retrieval
@@ -278,7 +272,7 @@ def _retrieved(study: Study) -> Iterator[Artefact]:
     precision: Settings = {"precision": study.reranking.precision}
     for cell in searching_cells(study):
         for corpus in corpora:
-            count = shards(study, corpus, how.shard)
+            count = study.corpora[corpus].parts(how.shard)
             stored = precision | {"numbers": how.numbers, "shards": count}
             for shard in range(count):
                 yield ("embed", f"{cell.name}/{corpus}/{shard}"), stored | {"shard": shard}

@@ -10,8 +10,6 @@ from typing import Any
 from redistil.errors import BadSettings, nearest
 from redistil.study.architectures import ARCHITECTURES, SEARCHED
 from redistil.study.candidates import (
-    Bm25Stage,
-    BroughtNegatives,
     FirstStage,
     ImportedStage,
     MinedNegatives,
@@ -23,7 +21,6 @@ from redistil.study.grid import (
     default_groups,
     imported_run,
     members,
-    teachers_behind,
     trained_cells,
     training_sets,
 )
@@ -31,7 +28,7 @@ from redistil.study.objectives import LABELS, ORDER, SCORES
 from redistil.study.protocol import Size, Source
 from redistil.study.reading import read
 from redistil.study.study import Study
-from redistil.study.teachers import AveragedTeacher, Bm25Teacher, ScoringTeacher, TrainedTeacher
+from redistil.study.teaching import check_sources, check_teachers
 
 COLUMNS = ("system", "kind", "student", "loss", "seeds")  # of a leaderboard, before its numbers
 
@@ -48,8 +45,8 @@ def resolve(config: Mapping[str, Any]) -> Study:
     _check_references(study)
     _check_order(study)
     _check_checkpoints(study)
-    _check_teachers(study)
-    _check_sources(study)
+    check_teachers(study)
+    check_sources(study)
     _check_systems(study)
     cells = trained_cells(study)
     _check_training(study, cells)
@@ -193,90 +190,6 @@ def check_passages(path: str, library: str, passages: int | None) -> None:
         raise BadSettings(f"{path}: {library} wants one number of passages: say how many")
     if library not in ONE_NUMBER and passages is not None:
         raise BadSettings(f"{path}: {library} takes all passages of an example: leave it out")
-
-
-def _check_teachers(study: Study) -> None:
-    for name in study.teachers:
-        _refuse_nested_average(study, name)
-        _check_bm25(study, name)
-        _refuse_circle(study, name)
-    for name in study.teachers:
-        _check_brought(study, name)
-        _check_over(study, name)
-    for name, negatives in study.negatives.items():
-        if isinstance(negatives, BroughtNegatives) and negatives.teacher != name:
-            raise BadSettings(
-                f"negatives.{name}.teacher: {negatives.teacher!r} brings negatives of its own name"
-            )
-    for name in study.grid.teachers:
-        for member in members(study, name):
-            if not study.teachers[member].re_ranks:
-                raise BadSettings(f"grid.teachers: {member!r} has no model here that could re-rank")
-
-
-def _refuse_nested_average(study: Study, name: str) -> None:
-    teacher = study.teachers[name]
-    if isinstance(teacher, AveragedTeacher):
-        for member in teacher.average:
-            if isinstance(study.teachers[member], AveragedTeacher):
-                raise BadSettings(f"teachers.{name}.average: {member!r} is itself an average")
-
-
-def _check_bm25(study: Study, name: str) -> None:
-    """Refuse a BM25 teacher whose first stage is another kind."""
-    teacher = study.teachers[name]
-    if isinstance(teacher, Bm25Teacher):
-        if not isinstance(study.first_stages[teacher.bm25], Bm25Stage):
-            raise BadSettings(
-                f"teachers.{name}.bm25: {teacher.bm25!r} is no BM25: name a first stage with `k1`"
-            )
-
-
-def _check_brought(study: Study, name: str) -> None:
-    """Refuse a teacher that comes with negatives which no dataset is declared for."""
-    own = study.negatives.get(name)
-    is_declared = isinstance(own, BroughtNegatives) and own.teacher == name
-    if study.teachers[name].brings and not is_declared:
-        raise BadSettings(
-            f"teachers.{name}: what it scores belongs to a dataset: say which, as "
-            f"negatives.{name}: {{teacher: {name}, dataset: ...}}"
-        )
-
-
-def _check_over(study: Study, name: str) -> None:
-    """Refuse a teacher that scores pairs of several datasets."""
-    teacher = study.teachers[name]
-    if not isinstance(teacher, ScoringTeacher):
-        return
-    datasets = {study.negatives[negatives].dataset for negatives in teacher.over}
-    if len(datasets) > 1:
-        raise BadSettings(
-            f"teachers.{name}.over: negatives of {' and '.join(sorted(datasets))}: a teacher "
-            "scores one dataset, give each its own"
-        )
-
-
-def _check_sources(study: Study) -> None:
-    """Refuse a source whose teacher does not score its negatives."""
-    for kind, source in study.sources.items():
-        for member in members(study, source.teacher) if source.teacher else []:
-            teacher = study.teachers[member]
-            if isinstance(teacher, ScoringTeacher) and source.negatives not in teacher.over:
-                raise BadSettings(
-                    f"sources.{kind}: teacher {member!r} scores {teacher.over}, not "
-                    f"{source.negatives!r}: add it to teachers.{member}.over"
-                )
-
-
-def _refuse_circle(study: Study, teacher: str, pupils: tuple[str, ...] = ()) -> None:
-    if teacher in pupils:
-        path = " <- ".join([*pupils, teacher])
-        raise BadSettings(f"teachers.{teacher}.model.loss: {teacher!r} learns from itself ({path})")
-    for name in members(study, teacher):
-        member = study.teachers[name]
-        if isinstance(member, TrainedTeacher):
-            for above in teachers_behind(study, member.model.loss):
-                _refuse_circle(study, above, (*pupils, teacher))
 
 
 def _check_training_sets(study: Study) -> None:

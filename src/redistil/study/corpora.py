@@ -31,6 +31,10 @@ class Corpus(Entry):
     ] = None
     licence: Licence = None
 
+    def parts(self, size: int) -> int:
+        """Return into how many parts of `size` passages it is divided; one if nobody counted it."""
+        return -(-(self.passages or 1) // size)
+
 
 class PydocsCorpus(Corpus, kind="pydocs"):
     """Docstrings of installed packages, read as text."""

@@ -393,12 +393,3 @@ def imported_run(study: Study, first_stage: str, dataset: str) -> str | None:
     stage = study.first_stages[first_stage]
     assert isinstance(stage, ImportedStage)
     return stage.run_of(dataset)
-
-
-def shards(study: Study, corpus: str, shard: int) -> int:
-    """Return into how many parts of `shard` passages a corpus is divided, as declared.
-
-    A corpus that does not declare its `passages` is one part.
-    """
-    passages = study.corpora[corpus].passages or 1
-    return -(-passages // shard)

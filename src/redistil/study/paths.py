@@ -296,7 +296,7 @@ def _shards(study: Study, known: Words) -> Rows:
     corpus = study.datasets[known["dataset"]].corpus
     stage = study.first_stages[known["splade"]]
     assert isinstance(stage, SpladeStage)
-    for shard in range(grid.shards(study, corpus, stage.shard)):
+    for shard in range(study.corpora[corpus].parts(stage.shard)):
         yield {"shard": shard}
 
 
@@ -304,7 +304,7 @@ def _vectors(study: Study, known: Words) -> Rows:
     """Yield the shards of a corpus that a student searches."""
     assert study.retrieval is not None
     corpus = study.datasets[known["dataset"]].corpus
-    for shard in range(grid.shards(study, corpus, study.retrieval.shard)):
+    for shard in range(study.corpora[corpus].parts(study.retrieval.shard)):
         yield {"shard": shard}
 
 

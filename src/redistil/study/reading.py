@@ -1,6 +1,7 @@
 """Settings become typed here; what is wrong with them is said in one sentence."""
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -72,5 +73,5 @@ def _reason(error: ErrorDetails, context: Mapping[str, Any]) -> str:
 def _to_be_quoted(error: ErrorDetails) -> str:
     """Return advice where YAML took a name such as 2024_11 for something else."""
     is_text = error["type"] == "string_type"
-    is_read = isinstance(error["input"], (bool, int, float))
+    is_read = isinstance(error["input"], (bool, int, float, date))
     return " (as YAML reads it: put a name in quotation marks)" if is_text and is_read else ""

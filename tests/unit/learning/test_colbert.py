@@ -88,3 +88,14 @@ def test_masks_need_a_token(checkpoints, monkeypatch):
     student.tokenizer.mask_token = None
     with pytest.raises(BadSource, match=r"no \[MASK\] token: set `masks` to 0"):
         student.templates()
+
+
+def test_states_of_neighbours_are_read_where_they_lie():
+    values = torch.arange(12.0).view(6, 2)
+    states = States(values, np.array([0, 1, 1, 4, 6]))
+    near, apart = states.at(np.array([1, 2, 3])), states.at(np.array([3, 1, 2]))
+    assert near.values.data_ptr() == values[1:].data_ptr()
+    assert near.sizes.tolist() == [0, 3, 2] and apart.sizes.tolist() == [2, 0, 3]
+    assert torch.equal(near.values, values[1:])
+    assert torch.equal(apart.values, torch.cat([values[4:], values[1:4]]))
+    assert len(states.at(np.array([], np.int64))) == 0

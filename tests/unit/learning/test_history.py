@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor
 
 from redistil.learning.history import Checkpoint, History, Point, Validated
-from redistil.learning.optimise import Validation, optimise, whole
-from redistil.machine.energy import Meter, Spent
-from redistil.storage import digests
+from redistil.learning.optimise import Validation, Watch, optimise, whole
+from redistil.machine.energy import Note, Spent
 from tests.made.loop import (
     SCHEDULE,
     STEPS,
@@ -103,34 +101,19 @@ def test_a_checkpoint_changes_nothing(uninterrupted, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("step", "seconds"), [(2, 10.0), (5, 20.0)])
-def test_costs_resume_with_the_state(step, seconds, tmp_path, monkeypatch):
-    """A meter that always says ten seconds; the first state is written after three steps."""
-
-    class Ten(Meter):
-        def spent(self) -> Spent:
-            return Spent(10.0, 7.0, None)
-
-    monkeypatch.setattr("redistil.learning.optimise.Meter", Ten)
-    killed_at(step, checkpoint_in(tmp_path))
+@pytest.mark.parametrize("step", [2, 5])  # before the first state, and after it
+def test_what_was_lost_is_paid_for(uninterrupted, step, tmp_path):
+    """The first state is written after three steps."""
+    watch = Watch(note=Note.beside(tmp_path / "cost.json", "of this training"))
+    watch.note.write(Spent(100.0, 70.0, None, 50.0, 2))
     model = network()
-    history = optimise(model, whole(loss_on(model)), SCHEDULE, checkpoint_in(tmp_path))
-    assert history.spent == Spent(seconds, 0.7 * seconds, None)
-
-
-@pytest.mark.parametrize("said", [{"spent": '{"hours": 9.0}'}, {"spent": "[9.0]"}, {}])
-def test_costs_of_another_version_are_unknown(uninterrupted, said, tmp_path):
-    state = checkpoint_in(tmp_path)
-    killed_at(5, state)
-    with safe_open(state.path, framework="pt") as file:
-        metadata = file.metadata()
-    del metadata["spent"]
-    sealed = metadata | said | {digests.KEY: digests.BLANK.decode()}
-    state.path.write_bytes(save(load_file(state.path), sealed))
-    digests.seal(state.path)
+    with pytest.raises(KeyboardInterrupt):
+        learn = until(step, whole(loss_on(model)))
+        optimise(model, learn, SCHEDULE, checkpoint_in(tmp_path), watch=watch)
     model = network()
-    history = optimise(model, whole(loss_on(model)), SCHEDULE, state)
-    assert history.spent == Spent(None, None, None, None)
+    learn = whole(loss_on(model))
+    spent = optimise(model, learn, SCHEDULE, checkpoint_in(tmp_path), watch=watch).spent
+    assert 100 < spent.seconds < 200 and spent.cpu_seconds > 50 and spent.interruptions == 4
     assert weights_of(model) == uninterrupted[0]
 
 

@@ -5,12 +5,14 @@ import json
 import pytest
 import torch
 import transformers
-from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, PreTrainedTokenizerFast
 
 from redistil.errors import BadSource
+from redistil.learning.splade import Splade
 from redistil.learning.students.cat import Cat
 from tests.made.checkpoints import FORM, ROOMY, student_on, write_checkpoint
 from tests.made.hub import byte_pairs, word_pieces
+from tests.made.students import student_of
 
 BERT = {
     "hidden_size": 16,
@@ -44,19 +46,19 @@ def bytewise():
     return PreTrainedTokenizerFast(tokenizer_object=tokens, **names)
 
 
-def checkpoint(folder, family, tokenizer, **settings):
+def checkpoint(folder, family, tokenizer, form=AutoModel, **settings):
     """Write a random checkpoint of a family."""
     torch.manual_seed(1)
     size = max(tokenizer.get_vocab().values()) + 1
     config = AutoConfig.for_model(family, vocab_size=size, **settings)
-    AutoModel.from_config(config).save_pretrained(folder)
+    form.from_config(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
 
-def refusal(folder):
+def refusal(folder, on=student_on):
     with pytest.raises(BadSource) as caught:
-        student_on(folder)
+        on(folder)
     said = str(caught.value)
     assert said.startswith(f"{folder} is not a usable checkpoint: ") and "\n" not in said
     return said
@@ -68,6 +70,24 @@ def refusal(folder):
 def test_networks_that_read_padding_are_refused(tmp_path, family, more):
     said = refusal(checkpoint(tmp_path / family, family, pieces(), **BERT, **more))
     assert f"since {family} reads the padding too: choose a model of another family" in said
+
+
+@pytest.mark.parametrize(
+    ("family", "more"), [("nystromformer", {}), ("yoso", {}), ("convbert", CONV)]
+)
+def test_other_architectures_that_read_padding_are_refused(tmp_path, family, more):
+    """A linear head, and a first stage of SPLADE."""
+    folder = checkpoint(tmp_path / family, family, pieces(), **BERT, **more)
+    said = refusal(folder, lambda folder: student_of("cat-linear", folder))
+    assert "a pair scores" in said and f"since {family} reads the padding too" in said
+    folder = checkpoint(tmp_path / "mlm", family, pieces(), AutoModelForMaskedLM, **BERT, **more)
+    said = refusal(folder, Splade.load)
+    assert "a term of a text weighs" in said and f"since {family} reads the padding too" in said
+
+
+def test_splade_on_a_sound_encoder_is_taken(tmp_path):
+    folder = checkpoint(tmp_path / "bert", "bert", pieces(), AutoModelForMaskedLM, **BERT)
+    assert Splade.load(folder).training
 
 
 def test_another_padding_token_is_named(tmp_path):

@@ -12,7 +12,7 @@ import torch
 
 from redistil.machine import costs, energy
 from redistil.machine import hardware as machine
-from redistil.machine.energy import Meter, Spent
+from redistil.machine.energy import Meter, Note, Spent
 from redistil.machine.processes import Processes
 
 
@@ -210,3 +210,23 @@ def test_a_repository_around_the_sources_is_not_theirs(repository, monkeypatch):
     (repository / "environment").mkdir()
     monkeypatch.setattr(machine, "__file__", str(repository / "environment/machine.py"))
     assert machine.commit() == "unknown (not a git checkout)"
+
+
+def test_a_note_counts_for_its_work_alone(tmp_path):
+    note = Note.beside(tmp_path / "cost.json", "this work")
+    with Meter(powercap=tmp_path, note=note):
+        pass
+    assert note.left().interruptions == 1 and note.left().seconds > 0
+    assert Note(note.path, "another").left() == Spent()
+    note.path.write_text("half a no")
+    assert note.left() == Spent()
+
+
+def test_a_note_ends_with_its_work(tmp_path):
+    note = Note.beside(tmp_path / "cost.json", "this work")
+    note.write(Spent(3.0))
+    with Meter(powercap=tmp_path, note=note) as meter:
+        spent = meter.spent()
+    assert note.path.exists() and spent.seconds > 3
+    found = told(tmp_path, spent, Processes("cpu"))
+    assert found["interruptions"] == 1 and not note.path.exists()

@@ -12,6 +12,7 @@ from redistil.stages import backbones
 from redistil.stages.backbones.gate import Gate, Verdict, held_out
 from redistil.stages.backbones.lexicon import Lexicon
 from tests.made import tiny
+from tests.made.trained import NOTE
 from tests.made.warm_up import SETTINGS, WARMUP, sources
 
 CROSS = ["bert", "modernbert"]
@@ -124,7 +125,7 @@ def test_a_refused_backbone_leaves_no_weights(corpus, tmp_path, family):
     with pytest.raises(UserError, match=message):
         build(corpus, tmp_path / "b", family, least=1.0, depth=8)
     left = {path.name for path in (tmp_path / "b").iterdir()}
-    assert left <= {"checkpoint.safetensors"}
+    assert left <= {"checkpoint.safetensors", NOTE}
 
 
 @pytest.mark.parametrize("family", CROSS)
@@ -170,7 +171,8 @@ def test_a_build_killed_at_its_gate_resumes(corpus, tmp_path, monkeypatch):
         patched.setattr(Gate, "verdict", killed)
         with pytest.raises(KeyboardInterrupt):
             backbones.build(corpus, tmp_path / "b", tiny.MADE, family="bert", **settings)
-    assert {path.name for path in (tmp_path / "b").iterdir()} == {"checkpoint.safetensors"}
+    left = {path.name for path in (tmp_path / "b").iterdir()}
+    assert left == {"checkpoint.safetensors", NOTE}
     for name in ("b", "straight"):
         backbones.build(corpus, tmp_path / name, tiny.MADE, family="bert", **settings)
     folders = [tmp_path / "b", tmp_path / "straight"]

@@ -1,7 +1,6 @@
 """Re-ranked runs: the same candidates in another order."""
 
 import json
-from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -14,12 +13,11 @@ from redistil.cli import cli
 from redistil.errors import BadTable
 from redistil.learning.scoring import score_pairs
 from redistil.learning.students.cat import Cat
-from redistil.machine.energy import Spent
+from redistil.machine.energy import Note, Spent
 from redistil.machine.processes import Processes
 from redistil.stages import runs
 from redistil.storage import lineage
 from redistil.storage.ragged import Ragged
-from redistil.storage.shards import Shards
 from redistil.storage.tables import RUN, ranked
 from tests.made import tiny
 
@@ -135,10 +133,12 @@ def test_costs_include_killed_jobs(house, tmp_path, monkeypatch):
     out = tmp_path / "run.parquet"
     rerank(house, out, model(house))
     first = out.read_bytes()
-    Shards(RUN, out, tiny.MADE).spend(asdict(Spent(100.0, 7.0, None)))
+    note = Note.beside(tmp_path / "run.cost.json", tiny.MADE.fingerprint)
+    note.write(Spent(100.0, 7.0, None))
     rerank(house, out, model(house))
     cost = json.loads((tmp_path / "run.cost.json").read_text())
-    assert 100 < cost["seconds"] < 200 and cost["pairs"] == 14
+    assert 100 < cost["seconds"] < 200 and cost["pairs"] == 14 and cost["interruptions"] == 1
+    assert not note.path.exists()
     assert cost["pairs_per_second"] == pytest.approx(14 / cost["seconds"], abs=0.1)
     assert cost["commit"] and cost["machine"]["torch"] == torch.__version__
     assert out.read_bytes() == first, "what it cost is not in the run"

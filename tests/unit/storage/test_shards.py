@@ -57,14 +57,3 @@ def test_other_or_torn_shards_are_remade(tmp_path, how):
 def test_no_shard_is_an_empty_file(tmp_path):
     Shards(RUN, tmp_path / "run.parquet", MADE).join(0)
     assert len(RUN.read(tmp_path / "run.parquet")) == 0
-
-
-def test_killed_jobs_costs_are_kept(tmp_path):
-    shards, spent = Shards(RUN, tmp_path / "run.parquet", MADE), {"seconds": 3.5}
-    assert shards.spent() is None
-    shards.spend(spent)
-    assert Shards(RUN, tmp_path / "run.parquet", MADE).spent() == spent
-    other = Made("rerank", "run", {"depth": 7})
-    assert Shards(RUN, tmp_path / "run.parquet", other).spent() is None
-    (shards.folder / ".spent.json").write_text('{"made": ')
-    assert shards.spent() is None

@@ -22,13 +22,24 @@ def test_blocks_do_not_change_rows(tmp_path, monkeypatch, block, end):
         list(trec.column_batches(tmp_path / "a.txt", types, " "))
 
 
-def test_bad_rows_are_quoted_without_number(tmp_path, monkeypatch):
-    monkeypatch.setattr(trec, "BLOCK", 12)
-    (tmp_path / "a.txt").write_text("q d\n" * 9 + "one two three\n")
-    types = {"query_id": pa.string(), "doc_id": pa.string()}
-    with pytest.raises(BadTable, match="got 3: one two three") as caught:
+HEAD = "# ir_metadata.start\n# a: b\n# ir_metadata.end\n"
+
+
+@pytest.mark.parametrize("block", [1, 12, 40, 1 << 24])
+@pytest.mark.parametrize("head", ["", "\n\n", HEAD, HEAD + "\n"])
+@pytest.mark.parametrize("bad", ["one 2 three", "one two", "one 99999999999", "one"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_bad_line_is_quoted_with_its_number(tmp_path, monkeypatch, block, head, bad, end):
+    monkeypatch.setattr(trec, "BLOCK", max(block, len(head) * 2))
+    text = f"{head}q 1\n\n q  2\n" + "q 3\n" * 9 + f"{bad}\nq 4\nq bad\n"
+    number = text.split("\n").index(bad) + 1
+    (tmp_path / "a.txt").write_bytes(text.replace("\n", end).encode())
+    types = {"query_id": pa.string(), "relevance": pa.int32()}
+    with pytest.raises(BadTable, match=rf"a.txt, line {number}: wanted the columns query") as said:
         list(trec.column_batches(tmp_path / "a.txt", types, " "))
-    assert "#" not in str(caught.value)
+    assert "#" not in str(said.value).replace("column #1", "") and bad.split()[-1] in str(
+        said.value
+    )
 
 
 @pytest.mark.parametrize("block", [1, 8, 30, 1 << 24])

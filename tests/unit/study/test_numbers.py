@@ -1,6 +1,9 @@
 """Settings as people write them: numbers of YAML 1.2, and keys that stand once."""
 
+from datetime import date
+
 import pytest
+import yaml
 
 from redistil.errors import BadSettings
 from redistil.storage import settings
@@ -33,11 +36,13 @@ def test_what_is_no_whole_number_is_refused(given):
     assert refusal(config).startswith(f"reranking.depth: wanted a whole number, got {given!r}")
 
 
-@pytest.mark.parametrize("name", [202411, True, 1.5])  # YAML's 2024_11, yes and 1.5
+@pytest.mark.parametrize("name", [202411, True, 1.5, date(2024, 11, 1)])  # 2024_11, yes, ...
 def test_a_name_that_yaml_misreads_is_to_be_quoted(name):
     config = config_of("embedded")
     put(config, "grid datasets", [name])
-    wanted = f"grid.datasets.0: wanted text, got {name} (as YAML reads it: put a name in quotation"
+    wanted = (
+        f"grid.datasets.0: wanted text, got {name!r} (as YAML reads it: put a name in quotation"
+    )
     assert refusal(config).startswith(wanted)
 
 
@@ -52,3 +57,24 @@ def test_a_merge_may_say_a_key_again(tmp_path):
     file = tmp_path / "merge.yaml"
     file.write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}\n", encoding="utf-8")
     assert settings.mapping(file)["b"] == {"x": 3, "y": 2}
+
+
+@pytest.mark.parametrize("number", ["1:30", "010", "-1:30", "1:30:00", "1:30.5", "0_7", "[1, 02]"])
+def test_a_number_that_yaml_misreads_is_refused_with_its_line(tmp_path, number):
+    file = tmp_path / "study.yaml"
+    file.write_text(f"title: x\ntraining:\n  steps: {number}\n")
+    said = r"study.yaml, line 3: YAML takes \S+ in training.steps\S* for another number, in base 60"
+    with pytest.raises(BadSettings, match=said):
+        settings.mapping(file)
+
+
+@pytest.mark.parametrize("text", ["'010'", "0", "0x1f", "0.5", "08", "1:75", "1_000", "a:30", "-0"])
+def test_other_numbers_and_names_are_read(tmp_path, text):
+    (tmp_path / "study.yaml").write_text(f"a: {text}\n")
+    assert settings.mapping(tmp_path / "study.yaml") == yaml.safe_load(f"a: {text}")
+
+
+def test_a_key_that_yaml_misreads_is_refused(tmp_path):
+    (tmp_path / "study.yaml").write_text("datasets:\n  010: {corpus: x}\n")
+    with pytest.raises(BadSettings, match="line 2: YAML takes 010 in datasets for another number"):
+        settings.mapping(tmp_path / "study.yaml")

@@ -7,6 +7,7 @@ import yaml
 
 from redistil.errors import BadSettings
 from redistil.study import artefacts as study
+from redistil.study.corpora import IrdsCorpus
 from redistil.study.overlays import (
     laid_on,
     leave_out,
@@ -274,6 +275,5 @@ def test_a_first_stage_of_training_counts():
     ("declared", "wanted"), [(1, 1), (100, 1), (101, 2), (1000, 10), (None, 1)]
 )
 def test_a_corpus_is_encoded_in_as_many_shards_as_its_declared_size_needs(declared, wanted):
-    config = config_of("embedded")
-    config["corpora"]["c"] = {"irds": "x", "passages": declared}
-    assert study.shards(config, "c", 100) == wanted
+    corpus = IrdsCorpus(irds="x", passages=declared)
+    assert corpus.parts(100) == wanted

@@ -63,7 +63,7 @@ def test_their_files_are_found(config):
     assert ours == ["results/embedded/runs/retrieved/tiny-dot/bce/1/pydocs-test.parquet"]
     words = {"student": "tiny-dot", "loss": "bce", "seed": 1, "dataset": "pydocs-test"}
     vectors = paths.paths(chosen, "{student}/{loss}/{seed}/{corpus}/{shard}", "vectors", words)
-    count = grid.shards(chosen, "pydocs", 4000)
+    count = chosen.corpora["pydocs"].parts(4000)
     assert vectors == [f"{CELL}/pydocs/{shard}" for shard in range(count)]
     assert f"retrieved/{CELL}" in patterns.constraints(chosen)["system"].replace("\\", "")
     every = paths.paths(chosen, "{student}/{seed}/{dataset}", "searches", {})

@@ -38,11 +38,13 @@ class Encoded(Apart):
 
     `head` is the linear map on top of the encoder, None where there is none. The model's folder
     has encoder and map in one file: `transformers.AutoModel` reads the former.
+    reads_batch: its scores depend on the batch by design.
     """
 
     declared: ClassVar[type[Architecture]]
     called: ClassVar[str]  # what a message calls the map
     longest: ClassVar[str] = "passage_length"  # the setting of the longest text
+    reads_batch = False
 
     def __init__(self, parts: Parts, head: nn.Linear | None, settings: Any) -> None:
         super().__init__()
@@ -117,12 +119,9 @@ class Encoded(Apart):
 
     @classmethod
     def _probed(cls, parts: Parts, head: nn.Linear | None, own: Any, folder: Path) -> Self:
-        """Return a student whose scores do not depend on the batch; BadSource if they do.
-
-        Without anything to keep of a passage they may: PreTTR's positions can be of the batch.
-        """
+        """Return a student whose scores do not depend on the batch; BadSource if they do."""
         student = cls(_ready(parts), head, own)
-        if student.kept is not None:
+        if not student.reads_batch:
             probe.check(student, folder)
         return student
 

@@ -48,6 +48,7 @@ class Prettr(Encoded):
         self._check_split()
         shortcuts.first_token_alone(self.network)
         self._types = _types(self.tokenizer)
+        self.reads_batch = settings.offset == "batch"
         if settings.offset == "fixed":
             self.kept = Kept("token", self.network.config.hidden_size, search=False)
 

@@ -1,10 +1,11 @@
-"""A probe of a checkpoint: its score of a pair must not depend on the batch around the pair.
+"""A probe of a checkpoint: a score, or a vector, must not depend on the batch around it.
 
 Pairs of a batch are padded to one length. Some networks let the padding change the score: a
 decoder that looks for another padding token, attention over blocks of the padded length, a
 convolution over it. A few made-up pairs show it in less than a second.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,35 @@ from redistil.storage.ragged import Tokens
 SIZES = ((2, 3), (1, 1), (3, 24), (4, 9))  # tokens of query and passage of each pair
 TOLERANCE = 1e-4  # of the largest score; rounding moves a score by a hundredth of this
 
+LONGEST = 32  # tokens of a text, special ones included
+
 Pairs = tuple[list[Tokens], list[Tokens]]
+Numbers = Callable[[slice], Tensor]  # the scores of some pairs, or the vectors of some texts
 
 
 def check(student: Any, checkpoint: Path) -> None:
     """Refuse, as BadSource, a student whose score of a pair depends on the pairs around it."""
-    pairs = made_up(student.tokenizer)
+    queries, passages = made_up(student.tokenizer)
     with _as_it_scores(student):
-        alone = _alone(student, pairs, checkpoint)
-        moved = _moved(alone, _together(student, pairs, checkpoint))
-        if moved:
-            raise BadSource(
-                f"{checkpoint} is not a usable checkpoint: a pair scores {moved} in a padded batch"
-                f"{_advice(student, pairs, alone)}"
-            )
+        _compare(student, lambda some: student.score(queries[some], passages[some]), checkpoint)
+
+
+def check_vectors(encoder: Any, checkpoint: Path) -> None:
+    """Refuse, as BadSource, an encoder whose vector of a text depends on the texts around it."""
+    _, texts = made_up(encoder.tokenizer)
+    with _as_it_scores(encoder):
+        _compare(encoder, lambda some: encoder.vectors(texts[some], LONGEST), checkpoint)
+
+
+def _compare(student: Any, numbers: Numbers, checkpoint: Path) -> None:
+    alone = _alone(numbers, checkpoint)
+    moved = _moved(alone, _together(numbers, checkpoint))
+    if moved:
+        what = "a pair scores" if alone.dim() == 1 else "a term of a text weighs"
+        raise BadSource(
+            f"{checkpoint} is not a usable checkpoint: {what} {moved} in a padded batch"
+            f"{_advice(student, numbers, alone)}"
+        )
 
 
 def check_left(student: Any, checkpoint: Path) -> None:
@@ -41,10 +57,11 @@ def check_left(student: Any, checkpoint: Path) -> None:
     """
     if student.tokenizer.padding_side != "left":
         return
-    pairs = made_up(student.tokenizer)
+    queries, passages = made_up(student.tokenizer)
     with _as_it_scores(student):
-        alone = _alone(student, pairs, checkpoint)
-        padded = student.network(**_from_left(student.inputs(*pairs))).logits.squeeze(-1)
+        alone = _alone(lambda some: student.score(queries[some], passages[some]), checkpoint)
+        inputs = _from_left(student.inputs(queries, passages))
+        padded = student.network(**inputs).logits.squeeze(-1)
     moved = _moved(alone, padded)
     if moved:
         raise BadSource(
@@ -89,33 +106,33 @@ class _as_it_scores:
             module.training = mode
 
 
-def _alone(student: Any, pairs: Pairs, checkpoint: Path) -> Tensor:
-    scores: list[Tensor] = []
+def _alone(numbers: Numbers, checkpoint: Path) -> Tensor:
+    found: list[Tensor] = []
     try:
-        for query, passage in zip(*pairs, strict=True):
-            scores.append(student.score([query], [passage]))
+        for place in range(len(SIZES)):
+            found.append(numbers(slice(place, place + 1)))
     except IndexError as error:  # of an embedding: a token, or a kind of token, that it lacks
         raise BadSource(
             f"{checkpoint} is not a usable checkpoint: it does not score a pair of its tokenizer's "
             f"tokens ({error}): put the tokenizer there that the model was trained with"
         ) from None
-    return torch.cat(scores)
+    return torch.cat(found)
 
 
-def _together(student: Any, pairs: Pairs, checkpoint: Path) -> Tensor:
+def _together(numbers: Numbers, checkpoint: Path) -> Tensor:
     try:
-        scores: Tensor = student.score(*pairs)
+        return numbers(slice(None))
     except ValueError as error:  # a decoder without a padding token takes one text at a time
         reason = str(error).splitlines()[0].rstrip(".")
         raise BadSource(
             f"{checkpoint} is not a usable checkpoint: it does not score a batch ({reason}): "
             "write the tokenizer's pad_token_id into its config.json"
         ) from None
-    return scores
 
 
 def _moved(alone: Tensor, padded: Tensor) -> str:
-    """Return, for a message, two scores of the pair that moved most; '' where none moved."""
+    """Return, for a message, the number that moved most, twice; '' where none moved."""
+    alone, padded = alone.flatten(), padded.flatten()
     gaps = (alone - padded).abs()
     worst = int(gaps.argmax())
     if gaps[worst] <= TOLERANCE * alone.abs().max():
@@ -123,12 +140,12 @@ def _moved(alone: Tensor, padded: Tensor) -> str:
     return f"{alone[worst]:.4g} alone and {padded[worst]:.4g}"
 
 
-def _advice(student: Any, pairs: Pairs, alone: Tensor) -> str:
-    """Return what to do about it: name the right padding token, if that mends the scores."""
+def _advice(student: Any, numbers: Numbers, alone: Tensor) -> str:
+    """Return what to do about it: name the right padding token, if that mends the numbers."""
     config, wanted = student.network.config, student.tokenizer.pad_token_id
     found = config.pad_token_id
     config.pad_token_id = wanted
-    is_mended = not _moved(alone, student.score(*pairs))
+    is_mended = not _moved(alone, numbers(slice(None)))
     config.pad_token_id = found
     if is_mended:
         return f": write its tokenizer's pad_token_id, {wanted}, into its config.json, not {found}"

@@ -60,7 +60,10 @@ class States:
         return self.values[self.offsets[text] : self.offsets[text + 1]]
 
     def at(self, texts: Rows) -> "States":
-        """Return the states of some texts, in the order given."""
+        """Return the states of some texts, in the order given; of neighbours they are a view."""
+        if len(texts) and np.array_equal(texts, np.arange(len(texts)) + texts[0]):
+            offsets = self.offsets[texts[0] : texts[-1] + 2]
+            return States(self.values[offsets[0] : offsets[-1]], offsets - offsets[0])
         sizes = self.sizes[texts]
         rows = _rows(self.offsets[texts], sizes)
         return States(_taken(self.values, rows), _offsets(sizes))

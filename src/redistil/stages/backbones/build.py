@@ -13,6 +13,7 @@ from redistil.errors import BadTable
 from redistil.learning.history import Checkpoint, History, Point
 from redistil.learning.optimise import Schedule, Watch, optimise, whole
 from redistil.machine.costs import account
+from redistil.machine.energy import Note
 from redistil.machine.hardware import commit
 from redistil.machine.processes import Processes
 from redistil.seeds import derive
@@ -26,6 +27,8 @@ from redistil.storage.lineage import Made
 from redistil.storage.tables import PASSAGES, QRELS, QUERIES
 
 _log = logging.getLogger(__name__)
+
+COST = "cost.json"  # beside the weights
 
 
 def build(
@@ -59,7 +62,8 @@ def build(
     out.mkdir(parents=True, exist_ok=True)
     source = commit()
     state = Checkpoint(out / "checkpoint.safetensors", 100, made.fingerprint)
-    history = warm_up(warming, warmup, state)
+    note = Note.beside(out / COST, made.fingerprint)
+    history = warm_up(warming, warmup, state, note)
     verdict = warming.verdict()
     if verdict:
         verdict.refuse(made.name)
@@ -69,7 +73,7 @@ def build(
         warming.encoder.save_pretrained(partial)
         warming.tokenizer.save_pretrained(partial)
     pairs = len(history.points) * _shown(warmup)
-    account(history.spent, pairs, Processes("cpu"), source, out / "cost.json")
+    account(history.spent, pairs, Processes("cpu"), source, out / COST)
     lineage.record(made, out)
     state.done()
 
@@ -107,10 +111,11 @@ def warm_up(
     warming: CrossEncoder | SpladeEncoder,
     warmup: Mapping[str, Any],
     state: Checkpoint | None = None,
+    note: Note | None = None,
     tell: Callable[[Point], None] = lambda point: None,
 ) -> History:
-    """Train the network in place; tell: called after every step."""
-    watch = Watch(pairs=_shown(warmup), tell=tell)
+    """Train the network in place; note: of its cost so far; tell: called after every step."""
+    watch = Watch(pairs=_shown(warmup), tell=tell, note=note)
     return optimise(warming.learner, whole(warming.loss), _schedule(warmup), state, watch=watch)
 
 

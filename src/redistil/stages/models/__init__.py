@@ -17,6 +17,7 @@ from redistil.learning.optimise import Schedule, Validation, Watch, optimise
 from redistil.learning.pairs import Pairs
 from redistil.learning.scoring import Memory, learn, score_shared
 from redistil.machine.costs import account
+from redistil.machine.energy import Note
 from redistil.machine.hardware import commit
 from redistil.machine.processes import Processes, check_precision
 from redistil.machine.stopping import warnings
@@ -34,6 +35,8 @@ from redistil.storage import lineage
 from redistil.storage.lineage import Made
 from redistil.study.architectures import ARCHITECTURES
 from redistil.study.recipes import Recipe
+
+COST = "cost.json"  # beside the weights
 
 
 def train(
@@ -69,7 +72,8 @@ def train(
     board = _board(tensorboard if processes.first else None, made.name)
     with board as tell, warnings(processes.count) as warned:
         learned = Idle(tell, recipe.steps, f"{recipe.negatives}, {recipe.objective}")
-        watch = Watch(pairs, lessons.names, learned, gpus, not processes.first, warned)
+        note = Note.beside(out / COST, made.fingerprint) if processes.first else None
+        watch = Watch(pairs, lessons.names, learned, gpus, not processes.first, warned, note)
         validation = _validation(recipe, inputs.datasets, student, processes)
         schedule, groups = _schedule(recipe), student.groups()
         history = optimise(student, lessons.learn, schedule, state, validation, watch, groups)
@@ -77,7 +81,7 @@ def train(
         idle.warn(history.points)
         writing.save(student, history, recipe, state, out, made)
         total = len(history.points) * pairs
-        account(history.spent, total, processes, source, out / "cost.json")
+        account(history.spent, total, processes, source, out / COST)
         lineage.record(made, out)
         state.done()
     processes.wait()

@@ -5,7 +5,6 @@ file.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from redistil.machine import costs
-from redistil.machine.energy import Meter, Spent
+from redistil.machine.energy import Meter, Note
 from redistil.machine.hardware import commit
 from redistil.storage.lineage import Made
 from redistil.storage.pieces import in_pieces
@@ -53,9 +52,8 @@ def score(
     student = load(model).to(processes.device)
     shards = Shards(TEACHER_SCORES, out, made)
     count = 0
-    killed = shards.spent()
-    before = Spent() if killed is None else Spent.of(killed)
-    with Meter(processes.gpus if processes.first else ()) as meter:
+    note = Note.beside(out.with_suffix(COST), made.fingerprint) if processes.first else None
+    with Meter(processes.gpus if processes.first else (), note=note) as meter:
         for number, pairs in enumerate(in_pieces(_placed(over, queries, passages), SHARD)):
             count += 1
             is_ours = number % processes.count == processes.rank
@@ -63,10 +61,8 @@ def score(
                 scores = score_pairs(student, queries, passages, rows_of(pairs), precision)
                 scored = pairs.select(KEY).append_column("score", pa.array(scores))
                 TEACHER_SCORES.write(scored, shards.path(number), made)
-                if processes.first:
-                    shards.spend(asdict(before + meter.spent()))
         processes.wait()
-        spent = before + meter.spent()
+        spent = meter.spent()
     if processes.first:
         pairs_scored = shards.join(count)
         costs.account(spent, pairs_scored, processes, source, out.with_suffix(COST))

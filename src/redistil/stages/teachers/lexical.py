@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from redistil.learning.lexical import PairScorer
 from redistil.machine import costs
-from redistil.machine.energy import Meter
+from redistil.machine.energy import Meter, Note
 from redistil.machine.hardware import commit
 from redistil.stages.teachers import COST, distinct_pairs
 from redistil.storage.lineage import Made
@@ -32,7 +32,7 @@ def score_bm25(
     scores 0. Time and energy are written beside `out`, to a file of that name with .cost.json.
     """
     source = commit()
-    with Meter() as meter:
+    with Meter(note=Note.beside(out.with_suffix(COST), made.fingerprint)) as meter:
         scorer = PairScorer(queries, passages, k1=k1, b=b, stemmer=stemmer)
         with (
             TEACHER_SCORES.writer(out, made) as write,
