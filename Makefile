@@ -4,6 +4,8 @@ VENV ?= .venv
 READY := $(VENV)/ready
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
+# containers often set it; every job would then compile torch and all else anew, for it is installed as source
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: reproduce test cluster lint bench peers audit setup
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import arithmetic
+from benchmarks import arithmetic, kills
 from benchmarks.arithmetics import ARITHMETICS
 from redistil.cli.commands import COMMANDS
 from redistil.seeds import generator
@@ -32,7 +32,7 @@ def restored(house):
 def test_the_plan_matches_the_grid(house):
     planned = Counter(json.loads((house.root / "dry.json").read_text()))
     assert planned == Counter(
-        export_passages=1,
+        export_passages=2,  # of the held-out queries too: judged passages are looked up
         export_queries=4,
         build=3,
         tokenize=12,
@@ -55,6 +55,17 @@ def test_the_plan_matches_the_grid(house):
         evaluate_first_stage=2,
         **REPORT,
     )
+
+
+def test_killed_anywhere_it_ends_in_the_same_bytes(house, tmp_path):
+    arithmetic.copied(tmp_path)
+    wanted = kills.bytes_made(house.root)
+    starts = 0
+    for study in kills.killed(tmp_path, kills=8, seed=1, longest=20.0):
+        assert kills.differing(wanted, kills.bytes_made(tmp_path)) == []
+        assert study.unpaid() == []
+        starts += len(study.after)
+    assert starts == 8
 
 
 def test_the_study_needs_no_network(house):

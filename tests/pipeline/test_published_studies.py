@@ -33,7 +33,7 @@ STUDIES = {  # of each, the part of its grid that is run: together, every kind o
     "morand2026-rerun": {"datasets": ["robust04"], "seeds": [662124363]},
     "rank-distillm": {"datasets": ["dl19", "nfcorpus"]},
     "hofstatter2020": {
-        "students": ["distilbert-cat", "prettr", "colbert", "distilbert-dot", "tk"],
+        "students": ["prettr", "colbert", "tk"],
         "datasets": ["dl19"],
     },
     "hofstatter2020-losses": {"students": ["colbert"], "datasets": ["dl19"]},

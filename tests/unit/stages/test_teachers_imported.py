@@ -308,7 +308,7 @@ BAD_LISTS = {
         pa.table({"qid": ["q"], "docno": ["a"], "score": ["high"]}),
         "is not the Parquet file that was expected",
     ),
-    "an empty run": ("trec", "", "wanted the columns"),
+    "an empty run": ("trec", "", "no row to learn from"),
     "no row": (
         "id-lists",
         pa.table(
