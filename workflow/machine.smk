@@ -1,4 +1,4 @@
-"""Where jobs run: their interpreter, and how many hold a GPU at a time, here or on a cluster."""
+"""Where jobs run, how many hold a GPU at a time, and what a run does before its first and after its last."""
 
 import gc
 import platform
@@ -47,3 +47,11 @@ def offer_warm_start():
     if workflow.local_exec and not workflow.touch:
         planned = workflow.dag.needrun_jobs()
         warm.offer(sum(job.resources.get("gpu", 0) for job in planned))
+
+
+def say_what_was_made(report):
+    """What the steps of the study left out, and where its report lies."""
+    names = grid.names_behind(STUDY)
+    print(*logs.warnings(Path("logs"), config["study"], names), sep="\n")
+    lying = logs.made(leaderboard=report.leaderboard, page=report.page)
+    print(*lying, sep="\n")

@@ -13,14 +13,6 @@ CAPTIONS = sorted(
 )
 
 
-def say_what_was_made(report):
-    """What the steps of the study left out, and where its report lies."""
-    names = grid.names_behind(STUDY)
-    print(*logs.warnings(Path("logs"), config["study"], names), sep="\n")
-    lying = logs.made(leaderboard=report.leaderboard, page=report.page)
-    print(*lying, sep="\n")
-
-
 rule resolve:
     """The study as it was asked for, catalogues and grid in one file."""
     output:
