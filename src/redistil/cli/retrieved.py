@@ -6,12 +6,11 @@ import click
 
 from redistil.cli.declared import settings_from
 from redistil.cli.options import Folder, Out, Source, device, making, setting, threads
+from redistil.cli.scored import precision
 from redistil.errors import BadSettings
 from redistil.storage.lineage import Made
 from redistil.study.corpora import Dataset
-from redistil.study.protocol import Reranking, Retrieval
-
-precision = settings_from(Reranking, "precision")
+from redistil.study.protocol import Retrieval
 
 
 @click.command()
