@@ -76,6 +76,12 @@ def test_a_sentence_says_where_a_claim_is_shown(study: Any, tables: Tables):
     assert "In domain: shown on 1 of 1 students (small-electra); contradicted on 0" in gap
 
 
+def test_no_part_of_a_gap_is_told_where_a_claim_is_not_shown(study: Any, tables: Tables):
+    unsure = [replace(test, verdict="not distinguishable") for test in tables.tests]
+    _, gap = claims.sentences(study, tables.leaderboard, unsure)
+    assert "shown on 0 of 1 students" in gap and "of the gap" not in gap
+
+
 def test_the_table_has_a_row_for_each_student_and_group(study: Any, tables: Tables):
     sheet = claims.sheet(study, tables.leaderboard, tables.tests)
     parts = [len(row or []) for row in sheet.rows]

@@ -68,14 +68,15 @@ def sentences(study: Study, leaderboard: Sequence[Line], tests: Sequence[Test]) 
 
 def _said(found: Sequence[Tested]) -> str:
     """Return where a claim stands in a group."""
-    shown = [one.student for one in found if one.test.verdict == BETTER]
+    proven = [one for one in found if one.test.verdict == BETTER]
+    shown = [one.student for one in proven]
     denied = [one.student for one in found if one.test.verdict == WORSE]
     words = [f"shown on {len(shown)} of {len(found)} students{_named(shown)}"]
     words.append(f"contradicted on {len(denied)}{_named(denied)}")
-    shares = [one.share for one in found if one.share is not None]
+    shares = [one.share for one in proven if one.share is not None]
     if shares:
         mean = percent(sum(shares) / len(shares))
-        words.append(f"{mean} of the gap is closed, on average over {len(shares)}")
+        words.append(f"there {mean} of the gap is closed, on average over {len(shares)}")
     return f"{'; '.join(words)}."
 
 
