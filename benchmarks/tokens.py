@@ -26,7 +26,7 @@ from redistil.storage.lineage import Made
 from redistil.storage.ragged import Ragged
 from redistil.storage.tables import PASSAGES
 
-PACKAGES = {"pydocs": ["python", "numpy", "scipy", "torch"]}
+PACKAGES = {"pydocs": ["numpy", "scipy", "torch"]}
 LONGEST = 512
 BATCH = 20_000  # passages written at once
 MADE = Made("benchmark", "benchmark")

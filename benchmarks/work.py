@@ -41,7 +41,7 @@ LENGTHS = {"query_length": 32, "passage_length": 256, "pair_length": 288}  # tok
 QUERY = (2.1, 0.35)  # log-normal mean and spread of query tokens: about 9
 PASSAGE = (4.555, 0.5)  # of passage tokens: about 108
 DOCUMENTS = 8  # of a list
-PACKAGES = ("python", "numpy", "scipy", "torch")
+PACKAGES = ("numpy", "scipy", "torch")
 ABOUT = Made("file", "benchmark")
 
 

@@ -52,11 +52,11 @@ def config(**changed: Any) -> Any:
     settings = {
         "study": "small",
         "title": "A small study",
-        "corpora": {"python": {"pydocs": ["python"]}},
+        "corpora": {"docs": {"pydocs": ["click"]}},
         "datasets": {
-            "test": {"corpus": "python", "part": "test", "relevant_from": 1},
-            "hard": {"corpus": "python", "part": "test", "relevant_from": 1},
-            "away": {"corpus": "python", "part": "test", "relevant_from": 1},
+            "test": {"corpus": "docs", "part": "test", "relevant_from": 1},
+            "hard": {"corpus": "docs", "part": "test", "relevant_from": 1},
+            "away": {"corpus": "docs", "part": "test", "relevant_from": 1},
         },
         "downloads": {},
         "backbones": {"tiny": {"hub": "a/b", "revision": "main"}},
@@ -137,7 +137,7 @@ def records(study: Mapping[str, Any], made_otherwise: Changed | None = None) -> 
         return made.who
 
     backbone = make("fetch", "tiny")
-    passages = make("export-passages", "python")
+    passages = make("export-passages", "docs")
     queries = {d: make("export-queries", d, passages) for d in study["grid"]["datasets"]}
     for cell in studies.grid_cells(study):
         make("train", cell.name, backbone)
@@ -246,7 +246,7 @@ def write_texts(
     docs = [f"doc{number}" for number in range(DOCS)]
     passages = folder / "passages.parquet"
     rows = {"doc_id": docs, "text": [text(doc) for doc in docs]}
-    PASSAGES.write(PASSAGES.rows(rows), passages, made["export-passages python"])
+    PASSAGES.write(PASSAGES.rows(rows), passages, made["export-passages docs"])
     found: dict[str, dict[str, Any]] = {}
     for dataset in study["grid"]["datasets"]:
         ids = [f"q{number:03}" for number in range(QUERIES)]

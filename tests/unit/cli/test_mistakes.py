@@ -104,7 +104,7 @@ def test_only_path_errors_are_user_mistakes(refused, monkeypatch, error: OSError
 )
 def test_a_collection_must_be_an_object(refused, house, tmp_path, option, value, wanted):
     out = tmp_path / "made"
-    given = {"--corpus": '{"pydocs": ["python"]}', "--dataset": '{"part": "test"}'} | {
+    given = {"--corpus": '{"pydocs": ["click"]}', "--dataset": '{"part": "test"}'} | {
         option: value
     }
     line = ["export-queries", house / "passages.parquet", out / "q.parquet", out / "r.parquet"]

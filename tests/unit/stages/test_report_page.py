@@ -212,7 +212,7 @@ def test_a_data_set_that_was_left_out_is_named_with_its_reason():
         "away is left out, and with it All and Others, since a mean over fewer is another value: "
         "its texts are licensed and were not in place."
     )
-    study["corpora"]["python"]["licence"] = "ask <them>"
+    study["corpora"]["docs"]["licence"] = "ask <them>"
     assert "licensed (ask <them>) and" in pages.left_out(study)[0]
     assert pages.left_out(report_study.config()) == []
 

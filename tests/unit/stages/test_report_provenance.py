@@ -131,7 +131,7 @@ def changed_revision(study: dict[str, Any]) -> None:
 
 
 def changed_corpus(study: dict[str, Any]) -> None:
-    study["corpora"]["python"] = {"pydocs": ["python", "numpy"]}
+    study["corpora"]["docs"] = {"pydocs": ["click", "numpy"]}
 
 
 def added_setting(study: dict[str, Any]) -> None:
@@ -148,7 +148,7 @@ def added_setting(study: dict[str, Any]) -> None:
         (changed_threshold, "evaluate ", "relevant_from.away", "1", "2", "evaluate"),
         (changed_measures, "evaluate ", "measures", '["nDCG@10"', '["nDCG@20"', "evaluate"),
         (changed_revision, "fetch tiny", "revision", '"main"', '"0a1b2c"', "fetch"),
-        (changed_corpus, "export-passages ", "corpus.pydocs", '["python"]', '["python",', "export"),
+        (changed_corpus, "export-passages ", "corpus.pydocs", '["click"]', '["click",', "export"),
         (added_setting, "train ", "options.temperature", "1", "0.1", "train"),
     ],
 )

@@ -154,7 +154,7 @@ def test_the_front_matter_is_what_hubs_read(published: Path, study: Any):
 def test_the_card_says_licences_results_and_provenance(published: Path):
     text = (published / CELL / "README.md").read_text()
     assert r"| backbone | tiny (a/b) | MIT \| with &lt;a bar> |" in text
-    assert "| training passages and queries | python | not declared" in text
+    assert "| training passages and queries | docs | not declared" in text
     for table in re.findall(r"(?:^\|.*\|\n)+", text, re.M):
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1, table
     told = json.loads((published / CELL / "provenance.json").read_text())
@@ -289,7 +289,7 @@ def test_what_an_earlier_call_left_is_removed_and_what_others_left_is_not(
 def test_every_source_of_the_default_study_is_named_with_its_licence():
     study = resolved("embedded")
     found = {what: (which, licence) for what, which, licence in sources(study, "margin-mse")}
-    assert found["training passages and queries"][1].startswith("PSF-2.0")
+    assert found["training passages and queries"][1].startswith("BSD-3")
     assert found["teacher"] == ("pydocs-mean", "trained here, from the sources in this table")
     assert "backbone of the teacher pydocs-modernbert" in found
     assert all(licence and "not declared" not in licence for _, licence in found.values())
@@ -328,7 +328,7 @@ def test_a_licence_that_is_learnt_of_later_remakes_nothing():
     from redistil.study import artefacts as studies
 
     plain, told = report_study.config(), report_study.config()
-    told["corpora"]["python"]["licence"] = "PSF-2.0"
+    told["corpora"]["docs"]["licence"] = "PSF-2.0"
     told["backbones"]["tiny"]["licence"] = "MIT"
     assert studies.settings_of(plain) == studies.settings_of(told)
 

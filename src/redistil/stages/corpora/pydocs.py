@@ -1,8 +1,8 @@
-"""The embedded corpus: docstrings of the standard library and of installed packages.
+"""The embedded corpus: docstrings of installed packages.
 
 The query is the first paragraph of a docstring, the passage is the rest. Sources are read as text
 with `ast`: nothing is imported or run. So the corpus is as old as the packages it is read from,
-whose versions are part of its record.
+whose versions are part of its record. The standard library is no package: each Python has another.
 """
 
 import ast
@@ -12,9 +12,7 @@ import importlib.util
 import inspect
 import logging
 import os
-import platform
 import re
-import sysconfig
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -30,13 +28,12 @@ from redistil.storage.lineage import Made
 QUERY_WORDS = (4, 30)  # a summary; a longer first paragraph is already the description
 PASSAGE_WORDS = 10  # fewer say too little to be found by
 PARTS = ("train", "dev", "test", "all")
-PYTHON = "python"  # the name of the standard library in the entry
 
 # folders that hold no documentation of the package itself: its tests, and copies of other packages
-TESTS = {"test", "tests", "testing", "_testing", "idle_test"}
+TESTS = {"test", "tests", "testing", "_testing"}
 COPIES = {
-    *("site-packages", "dist-packages", "lib2to3", "array_api_compat", "array_api_extra"),
-    *("cobyqa", "pyprima", "extern", "externals", "third_party", "vendor", "vendored"),
+    *("array_api_compat", "array_api_extra", "cobyqa", "pyprima"),
+    *("extern", "externals", "third_party", "vendor", "vendored"),
 }
 
 PLACEHOLDER = re.compile(r"%\(\w+\)s")  # scipy's, which it fills in when it is imported
@@ -255,8 +252,6 @@ def _packages(corpus: Entry) -> list[str]:
 
 
 def _version(package: str) -> str:
-    if package == PYTHON:
-        return platform.python_version()
     _root(package)
     try:
         return importlib.metadata.version(package)
@@ -267,8 +262,6 @@ def _version(package: str) -> str:
 
 def _root(package: str) -> Path:
     """Return the folder of a package, without importing it."""
-    if package == PYTHON:
-        return Path(sysconfig.get_path("stdlib"))
     spec = importlib.util.find_spec(package)
     folders = list(spec.submodule_search_locations or ()) if spec else []
     if not folders:
@@ -295,11 +288,9 @@ def _files(package: str) -> list[Source]:
 
 def _module(package: str, path: Path) -> str:
     """Return the name of the module in a source, by its path in the package."""
-    parts = list(path.with_suffix("").parts)
+    parts = [package, *path.with_suffix("").parts]
     if path.name == "__init__.py":
         parts.pop()
-    if package != PYTHON:
-        parts.insert(0, package)
     return ".".join(parts)
 
 
