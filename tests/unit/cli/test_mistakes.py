@@ -104,9 +104,7 @@ def test_only_path_errors_are_user_mistakes(refused, monkeypatch, error: OSError
 )
 def test_a_collection_must_be_an_object(refused, house, tmp_path, option, value, wanted):
     out = tmp_path / "made"
-    given = {"--corpus": '{"pydocs": ["click"]}', "--dataset": '{"part": "test"}'} | {
-        option: value
-    }
+    given = {"--corpus": '{"pydocs": ["click"]}', "--dataset": '{"part": "test"}'} | {option: value}
     line = ["export-queries", house / "passages.parquet", out / "q.parquet", out / "r.parquet"]
     said = refused(*line, *(word for pair in given.items() for word in pair))
     assert f"{option}: wanted {wanted}, got " in said and value in said
