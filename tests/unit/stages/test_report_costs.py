@@ -153,6 +153,18 @@ def test_a_line_has_the_mean_of_its_seeds_and_the_table_what_is_known(told: Any)
     assert "not readable" not in sheet.caption and "machine's processors mean" in sheet.caption
 
 
+def test_interruptions_are_told(told: Any, tmp_path: Path):
+    study, models, runs = told
+    tell_all(dict(runs)[CELL], 6.0, 60, interruptions=0)
+    assert costs.interruptions(costs.rows(study, models, runs)) == ""
+    tell(tmp_path / "models" / CELL / "cost.json", 60.0, 1200, interruptions=2)
+    rows = costs.rows(study, models, runs)
+    costs.write(rows, tmp_path)
+    assert costs.read(tmp_path) == rows
+    sheet = costs.sheet(study, [board_line(CELL, **VALUES)], rows)
+    assert "Interrupted 2 times; the seconds hold what that lost." in sheet.caption
+
+
 def test_amounts_are_read_at_a_glance():
     said = [wording.amount_in_words(value) for value in (None, 0.01234, 5.0, 99.94, 123456.7)]
     assert said == ["–", "0.0123", "5", "99.9", "123,457"]

@@ -37,6 +37,7 @@ class Spent:
     processor_joules: float | None = None
     gpu_joules: float | None = None
     device_seconds: float | None = None
+    interruptions: float | None = None  # starts that did not come to their end
     device: str | None = None
 
     @property
@@ -91,6 +92,7 @@ AMOUNTS: dict[str, Amount] = {
     "processor_joules": lambda spent: spent.processor_joules,
     "gpu_joules": lambda spent: spent.gpu_joules,
     "device_seconds": lambda spent: spent.device_seconds,
+    "interruptions": lambda spent: spent.interruptions,
 }  # of a column of the file
 UNITS: dict[str, Amount] = {
     "seconds": lambda spent: spent.work,
@@ -206,6 +208,7 @@ def _together(files: Sequence[Path]) -> Spent:
         _sum(costs, "processor_joules"),
         _sum(costs, "gpu_joules"),
         _sum(costs, "device_seconds"),
+        _sum(costs, "interruptions"),
         " and ".join(dict.fromkeys(devices)),
     )
 
@@ -286,8 +289,7 @@ def _mean(seeds: Sequence[Cost], work: str) -> Spent:
 
 def _of_amounts(numbers: Sequence[float | None]) -> Spent:
     """Return a cost of numbers in the order of `AMOUNTS`."""
-    seconds, pairs_per_second, processor_joules, gpu_joules, device_seconds = numbers
-    return Spent(seconds, pairs_per_second, processor_joules, gpu_joules, device_seconds)
+    return Spent(*numbers)
 
 
 def amounts(study: Study, costs: Sequence[Cost], work: str) -> dict[str, dict[str, float]]:
@@ -308,6 +310,17 @@ def amounts(study: Study, costs: Sequence[Cost], work: str) -> dict[str, dict[st
 
 
 _ENERGIES = {"processor_joules": "processors", "gpu_joules": "GPUs"}  # of which part
+
+
+def interruptions(costs: Sequence[Cost]) -> str:
+    """Return in words how often work was interrupted, or nothing where it never was."""
+    times = 0.0
+    for cost in costs:
+        for work in ("training", "reranking"):  # a teacher's stands in the row of each student
+            times += cost.of(work).interruptions or 0
+    if not times:
+        return ""
+    return f" Interrupted {times:.0f} times; the seconds hold what that lost."
 
 
 def _parts_told(costs: Sequence[Cost], works: Sequence[str]) -> list[str]:
@@ -368,7 +381,7 @@ def sheet(study: Study, leaderboard: Sequence[Line], costs: Sequence[Cost]) -> S
         "threads of the CPU or of the GPUs, pairs of query and passage per second of the clock, and"
         " joules. Teacher: the training and the scores of the teacher, which its students share. "
         "Train: with validations. Rank: all candidates of the study's datasets. Teacher's share: of"
-        f" teaching this student alone. {energy(costs)}"
+        f" teaching this student alone.{interruptions(costs)} {energy(costs)}"
     )
     share = ["teacher's share"] if has_shares else []
     return Sheet(caption, ["system", *groups, *columns, *share], rows, words=1)
