@@ -4,6 +4,7 @@ import importlib
 import sys
 
 from redistil import cli
+from redistil.cli.commands import code_of
 from redistil.cli.runtime import quiet
 from redistil.machine import warm
 
@@ -18,6 +19,7 @@ PRELOADED = (
     "redistil.stages.runs",
     "redistil.stages.teachers",
 )
+FREQUENT = ("rerank", "train")  # commands of which a study has many jobs
 
 
 def main() -> None:
@@ -27,6 +29,8 @@ def main() -> None:
         quiet(1)
         for module in PRELOADED:
             importlib.import_module(module)
+        for command in FREQUENT:
+            code_of(command, {})  # reads the code once, and each fork finds it read
         words = warm.serve(listener, served)
     if words is not None:
         sys.argv[1:] = words
