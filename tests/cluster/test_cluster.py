@@ -39,10 +39,10 @@ def test_short_jobs_share_a_submission(undisturbed):
 
 
 def test_a_gpu_rule_asks_for_a_gpu(slurm, undisturbed):
-    asked = slurm.said("sacct -n -X -a -o comment%60,reqtres%80")
-    trainings = [line for line in asked.splitlines() if "train" in line.split()[0]]
+    asked = slurm.said("sacct -n -X -a -o comment%60,reqtres%80").splitlines()
+    trainings = [line for line in asked if line.split()[0].startswith("rule_train")]
     assert trainings and all("gres/gpu=1" in line for line in trainings)
-    exports = [line for line in asked.splitlines() if "export" in line.split()[0]]
+    exports = [line for line in asked if line.split()[0].startswith("rule_export")]
     assert exports and not any("gres/gpu" in line for line in exports)
 
 
