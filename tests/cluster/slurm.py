@@ -5,6 +5,7 @@ for its configuration in /etc/slurm.
 """
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -22,7 +23,7 @@ ClusterName=small
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller}
 AuthType=auth/munge
-AuthInfo=socket={root}/munge.sock
+AuthInfo=socket={root}/munge.sock,cred_expire=15
 SlurmUser=root
 SlurmdUser=root
 StateSaveLocation={root}/state
@@ -167,7 +168,8 @@ class Slurm:
     def ended_for_memory(self, job: str) -> bool:
         """Whether a node ended a job that used more than it had asked for."""
         logs = [(self.root / f"slurmd-{node}.log").read_text() for node in ("n1", "n2")]
-        return f"Job {job} exceeded memory limit" in "".join(logs)
+        ended = re.compile(rf"(Job {job}|StepId={job}\.\w+) exceeded memory limit")
+        return any(map(ended.search, logs))
 
     def said(self, command: str) -> str:
         done = subprocess.run(command.split(), capture_output=True, text=True)

@@ -17,6 +17,7 @@ Rows = npt.NDArray[np.int64]
 # padded tokens in one forward pass, which bounds the memory whatever the lengths: on a CPU as many
 # as its caches keep, on a GPU as many as keep it busy
 BUDGET = {"cpu": 2048, "cuda": 1 << 16}
+CACHED = 1 << 19  # numbers in the states of a layer that a CPU's caches keep: narrow models read more
 
 
 @lru_cache(maxsize=2)
@@ -41,8 +42,13 @@ def rows_shown(size: int, batch: int, seed: int, steps: int) -> Rows | None:
     return shown
 
 
-def budget_on(device: str) -> int:
-    """Return how many padded tokens one forward pass has on a kind of device."""
+def budget_on(device: str, width: int) -> int:
+    """Return how many padded tokens one forward pass of a model has on a kind of device.
+
+    width: numbers in the state of a token.
+    """
+    if device == "cpu":
+        return max(BUDGET["cpu"], CACHED // width)
     return BUDGET.get(device, BUDGET["cuda"])
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from redistil.learning.batches import budget_on, by_budget
+from redistil.learning.batches import by_budget
 from redistil.learning.pairs import Pairs
 from redistil.learning.scoring import encoded
 from redistil.learning.students.states import States
@@ -35,6 +35,6 @@ class Reranker:
             return found.float().cpu()
         pairs = Pairs([query], self.passages, asked, places)
         scores = torch.empty(len(pairs))
-        for group in by_budget(self.student.costs(pairs), budget_on(self.student.device.type)):
+        for group in by_budget(self.student.costs(pairs), self.student.budget):
             scores[torch.from_numpy(group)] = self.student.scores(pairs.at(group)).float().cpu()
         return scores

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from redistil.learning.batches import Rows, budget_on, by_budget
+from redistil.learning.batches import Rows, by_budget
 from redistil.learning.pairs import Pairs
 from redistil.learning.students.interface import Student
 from redistil.learning.students.states import States
@@ -151,7 +151,7 @@ Scored = Iterator[tuple[Rows, Tensor]]  # places of pairs, and their scores
 
 def _scores_together(student: Any, pairs: Pairs) -> Scored:
     """Yield the scores of pairs whose two texts are read together."""
-    for group in by_budget(student.costs(pairs), budget_on(student.device.type)):
+    for group in by_budget(student.costs(pairs), student.budget):
         yield group, student.scores(pairs.at(group))
 
 
@@ -180,7 +180,7 @@ def encoded(student: Any, side: Literal["query", "passage"], texts: Sequence[Tok
     encode, sizes = student.encode_passages, student.passage_sizes
     if side == "query":
         encode, sizes = student.encode_queries, student.query_sizes
-    groups = list(by_budget(sizes(texts), budget_on(student.device.type)))
+    groups = list(by_budget(sizes(texts), student.budget))
     parts = []
     for group in groups:
         parts.append(encode([texts[place] for place in group]))

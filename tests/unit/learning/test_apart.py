@@ -142,6 +142,7 @@ def test_token_files_are_scored(grounds, architecture, family, precision, files,
     wanted = scored(student, pairs)
     for budget, window, held in ((4096, 1 << 16, 1 << 26), (30, 3, 40), (1, 1, 1)):
         monkeypatch.setitem(batches.BUDGET, "cpu", budget)
+        monkeypatch.setattr(batches, "CACHED", 0)
         monkeypatch.setattr(scoring, "WINDOW", window)
         monkeypatch.setattr(scoring, "HELD", held)
         got = torch.from_numpy(score_pairs(student, *sides, (QUERY, PASSAGE), precision, True))

@@ -42,6 +42,7 @@ def test_scores_keep_the_order_given(files, monkeypatch):
     wanted = scores(student, pairs)
     for budget, window in ((4096, 1 << 16), (40, 3), (1, 1)):
         monkeypatch.setitem(batches.BUDGET, "cpu", budget)
+        monkeypatch.setattr(batches, "CACHED", 0)
         monkeypatch.setattr(scoring, "WINDOW", window)
         got = score_pairs(student.train(), queries, passages, ROWS, "float32")
         assert got.dtype == np.float32

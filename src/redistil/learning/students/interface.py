@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, Self
 import torch
 from torch import Tensor, nn
 
+from redistil.learning.batches import budget_on
 from redistil.learning.optimise import Group
 from redistil.learning.pairs import Pairs
 from redistil.storage.ragged import Tokens
@@ -69,6 +70,17 @@ class Base(nn.Module):
     def groups(self) -> list[Group]:
         """Return all weights in one group, at the rate of the schedule."""
         return [Group([weight for weight in self.parameters() if weight.requires_grad], 1.0)]
+
+    @property
+    def width(self) -> int:
+        """How many numbers the state of a token has."""
+        width: int = self.network.config.hidden_size
+        return width
+
+    @property
+    def budget(self) -> int:
+        """How many padded tokens one forward pass has where the weights are."""
+        return budget_on(self.device.type, self.width)
 
     @property
     def device(self) -> torch.device:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers.masking_utils import create_bidirectional_mask
 
 from redistil.errors import BadSettings
-from redistil.learning.batches import Rows, budget_on, by_budget
+from redistil.learning.batches import Rows, by_budget
 from redistil.learning.pairs import Pairs
 from redistil.learning.speed import shortcuts
 from redistil.learning.students.apart import in_float32
@@ -139,7 +139,7 @@ class Prettr(Encoded):
         """Return the scores of pairs: the upper layers read the states of both in one sequence."""
         lengths = queries.sizes[query] + passages.sizes[passage]
         scores = torch.empty(len(query), device=queries.values.device)
-        for group in by_budget(lengths, budget_on(self.device.type)):
+        for group in by_budget(lengths, self.budget):
             joined = States.joined(queries.at(query[group]), passages.at(passage[group]))
             places = torch.from_numpy(group).to(scores.device)
             scores = scores.index_copy(0, places, self._upper(joined))

@@ -61,6 +61,11 @@ class Tk(Apart):
         self.queries = TextTemplate((), (), pad, settings.query_length)
         self.passages = TextTemplate((), (), pad, settings.passage_length)
 
+    @property
+    def width(self) -> int:
+        """How many numbers the state of a token has."""
+        return self.word_embeddings.embedding_dim
+
     # --- files ------------------------------------------------------------------------------------
 
     @classmethod
@@ -97,11 +102,10 @@ class Tk(Apart):
         weights = {}
         for name, weight in self.state_dict().items():
             weights[name] = weight.detach().cpu().clone()
-        width = self.word_embeddings.embedding_dim
         with files_aside(folder) as partial:
             self.tokenizer.save_pretrained(partial)
             save_file(weights, partial / WEIGHTS, metadata={"format": "pt"})
-            write(partial / "config.json", {"model_type": "redistil-tk", "width": width})
+            write(partial / "config.json", {"model_type": "redistil-tk", "width": self.width})
             write(partial / SETTINGS, self.settings.stated())
 
     # --- training and scoring ---------------------------------------------------------------------
@@ -144,8 +148,7 @@ class Tk(Apart):
         sizes = template.sizes(texts)
         some = [text for text in texts if len(text)]  # attention over no word is no number
         if not some:
-            width = self.word_embeddings.embedding_dim
-            return States(self.mix.new_zeros(0, width), np.zeros(len(texts) + 1, np.int64))
+            return States(self.mix.new_zeros(0, self.width), np.zeros(len(texts) + 1, np.int64))
         inputs = template.inputs(some, self.device)
         words = self.word_embeddings(inputs.ids)
         places = positions(start, *words.shape[1:]).to(words)

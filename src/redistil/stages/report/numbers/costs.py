@@ -289,7 +289,8 @@ def _mean(seeds: Sequence[Cost], work: str) -> Spent:
 
 def _of_amounts(numbers: Sequence[float | None]) -> Spent:
     """Return a cost of numbers in the order of `AMOUNTS`."""
-    return Spent(*numbers)
+    seconds, pairs_per_second, processors, gpus, device_seconds, interruptions = numbers
+    return Spent(seconds, pairs_per_second, processors, gpus, device_seconds, interruptions)
 
 
 def amounts(study: Study, costs: Sequence[Cost], work: str) -> dict[str, dict[str, float]]:
