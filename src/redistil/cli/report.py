@@ -109,6 +109,7 @@ def tabulate(
     """
     from redistil.stages.report.numbers import (
         claims,
+        cost_sheet,
         costs,
         counts,
         leaderboard,
@@ -152,7 +153,7 @@ def tabulate(
     if planned.claims:
         printed["claims"] = claims.sheet(planned, tables.leaderboard, tables.tests)
     if spent:
-        printed["costs"] = costs.sheet(planned, tables.leaderboard, spent)
+        printed["costs"] = cost_sheet.sheet(planned, tables.leaderboard, spent)
     tabulated.write(
         tables,
         sources,

@@ -17,7 +17,9 @@ Rows = npt.NDArray[np.int64]
 # padded tokens in one forward pass, which bounds the memory whatever the lengths: on a CPU as many
 # as its caches keep, on a GPU as many as keep it busy
 BUDGET = {"cpu": 2048, "cuda": 1 << 16}
-CACHED = 1 << 19  # numbers in the states of a layer that a CPU's caches keep: narrow models read more
+CACHED = (
+    1 << 19
+)  # numbers in the states of a layer that a CPU's caches keep: narrow models read more
 
 
 @lru_cache(maxsize=2)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from redistil.stages.report.numbers import costs, wording
+from redistil.stages.report.numbers import cost_sheet, costs, wording
 from redistil.storage import digests
 from tests.made import report_study
 from tests.made.report_study import board_line
@@ -83,7 +83,7 @@ def test_a_student_has_its_teachers_cost(told: Any, tmp_path: Path, monkeypatch:
     assert (hinge.teacher.work, hinge.share) == (80.0, 0.4)
     assert (infonce.teacher.work, infonce.share) == (None, None)
     board = [board_line(f"small-bert/{loss}", **VALUES) for loss in ("hinge", "infonce")]
-    sheet = costs.sheet(study, board, rows)
+    sheet = cost_sheet.sheet(study, board, rows)
     assert list(sheet.header[3:]) == ["teacher s", "train s", "train pairs/s", "teacher's share"]
     cells = [[cell.text for cell in row][3:] for row in sheet.rows if row]
     assert cells == [["80", "120", "0.1", "40%"], ["–", "120", "0.1", "–"]]
@@ -135,7 +135,7 @@ def test_a_line_has_the_mean_of_its_seeds_and_the_table_what_is_known(told: Any)
     mean = costs.over_seeds(study, rows)["small-bert/hinge"]
     assert (mean.reranking.seconds, mean.reranking.pairs_per_second) == (4.0, 400.0)
     board = [board_line(name, **VALUES) for name in ("small-bert/hinge", "random")]
-    sheet = costs.sheet(study, board, rows)
+    sheet = cost_sheet.sheet(study, board, rows)
     heads = ["rank s", "rank pairs/s"]
     assert list(sheet.header) == ["system", "In domain", "Out of domain", *heads]
     assert [[cell.text for cell in row] for row in sheet.rows if row] == [
@@ -144,7 +144,7 @@ def test_a_line_has_the_mean_of_its_seeds_and_the_table_what_is_known(told: Any)
     assert "an abacus" in sheet.caption
     assert "Energy: not readable on this machine." in sheet.caption
     rows = [with_energy(row, processor_joules=12345.6) for row in rows]
-    sheet = costs.sheet(study, board, rows)
+    sheet = cost_sheet.sheet(study, board, rows)
     assert sheet.header[-1] == "rank J" and sheet.rows[0] and sheet.rows[0][-1].text == "12,346"
     rows = [with_energy(row, gpu_joules=100.0) for row in rows]
     joules = costs.amounts(study, rows, "reranking")["joules"]
@@ -156,12 +156,12 @@ def test_a_line_has_the_mean_of_its_seeds_and_the_table_what_is_known(told: Any)
 def test_interruptions_are_told(told: Any, tmp_path: Path):
     study, models, runs = told
     tell_all(dict(runs)[CELL], 6.0, 60, interruptions=0)
-    assert costs.interruptions(costs.rows(study, models, runs)) == ""
+    assert cost_sheet.interruptions(costs.rows(study, models, runs)) == ""
     tell(tmp_path / "models" / CELL / "cost.json", 60.0, 1200, interruptions=2)
     rows = costs.rows(study, models, runs)
     costs.write(rows, tmp_path)
     assert costs.read(tmp_path) == rows
-    sheet = costs.sheet(study, [board_line(CELL, **VALUES)], rows)
+    sheet = cost_sheet.sheet(study, [board_line(CELL, **VALUES)], rows)
     assert "Interrupted 2 times; the seconds hold what that lost." in sheet.caption
 
 

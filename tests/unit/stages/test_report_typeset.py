@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from redistil.stages.report.numbers import costs, leaderboard, sheets, typeset
+from redistil.stages.report.numbers import cost_sheet, leaderboard, sheets, typeset
 from redistil.stages.report.numbers.leaderboard import Settings, Tables
 from redistil.stages.report.numbers.sheets import Printed, Sheet
 from tests.made import largest_study, report_study
@@ -198,7 +198,7 @@ def test_the_tables_of_the_papers_grid_fit_their_page(tmp_path: Path):
     found = largest_study.tables(study, np.random.default_rng(1))
     parts = (found.leaderboard, found.losses, found.versus, found.published, found.tests)
     every = sheets.sheets(study, *parts) | {
-        "costs": costs.sheet(study, found.leaderboard, found.spent)
+        "costs": cost_sheet.sheet(study, found.leaderboard, found.spent)
     }
     said = compiled(tmp_path, *(typeset.latex(sheet, name) for name, sheet in every.items()))
     assert "too large" not in said  # a float that is higher than its page

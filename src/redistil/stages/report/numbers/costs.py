@@ -13,9 +13,6 @@ from typing import Any
 import numpy as np
 
 from redistil.stages.report.numbers.entries import entries
-from redistil.stages.report.numbers.rows import Line
-from redistil.stages.report.numbers.sheets import PrintedRow, Sheet, printed
-from redistil.stages.report.numbers.wording import amount_in_words, number, percent
 from redistil.storage import digests, lineage
 from redistil.storage.tables import aside
 from redistil.study import artefacts as studies
@@ -25,7 +22,6 @@ TRAINED, RERANKED = "cost.json", "{dataset}.cost.json"  # beside a model and eac
 SCORED = ".cost.json"  # in the place of the suffix of a teacher's scores
 FILE = "costs.csv"
 WORK = ("teacher", "training", "reranking")
-_SHORT = {"teacher": "teacher", "training": "train", "reranking": "rank"}
 
 
 @dataclass(frozen=True)
@@ -99,7 +95,6 @@ UNITS: dict[str, Amount] = {
     "pairs per second": lambda spent: spent.pairs_per_second,
     "joules": lambda spent: spent.joules,
 }  # of an axis
-_UNITS_SHORT = {"seconds": "s", "pairs per second": "pairs/s", "joules": "J"}
 _WHO = ("system", "kind", "student", "loss", "seed")
 
 
@@ -313,17 +308,6 @@ def amounts(study: Study, costs: Sequence[Cost], work: str) -> dict[str, dict[st
 _ENERGIES = {"processor_joules": "processors", "gpu_joules": "GPUs"}  # of which part
 
 
-def interruptions(costs: Sequence[Cost]) -> str:
-    """Return in words how often work was interrupted, or nothing where it never was."""
-    times = 0.0
-    for cost in costs:
-        for work in ("training", "reranking"):  # a teacher's stands in the row of each student
-            times += cost.of(work).interruptions or 0
-    if not times:
-        return ""
-    return f" Interrupted {times:.0f} times; the seconds hold what that lost."
-
-
 def _parts_told(costs: Sequence[Cost], works: Sequence[str]) -> list[str]:
     """Return which energies of these works are known of some system."""
     spent: list[Spent] = []
@@ -353,58 +337,3 @@ def energy(costs: Sequence[Cost], works: Sequence[str] = WORK) -> str:
         f"Energy is that of the machine's {' and '.join(parts)} meanwhile, whatever else they "
         "worked at."
     )
-
-
-def sheet(study: Study, leaderboard: Sequence[Line], costs: Sequence[Cost]) -> Sheet:
-    """Return effectiveness and cost side by side, a row for each line of the leaderboard.
-
-    Of the groups of datasets the first two, so that the table fits a page.
-    """
-    known = over_seeds(study, costs)
-    groups = list(study["groups"])[:2]
-    columns = _columns(study, costs)
-    shares = {name: mean.share for name, mean in known.items()}
-    has_shares = any(share is not None for share in shares.values())
-    rows: list[PrintedRow | None] = []
-    for line in leaderboard:
-        if line.system in known:
-            words = [line.system]
-            for group in groups:
-                words.append(number(line.value(group)))
-            for amount in columns.values():
-                words.append(amount_in_words(amount.get(line.system)))
-            if has_shares:
-                words.append(percent(shares[line.system]))
-            rows.append(printed(words))
-    devices = " and ".join(_devices(costs))
-    caption = (
-        f"{study['measures'][0]} and what it cost, mean over seeds, on {devices}: seconds of all "
-        "threads of the CPU or of the GPUs, pairs of query and passage per second of the clock, and"
-        " joules. Teacher: the training and the scores of the teacher, which its students share. "
-        "Train: with validations. Rank: all candidates of the study's datasets. Teacher's share: of"
-        f" teaching this student alone.{interruptions(costs)} {energy(costs)}"
-    )
-    share = ["teacher's share"] if has_shares else []
-    return Sheet(caption, ["system", *groups, *columns, *share], rows, words=1)
-
-
-def _columns(study: Study, costs: Sequence[Cost]) -> dict[str, dict[str, float]]:
-    """Return the columns of costs by their headings, each by line of the leaderboard."""
-    columns = {}
-    for work in WORK:
-        for unit, lines in amounts(study, costs, work).items():
-            if work == "teacher" and unit == "pairs per second":
-                continue  # training and scoring are not one pace
-            columns[f"{_SHORT[work]} {_UNITS_SHORT[unit]}"] = lines
-    return columns
-
-
-def _devices(costs: Sequence[Cost]) -> list[str]:
-    """Return every device that worked, each once."""
-    devices: list[str] = []
-    for work in WORK:
-        for cost in costs:
-            device = cost.of(work).device
-            if device and device not in devices:
-                devices.append(device)
-    return devices

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from redistil.machine.hardware import machine
-from redistil.stages.report.numbers import claims, costs, gates, machines
+from redistil.stages.report.numbers import claims, cost_sheet, gates, machines
 from redistil.stages.report.numbers.comparisons import LEVEL
 from redistil.stages.report.numbers.entries import entries
 from redistil.stages.report.numbers.pairs import scopes
@@ -72,7 +72,7 @@ def render(
         figures=figures,
         more=_tables(tabulated),
         most=_ROWS,
-        costs=costs.sheet(study, lines, tabulated.spent) if tabulated.spent else None,
+        costs=cost_sheet.sheet(study, lines, tabulated.spent) if tabulated.spent else None,
         latency=latency,
         claims=claims.sheet(study, lines, tabulated.tests) if study.claims else None,
         left_out=left_out(study),
