@@ -16,6 +16,8 @@ from redistil.cli.commands import COMMANDS
 from redistil.seeds import generator
 from redistil.storage import lineage, verified
 from redistil.storage.tables import RUN
+from tests.pipeline import stores
+from tests.pipeline.comparisons import compared, margin, values
 from tests.pipeline.conftest import SECRET, cut_off
 
 CELL = Counter(recipe=1, train=1, rerank=1, evaluate=1)
@@ -262,14 +264,14 @@ def test_dvc_remakes_and_compares_changed_results(house):
     assert "metrics.json" in house.run("dvc", "metrics", "show")
     # both show what the change did, and that it did nothing to the others; a student of four
     # steps may rank as before, the random order does not
-    (metrics,) = _values(_compared(house, "metrics"), "In domain.random")
+    (metrics,) = values(compared(house, "metrics"), "In domain.random")
     told = json.loads((house.root / "results/miniature/report/tables/metrics.json").read_text())
     moved = metrics["In domain.random"]
     assert moved["old"] != moved["new"] == told["In domain"]["random"]
     touched = {"random", "hinge", "best student"}
     assert set(metrics) <= {f"In domain.{name}" for name in touched}
     lines: dict[str, dict[str, object]] = {"HEAD": {}, "workspace": {}}
-    for point in _values(_compared(house, "plots"), "line"):
+    for point in values(compared(house, "plots"), "line"):
         lines[point["rev"]][point["line"]] = point["value"]
     before, after = lines.values()
     assert len(before) == len(after) == 6
@@ -289,16 +291,45 @@ def test_an_unused_teacher_is_refused_plainly(house):
     assert "teachers.pydocs-lone: the study miniature neither tests it nor learns from it" in said
 
 
-def test_a_colleague_pulls_and_retrains_nothing(house, tmp_path):
-    remote, other = tmp_path / "remote", tmp_path / "other"
-    house.run("dvc", "remote", "add", "--force", "--local", "--default", "store", str(remote))
-    house.run("dvc", "push")
-    house.run("git", "clone", "--quiet", str(house.root), str(other))
-    colleague = type(house)(other)
-    colleague.run("dvc", "remote", "add", "--force", "--local", "--default", "store", str(remote))
-    colleague.run("dvc", "pull")
+@pytest.mark.parametrize("kind", [stores.folder, stores.bucket])
+def test_a_colleague_pulls_and_retrains_nothing(house, tmp_path, kind):
+    with kind(tmp_path) as store:
+        here = store.join(house)
+        stores.break_off(here, store, after=20)
+        some = store.sums()
+        here.run(*stores.DVC, "push")
+        assert some < store.sums()  # what arrived before is kept
+        house.run("git", "clone", "--quiet", str(house.root), str(tmp_path / "other"))
+        colleague = store.join(type(house)(tmp_path / "other"))
+        colleague.run(*stores.DVC, "pull")
+        there = store.sums()
     assert colleague.planned() == Counter()
     assert colleague.leaderboard() == house.leaderboard()
+    # texts that nobody may hand on are neither there nor in the cache; the others are in both
+    withheld = stores.texts(house, "pydocs-held-out")
+    cached = stores.Folder(house.root / ".dvc/cache").sums()
+    assert not {*withheld.values()} & (there | cached)
+    assert {*stores.texts(house, "pydocs").values()} <= there & cached
+    # who may have them makes them, and remakes nothing else
+    colleague.run("snakemake", "--", *withheld)
+    assert stores.texts(colleague, "pydocs-held-out") == withheld
+    assert colleague.planned() == Counter()
+
+
+def test_experiments_wait_in_a_queue(house):
+    for name, setting in {"wide": "losses.hinge.margin=2.0", "other": "random_seed=2"}.items():
+        house.run("dvc", "exp", "run", "--queue", "--name", name, "--set-param", setting)
+    house.run("dvc", "exp", "run", "--run-all")
+    (moved,) = values(compared(house, "metrics", "HEAD", "other"), "In domain.random")
+    assert set(moved) == {"In domain.random"}
+    assert not list(values(compared(house, "metrics", "HEAD", "wide"), "In domain.random"))
+    assert "margin" in house.run("dvc", "params", "diff", "HEAD", "wide")
+    assert margin(house) == 1 and house.planned() == Counter()  # this folder is left as it was
+    house.run("dvc", "exp", "apply", "wide")
+    assert margin(house) == 2 and house.planned() == Counter()
+    house.run("git", "checkout", "--quiet", "HEAD", "--", ".")
+    house.run("dvc", "checkout", "--force")
+    assert house.planned() == Counter()
 
 
 class TestNoSilentlyStaleNumber:
@@ -354,30 +385,6 @@ class TestNoSilentlyStaleNumber:
         said = house.run("redistil", *_tabulate(house, str(study)), ok=False)
         assert "margin" in said and "2" in said
         study.unlink()
-
-
-def _compared(house, what: str) -> object:
-    """Return what `dvc metrics diff` or `dvc plots diff` says of the last commit and now."""
-    said = house.run("dvc", what, "diff", "--json")
-    return json.loads(said[said.index("{") : said.rindex("}") + 1])
-
-
-def _values(found, key: str):
-    """Yield every mapping with that key, however deep in templates it lies."""
-    if isinstance(found, dict):
-        if key in found:
-            yield found
-        found = list(found.values())
-    for one in found if isinstance(found, list) else []:
-        yield from _values(one, key)
-
-
-def margin(house) -> float:
-    """Return the margin that the measured hinge cell was trained with."""
-    path = house.root / "results/miniature/measures/tiny-bert/hinge/1.parquet"
-    chain = lineage.of(path).chain().values()
-    (trained,) = [made for made in chain if made.who == "train tiny-bert/hinge/1"]
-    return trained.settings["options"]["margin"]
 
 
 def _tabulate(house, study: str = "results/miniature/study.yaml") -> list[str]:

@@ -11,7 +11,7 @@ from redistil.errors import UserError
 from redistil.stages.corpora import beir
 from redistil.storage import locks, logs, placed
 from redistil.storage import settings as yaml
-from redistil.study import artefacts, grid, overlays, paths, patterns
+from redistil.study import artefacts, grid, overlays, paths, patterns, withheld
 from snakemake.exceptions import WorkflowError
 
 try:
@@ -110,7 +110,7 @@ def reading(code, files):
 
 if workflow.is_main_process:
     try:
-        told = [*left_out, *locks.taken_off(locks.STATE)]
+        told = [*left_out, *withheld.listed(STUDY), *locks.taken_off(locks.STATE)]
         # `workflow.touch` is not known yet when this is read
         if not {"--touch", "-t"} & {*sys.argv}:
             placed.refuse_unrecorded(config["study"], locks.STATE)

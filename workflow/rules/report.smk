@@ -194,7 +194,7 @@ rule page:
         ),
         pairs=rules.compare.output,
         contrasts=every(
-            "results/{study}/report/contrasts/{dataset}.parquet", "datasets"
+            "results/{study}/report/contrasts/{dataset}.parquet", "pushed"
         ),
         latency=ancient(every("results/{study}/latency/{student}.json", "timed")),
     output:

@@ -113,9 +113,9 @@ def _data(study: Study) -> Iterator[Artefact]:
     for name, file in study.downloads.items():
         yield ("download", name), file.settings()
     for name, corpus in study.corpora.items():
-        yield ("export-passages", name), {"corpus": corpus.settings()}
+        yield ("export-passages", name), {"corpus": corpus.exported()}
     for name, dataset in study.datasets.items():
-        of_corpus = study.corpora[dataset.corpus].settings()
+        of_corpus = study.corpora[dataset.corpus].exported()
         yield ("export-queries", name), {"corpus": of_corpus, "dataset": dataset.exported()}
     for name in study.backbones:
         yield from _backbone(study, name)

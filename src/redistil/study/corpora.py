@@ -30,6 +30,16 @@ class Corpus(Entry):
         Count | None, Field(description="how many it must have; another count is refused")
     ] = None
     licence: Licence = None
+    push: Annotated[bool, Field(description="whether DVC may keep and push its texts")] = True
+
+    @property
+    def is_pushed(self) -> bool:
+        """Whether its texts may be handed on."""
+        return self.push
+
+    def exported(self) -> dict[str, Any]:
+        """Return the settings that decide which passages are exported."""
+        return self.settings(without=frozenset({"licence", "push"}))
 
     def parts(self, size: int) -> int:
         """Return into how many parts of `size` passages it is divided; one if nobody counted it."""
@@ -55,6 +65,10 @@ class IrdsCorpus(Corpus, kind="irds"):
         | None,
         Field(description="where the texts must lie, as nobody may hand them on"),
     ] = None
+
+    @property
+    def is_pushed(self) -> bool:
+        return self.push and self.licensed is None
 
 
 class FolderCorpus(Corpus, kind="folder"):

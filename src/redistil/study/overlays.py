@@ -45,7 +45,7 @@ def planned(config: Mapping[str, Any], command_line: Mapping[str, Any]) -> tuple
     name = config["study"]
     clashes.refuse(config, name, Path("studies"))
     stated = laid_on(laid_on(config, overlay(name)), command_line)
-    study, left_out = leave_out(resolve(clashes.likened(stated)), "data/corpora/passages")
+    study, left_out = leave_out(resolve(clashes.likened(stated)), "data/corpora/qrels")
     refuse_missing(study)
     refuse_inherited(study, _own_sources(name, Path("studies")))
     return study, left_out
@@ -102,9 +102,10 @@ def leave_out(study: Study, exported: str | Path) -> tuple[Study, list[str]]:
     """Return the study without datasets whose licensed texts are missing, and a line for each.
 
     A corpus that says `licensed` cannot be fetched: its texts belong below IR_DATASETS_HOME, at the
-    path it names. exported: the folder of the corpora that were made before. A group that loses a
-    dataset goes too: its mean over fewer would be another number under the same name. The main
-    table shows what is left of it, and `left_out` of the study what was taken.
+    path it names. exported: the folder of the judgements that were made before; who pulls results
+    has these without the texts. A group that loses a dataset goes too: its mean over fewer would be
+    another number under the same name. The main table shows what is left of it, and `left_out` of
+    the study what was taken.
     """
     datasets, lines, left_out = [], [], []
     for name in study.grid.datasets:
@@ -129,12 +130,11 @@ def leave_out(study: Study, exported: str | Path) -> tuple[Study, list[str]]:
 
 def _missing(study: Study, dataset: str, exported: Path) -> Path | None:
     """Return where the licensed texts of a dataset should lie, if they are nowhere."""
-    name = study.datasets[dataset].corpus
-    corpus = study.corpora[name]
+    corpus = study.corpora[study.datasets[dataset].corpus]
     if not isinstance(corpus, IrdsCorpus) or corpus.licensed is None:
         return None
     place = _home() / corpus.licensed
-    is_there = _filled(place) or (exported / f"{name}.parquet").exists()
+    is_there = _filled(place) or (exported / f"{dataset}.parquet").exists()
     return None if is_there else place
 
 

@@ -73,6 +73,13 @@ def _datasets(study: Study, known: Words) -> Rows:
         yield {"dataset": dataset}
 
 
+def _pushed(study: Study, known: Words) -> Rows:
+    """Yield the datasets of the grid whose texts may be handed on."""
+    for dataset in study.grid.datasets:
+        if study.corpora[study.datasets[dataset].corpus].is_pushed:
+            yield {"dataset": dataset}
+
+
 def _students(study: Study, known: Words) -> Rows:
     for student in study.grid.students:
         yield {"student": student}
@@ -352,6 +359,7 @@ def _exports(study: Study, known: Words) -> Rows:
 
 OVER: dict[str, Callable[[Study, Words], Rows]] = {
     "datasets": _datasets,
+    "pushed": _pushed,
     "students": _students,
     "readers": _readers,
     "losses": _losses,
