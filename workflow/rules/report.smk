@@ -193,9 +193,7 @@ rule page:
             "results/{study}/models/{student}/{loss}/{seed}/made.json", "cells"
         ),
         pairs=rules.compare.output,
-        contrasts=every(
-            "results/{study}/report/contrasts/{dataset}.parquet", "pushed"
-        ),
+        contrasts=every("results/{study}/report/contrasts/{dataset}.parquet", "pushed"),
         latency=ancient(every("results/{study}/latency/{student}.json", "timed")),
     output:
         report(
