@@ -158,9 +158,10 @@ class Statement:
 @cache
 def _statement(folder: Path, statement: ast.stmt) -> Statement:
     """Return a statement of a module in `folder`; many commands reach the same one."""
+    local = _local_imports(statement)  # they go with the words
     clean = cleaned(statement)
     texts = [ast.unparse(clean), *_files_named(folder, clean)]
-    read = Statement(texts, _local_imports(statement), [], [])
+    read = Statement(texts, local, [], [])
     for node in ast.walk(clean):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             read.attributes.append((node.value, node.attr))

@@ -14,10 +14,9 @@ DECLARING = frozenset({"settings_from"})  # decorators: what an option holds is 
 
 
 def cleaned(statement: ast.stmt) -> ast.AST:
-    """Return a copy of a statement without the words that only people read."""
-    copy = ast.parse(ast.unparse(statement)).body[0]
-    clean: ast.AST = _Wordless().visit(copy) or ast.Pass()
-    return ast.fix_missing_locations(clean)
+    """Return a statement without the words that only people read; it is changed in place."""
+    clean: ast.AST = _Wordless().visit(statement) or ast.Pass()
+    return clean
 
 
 class _Wordless(ast.NodeTransformer):
