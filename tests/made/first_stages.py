@@ -9,7 +9,7 @@ MADE = tiny.MADE
 
 def judge(tmp_path, pairs):
     """A file of judgements: (query, passage) are relevant."""
-    queries, docs = zip(*pairs, strict=True)
+    queries, docs = zip(*pairs, strict=True) if pairs else ((), ())
     rows = QRELS.rows({"query_id": queries, "doc_id": docs, "relevance": [1] * len(docs)})
     QRELS.write(rows, tmp_path / "qrels.parquet", MADE)
     return tmp_path / "qrels.parquet"

@@ -16,7 +16,7 @@ from redistil.study import clashes, files
 from redistil.study.checks import resolve
 from redistil.study.corpora import IrdsCorpus
 from redistil.study.fields import Entry
-from redistil.study.files import REDEFINES, merged
+from redistil.study.files import LIKE, REDEFINES, merged
 from redistil.study.grid import losses_behind, needed
 from redistil.study.reading import read
 from redistil.study.study import Study
@@ -43,12 +43,24 @@ def planned(config: Mapping[str, Any], command_line: Mapping[str, Any]) -> tuple
     `--configfile`). Raises BadSettings for what a study may not ask for.
     """
     name = config["study"]
+    _refuse_likeness(command_line)
     clashes.refuse(config, name, Path("studies"))
     stated = laid_on(laid_on(config, overlay(name)), command_line)
     study, left_out = leave_out(resolve(clashes.likened(stated)), "data/corpora/qrels")
     refuse_missing(study)
     refuse_inherited(study, _own_sources(name, Path("studies")))
     return study, left_out
+
+
+def _refuse_likeness(command_line: Mapping[str, Any]) -> None:
+    """Refuse `like` outside a file of studies/: nothing would read what it is like."""
+    if LIKE in command_line:
+        like = command_line[LIKE]
+        raise BadSettings(
+            f"like: only a study may be like another, and --configfile only changes one: save the "
+            f"file in studies/ and run it by its name, or let it say `study: {like}` in place of "
+            f"`like: {like}`"
+        )
 
 
 def _own_sources(name: str, folder: Path) -> set[str]:

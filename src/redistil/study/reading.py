@@ -1,7 +1,8 @@
 """Settings become typed here; what is wrong with them is said in one sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
+from math import isfinite
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -37,11 +38,24 @@ def read(kind: type[Kind], settings: Mapping[str, Any], where: str = "") -> Kind
 
     where: what a message calls the settings as a whole.
     """
+    for path, number in _endless(settings):
+        raise BadSettings(f"{_told(where, path)}: wanted a finite number, got {number}")
     try:
         return kind.model_validate(settings)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise BadSettings(f"{sentence(first, where)}") from None
+
+
+def _endless(value: Any, path: str = "") -> Iterator[tuple[str, float]]:
+    """Yield every number without end, such as .inf, with the path of its key."""
+    if isinstance(value, float) and not isfinite(value):
+        yield path, value
+    if isinstance(value, list):
+        value = dict(enumerate(value))
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _endless(item, f"{path}.{key}" if path else str(key))
 
 
 def sentence(error: ErrorDetails, where: str = "") -> str:
@@ -50,9 +64,11 @@ def sentence(error: ErrorDetails, where: str = "") -> str:
     path = [str(part) for part in error["loc"] if part != "[key]"]
     if context.get("key"):
         path.append(context["key"])
-    place = ".".join(path)
-    told = f"{where}, {place}" if where and place else where or place or "configuration"
-    return f"{told}: {_reason(error, context)}"
+    return f"{_told(where, '.'.join(path))}: {_reason(error, context)}"
+
+
+def _told(where: str, place: str) -> str:
+    return f"{where}, {place}" if where and place else where or place or "configuration"
 
 
 def _reason(error: ErrorDetails, context: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from tests.made.first_stages import MADE, judge
 LINES = ["q1 Q0 007 1 9.5 tag", "q1 Q0 d,2 2 9.25 tag", 'q10 Q0 d"3 1 1e-3 tag']
 
 
-def import_file(tmp_path, source, drop=False, least=0.0, pairs=(("q", "d"),)):
+def import_file(tmp_path, source, drop=False, least=0.0, pairs=()):
     out, qrels = tmp_path / "out.parquet", judge(tmp_path, pairs)
     how = {"drop_identical": drop, "least_success": least}
     try:
@@ -145,8 +145,29 @@ def test_foreign_runs_are_refused(tmp_path):
     import_file(tmp_path, tmp_path / "a.run", least=0.5, pairs=[("q1", "007"), ("q10", "x")])
     (tmp_path / "out.parquet").unlink()
     with pytest.raises(BadSource, match="0 of 1 judged queries"):
-        import_file(tmp_path, tmp_path / "a.run", least=0.5, pairs=[("q1", "7")])
+        import_file(tmp_path, tmp_path / "a.run", least=0.5, pairs=[("q1", 'd"3')])
     assert [path.name for path in tmp_path.iterdir()] == ["a.run"]
+
+
+@pytest.mark.parametrize(
+    ("pair", "said"),
+    [
+        (("01", "007"), r"none of its queries is judged \(first: 'q1'; in .*qrels.*: '01'\)"),
+        (("q1", "7"), r"none of its passages is judged \(first: '007'; in .*qrels.*: '7'\)"),
+    ],
+)
+def test_a_run_that_meets_no_judgement_is_refused(tmp_path, pair, said):
+    """However little it must find: all values would be 0."""
+    (tmp_path / "a.run").write_text("\n".join(LINES))
+    with pytest.raises(BadTable, match=said):
+        import_file(tmp_path, tmp_path / "a.run", pairs=[pair])
+    assert [path.name for path in tmp_path.iterdir()] == ["a.run"]
+
+
+def test_ids_are_met_in_a_later_piece(tmp_path, monkeypatch):
+    monkeypatch.setattr(imported, "ROWS", 1)
+    (tmp_path / "a.run").write_text("\n".join(LINES))
+    assert len(import_file(tmp_path, tmp_path / "a.run", pairs=[("q10", 'd"3')])) == 3
 
 
 MALFORMED = {

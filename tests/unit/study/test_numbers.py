@@ -36,6 +36,16 @@ def test_what_is_no_whole_number_is_refused(given):
     assert refusal(config).startswith(f"reranking.depth: wanted a whole number, got {given!r}")
 
 
+@pytest.mark.parametrize(
+    "path", ["losses hinge margin", "training optimiser weight_decay", "training optimiser epsilon"]
+)
+@pytest.mark.parametrize("given", [float("inf"), float("nan")])  # .inf, .nan
+def test_a_number_without_end_is_refused(path, given):
+    config = config_of("embedded")
+    put(config, path, given)
+    assert refusal(config) == f"{path.replace(' ', '.')}: wanted a finite number, got {given}"
+
+
 @pytest.mark.parametrize("name", [202411, True, 1.5, date(2024, 11, 1)])  # 2024_11, yes, ...
 def test_a_name_that_yaml_misreads_is_to_be_quoted(name):
     config = config_of("embedded")

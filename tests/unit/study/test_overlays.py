@@ -13,6 +13,7 @@ from redistil.study.overlays import (
     leave_out,
     merged,
     overlay,
+    planned,
     refuse_inherited,
     refuse_missing,
 )
@@ -96,6 +97,12 @@ def test_a_study_that_cannot_be_is_refused_in_one_sentence(studies, name, compla
     with pytest.raises(BadSettings, match=complaint) as caught:
         overlay(name, folder)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_laid_on_a_study_is_like_none(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(BadSettings, match="^like: only a study may .* `study: mine` in place of"):
+        planned({"study": "embedded"}, {"like": "mine"})
 
 
 def test_merging_changes_neither_side():
