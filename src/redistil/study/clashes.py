@@ -36,8 +36,9 @@ Entries = dict[tuple[str, str], Any]  # by catalogue and name
 def refuse(config: Config, study: str, folder: Path) -> None:
     """Refuse, as BadSettings, an entry of a study that another one has and defines otherwise.
 
-    config: params.yaml. A study that says `redefines: true` takes the place of the others. A study
-    whose file cannot be read, or that is like this one, is no reason to refuse this one.
+    config: params.yaml. A study that says `redefines: true` takes the place of the others. What it
+    has of a study that both are like is no departure of its own; nor is a study whose file cannot
+    be read a reason to refuse this one.
     """
     own = files.chain(study, folder)
     if _redefines(own):
@@ -47,8 +48,9 @@ def refuse(config: Config, study: str, folder: Path) -> None:
         there = config.get(catalogue, {}).get(name)
         if there is not None and canonical(there) != canonical(entry):
             raise _clash(catalogue, name, study, "params.yaml")
-    for other, theirs in _others(config, study, folder):
-        for key in defined.keys() & theirs.keys():
+    for other, studies, theirs in _others(config, folder):
+        departing = {name: one for name, one in own.items() if name not in studies}
+        for key in _stated(departing) & defined.keys() & theirs.keys():
             if canonical(defined[key]) != canonical(theirs[key]):
                 raise _clash(*key, study, f"studies/{other}.yaml")
 
@@ -61,30 +63,45 @@ def _clash(catalogue: str, name: str, study: str, other: str) -> BadSettings:
     )
 
 
-def _others(config: Config, study: str, folder: Path) -> Iterator[tuple[str, Entries]]:
-    """Yield the entries of every other study, but of those that are like this one."""
+def _others(config: Config, folder: Path) -> Iterator[tuple[str, Studies, Entries]]:
+    """Yield every study that redefines nothing, with those it is like and all their entries."""
     for other in files.names(folder):
         try:
-            theirs = files.chain(other, folder)
+            studies = files.chain(other, folder)
+            theirs = _defined(config, studies)
         except BadSettings:
             continue
-        if study not in theirs and not _redefines(theirs):
-            yield other, _defined(config, theirs)
+        if not _redefines(studies):
+            yield other, studies, theirs
 
 
 def _redefines(studies: Studies) -> bool:
     return any(one.get(REDEFINES) for one in studies.values())
 
 
+def _stated(studies: Studies) -> set[tuple[str, str]]:
+    """Return the catalogue and name of every entry that studies state."""
+    stated: set[tuple[str, str]] = set()
+    for study in studies.values():
+        for catalogue in PLACES:
+            stated.update((catalogue, name) for name in _entries(study, catalogue))
+    return stated
+
+
 def _defined(config: Config, studies: Studies) -> Entries:
     """Return the entries that studies state, laid on each other and on params.yaml."""
-    stated = reduce(merged, studies.values())
-    whole = likened(merged(config, stated))
+    whole = likened(merged(config, reduce(merged, studies.values())))
     defined: Entries = {}
-    for catalogue in PLACES:
-        for name in stated.get(catalogue) or {}:
+    for catalogue, name in _stated(studies):
+        if name in _entries(whole, catalogue):
             defined[catalogue, name] = whole[catalogue][name]
     return defined
+
+
+def _entries(settings: Config, catalogue: str) -> Config:
+    """Return a catalogue; one that is no mapping is refused when its study is read."""
+    entries = settings.get(catalogue)
+    return entries if isinstance(entries, Mapping) else {}
 
 
 # --- entries that are like others -----------------------------------------------------------------

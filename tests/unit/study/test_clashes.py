@@ -54,8 +54,23 @@ def test_the_study_that_departs_is_refused(refused):
     assert "negatives.mine" in refused(mine=DEEPER | {"like": "other"}, other=MINED)
 
 
-def test_broken_studies_refuse_no_other(refused):
-    assert refused(mine=MINED, other={"like": "nobody"}) == ""
+def test_what_both_are_like_is_no_departure(refused):
+    inherited = {"like": "base"}
+    assert refused(base=MINED, mine=inherited, other=DEEPER | inherited) == ""
+    said = refused(base=MINED, mine=DEEPER | inherited, other=inherited)
+    assert "negatives.mine: studies/base.yaml defines it otherwise" in said
+
+
+BROKEN = {
+    "like nobody": {"like": "nobody"},
+    "an entry like nothing": {"negatives": {"mine": {"like": "nothing"}}},
+    "a list of entries": {"negatives": ["mine"]},
+}
+
+
+@pytest.mark.parametrize("other", BROKEN.values(), ids=BROKEN.keys())
+def test_broken_studies_refuse_no_other(refused, other):
+    assert refused(mine=MINED, other=other) == ""
 
 
 def test_an_entry_takes_what_it_does_not_say(tmp_path):
