@@ -48,11 +48,16 @@ def refuse(config: Config, study: str, folder: Path) -> None:
         there = config.get(catalogue, {}).get(name)
         if there is not None and canonical(there) != canonical(entry):
             raise _clash(catalogue, name, study, "params.yaml")
-    for other, studies, theirs in _others(config, folder):
+    for studies, theirs in _others(config, folder):
         departing = {name: one for name, one in own.items() if name not in studies}
         for key in _stated(departing) & defined.keys() & theirs.keys():
             if canonical(defined[key]) != canonical(theirs[key]):
-                raise _clash(*key, study, f"studies/{other}.yaml")
+                raise _clash(*key, study, f"studies/{_last_stating(key, studies)}.yaml")
+
+
+def _last_stating(key: tuple[str, str], studies: Studies) -> str:
+    """Return the study, of one and those it is like, whose word on an entry is the last."""
+    return [name for name, one in studies.items() if key in _stated({name: one})][-1]
 
 
 def _clash(catalogue: str, name: str, study: str, other: str) -> BadSettings:
@@ -63,7 +68,7 @@ def _clash(catalogue: str, name: str, study: str, other: str) -> BadSettings:
     )
 
 
-def _others(config: Config, folder: Path) -> Iterator[tuple[str, Studies, Entries]]:
+def _others(config: Config, folder: Path) -> Iterator[tuple[Studies, Entries]]:
     """Yield every study that redefines nothing, with those it is like and all their entries."""
     for other in files.names(folder):
         try:
@@ -72,7 +77,7 @@ def _others(config: Config, folder: Path) -> Iterator[tuple[str, Studies, Entrie
         except BadSettings:
             continue
         if not _redefines(studies):
-            yield other, studies, theirs
+            yield studies, theirs
 
 
 def _redefines(studies: Studies) -> bool:

@@ -57,7 +57,7 @@ def test_the_study_that_departs_is_refused(refused):
 def test_what_both_are_like_is_no_departure(refused):
     inherited = {"like": "base"}
     assert refused(base=MINED, mine=inherited, other=DEEPER | inherited) == ""
-    said = refused(base=MINED, mine=DEEPER | inherited, other=inherited)
+    said = refused(base=MINED, mine=DEEPER | inherited, another=inherited)
     assert "negatives.mine: studies/base.yaml defines it otherwise" in said
 
 
