@@ -67,10 +67,16 @@ def collection(root):
     (root / "qrels/test.tsv").write_text(tsv(test), encoding="utf-8")
 
 
+def block(name):
+    """Return a study that the page shows."""
+    pattern = rf"^```yaml\n(# studies/{name}\.yaml.*?)^```"
+    (text,) = re.findall(pattern, PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    return text
+
+
 def shown():
-    """Return the study that the page shows, and the folders that it names."""
-    block = r"^```yaml\n(# studies/mine\.yaml.*?)^```"
-    (text,) = re.findall(block, PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    """Return the study that the page shows first, and the folders that it names."""
+    text = block("mine")
     study = yaml.safe_load(text)
     (corpus,), (backbone,) = study["corpora"].values(), study["backbones"].values()
     return text, corpus["folder"], backbone["folder"]
@@ -113,6 +119,16 @@ def test_it_reports_and_counts_omissions(house):
     assert "up to date" in house.run("dvc", "status")
     exported = (house.root / "data/corpora/passages").iterdir()
     assert [path.name for path in exported if path.suffix == ".parquet"] == ["mine.parquet"]
+
+
+def test_test_queries_alone_are_a_study(house):
+    """Without training queries first stages are compared, and nothing is trained."""
+    (house.root / "studies/tested.yaml").write_text(block("tested"))
+    house.run("snakemake", "--config", "study=tested")
+    table = house.root / "results/tested/report/tables/leaderboard.csv"
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert {row["system"] for row in rows} == {"bm25", "words", "random"}
+    assert not (house.root / "results/tested/models").exists()
 
 
 def test_dots_in_names_match_only_dots(house):
