@@ -6,6 +6,10 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 # containers often set it; every job would then compile torch and all else anew, for it is installed as source
 unexport PYTHONDONTWRITEBYTECODE
+# Snakemake does not start where it cannot keep a cache; a home that may not be written keeps none
+ifeq ($(XDG_CACHE_HOME)$(shell mkdir -p ~/.cache/snakemake 2>&- && test -w ~/.cache/snakemake && echo at home),)
+export XDG_CACHE_HOME := $(CURDIR)/.snakemake/cache
+endif
 
 .PHONY: reproduce test cluster lint bench peers audit setup
 
