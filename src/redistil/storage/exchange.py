@@ -2,7 +2,7 @@
 
 A line of a run is `query_id Q0 doc_id rank score tag`, of the qrels `query_id 0 doc_id relevance`;
 blanks and tabs part the words. As for trec_eval, the order of a run is that of its scores: where
-the rank that such a file writes down tells another one, the log says so.
+the rank that such a file writes down tells another one, or scores tie, the log says so.
 """
 
 import logging
@@ -45,6 +45,11 @@ def run(path: Path) -> pa.Table:
         _log.warning(
             "%s: %d of %d passages score less than one of a worse rank (first: %s): the scores "
             "decide, as for trec_eval", path, order.inverted, order.passages, order.first,
+        )  # fmt: skip
+    if order.tied:
+        _log.info(
+            "%s: %d of %d passages have the score of the one before them: doc_id orders them, as "
+            "in trec_eval", path, order.tied, order.passages,
         )  # fmt: skip
     return RUN.check(ranked(rows["query_id"], rows["doc_id"], rows["score"]), str(path))
 

@@ -1,6 +1,7 @@
 """Runs and qrels as TREC files: measured whoever wrote them, and back as they were."""
 
 import gzip
+import logging
 from pathlib import Path
 
 import pyarrow as pa
@@ -41,6 +42,13 @@ def test_ranks_against_scores_are_told(tmp_path: Path, caplog: pytest.LogCapture
     caplog.clear()
     assert trec(tmp_path, "1 Q0 b 1 2.5 x\n1 Q0 a 2 0.5 x\n", "1 0 b 2\n").exit_code == 0
     assert not caplog.text
+
+
+def test_ties_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """The input tied.run: whatever its ranks say, doc_id orders it."""
+    caplog.set_level(logging.INFO)
+    assert trec(tmp_path, "1 Q0 a 1 1 x\n1 Q0 b 2 1 x\n1 Q0 c 3 0 x\n", "1 0 b 2\n").exit_code == 0
+    assert "1 of 3 passages have the score of the one before them: doc_id orders" in caplog.text
 
 
 def test_a_head_of_remarks_is_passed_over(tmp_path: Path):
