@@ -229,13 +229,14 @@ def test_unusable_files_end_in_one_sentence(house, file, text, complaint):
         path.write_bytes(kept)
 
 
-def test_folders_may_have_braces(house):
+def test_folders_and_titles_may_have_braces(house):
     """Snakemake reads them as wildcards: a digest of the files stands for the inputs."""
     corpus, checkpoint = "my {corpus}", "my {set}/checkpoint"
     collection(house.root / corpus)
     tiny.checkpoint(house.root / checkpoint)
     dataset = {"corpus": "braced", "split": "test", "relevant_from": 1}
     change = {
+        "title": "My {title}",
         "corpora": {"braced": {"folder": corpus}},
         "datasets": {"braced-test": dataset},
         "backbones": {"braced": {"folder": checkpoint}},
@@ -245,9 +246,10 @@ def test_folders_may_have_braces(house):
         "data/corpora/passages/braced.parquet",
         "data/corpora/qrels/braced-test.parquet",
         "data/backbones/braced/made.json",
+        "results/mine/study.yaml",
     ]
     flags = ["--configfile", "braced.yaml", "--", *targets]
-    made = {"export_passages", "export_queries", "fetch"}
+    made = {"export_passages", "export_queries", "fetch", "resolve"}
     assert house.planned(*flags).keys() == made
     house.run("snakemake", *flags)
     assert house.planned(*flags) == {}

@@ -20,8 +20,9 @@ rule resolve:
     log:
         f"logs/{config['study']}/report/resolve.log",
     params:
-        # --config puts its keys first; inside, the order is the study's own, as is that of the page
-        settings=json.dumps(dict(sorted(grid.asked_for(STUDY).items()))),
+        # --config puts its keys first; inside, the order is the study's own, as is that of the page.
+        # A function, for Snakemake takes `{word}` in plain text, as in a title, for a wildcard
+        settings=lambda w: json.dumps(dict(sorted(grid.asked_for(STUDY).items()))),
     shell:
         "redistil resolve {output} --settings {params.settings:q} 2> {log}"
 
