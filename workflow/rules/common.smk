@@ -5,13 +5,11 @@ import shlex
 import sys
 from pathlib import Path
 
-
 from redistil.cli.commands import code_of
 from redistil.errors import UserError
 from redistil.stages.corpora import beir
-from redistil.storage import locks, logs, placed
-from redistil.storage import settings as yaml
-from redistil.study import artefacts, grid, overlays, paths, patterns, withheld
+from redistil.storage import locks, logs, placed, settings as yaml
+from redistil.study import artefacts, grid, overlays, paths, patterns, shared, withheld
 from snakemake.exceptions import WorkflowError
 
 try:
@@ -21,6 +19,8 @@ try:
     STUDY, left_out = overlays.planned(
         config, workflow.config_settings.overwrite_config
     )
+    if workflow.is_main_process:
+        shared.refuse(config, config["study"], Path("studies"))
 except UserError as mistake:
     raise WorkflowError(str(mistake))
 

@@ -41,7 +41,7 @@ def refuse(config: Config, study: str, folder: Path) -> None:
     be read a reason to refuse this one.
     """
     own = files.chain(study, folder)
-    if _redefines(own):
+    if redefines(own):
         return
     defined = _defined(config, own)
     for (catalogue, name), entry in defined.items():
@@ -76,11 +76,12 @@ def _others(config: Config, folder: Path) -> Iterator[tuple[Studies, Entries]]:
             theirs = _defined(config, studies)
         except BadSettings:
             continue
-        if not _redefines(studies):
+        if not redefines(studies):
             yield studies, theirs
 
 
-def _redefines(studies: Studies) -> bool:
+def redefines(studies: Studies) -> bool:
+    """Say whether a study, or one that it is like, takes the place of others."""
     return any(one.get(REDEFINES) for one in studies.values())
 
 

@@ -1,0 +1,105 @@
+"""What a study decides of files that it shares with others, besides the entries behind them.
+
+What is made of an entry lies below `data`, under the name of the entry alone. But the queries of a
+study's test sets are left out of what is trained on, and its protocol trains its teachers. Two
+studies that differ there would make one file anew in turn, and all that follows from it.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from redistil.errors import BadSettings
+from redistil.study import files, grid
+from redistil.study.artefacts import recipe
+from redistil.study.backbones import BuiltBackbone
+from redistil.study.checks import resolve
+from redistil.study.clashes import PLACES, Studies, likened, redefines
+from redistil.study.grid import Cell
+from redistil.study.overlays import laid_on
+from redistil.study.study import Study
+from redistil.study.teachers import TrainedTeacher
+
+Decided = dict[str, Any]  # what a message calls it, and what it is
+Shared = dict[tuple[str, str], Decided]  # by catalogue and name of the entry
+
+
+def refuse(config: Mapping[str, Any], name: str, folder: Path) -> None:
+    """Refuse, as BadSettings, a study that decides otherwise of a file than another one does.
+
+    config: params.yaml. A study that says `redefines: true` takes the place of the others, and one
+    that is like this study departs from it. One that cannot be planned refuses no other.
+    """
+    studies = files.chain(name, folder)
+    if redefines(studies):
+        return
+    own = decided(_planned(config, name, studies))
+    for other in files.names(folder):
+        for key, theirs in _decided_by(config, other, name, folder).items():
+            _refuse_other(name, other, key, own.get(key, theirs), theirs)
+
+
+def _refuse_other(
+    study: str, other: str, key: tuple[str, str], own: Decided, theirs: Decided
+) -> None:
+    catalogue, name = key
+    for what, value in own.items():
+        if value != theirs[what]:
+            raise BadSettings(
+                f"studies/{study}.yaml, {catalogue}.{name}: {what}: {value} here and "
+                f"{theirs[what]} in studies/{other}.yaml, and both would lie in "
+                f"data/{PLACES[catalogue]} under one name: let both say the same, give the entry "
+                f"another name here, as `{name}-of-{study}: {{like: {name}}}`, or say "
+                "`redefines: true` to take its place"
+            )
+
+
+def _decided_by(config: Mapping[str, Any], other: str, name: str, folder: Path) -> Shared:
+    """Return what another study decides; nothing where it departs from this one by itself."""
+    try:
+        studies = files.chain(other, folder)
+        if name in studies or redefines(studies):
+            return {}
+        return decided(_planned(config, other, studies))
+    except BadSettings:
+        return {}
+
+
+def _planned(config: Mapping[str, Any], name: str, studies: Studies) -> Study:
+    """Return a study, of which and those it is like the files are given."""
+    stated = reduce(laid_on, studies.values(), config) | {"study": name}
+    stated.pop(files.REDEFINES, None)
+    return resolve(likened(stated))
+
+
+def decided(study: Study) -> Shared:
+    """Return what a study decides of each file that it needs and may share."""
+    return dict(_decided(study))
+
+
+def _decided(study: Study) -> Iterator[tuple[tuple[str, str], Decided]]:
+    names = grid.needed(study)
+    for name in sorted(names["backbones"]):
+        backbone = study.backbones[name]
+        if isinstance(backbone, BuiltBackbone):
+            yield ("backbones", name), _apart(study, backbone.build.dataset)
+    for name in sorted(names["negatives"]):
+        yield ("negatives", name), _apart(study, study.negatives[name].dataset)
+    for name in sorted(names["teachers"]):
+        teacher = study.teachers[name]
+        if isinstance(teacher, TrainedTeacher):
+            model = teacher.model
+            trained = recipe(study, Cell(model.student, model.loss, model.seed))
+            yield ("teachers", name), _spelled(trained.stated())
+
+
+def _apart(study: Study, dataset: str) -> Decided:
+    """Return the test sets whose queries are left out of what is trained on a dataset."""
+    sets = grid.test_sets(study, dataset)
+    both = sorted([*sets.same_corpus, *sets.elsewhere])
+    return {f"test sets kept apart from {dataset} (grid.datasets and kept_apart)": both}
+
+
+def _spelled(recipe: Mapping[str, Any]) -> Decided:
+    return {f"{key} of its training": value for key, value in recipe.items()}

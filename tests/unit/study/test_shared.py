@@ -1,0 +1,67 @@
+"""What studies decide of files that they share: the same, or a refusal before any job."""
+
+import shutil
+
+import pytest
+
+from redistil.errors import BadSettings
+from redistil.storage import settings
+from redistil.study import files, shared
+from tests.made.configs import ROOT
+
+CONFIG = settings.mapping(ROOT / "params.yaml")
+
+
+@pytest.fixture
+def refused(tmp_path):
+    """Write a study beside those of the project, and return why one is refused; '' if it is not."""
+    folder = shutil.copytree(ROOT / "studies", tmp_path / "studies")
+
+    def reason(text, study="mine"):
+        (folder / "mine.yaml").write_text(f"like: embedded\n{text}\n")
+        try:
+            shared.refuse(CONFIG, study, folder)
+        except BadSettings as error:
+            return str(error)
+        return ""
+
+    return reason
+
+
+@pytest.mark.parametrize("study", files.names(ROOT / "studies"))
+def test_our_studies_agree(study):
+    shared.refuse(CONFIG, study, ROOT / "studies")
+
+
+FEWER = "grid: {datasets: [pydocs-test]}"
+LONGER = "training: {sizes: {teacher: {steps: 700}}}"
+
+
+def test_other_test_sets_are_refused(refused):
+    """Other queries are left out of a warm-up: its backbone, and all on it, would be made anew."""
+    said = refused(FEWER)
+    assert said.startswith("studies/mine.yaml, backbones.tiny-bert: test sets kept apart from")
+    assert "['pydocs-test'] here and ['pydocs-held-out', 'pydocs-test'] in studies/" in said
+    assert refused(f"{FEWER}\nkept_apart: [pydocs-held-out]") == ""
+
+
+def test_another_training_of_a_teacher_is_refused(refused):
+    said = refused(LONGER)
+    assert "teachers.pydocs-bert: steps of its training: 700 here and 600 in studies/" in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "title: Mine",
+        "training: {log_every: 5, sizes: {tiny: {steps: 400}}}",  # of its own results alone
+        f"{FEWER}\nredefines: true",
+    ],
+)
+def test_what_is_not_shared_may_differ(refused, text):
+    assert refused(text) == ""
+
+
+@pytest.mark.parametrize("text", [FEWER, LONGER, "grid: {datasets: [nowhere]}"])
+def test_a_study_that_departs_refuses_no_other(refused, text):
+    assert refused(text, "embedded") == ""
