@@ -68,7 +68,7 @@ def _decided_by(config: Mapping[str, Any], other: str, name: str, folder: Path) 
 
 def _planned(config: Mapping[str, Any], name: str, studies: Studies) -> Study:
     """Return a study, of which and those it is like the files are given."""
-    stated = reduce(laid_on, studies.values(), config) | {"study": name}
+    stated = reduce(laid_on, studies.values(), {**config, "study": name})
     stated.pop(files.REDEFINES, None)
     return resolve(likened(stated))
 
