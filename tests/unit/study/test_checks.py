@@ -8,6 +8,7 @@ import yaml
 from redistil.errors import BadSettings
 from redistil.stages import measures
 from redistil.study import artefacts as study
+from redistil.study.clashes import likened
 from redistil.study.overlays import laid_on
 from tests.made.configs import ROOT, STUDIES, config_of, flat, put, refusal
 
@@ -48,7 +49,7 @@ def test_settings_that_a_page_shows_are_accepted(block, base):
     settings = yaml.safe_load(block.replace("sha256: THE SUM", f"sha256: {'a' * 64}"))
     config = config_of(settings.pop("like", base))
     config["downloads"]["theirs.tsv"] = {"url": "https://example.org/theirs.tsv", "md5": "a" * 32}
-    study.resolve(laid_on(config, settings))
+    study.resolve(likened(laid_on(config, settings)))
 
 
 def test_pages_show_settings():

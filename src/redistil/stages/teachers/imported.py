@@ -191,7 +191,11 @@ def _refuse(source: Path, sifted: Sifted, unknown: float) -> None:
             "collection?"
         )
     if not sifted.kept:
-        raise BadTable(f"{source}: no row to learn from: is it the right file?")
+        raise BadTable(
+            f"{source}: no row to learn from: of {sifted.rows} rows {sifted.unknown} name an "
+            f"unknown id, as {sifted.first or 'none'}, and {sifted.held_out} a query of a test "
+            "set: give a file of this collection's training queries"
+        )
 
 
 def _lists(ranked: pa.Table) -> pa.Table:
