@@ -1,8 +1,8 @@
 """Five architectures beside each other and beside peers: `python -m benchmarks.architectures`.
 
-Three tables of one run. Re-ranking from stored states against encoding anew; late interaction
-against sentence-transformers' and PyLate's, after all scores agree; and a training step of each
-student against one of CAT. Weights are random, and so are the texts; times are medians.
+Three tables of one run. Re-ranking from states in memory and in a file against encoding anew; late
+interaction against sentence-transformers' and PyLate's, after all scores agree; and a training step
+of each student against one of CAT. Weights are random, and so are the texts; times are medians.
 """
 
 import statistics
@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 import numpy as np
+import pyarrow as pa
 import torch
 
 from benchmarks.environments import OUT, environment
@@ -24,12 +25,15 @@ from redistil.learning import objectives, students
 from redistil.learning.latency import Reranker
 from redistil.learning.pairs import Pairs
 from redistil.learning.scoring import Memory, learn
+from redistil.learning.stored import scores_of
 from redistil.learning.students.states import States
 from redistil.machine.processes import Processes
 from redistil.seeds import generator
 from redistil.stages.backbones.networks import network
 from redistil.stages.backbones.vocabularies import vocabulary
+from redistil.storage.lineage import Made
 from redistil.storage.ragged import Tokens
+from redistil.storage.states import WINDOW, Corpus, Stored, writer
 
 SIZES = {"tiny": (2, 64, 2), "distilbert": (6, 768, 12)}  # layers, width, heads
 LENGTHS = {"query_length": 32, "passage_length": 198}
@@ -91,20 +95,45 @@ def agree(found: Any, wanted: Any, what: str) -> None:
 
 
 def stored(found: Mapping[str, Any], passages: int, turns: int) -> list[list[str]]:
-    """Return milliseconds of a query, encoded anew and with stored passages."""
+    """Return milliseconds of a query: encoded anew, from states in memory and in a file."""
     (query,), shown = texts("query", 1, QUERY), texts("passages", passages, PASSAGE)
     rows = []
     for name, student in found.items():
         if student.kept is None:
             continue
-        reranker = Reranker(student.for_scoring("float32"), shown)
-        work = partial(reranker.scores, query)
-        quick, from_store = work(), seconds(work, turns)
+        scorer = student.for_scoring("float32")
+        reranker = Reranker(scorer, shown)
+        with tempfile.TemporaryDirectory() as folder:
+            filed = _filed(reranker.stored, Path(folder))
+            from_file = partial(_from_file, scorer, query, filed, passages)
+            work = partial(reranker.scores, query)
+            quick, in_memory = work(), seconds(work, turns)
+            agree(from_file(), quick, f"{name}, in a file")
+            in_file = seconds(from_file, turns)
         reranker.stored = None
         agree(quick, work(), name)
         anew = seconds(work, turns)
-        rows.append([name, *map(_ms, (anew, from_store)), f"{anew / from_store:.2f}x"])
+        times = anew, in_memory, in_file
+        rows.append([name, *map(_ms, times), f"{anew / in_memory:.2f}x", f"{anew / in_file:.2f}x"])
     return rows
+
+
+def _filed(states: Any, folder: Path) -> Corpus:
+    """Return states as they are read from a file, written as `embed` writes them."""
+    ids = pa.array(map(str, range(len(states))), pa.string())
+    width = states.values.shape[1]
+    with writer(folder / "states.arrow", Made("embed", "states"), "float32", width) as append:
+        for start in range(0, len(states), WINDOW):
+            part = states.at(np.arange(start, min(start + WINDOW, len(states))))
+            append(ids.slice(start, len(part)), part.values.numpy(), part.sizes)
+    return Corpus([Stored(folder / "states.arrow")])
+
+
+def _from_file(scorer: Any, query: Tokens, passages: Corpus, count: int) -> torch.Tensor:
+    """Return the scores of all passages for a query."""
+    asked = scorer.encode_queries([query])
+    rows = [passages[row] for row in range(count)]
+    return scores_of(scorer, asked, np.zeros(count, np.int64), rows)
 
 
 # --- late interaction -----------------------------------------------------------------------------
@@ -210,7 +239,7 @@ def main(size: str, passages: int, batch: int, turns: int, threads: int) -> None
         found = made(Path(place), layers, width, heads)
         with torch.inference_mode():
             rows = stored({name: one.eval() for name, one in found.items()}, passages, turns)
-            header = ["student", "anew, ms", "stored, ms", "quicker"]
+            header = ["student", "anew, ms", "in memory, ms", "in a file, ms", "memory", "file"]
             told(f"{passages} passages for a query", header, rows)
             rows = late(found["colbert"], width, passages, turns, threads)
             told("late interaction", ["who", "ms", "of redistil"], rows)

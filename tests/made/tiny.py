@@ -26,12 +26,12 @@ def record(folder, command, name, **settings):
     lineage.record(Made(command, name, settings), folder)
 
 
-def checkpoint(folder, family="bert"):
+def checkpoint(folder, family="bert", layers=1):
     """Write a random encoder of `family` and its tokenizer, as `build` would."""
     folder.mkdir(parents=True)
     torch.manual_seed(1)
     tokenizer = vocabulary(family, WORDS * 3, 300)
-    model = network(family, tokenizer, layers=1, width=16, heads=2)
+    model = network(family, tokenizer, layers=layers, width=16, heads=2)
     (model if family == "splade" else model.base_model).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     record(folder, "build", folder.name)

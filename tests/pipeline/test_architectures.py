@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from redistil.machine import latency
+from redistil.storage import lineage
 from tests.pipeline.conftest import PROJECT, House, clone
 
 STUDENTS = ["tiny-bert", "tiny-dot", "tiny-colbert", "tiny-prettr", "tiny-tk"]
@@ -38,7 +39,15 @@ def page(house: House) -> str:
 def test_every_student_is_trained_and_timed_once(built: House):
     planned = json.loads((built.root / "dry.json").read_text())
     assert planned["train"] == planned["rerank"] == 10 and planned["time"] == 5
-    assert sum(planned.values()) < 80
+    assert planned["embed"] == 8  # all but the cross-encoder's
+    assert sum(planned.values()) < 90
+
+
+def test_runs_are_made_of_stored_states(built: House):
+    for student in STUDENTS:
+        run = built.root / RESULTS / f"runs/{student}/margin-mse-one/1/pydocs-test.parquet"
+        store = f"embed {student}/margin-mse-one/1/pydocs/0"
+        assert (store in lineage.of(run).inputs) == (student != "tiny-bert")
 
 
 def test_every_architecture_has_its_line(built: House):

@@ -4,6 +4,7 @@ import csv
 
 import pytest
 
+from redistil.storage import lineage
 from redistil.storage.states import Stored
 from redistil.storage.tables import RUN
 from tests.pipeline.conftest import House, clone
@@ -16,6 +17,7 @@ CHANGE = {
         "baselines": [],
     },
     "retrieval": {"students": ["tiny-dot"], "depth": 20, "shard": 10000, "numbers": "float16"},
+    "states": {"students": ["tiny-dot"], "shard": 10000, "numbers": "float16"},
 }
 CELL = "tiny-dot/infonce/1"
 
@@ -47,8 +49,17 @@ def test_its_runs_are_as_deep_as_asked(house):
     assert "R@20" in cells
 
 
+def test_re_ranking_reads_the_store_of_the_search(house):
+    runs = house.root / "results/miniature/runs"
+    files = runs / f"retrieved/{CELL}/pydocs-test.parquet", runs / f"{CELL}/pydocs-test.parquet"
+    searched, reranked = map(lineage.of, files)
+    store = f"embed {CELL}/pydocs/0"
+    assert searched.inputs[store] == reranked.inputs[store]
+
+
 def test_another_depth_remakes_the_search_alone(house):
     house.study({"retrieval": {"depth": 10}})
     planned = house.planned()
-    assert planned["search"] == 1 and not planned["embed"] + planned["train"]
+    assert planned["search"] == 1
+    assert not planned["embed"] + planned["train"] + planned["rerank"]
     assert planned["evaluate"] > 1  # recall at the new depth

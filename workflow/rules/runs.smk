@@ -6,6 +6,10 @@ rule rerank:
         weights="results/{study}/models/{student}/{loss}/{seed}/model.safetensors",
         queries=named("data/tokens/{backbone}/queries/{dataset}.arrow"),
         passages=named("data/tokens/{backbone}/passages/{corpus}.arrow"),
+        states=named(
+            "results/{study}/vectors/{student}/{loss}/{seed}/{corpus}/{shard}.arrow",
+            "states",
+        ),
     output:
         "results/{study}/runs/{student}/{loss}/{seed}/{dataset}.parquet",
     log:
@@ -15,9 +19,10 @@ rule rerank:
     params:
         code=code("rerank"),
         settings=settings("rerank", "{student}/{loss}/{seed}/{dataset}"),
+        states=repeated("--states", "states"),
     shell:
         "redistil rerank {input.candidates} {input.model} {input.queries} {input.passages} {output}"
-        " {params.settings} --threads {threads} 2> {log}"
+        " {params.states} {params.settings} --threads {threads} 2> {log}"
 
 
 rule rerank_teacher:

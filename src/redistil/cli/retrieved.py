@@ -10,14 +10,14 @@ from redistil.cli.scored import precision
 from redistil.errors import BadSettings
 from redistil.storage.lineage import Made
 from redistil.study.corpora import Dataset
-from redistil.study.protocol import Retrieval
+from redistil.study.protocol import Retrieval, States
 
 
 @click.command()
 @click.argument("model", type=Folder())
 @click.argument("tokens", type=Source())
 @click.argument("out", type=Out())
-@settings_from(Retrieval, "numbers")
+@settings_from(States, "numbers")
 @precision
 @setting("--shard", click.IntRange(0), "Which part of the passages to encode, from 0.")
 @setting("--shards", click.IntRange(1), "Into how many parts the passages are divided.")

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from redistil.cli.declared import settings_from
-from redistil.cli.options import In, Out, making
+from redistil.cli.options import In, Out, Source, making
 from redistil.cli.scored import by_bm25, by_model
 from redistil.storage.lineage import Made
 from redistil.storage.tables import RUN
@@ -20,6 +20,12 @@ depth = settings_from(Reranking, "depth")
 @click.argument("candidates", type=In(RUN))
 @by_model
 @depth
+@click.option(
+    "--states",
+    type=Source(),
+    multiple=True,
+    help="States of the passages, as `embed` stored them: all shards, in order; repeatable.",
+)
 @making
 def rerank(
     candidates: Path,
@@ -28,6 +34,7 @@ def rerank(
     passages: Path,
     out: Path,
     depth: int,
+    states: tuple[Path, ...],
     precision: str,
     threads: int,
     device: str,
@@ -35,7 +42,8 @@ def rerank(
 ) -> None:
     """Re-rank candidates by a model.
 
-    QUERIES and PASSAGES are token files under the model's tokenizer.
+    QUERIES and PASSAGES are token files under the model's tokenizer. With --states passages are
+    not encoded again.
     """
     from redistil.cli.runtime import quiet
 
@@ -43,7 +51,7 @@ def rerank(
     from redistil.machine.processes import Processes
     from redistil.stages import runs
 
-    chosen = runs.Model(model, queries, passages)
+    chosen = runs.Model(model, queries, passages, states)
     with Processes(device) as processes:
         runs.rerank(
             candidates, chosen, out, made, depth=depth, precision=precision, processes=processes

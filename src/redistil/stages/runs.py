@@ -3,30 +3,38 @@
 The order is that of a model, of BM25, of an ensemble, or chance.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from redistil.errors import BadSource
 from redistil.learning import ensembles
 from redistil.learning.lexical import PairScorer
 from redistil.machine import costs
 from redistil.machine.energy import Meter, Note
 from redistil.machine.hardware import commit
 from redistil.seeds import generator
+from redistil.storage import states
 from redistil.storage.lineage import Made
 from redistil.storage.pieces import in_pieces
 from redistil.storage.shards import Shards
+from redistil.storage.states import Corpus, Stored
 from redistil.storage.tables import RUN, ranked, top
 
 
 class Model(NamedTuple):
-    """A model's folder, and the token files of queries and passages under its tokenizer."""
+    """A model's folder, and the token files of queries and passages under its tokenizer.
+
+    states: what it computed of the passages before, all shards in order, if that is stored.
+    """
 
     folder: Path
     queries: Path
     passages: Path
+    states: Sequence[Path] = ()
 
 
 SHARD = 1 << 16  # pairs scored and written together, and lost at most when a job is killed
@@ -49,9 +57,10 @@ def rerank(
     The processes share out shards of queries: memory does not grow with the run, and a resumed job
     does not score finished shards again. Time and energy are written beside `out`, to a file of
     that name with .cost.json. The run itself is the same however long it took.
+    Raises Stale where stored states are not this model's of these passages, and BadSource where
+    the model can have none.
     """
     from redistil.learning import students  # torch stays behind the door: others do without
-    from redistil.learning.scoring import score_pairs
     from redistil.machine.processes import check_precision
     from redistil.storage.ragged import Ragged, rows_of
 
@@ -59,6 +68,7 @@ def rerank(
     check_precision(precision, processes.device)
     queries, passages = Ragged(model.queries), Ragged(model.passages)
     student = students.load(model.folder).to(processes.device)
+    score = _scorer(student, model, queries, passages)
     shards = Shards(RUN, out, made)
     count = 0
     note = Note.beside(out.with_suffix(COST), made.fingerprint) if processes.first else None
@@ -67,7 +77,7 @@ def rerank(
         for number, pairs in enumerate(in_pieces(looked_up, SHARD)):
             count += 1
             if number % processes.count == processes.rank and not shards.has(number):
-                scores = score_pairs(student, queries, passages, rows_of(pairs), precision)
+                scores = score(rows_of(pairs), precision)
                 scored = ranked(pairs["query_id"], pairs["doc_id"], scores)
                 RUN.write(scored, shards.path(number), made)
         processes.wait()
@@ -75,6 +85,25 @@ def rerank(
     if processes.first:
         rows = shards.join(count)
         costs.account(spent, rows, processes, source, out.with_suffix(COST))
+
+
+def _scorer(student: Any, model: Model, queries: Any, passages: Any) -> Callable[..., Any]:
+    """Return what scores pairs by their rows: it encodes passages, or reads what is stored."""
+    from redistil.learning.scoring import score_pairs
+    from redistil.learning.stored import score_stored
+
+    if not model.states:
+        return partial(score_pairs, student, queries, passages)
+    if student.kept is None:
+        raise BadSource(
+            f"{model.folder}: its architecture reads query and passage together, so that no states "
+            "of passages can be read: leave --states out"
+        )
+    stores = list(map(Stored, model.states))
+    states.check_tokens(model.folder, model.queries)
+    states.check_stores(model.folder, stores)
+    states.check_passages(passages, stores)
+    return partial(score_stored, student, queries, Corpus(stores))
 
 
 def _looked_up(candidates: Path, depth: int, queries: Any, passages: Any) -> Iterator[pa.Table]:

@@ -5,8 +5,10 @@ last may be shorter). The numbers of a passage stand row by row: one row of `wid
 passage, or one for each of its tokens. Opening a file copies nothing, as with token files.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import pyarrow as pa
 from redistil.errors import BadTable, Stale
 from redistil.storage import digests, lineage
 from redistil.storage.lineage import Made
+from redistil.storage.ragged import Ragged
 from redistil.storage.tables import aside
 
 WINDOW = 1024  # passages encoded and written together
@@ -66,18 +69,18 @@ class Stored:
 
     def __init__(self, path: Path) -> None:
         self.path, self.made = path, lineage.of(path)
-        self._batches, self.width = _batches(path)
+        self.batches, self.width = _batches(path)
 
     def __len__(self) -> int:
-        return sum(map(len, self._batches))
+        return sum(map(len, self.batches))
 
     def ids(self) -> pa.ChunkedArray:
         """Return the ids in the order of the file."""
-        return pa.chunked_array([batch["id"] for batch in self._batches], pa.string())
+        return pa.chunked_array([batch["id"] for batch in self.batches], pa.string())
 
     def rows(self) -> Iterator[Numbers]:
         """Yield the rows [R, width] of some passages after the other, as views of the file."""
-        for batch in self._batches:
+        for batch in self.batches:
             values: Numbers = batch["states"].flatten().to_numpy()
             yield values.reshape(-1, self.width)
 
@@ -86,6 +89,27 @@ class Stored:
         """How many bytes the states of a passage take, on average."""
         taken = sum(rows.nbytes for rows in self.rows())
         return taken / max(1, len(self))
+
+
+class Corpus:
+    """The states of all passages of a corpus, by their rows in its token file.
+
+    stores: its shards, in order. Nothing is read before a passage is asked for.
+    """
+
+    def __init__(self, stores: Sequence[Stored]) -> None:
+        self._width = stores[0].width
+        batches = [batch["states"] for stored in stores for batch in stored.batches]
+        self._starts = [0, *accumulate(map(len, batches))]
+        self._offsets: list[Sizes] = [batch.offsets.to_numpy() for batch in batches]
+        self._numbers: list[Numbers] = [batch.values.to_numpy() for batch in batches]
+
+    def __getitem__(self, passage: int) -> Numbers:
+        """Return the rows [R, width] of a passage, as a view of its file."""
+        batch = bisect_right(self._starts, passage) - 1
+        place = int(passage) - self._starts[batch]
+        start, end = self._offsets[batch][place : place + 2]
+        return self._numbers[batch][start:end].reshape(-1, self._width)
 
 
 def _batches(path: Path) -> tuple[list[pa.RecordBatch], int]:
@@ -129,3 +153,21 @@ def check_stores(model: Path, stores: Sequence[Stored]) -> None:
                 f"{stored.path} is shard {shard} of {shards}: wanted shard {place} of "
                 f"{len(stores)}: name all shards of one corpus, in order"
             )
+
+
+def check_passages(tokens: Ragged, stores: Sequence[Stored]) -> None:
+    """Refuse, as Stale, states of other passages than those of a token file."""
+    made = lineage.of(tokens.path)
+    for stored in stores:
+        if made.fingerprint not in stored.made.inputs.values():
+            raise Stale(
+                f"{stored.path} holds states of other passages: wanted those of {tokens.path} "
+                f"({made.who}, {made.fingerprint}), got {stored.made.who}: embed these tokens"
+            )
+    parts = [chunk for stored in stores for chunk in stored.ids().chunks]
+    ids = pa.chunked_array(parts, pa.string())
+    if ids != tokens.ids():
+        raise Stale(
+            f"{stores[0].path} and the shards after it hold other passages: wanted the "
+            f"{len(tokens)} of {tokens.path} in its order, got {len(ids)}: embed these tokens"
+        )

@@ -89,6 +89,15 @@ ARCHITECTURES: dict[str, type[Architecture]] = {
 # their score is the inner product of one vector of each text, so that a corpus can be searched
 SEARCHED: frozenset[type[Architecture]] = frozenset({Dot})
 
+# they read query and passage in one input, so that nothing of a passage can be stored
+READ_TOGETHER: frozenset[type[Architecture]] = frozenset({Cat, LinearCat})
+
+
+def keeps(settings: Architecture) -> bool:
+    """Return whether a student computes something of a passage before it knows the query."""
+    reads_batch = isinstance(settings, Prettr) and settings.offset == "batch"
+    return type(settings) not in READ_TOGETHER and not reads_batch
+
 
 def architecture_of(settings: Any) -> Architecture:
     """Return the settings of an architecture alone, out of those of a recipe or a teacher."""

@@ -34,8 +34,6 @@ from redistil.study.grid import (
     members,
     own_measures,
     predecessor,
-    retriever,
-    searching_cells,
     stages_to_beat,
     sweep_depths,
     systems,
@@ -50,6 +48,7 @@ from redistil.study.grid import (
 from redistil.study.measures import of_dataset
 from redistil.study.reading import read as typed
 from redistil.study.recipes import Recipe, Validated, recipe_class
+from redistil.study.stores import stored_and_retrieved
 from redistil.study.study import Study
 from redistil.study.teachers import (
     AdoptedTeacher,
@@ -234,7 +233,7 @@ def _results(study: Study) -> Iterator[Artefact]:
     for name in study.grid.checkpoints:
         for dataset in datasets:
             yield ("rerank", f"{name}/{dataset}"), study.reranking.settings()
-    yield from _retrieved(study)
+    yield from stored_and_retrieved(study)
     for dataset in datasets:
         order = {"depth": study.reranking.depth, "seed": study.random_seed}
         yield ("shuffle", f"random/{study.random_seed}/{dataset}"), order
@@ -260,26 +259,6 @@ def _results(study: Study) -> Iterator[Artefact]:
                 "relevant_from": levels,
             },
         )
-
-
-def _retrieved(study: Study) -> Iterator[Artefact]:
-    """Yield the vectors of each student that searches, and its runs."""
-    how = study.retrieval
-    if how is None:
-        return
-    datasets = study.grid.datasets
-    corpora = dict.fromkeys(study.datasets[dataset].corpus for dataset in datasets)
-    precision: Settings = {"precision": study.reranking.precision}
-    for cell in searching_cells(study):
-        for corpus in corpora:
-            count = study.corpora[corpus].parts(how.shard)
-            stored = precision | {"numbers": how.numbers, "shards": count}
-            for shard in range(count):
-                yield ("embed", f"{cell.name}/{corpus}/{shard}"), stored | {"shard": shard}
-        for dataset in datasets:
-            dropped = study.datasets[dataset].drop_identical
-            asked = precision | {"depth": how.depth, "drop_identical": dropped}
-            yield ("search", f"{retriever(cell)}/{dataset}"), asked
 
 
 def _reranked_for(study: Study, name: str, datasets: Sequence[str]) -> Iterator[Artefact]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from redistil.errors import BadSettings, nearest
-from redistil.study.architectures import ARCHITECTURES, SEARCHED
+from redistil.study.architectures import ARCHITECTURES
 from redistil.study.candidates import (
     FirstStage,
     ImportedStage,
@@ -27,6 +27,7 @@ from redistil.study.grid import (
 from redistil.study.objectives import LABELS, ORDER, SCORES
 from redistil.study.protocol import Size, Source
 from redistil.study.reading import read
+from redistil.study.stores import check_stores
 from redistil.study.study import Study
 from redistil.study.teaching import check_sources, check_teachers
 
@@ -50,7 +51,7 @@ def resolve(config: Mapping[str, Any]) -> Study:
     _check_systems(study)
     cells = trained_cells(study)
     _check_training(study, cells)
-    _check_retrieval(study)
+    check_stores(study)
     for cell in cells:
         _check_cell(study, cell)
     _check_training_sets(study)
@@ -143,20 +144,6 @@ def _check_training(study: Study, cells: Sequence[Cell]) -> None:
             f"training: missing, and {cells[0].name} is to be trained: say how, or empty "
             "grid.students, grid.losses and grid.seeds"
         )
-
-
-def _check_retrieval(study: Study) -> None:
-    """Refuse a student that retrieves and is not trained, or whose score is no inner product."""
-    for name in study.retrieval.students if study.retrieval else []:
-        if name not in study.grid.students:
-            close = nearest(name, study.grid.students)
-            raise BadSettings(f"retrieval.students: {name!r} is not in grid.students{close}")
-        architecture = study.students[name].architecture
-        if ARCHITECTURES[architecture] not in SEARCHED:
-            raise BadSettings(
-                f"retrieval.students: {name!r} is a {architecture}, whose score is no inner "
-                "product of one vector for each text: name a student that can search (`dot`)"
-            )
 
 
 def _check_columns(study: Study) -> None:

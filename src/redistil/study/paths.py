@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from redistil.errors import BadSettings
-from redistil.study import grid
+from redistil.study import grid, stores
 from redistil.study.backbones import WordsBackbone
 from redistil.study.candidates import SpladeStage
 from redistil.study.grid import Cell
+from redistil.study.protocol import States
 from redistil.study.study import Study
 from redistil.study.teachers import AdoptedTeacher, ImportedTeacher, ScoringTeacher, TrainedTeacher
 
@@ -309,9 +310,17 @@ def _shards(study: Study, known: Words) -> Rows:
 
 def _vectors(study: Study, known: Words) -> Rows:
     """Yield the shards of a corpus that a student searches."""
-    assert study.retrieval is not None
+    return _parts(study, study.retrieval, known)
+
+
+def _states(study: Study, known: Words) -> Rows:
+    """Yield the shards of the states that re-ranking by a student reads, if it reads any."""
+    return _parts(study, stores.kept_for_reranking(study, known["student"]), known)
+
+
+def _parts(study: Study, how: States | None, known: Words) -> Rows:
     corpus = study.datasets[known["dataset"]].corpus
-    for shard in range(study.corpora[corpus].parts(study.retrieval.shard)):
+    for shard in stores.shards(study, how, corpus) if how else []:
         yield {"shard": shard}
 
 
@@ -387,6 +396,7 @@ OVER: dict[str, Callable[[Study, Words], Rows]] = {
     "tests elsewhere": _tests_elsewhere,
     "shards": _shards,
     "vectors": _vectors,
+    "states": _states,
     "searches": _searches,
     "import": _imported,
     "export": _exported,

@@ -24,6 +24,7 @@ ASSUMED = (
     "Assumed: models of 110 million weights, passages of 80 tokens, 16 bytes for a row of a run.",
     "The throughputs are yours: give those of your largest model for an upper end.",
     "Not counted: scores of trained teachers, vectors of passages and BM25: hours at most.",
+    "Not counted either: the disk that stored states of passages take.",
 )
 SECONDS = 3600
 

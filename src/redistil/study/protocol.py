@@ -185,19 +185,27 @@ class Latency(Entry):
     passages: Annotated[Count, Field(description="passages that are re-ranked for each")]
 
 
-class Retrieval(Entry):
-    """What students retrieve by themselves: each searches the whole corpus of every test set."""
+class States(Entry):
+    """What students compute of passages ahead, where re-ranking reads it from a store."""
 
     students: Annotated[
         list[Annotated[Name, Names("students")]],
         Once,
-        Field(min_length=1, description="of the grid, each with one vector for a text"),
+        Field(min_length=1, description="of the grid, each with something to keep of a passage"),
     ]
-    depth: Annotated[Count, Field(description="passages kept for each query")]
     shard: Annotated[Count, Field(description="passages that one job encodes")]
     numbers: Annotated[
         Literal["float32", "float16"], Field(description="as which what is encoded is stored")
     ]
+
+
+class Retrieval(States):
+    """What students retrieve by themselves: each searches the whole corpus of every test set.
+
+    They are of the grid, each with one vector for a text.
+    """
+
+    depth: Annotated[Count, Field(description="passages kept for each query")]
 
 
 _Level = Annotated[Number, Field(gt=0, lt=1)]

@@ -40,6 +40,7 @@ from redistil.study.protocol import (
     Reranking,
     Retrieval,
     Source,
+    States,
     Statistics,
     Training,
     Validation,
@@ -174,6 +175,9 @@ class Study(Entry):
     ] = None
     reranking: Reranking
     latency: Annotated[Latency | None, Field(description="without it no student is timed")] = None
+    states: Annotated[
+        States | None, Field(description="none: each run encodes its passages anew")
+    ] = None
     retrieval: Annotated[
         Retrieval | None, Field(description="none: students re-rank, and retrieve nothing")
     ] = None

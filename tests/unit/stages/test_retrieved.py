@@ -6,40 +6,21 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from click.testing import CliRunner
 
-from redistil.cli import cli
 from redistil.errors import BadSettings, BadSource, BadTable, Damaged, Stale
 from redistil.learning import students
 from redistil.learning.students.states import States
 from redistil.seeds import generator
 from redistil.stages.retrieved import embed, search
-from redistil.storage import lineage, ragged, states
+from redistil.storage import lineage, states
 from redistil.storage.lineage import Made
 from redistil.storage.ragged import Ragged
 from redistil.storage.states import Stored
 from redistil.storage.tables import RUN
 from tests.made import tiny
-from tests.made.students import settings_of
+from tests.made.stores import embedded, run, write_model, write_tokens
 
 PASSAGES, QUERIES = 20, 3
-
-
-def write_tokens(path, backbone, texts):
-    """Write the token file of some texts as `tokenize` does: its record names the tokenizer."""
-    made = lineage.make("tokenize", path.stem, {}, "", [lineage.of(backbone)])
-    tokenizer = tiny.load_tokenizer(backbone)
-    ids = tokenizer(list(texts.values()), add_special_tokens=False)["input_ids"]
-    with ragged.writer(path, made) as append:
-        append(list(texts), ids)
-
-
-def write_model(folder, backbone, architecture, seed):
-    folder.mkdir()
-    settings = settings_of(architecture)
-    students.new(settings, backbone, seed).save(folder)
-    made = lineage.make("train", folder.name, settings | {"seed": seed}, "", [lineage.of(backbone)])
-    lineage.record(made, folder)
 
 
 @pytest.fixture(scope="module")
@@ -62,22 +43,6 @@ def small(monkeypatch):
     monkeypatch.setattr(embed, "WINDOW", 2)
     for stage in (embed, search):
         monkeypatch.setattr(stage, "BLOCK", 4)
-
-
-def run(*words):
-    result = CliRunner().invoke(cli, [str(word) for word in words])
-    if result.exception:
-        raise result.exception
-
-
-def embedded(house, folder, shards=1, model="dot", tokens="bert-d", numbers="float32"):
-    files = []
-    for shard in range(shards):
-        files.append(folder / f"{model}-{shard}-of-{shards}.arrow")
-        asked = ["--numbers", numbers, "--precision", "float32", "--device", "cpu"]
-        asked += ["--shard", shard, "--shards", shards, "--name", f"{model}/c/{shard}"]
-        run("embed", house / model, house / f"{tokens}.arrow", files[-1], *asked)
-    return files
 
 
 def searched(house, files, out, depth=5, model="dot", tokens="bert-q", dropped=False):

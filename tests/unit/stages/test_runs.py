@@ -160,7 +160,7 @@ def test_a_candidate_without_tokens_is_refused(house, tmp_path):
 
 
 def test_the_command_reranks_by_a_model(house, tmp_path):
-    folder, *tokens = model(house)
+    folder, *tokens, _ = model(house)
     words = ["rerank", house / "candidates.parquet", folder / "made.json", *tokens]
     words += [tmp_path / "run.parquet", *"--depth 5 --precision float32 --device cpu".split()]
     invoke(*words, "--name", "one/test")
