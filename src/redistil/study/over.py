@@ -1,0 +1,354 @@
+"""What a pattern of paths may run over: rows of words that a study's catalogues give."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from redistil.errors import BadSettings
+from redistil.study import grid, stores
+from redistil.study.backbones import WordsBackbone
+from redistil.study.candidates import SpladeStage
+from redistil.study.grid import Cell
+from redistil.study.protocol import States
+from redistil.study.study import Study
+from redistil.study.teachers import AdoptedTeacher, ImportedTeacher, ScoringTeacher, TrainedTeacher
+
+Words = Mapping[str, Any]
+Rows = Iterator[dict[str, Any]]
+
+TEACHERS = ("scored", "lexical", "averaged", "teacher")  # wildcards that name a teacher
+
+
+def _datasets(study: Study, known: Words) -> Rows:
+    for dataset in study.grid.datasets:
+        yield {"dataset": dataset}
+
+
+def _pushed(study: Study, known: Words) -> Rows:
+    """Yield the datasets of the grid whose texts may be handed on."""
+    for dataset in study.grid.datasets:
+        if study.corpora[study.datasets[dataset].corpus].is_pushed:
+            yield {"dataset": dataset}
+
+
+def _students(study: Study, known: Words) -> Rows:
+    for student in study.grid.students:
+        yield {"student": student}
+
+
+def _checkpoints(study: Study, known: Words) -> Rows:
+    for checkpoint in study.grid.checkpoints:
+        yield {"backbone": checkpoint}
+
+
+def _readers(study: Study, known: Words) -> Rows:
+    """Yield everything of the grid that reads tokens."""
+    yield from _students(study, known)
+    yield from _checkpoints(study, known)
+
+
+def _losses(study: Study, known: Words) -> Rows:
+    for loss in study.grid.losses:
+        yield {"loss": loss}
+
+
+def _cells(study: Study, known: Words) -> Rows:
+    for cell in grid.grid_cells(study):
+        if known.get("student", cell.student) == cell.student:
+            yield {**vars(cell), "system": cell.name}
+
+
+def _timed(study: Study, known: Words) -> Rows:
+    """Yield the training of each student that is timed, with the dataset whose texts it reads."""
+    for cell in grid.timed_cells(study):
+        if known.get("student", cell.student) == cell.student:
+            yield {**vars(cell), "dataset": study.grid.datasets[0]}
+
+
+def _runs(study: Study, known: Words) -> Rows:
+    """Yield every run of the cells of the grid, or of those of one student."""
+    for cell in _cells(study, known):
+        for dataset in _datasets(study, known):
+            yield cell | dataset
+
+
+def _tokens(study: Study, known: Words) -> Rows:
+    for reader in _readers(study, known):
+        for dataset in _datasets(study, known):
+            yield reader | dataset
+
+
+def _first_stages(study: Study, known: Words) -> Rows:
+    stages = [study.grid.first_stage, *study.grid.baselines]
+    for first_stage in stages:
+        for dataset in _datasets(study, known):
+            yield {"first_stage": first_stage} | dataset
+
+
+def _systems(study: Study, known: Words) -> Rows:
+    for system in grid.systems(study):
+        yield {"system": system.name}
+
+
+def _ranking_systems(study: Study, known: Words) -> Rows:
+    """Yield every run that is not a first stage's."""
+    for system in grid.systems(study):
+        if system.kind != "first stage":
+            for dataset in _datasets(study, known):
+                yield {"system": system.name} | dataset
+
+
+def _reranking_models(study: Study, known: Words) -> Rows:
+    for system in grid.systems(study):
+        if system.kind in ("student", "teacher", "checkpoint"):
+            yield {"system": system.name}
+
+
+def _shown(study: Study, known: Words) -> Rows:
+    """Yield the runs that the page shows: of what is trained with several seeds, the first's."""
+    first = study.grid.seeds[:1]
+    for system in grid.systems(study):
+        if system.kind == "first stage":
+            yield {"runs": f"data/candidates/{system.name}"}
+        elif system.student is None or system.seed in first:
+            yield {"runs": f"results/{study.study}/runs/{system.name}"}
+
+
+def _predecessors(study: Study, known: Words) -> Rows:
+    cell = Cell(known["student"], known["loss"], int(known["seed"]))
+    before = grid.predecessor(study, cell)
+    if before:
+        yield {"after": before.loss}
+
+
+def _validated(study: Study, known: Words) -> Rows:
+    validation = study.validation
+    if validation:
+        for dataset in validation.datasets:
+            yield {"dataset": dataset, "first_stage": validation.first_stage}
+
+
+def _gates(study: Study, known: Words) -> Rows:
+    for teacher in grid.gated_teachers(study):
+        yield {"teacher": teacher}
+
+
+def _members_validated(study: Study, known: Words) -> Rows:
+    """Yield the members of an ensemble on every validation set; other teachers have none."""
+    for member in grid.members(study, known["teacher"]):
+        if member != known["teacher"]:
+            for row in _validated(study, known):
+                yield {"member": member, "dataset": row["dataset"]}
+
+
+def _stages_validated(study: Study, known: Words) -> Rows:
+    """Yield what a teacher has to beat on every validation set."""
+    for first_stage in grid.stages_to_beat(study):
+        for row in _validated(study, known):
+            yield row | {"first_stage": first_stage}
+
+
+def _built_backbones(study: Study, known: Words) -> Rows:
+    for name in grid.built_backbones(study):
+        yield {"built": name}
+
+
+def _over(study: Study, known: Words) -> Rows:
+    """Yield the negatives whose pairs a teacher scores."""
+    name = known["scored"] if "scored" in known else known["lexical"]
+    teacher = study.teachers[name]
+    assert isinstance(teacher, ScoringTeacher)
+    for negatives in teacher.over:
+        yield {"over": negatives}
+
+
+def _members(study: Study, known: Words) -> Rows:
+    """Yield the single teachers behind a teacher, with model and backbone where it has them."""
+    if "adopted" in known:
+        yield _adopted(known["adopted"])
+        return
+    (name,) = (known[wildcard] for wildcard in TEACHERS if wildcard in known)
+    for member in grid.members(study, name):
+        yield {"member": member} | _model(study, member) | _taught_on(study, member, known)
+
+
+def _adopted(checkpoint: str) -> dict[str, str]:
+    """Return the folder of the model that a checkpoint is, and whose tokens it reads."""
+    return {"model": f"data/teachers/models/{checkpoint}", "backbone": checkpoint}
+
+
+def _model(study: Study, teacher: str) -> dict[str, str]:
+    """Return the folder of the model that a teacher is, and the backbone whose tokens it reads."""
+    entry = study.teachers[teacher]
+    if isinstance(entry, AdoptedTeacher):
+        return _adopted(entry.checkpoint)
+    if not isinstance(entry, TrainedTeacher):
+        return {}
+    cells = grid.teacher_cells(study)
+    if teacher not in cells:
+        raise BadSettings(
+            f"teachers.{teacher}: the study {study.study} neither tests it nor learns from it: "
+            "choose another study (--study study=...), or name it in grid.teachers or a source"
+        )
+    cell = cells[teacher]
+    folder = f"results/{study.study}/models/{cell.name}"
+    return {"model": folder, "backbone": study.students[cell.student].backbone}
+
+
+def _taught_on(study: Study, teacher: str, known: Words) -> dict[str, str]:
+    """Return the dataset whose pairs a teacher scores, unless the job names another."""
+    entry = study.teachers[teacher]
+    if "dataset" in known or not isinstance(entry, ScoringTeacher):
+        return {}
+    return {"dataset": study.negatives[entry.over[0]].dataset}
+
+
+def _teaching(study: Study, known: Words) -> Rows:
+    """Yield every teacher behind a loss of the grid and its members, with the pairs scored."""
+    seen = set()
+    for loss in study.grid.losses:
+        source = study.sources[study.losses[loss].reads]
+        teacher = source.teacher
+        if not teacher:
+            continue
+        for name in [teacher, *grid.members(study, teacher)]:
+            if (name, source.negatives) not in seen:
+                seen.add((name, source.negatives))
+                yield {"teacher": name, "negatives": source.negatives}
+
+
+def _taught(study: Study, known: Words) -> Rows:
+    """Yield every teacher whose scores a loss of the grid reads."""
+    read = [study.sources[study.losses[loss].reads].teacher for loss in study.grid.losses]
+    for teacher in dict.fromkeys(read):
+        if teacher:
+            yield {"taught": teacher}
+
+
+def _teaching_models(study: Study, known: Words) -> Rows:
+    """Yield the models that were trained for such a teacher."""
+    for row in _taught(study, known):
+        for member in grid.members(study, row["taught"]):
+            if isinstance(study.teachers[member], TrainedTeacher):
+                yield row | _model(study, member)
+
+
+def _tests(study: Study, known: Words) -> Rows:
+    """Yield the test sets over the corpus of a training set."""
+    for dataset in grid.test_sets(study, _training_set(study, known)).same_corpus:
+        yield {"dataset": dataset}
+
+
+def _tests_elsewhere(study: Study, known: Words) -> Rows:
+    """Yield the test sets over other corpora."""
+    for dataset in grid.test_sets(study, _training_set(study, known)).elsewhere:
+        yield {"dataset": dataset}
+
+
+def _training_set(study: Study, known: Words) -> str:
+    name: str = grid.words(study, **known)["dataset"]
+    return name
+
+
+def _shards(study: Study, known: Words) -> Rows:
+    corpus = study.datasets[known["dataset"]].corpus
+    stage = study.first_stages[known["splade"]]
+    assert isinstance(stage, SpladeStage)
+    for shard in range(study.corpora[corpus].parts(stage.shard)):
+        yield {"shard": shard}
+
+
+def _vectors(study: Study, known: Words) -> Rows:
+    """Yield the shards of a corpus that a student searches."""
+    return _parts(study, study.retrieval, known)
+
+
+def _states(study: Study, known: Words) -> Rows:
+    """Yield the shards of the states that re-ranking by a student reads, if it reads any."""
+    return _parts(study, stores.kept_for_reranking(study, known["student"]), known)
+
+
+def _parts(study: Study, how: States | None, known: Words) -> Rows:
+    corpus = study.datasets[known["dataset"]].corpus
+    for shard in stores.shards(study, how, corpus) if how else []:
+        yield {"shard": shard}
+
+
+def _searches(study: Study, known: Words) -> Rows:
+    """Yield every run that a student retrieves."""
+    for cell in grid.searching_cells(study):
+        for dataset in _datasets(study, known):
+            yield vars(cell) | dataset
+
+
+def _imported(study: Study, known: Words) -> Rows:
+    """Yield the download that a teacher, or a first stage for a dataset, is imported from."""
+    if "published" in known:
+        teacher = study.teachers[known["published"]]
+        assert isinstance(teacher, ImportedTeacher)
+        yield {"file": teacher.file}
+        return
+    stage, dataset = known["imported"], known["dataset"]
+    file = grid.imported_run(study, stage, dataset)
+    if file is None:
+        raise BadSettings(
+            f"first_stages.{stage}.import: no run for {dataset}, which this study asks for: name "
+            "its file, or leave the dataset out"
+        )
+    yield {"file": file}
+
+
+def _exported(study: Study, known: Words) -> Rows:
+    entry = study.exports[known["exported"]]
+    yield {"negatives": entry.negatives, "teacher": entry.teacher}
+
+
+def _words_of(study: Study, known: Words) -> Rows:
+    """Yield the corpora whose words a backbone has."""
+    backbone = study.backbones[known["worded"]]
+    assert isinstance(backbone, WordsBackbone)
+    for corpus in backbone.words.corpora:
+        yield {"corpus": corpus}
+
+
+def _exports(study: Study, known: Words) -> Rows:
+    for name in study.exports:
+        yield {"exported": name}
+
+
+OVER: dict[str, Callable[[Study, Words], Rows]] = {
+    "datasets": _datasets,
+    "pushed": _pushed,
+    "students": _students,
+    "readers": _readers,
+    "losses": _losses,
+    "cells": _cells,
+    "timed": _timed,
+    "runs": _runs,
+    "tokens": _tokens,
+    "first stages": _first_stages,
+    "systems": _systems,
+    "ranking systems": _ranking_systems,
+    "reranking models": _reranking_models,
+    "shown": _shown,
+    "predecessor": _predecessors,
+    "validation": _validated,
+    "gates": _gates,
+    "members validated": _members_validated,
+    "stages validated": _stages_validated,
+    "built backbones": _built_backbones,
+    "over": _over,
+    "members": _members,
+    "teaching": _teaching,
+    "taught": _taught,
+    "teaching models": _teaching_models,
+    "tests": _tests,
+    "tests elsewhere": _tests_elsewhere,
+    "shards": _shards,
+    "vectors": _vectors,
+    "states": _states,
+    "searches": _searches,
+    "import": _imported,
+    "export": _exported,
+    "exports": _exports,
+    "words of": _words_of,
+}
