@@ -29,15 +29,22 @@ def refuse(config: Mapping[str, Any], name: str, folder: Path) -> None:
     """Refuse, as BadSettings, a study that decides otherwise of a file than another one does.
 
     config: params.yaml. A study that says `redefines: true` takes the place of the others, and one
-    that is like this study departs from it. One that cannot be planned refuses no other.
+    that is like this study departs from it. Of one that its file alone does not make whole nothing
+    is known.
     """
-    studies = files.chain(name, folder)
-    if redefines(studies):
-        return
-    own = decided(_planned(config, name, studies))
+    own = _decided_by(config, name, folder)
     for other in files.names(folder):
-        for key, theirs in _decided_by(config, other, name, folder).items():
-            _refuse_other(name, other, key, own.get(key, theirs), theirs)
+        if name not in _like(other, folder):
+            for key, theirs in _decided_by(config, other, folder).items():
+                _refuse_other(name, other, key, own.get(key, theirs), theirs)
+
+
+def _like(name: str, folder: Path) -> Studies:
+    """Return a study and those it is like; nothing where one cannot be read."""
+    try:
+        return files.chain(name, folder)
+    except BadSettings:
+        return {}
 
 
 def _refuse_other(
@@ -45,23 +52,23 @@ def _refuse_other(
 ) -> None:
     catalogue, name = key
     for what, value in own.items():
-        if value != theirs[what]:
+        if value != theirs.get(what):
             raise BadSettings(
                 f"studies/{study}.yaml, {catalogue}.{name}: {what}: {value} here and "
-                f"{theirs[what]} in studies/{other}.yaml, and both would lie in "
+                f"{theirs.get(what)} in studies/{other}.yaml, and both would lie in "
                 f"data/{PLACES[catalogue]} under one name: let both say the same, give the entry "
                 f"another name here, as `{name}-of-{study}: {{like: {name}}}`, or say "
                 "`redefines: true` to take its place"
             )
 
 
-def _decided_by(config: Mapping[str, Any], other: str, name: str, folder: Path) -> Shared:
-    """Return what another study decides; nothing where it departs from this one by itself."""
+def _decided_by(config: Mapping[str, Any], name: str, folder: Path) -> Shared:
+    """Return what a study decides; nothing where it takes the place of others."""
+    studies = _like(name, folder)
+    if not studies or redefines(studies):
+        return {}
     try:
-        studies = files.chain(other, folder)
-        if name in studies or redefines(studies):
-            return {}
-        return decided(_planned(config, other, studies))
+        return decided(_planned(config, name, studies))
     except BadSettings:
         return {}
 

@@ -45,9 +45,15 @@ def test_other_test_sets_are_refused(refused):
     assert refused(f"{FEWER}\nkept_apart: [pydocs-held-out]") == ""
 
 
-def test_another_training_of_a_teacher_is_refused(refused):
-    said = refused(LONGER)
-    assert "teachers.pydocs-bert: steps of its training: 700 here and 600 in studies/" in said
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (LONGER, "steps of its training: 700 here and 600 in studies/"),
+        ("training: {optimiser: {stair: 9}}", "stair of its training: 9 here and None in studies/"),
+    ],
+)
+def test_another_training_of_a_teacher_is_refused(refused, text, said):
+    assert f"teachers.pydocs-bert: {said}" in refused(text)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +62,7 @@ def test_another_training_of_a_teacher_is_refused(refused):
         "title: Mine",
         "training: {log_every: 5, sizes: {tiny: {steps: 400}}}",  # of its own results alone
         f"{FEWER}\nredefines: true",
+        f"{FEWER}\nreranking: {{depth: 5000}}",  # more than there are: the command line may mend it
     ],
 )
 def test_what_is_not_shared_may_differ(refused, text):
