@@ -1,5 +1,9 @@
-"""Passages with the same text as a relevant one: they answer the query too."""
+"""Passages with the same text as a relevant one: they answer the query too.
 
+Texts are compared in NFC: an accent may be a character of its own.
+"""
+
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,4 +49,5 @@ def find(passages: Path, positives: Collection[str]) -> Copies:
 
 def _texts(passages: Path) -> Iterator[tuple[str, str]]:
     for batch in PASSAGES.batches(passages):
-        yield from zip(batch["doc_id"].to_pylist(), batch["text"].to_pylist(), strict=True)
+        for doc_id, text in zip(batch["doc_id"].to_pylist(), batch["text"].to_pylist(), strict=True):
+            yield doc_id, unicodedata.normalize("NFC", text)
