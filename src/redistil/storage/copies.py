@@ -49,5 +49,9 @@ def find(passages: Path, positives: Collection[str]) -> Copies:
 
 def _texts(passages: Path) -> Iterator[tuple[str, str]]:
     for batch in PASSAGES.batches(passages):
-        for doc_id, text in zip(batch["doc_id"].to_pylist(), batch["text"].to_pylist(), strict=True):
-            yield doc_id, unicodedata.normalize("NFC", text)
+        texts = map(_composed, batch["text"].to_pylist())
+        yield from zip(batch["doc_id"].to_pylist(), texts, strict=True)
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
