@@ -1,5 +1,9 @@
-"""Passages with the same text as a relevant one: they answer the query too."""
+"""Passages with the same text as a relevant one: they answer the query too.
 
+Texts are compared in NFC: an accent may be a character of its own.
+"""
+
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,4 +49,9 @@ def find(passages: Path, positives: Collection[str]) -> Copies:
 
 def _texts(passages: Path) -> Iterator[tuple[str, str]]:
     for batch in PASSAGES.batches(passages):
-        yield from zip(batch["doc_id"].to_pylist(), batch["text"].to_pylist(), strict=True)
+        texts = map(_composed, batch["text"].to_pylist())
+        yield from zip(batch["doc_id"].to_pylist(), texts, strict=True)
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)

@@ -115,6 +115,7 @@ def package(tmp_path, monkeypatch):
         "tests/test_it.py": f'"""Test the thing over and over.\n\n{REST} A test.\n"""',
         "test_other.py": f'"""Test the other over and over.\n\n{REST} Other test.\n"""',
         "_vendor/copy.py": f'"""Copy what somebody else has written.\n\n{REST} A copy.\n"""',
+        "distutils/old.py": f'"""Build what no later Python builds.\n\n{REST} Elder.\n"""',
         "broken.py": f'"""Break the language in two halves.\n\n{REST}\n"""\nprint "old"',
     }.items():
         path = root / file

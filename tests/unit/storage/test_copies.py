@@ -15,3 +15,10 @@ def test_copies_of_a_text_are_found(tmp_path):
     assert found.of(["a"], ["b", "c", "f"]) == {"c"}
     assert found.of(["b"], ["c"]) == set(), "b was not looked for"
     assert found.of(["d"], ["e"]) == set(), "passages without text are no copies"
+
+
+def test_an_accent_may_be_a_character(tmp_path):
+    columns = {"doc_id": ["a", "b", "c"], "text": ["caf\u00e9", "cafe\u0301", "cafe"]}
+    path = tmp_path / "passages.parquet"
+    PASSAGES.write(PASSAGES.rows(columns), path, Made("test", "test"))
+    assert copies.find(path, ["a"]).of(["a"], ["b", "c"]) == {"b"}

@@ -2,7 +2,8 @@
 
 The query is the first paragraph of a docstring, the passage is the rest. Sources are read as text
 with `ast`: nothing is imported or run. So the corpus is as old as the packages it is read from,
-whose versions are part of its record. The standard library is no package: each Python has another.
+whose versions are part of its record, and the same for every Python. The standard library is no
+package, for each Python has another, nor is what a wheel holds for one Python and not for others.
 """
 
 import ast
@@ -35,6 +36,7 @@ COPIES = {
     *("array_api_compat", "array_api_extra", "cobyqa", "pyprima"),
     *("extern", "externals", "third_party", "vendor", "vendored"),
 }
+ELDER = {"distutils"}  # numpy's wheels for Python 3.11 have it, and none for later ones
 
 PLACEHOLDER = re.compile(r"%\(\w+\)s")  # scipy's, which it fills in when it is imported
 
@@ -295,7 +297,8 @@ def _module(package: str, path: Path) -> str:
 
 
 def _is_own(folder: str) -> bool:
-    return folder.isidentifier() and folder not in TESTS and folder.lstrip("_") not in COPIES
+    is_left_out = folder in TESTS or folder in ELDER or folder.lstrip("_") in COPIES
+    return folder.isidentifier() and not is_left_out
 
 
 def _is_source(name: str) -> bool:
