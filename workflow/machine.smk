@@ -1,6 +1,7 @@
 """Where jobs run, how many hold a GPU at a time, and what a run does before its first and after its last."""
 
 import gc
+import inspect
 import platform
 import sys
 from pathlib import Path
@@ -40,6 +41,12 @@ container: "docker://python:3.11-slim"  # for the linter: redistil itself comes 
 
 resource_scopes:
     gpu="local",  # the limit is of one machine or one submission, not of all together
+
+
+def signed(function):
+    """The function with its signature at hand: Snakemake asks each function for it at each job."""
+    function.__signature__ = inspect.signature(function)
+    return function
 
 
 def offer_warm_start():

@@ -44,7 +44,7 @@ def named(pattern, over=None):
         except UserError as mistake:
             raise WorkflowError(str(mistake))
 
-    return input
+    return signed(input)
 
 
 def every(pattern, over):
@@ -54,13 +54,13 @@ def every(pattern, over):
 
 def each(flags, over):
     """The flags once for each row that they stand for."""
-    return lambda wildcards: " ".join(paths.filled(STUDY, flags, over, wildcards))
+    return signed(lambda w: " ".join(paths.filled(STUDY, flags, over, w)))
 
 
 def repeated(flag, files):
     """The flag once for each file of an input, by the input's name."""
-    return lambda wildcards, input: " ".join(
-        f"{flag} {file}" for file in input.get(files)
+    return signed(
+        lambda wildcards, input: " ".join(f"{flag} {file}" for file in input.get(files))
     )
 
 
@@ -73,7 +73,7 @@ def settings(command, name):
             f"--name {shlex.quote(called)} {artefacts.flags(SETTINGS[command, called])}"
         )
 
-    return flags
+    return signed(flags)
 
 
 def code(command, settings=lambda wildcards: {}):
@@ -81,7 +81,7 @@ def code(command, settings=lambda wildcards: {}):
 
     A job asks for its own alone, so that a job on a cluster starts without the others'.
     """
-    return lambda w: f"code of {command} {code_of(command, settings(w))}"
+    return signed(lambda w: f"code of {command} {code_of(command, settings(w))}")
 
 
 def passage_files(wildcards):
@@ -105,7 +105,7 @@ def reading(code, files):
         unnamed = placed.unnamed(files(wildcards))
         return code(wildcards) + (f", files {unnamed}" if unnamed else "")
 
-    return fingerprint
+    return signed(fingerprint)
 
 
 if workflow.is_main_process:
