@@ -34,7 +34,7 @@ class Scorer(torch.nn.Module):
     """A student of which only the score matters: a function of a query and a passage."""
 
     kept = None
-    device = torch.device("cpu")
+    budget = 2048
 
     def __init__(self, score):
         super().__init__()

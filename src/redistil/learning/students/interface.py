@@ -37,6 +37,10 @@ class Student(Protocol):
     kept: Kept | None
     network: Any
 
+    @property
+    def budget(self) -> int:
+        """How many padded tokens one forward pass has where the weights are."""
+
     def costs(self, pairs: Pairs) -> list[int]:
         """Return how many tokens each pair costs the model."""
 
