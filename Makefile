@@ -49,8 +49,8 @@ OF_TORCH := ^(torch|filelock|fsspec|jinja2|markupsafe|mpmath|networkx|sympy|typi
 INSTALL = python -m pip install --quiet --no-compile
 
 # The tests run on 3.11. On 2026-11-29 set-up and the exports of the default study's texts ran on 3.12.1 and 3.13.0 too. On 3.12.1
-# the tests of house and laws passed. The unit tests got to about 60 %: six failed while other work took the CPU; the two of these that
-# were run again alone passed. No test has run on 3.13. On 3.14 immutables is built with a C compiler.
+# the tests of house and laws passed. The unit tests got to about 60 %: six failed while other work took the CPU, why was
+# not seen; two tests of a file beside five of them passed alone. No test has run on 3.13. On 3.14 immutables is built with a C compiler.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
 	  || { echo "redistil needs Python 3.11 to 3.14; say which: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
