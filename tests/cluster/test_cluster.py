@@ -112,7 +112,11 @@ def test_two_controllers_train_a_cell_once(undisturbed, house):
     house.run("snakemake", "--profile", "profiles/small", "--unlock")
     second = house.submit(run_of("hinge"))  # beside the job that the first one left
     log = house.root / "logs/miniature/models/tiny-bert/hinge/1/train.log"
-    wait_for(lambda: "which is being written by" in log.read_text(), PATIENCE, "the second job")
+
+    def waits():  # Snakemake takes the log of the first job away before the second one writes
+        return log.exists() and "which is being written by" in log.read_text()
+
+    wait_for(waits, PATIENCE, "the second job")
     thaw(training)
     house.ends(second)
     assert "takes results/miniature" in log.read_text()
