@@ -16,7 +16,7 @@ from redistil.cli.commands import COMMANDS
 from redistil.seeds import generator
 from redistil.storage import lineage, verified
 from redistil.storage.tables import RUN
-from tests.pipeline import stores
+from tests.pipeline import remotes
 from tests.pipeline.comparisons import compared, margin, values
 from tests.pipeline.conftest import SECRET, cut_off
 
@@ -291,29 +291,29 @@ def test_an_unused_teacher_is_refused_plainly(house):
     assert "teachers.pydocs-lone: the study miniature neither tests it nor learns from it" in said
 
 
-@pytest.mark.parametrize("kind", [stores.folder, stores.bucket])
+@pytest.mark.parametrize("kind", [remotes.folder, remotes.bucket])
 def test_a_colleague_pulls_and_retrains_nothing(house, tmp_path, kind):
     with kind(tmp_path) as store:
         here = store.join(house)
-        stores.break_off(here, store, after=20)
+        remotes.break_off(here, store, after=20)
         some = store.sums()
-        here.run(*stores.DVC, "push")
+        here.run(*remotes.DVC, "push")
         assert some < store.sums()  # what arrived before is kept
         house.run("git", "clone", "--quiet", str(house.root), str(tmp_path / "other"))
         colleague = store.join(type(house)(tmp_path / "other"))
-        colleague.run(*stores.DVC, "pull")
+        colleague.run(*remotes.DVC, "pull")
         there = store.sums()
-        here.run(*stores.DVC, "remote", "remove", "--local", "store")
+        here.run(*remotes.DVC, "remote", "remove", "--local", "store")
     assert colleague.planned() == Counter()
     assert colleague.leaderboard() == house.leaderboard()
     # texts that nobody may hand on are neither there nor in the cache; the others are in both
-    withheld = stores.texts(house, "pydocs-held-out")
-    cached = stores.Folder(house.root / ".dvc/cache").sums()
+    withheld = remotes.texts(house, "pydocs-held-out")
+    cached = remotes.Folder(house.root / ".dvc/cache").sums()
     assert not {*withheld.values()} & (there | cached)
-    assert {*stores.texts(house, "pydocs").values()} <= there & cached
+    assert {*remotes.texts(house, "pydocs").values()} <= there & cached
     # who may have them makes them, and remakes nothing else
     colleague.run("snakemake", "--", *withheld)
-    assert stores.texts(colleague, "pydocs-held-out") == withheld
+    assert remotes.texts(colleague, "pydocs-held-out") == withheld
     assert colleague.planned() == Counter()
 
 

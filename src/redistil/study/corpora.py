@@ -52,7 +52,7 @@ class PydocsCorpus(Corpus, kind="pydocs"):
     pydocs: Annotated[
         list[Text],
         Once,
-        Field(min_length=1, description="installed packages; python: the standard library"),
+        Field(min_length=1, description="installed packages whose docstrings are read"),
     ]
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redistil.learning.batches import by_budget, padded, step_rows
+from redistil.learning.batches import budget_on, by_budget, padded, step_rows
 from redistil.learning.students.pairs import PairTemplate
 
 sizes = st.integers(1, 40)
@@ -67,6 +67,12 @@ def test_groups_by_hand():
 
 def test_groups_fill_their_budget():
     assert [len(group) for group in by_budget([10] * 7, 30)] == [3, 3, 1]
+
+
+def test_a_processor_reads_more_of_narrow_models():
+    budgets = [budget_on("cpu", width) for width in (64, 128, 384, 768)]
+    assert budgets == [8192, 4096, 2048, 2048]
+    assert budget_on("cuda", 64) == budget_on("cuda", 768) == 65536
 
 
 # --- pairs ------------------------------------------------------------------------------------
