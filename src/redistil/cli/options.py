@@ -9,6 +9,7 @@ import functools
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,6 @@ def _setting(name: str, types: Sequence[click.ParamType[Any]], value: Any) -> di
     if not any(isinstance(kind, Source) for kind in types):
         return {name: value}
     rows = value if isinstance(value, tuple) else ()
-    words = [word for row in rows if isinstance(row, tuple) for word in row]
-    words = [word for word in words if not isinstance(word, Path)]
+    every = chain.from_iterable(row for row in rows if isinstance(row, tuple))
+    words = [word for word in every if not isinstance(word, Path)]
     return {name: words} if words else {}

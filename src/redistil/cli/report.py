@@ -1,6 +1,7 @@
 """Commands of the stage `report`: tables, figures and the page of a study."""
 
 from collections.abc import Callable
+from itertools import chain, starmap
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,7 @@ def tabulate(
 
     planned = studies.read(study)
     records = {path: lineage.of(path) for path in measures}
-    behind = [lineage.of(path) for path in (*models, *backbones, *gates)]
+    behind = list(map(lineage.of, chain(models, backbones, gates)))
     provenance.check(planned, list(records.values()), behind)
     passed_or_not = gates_of.read(backbones, gates)
     warn(gates_of.failures(planned, passed_or_not))
@@ -165,7 +166,7 @@ def tabulate(
         gates=passed_or_not,
         spent=spent,
         works=works,
-        test_sets=counts.of_sets(planned, [counts.SetFiles(*files) for files in test_set]),
+        test_sets=counts.of_sets(planned, list(starmap(counts.SetFiles, test_set))),
     )
     click.echo(f"leaderboard: {out / 'leaderboard.csv'}", err=True)
 
@@ -211,7 +212,7 @@ def plot(
     from redistil.stages.report.numbers import tabulated
     from redistil.study import artefacts as studies
 
-    taught = tuple(Taught(*files) for files in teacher)
+    taught = tuple(starmap(Taught, teacher))
     latencies = tuple(map(read_latency, latency))
     known = (studies.read(study), tabulated.read(tables))
     given = Given(*known, curves, measures, depths, taught, validations, latencies)

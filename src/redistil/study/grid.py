@@ -306,7 +306,7 @@ def asked_for(study: Study) -> dict[str, Any]:
     An entry that nothing leads to can change no number. Datasets that could not be had stay.
     """
     names = _reached(study, _named_by)
-    names["datasets"] |= {one.dataset for one in study.left_out or []}
+    names["datasets"].update(study.missing_sets)
     names["corpora"] |= {study.datasets[name].corpus for name in names["datasets"]}
     settings = study.stated()
     for catalogue in CATALOGUES:
@@ -350,8 +350,7 @@ def test_sets(study: Study, dataset: str) -> KeptApart:
     corpus = study.datasets[dataset].corpus
     sets = KeptApart([], [])
     # those that could not be had too: training must not depend on what is in place
-    missing = [one.dataset for one in study.left_out or []]
-    for name in dict.fromkeys([*study.grid.datasets, *missing, *study.kept_apart]):
+    for name in dict.fromkeys([*study.grid.datasets, *study.missing_sets, *study.kept_apart]):
         if name == dataset:
             continue
         same = study.datasets[name].corpus == corpus

@@ -194,3 +194,8 @@ class Study(Entry):
     def validation(self) -> Validation | None:
         """How its trainings are validated; None where they are not."""
         return self.training.validation if self.training else None
+
+    @property
+    def missing_sets(self) -> list[str]:
+        """The test sets that could not be had, by name."""
+        return [one.dataset for one in self.left_out or []]

@@ -171,7 +171,7 @@ class Group:
         return rows
 
     def _loss(self, loss: str, members: Sequence[Entry], tests: Sequence[Test]) -> LossRow:
-        names = [entry.name for entry in members]
+        names = _names(members)
         lead = self._lead(names)
         seeds = min(len(entry.systems) for entry in members)  # that every student has
         per_seed = np.mean([self.per_seed(entry)[:seeds] for entry in members], axis=0)
@@ -212,9 +212,8 @@ class Group:
         words = self._words_between(tests)
         rows = []
         for (one, members), (other, others) in combinations(self.by_loss().items(), 2):
-            names = [entry.name for entry in members]
-            against = [entry.name for entry in others]
-            lead = Interval.of(self.scope.estimate(names, against))
+            estimate = self.scope.estimate(_names(members), _names(others))
+            lead = Interval.of(estimate)
             between = (lead.difference, lead.low, lead.high)
             rows.append(Versus(self.name, one, other, *between, counted(words[one, other])))
         return rows
@@ -265,6 +264,10 @@ def counted(verdicts: Sequence[str]) -> Verdicts:
     better, worse = verdicts.count(BETTER), verdicts.count(WORSE)
     equivalent = verdicts.count(EQUIVALENT)
     return Verdicts(better, equivalent, len(verdicts) - better - equivalent - worse, worse)
+
+
+def _names(entries: Sequence[Entry]) -> list[str]:
+    return [entry.name for entry in entries]
 
 
 def records(groups: Sequence[Group], settings: Settings) -> dict[str, list[Record]]:
