@@ -147,7 +147,7 @@ def _doubts(
     elif highest < relevant_from and binary:
         yield (
             f"no judgement has the grade {relevant_from} or more (the highest is {highest}): "
-            f"{', '.join(binary)} are 0 for every query, lower `relevant_from`"
+            f"every value of {', '.join(binary)} is 0, lower `relevant_from`"
         )
 
 

@@ -119,7 +119,9 @@ def test_other_ids_are_told_with_both():
 def test_a_grade_that_none_has_is_told():
     scores, grades = {"q": {"a": 1.0}}, {"q": {"a": 2, "b": 0}}
     (told,) = evaluated(scores, grades, 3).doubts
-    assert "no judgement has the grade 3 or more (the highest is 2): RR@10" in told
+    assert (
+        "no judgement has the grade 3 or more (the highest is 2): every value of RR@10 is 0" in told
+    )
     assert evaluated(scores, grades, 3, "nDCG@10").doubts == (), "nDCG keeps the grades"
     assert evaluated(scores, grades, 2).doubts == ()
 
