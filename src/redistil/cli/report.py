@@ -165,6 +165,7 @@ def tabulate(
         sheets=printed,
         gates=passed_or_not,
         spent=spent,
+        taught=costs.of_all_teachers(planned, taught, teaching),
         works=works,
         test_sets=counts.of_sets(planned, list(starmap(counts.SetFiles, test_set))),
     )

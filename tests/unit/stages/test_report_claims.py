@@ -68,7 +68,7 @@ def test_the_share_of_the_gap_is_of_what_lacked_before(study: Any, tables: Table
 
 
 def test_a_sentence_says_where_a_claim_is_shown(study: Any, tables: Tables):
-    plain, gap = claims.sentences(study, tables.leaderboard, tables.tests)
+    plain, gap = claims.sentences(study, tables.leaderboard, tables.tests, ())
     assert plain.startswith(
         "Claim, lists beat triples. In domain: shown on 2 of 2 students (small-bert, "
         "small-electra); contradicted on 0. Out of domain: shown on"
@@ -76,9 +76,37 @@ def test_a_sentence_says_where_a_claim_is_shown(study: Any, tables: Tables):
     assert "In domain: shown on 1 of 1 students (small-electra); contradicted on 0" in gap
 
 
+def test_a_student_whose_backbone_failed_is_in_no_count(study: Any, tables: Tables):
+    left_out = {"small-electra"}
+    plain, gap = claims.sentences(study, tables.leaderboard, tables.tests, left_out)
+    assert "In domain: shown on 1 of 1 students (small-bert); contradicted on 0." in plain
+    assert "In domain: shown on 0 of 0 students" in gap and "of the gap" not in gap
+
+
+def test_the_part_of_a_gap_is_a_mean_over_students(study: Any, tables: Tables):
+    values = {"small-bert/hinge": 0.4, "small-electra/hinge": 0.2}
+    lines = []
+    for line in tables.leaderboard:
+        group = replace(line.groups[GROUP], value=values.get(line.system, 0.6))
+        lines.append(replace(line, groups={**line.groups, GROUP: group}))
+    tests = []
+    for test in tables.tests:
+        lead = {"small-bert": -0.1, "small-electra": -0.3}.get(test.system.split("/")[0], 0.0)
+        tests.append(replace(test, difference=lead))
+    gap = study.claims[0].model_copy(update={"gap_to": "reference"})
+    reference = replace(lines[0], system="reference/hinge")
+    shares = []
+    for one in claims.tested(study, gap, GROUP, [*lines, reference], tests):
+        shares.append(one.share)
+    assert shares == pytest.approx([0.1 / 0.2, 0.3 / 0.4])
+    study = study.model_copy(update={"claims": [gap]})
+    (said,) = claims.sentences(study, [*lines, reference], tests, ())
+    assert "there 62% of the gap is closed, on average over 2" in said
+
+
 def test_no_part_of_a_gap_is_told_where_a_claim_is_not_shown(study: Any, tables: Tables):
     unsure = [replace(test, verdict="not distinguishable") for test in tables.tests]
-    _, gap = claims.sentences(study, tables.leaderboard, unsure)
+    _, gap = claims.sentences(study, tables.leaderboard, unsure, ())
     assert "shown on 0 of 1 students" in gap and "of the gap" not in gap
 
 

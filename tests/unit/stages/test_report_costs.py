@@ -89,6 +89,23 @@ def test_a_student_has_its_teachers_cost(told: Any, tmp_path: Path, monkeypatch:
     assert cells == [["80", "120", "0.1", "40%"], ["–", "120", "0.1", "–"]]
 
 
+def test_a_work_that_two_teachers_share_counts_once(
+    told: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    study, _, _ = told
+    teachers = {"hinge": "one", "infonce": "both"}
+    monkeypatch.setattr(costs, "teacher_of", lambda study, loss: teachers[loss])
+    scores, seconds = [], {"one": 1.0, "both": 2.0, "other": 4.0, "unread": 8.0}
+    for name, spent in seconds.items():
+        tell(tmp_path / f"{name}.cost.json", spent, 50, device_seconds=spent)
+        scores.append((name, tmp_path / f"{name}.parquet"))
+    (tmp_path / "member").mkdir()
+    tell(tmp_path / "member/cost.json", 100.0, 900, device_seconds=100.0)
+    models = [("one", tmp_path / "member/made.json"), ("both", tmp_path / "member/made.json")]
+    assert costs.of_all_teachers(study, scores, models).work == 103.0
+    assert costs.of_all_teachers(study, scores, [("one", tmp_path / "no/made.json")]).work == 2.0
+
+
 def test_a_teacher_that_tells_half_is_unknown(tmp_path: Path):
     tell(tmp_path / "both.cost.json", 10.0, 50, device_seconds=20.0)
     scores = [("both", tmp_path / "both.parquet")]

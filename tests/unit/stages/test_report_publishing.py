@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -122,6 +123,22 @@ def test_the_folder_gives_the_scores_of_the_model_that_was_measured(published: P
         want = ours.score([tokens[0]], [tokens[1]])
         got = theirs(**tokenizer([query], [passage], return_tensors="pt")).logits.squeeze(-1)
     torch.testing.assert_close(got, want)
+
+
+def test_a_card_says_what_its_p_is(published: Path):
+    words = " ".join((published / CELL / "README.md").read_text().split())
+    assert "p over queries and seeds, Holm-corrected over the" in words
+
+
+def test_a_student_that_reads_apart_is_no_cross_encoder():
+    study, nothing = resolved("architectures"), SimpleNamespace(cells={})
+    fronts = {}
+    for student in ("tiny-bert", "tiny-dot"):
+        cell = Cell(student, "margin-mse", 1)
+        fronts[student] = yaml.safe_load(card.front_matter(study, nothing, cell, "mit"))
+    assert "cross-encoder" in fronts["tiny-bert"]["tags"]
+    assert fronts["tiny-dot"]["tags"] == ["reranker", "redistil"]
+    assert "library_name" not in fronts["tiny-dot"]
 
 
 def test_a_folder_holds_what_a_hub_needs_and_no_more(published: Path):

@@ -98,6 +98,21 @@ def test_failed_students_are_not_spoken_of(study: Any, found: Tabulated):
     assert summary.losses(study, failed, found.tests) == "no student passed its gate."
 
 
+@pytest.mark.parametrize(
+    ("over", "words"),
+    [
+        (["queries and seeds"] * 2, "other queries and other seeds: at most 5%"),
+        (["queries, of one training"] * 2, "other queries, of these trainings alone: at most"),
+        (["queries and seeds", "queries, of one training"], "that were trained more than once:"),
+    ],
+)
+def test_the_words_hold_over_what_the_tests_hold_over(study: Any, over: list[str], words: str):
+    tests = []
+    for name in over:
+        tests.append(replace(between("a", "b", "better"), over=name))
+    assert words in summary.blind_spot(study, tests)
+
+
 def cost(loss: str, seed: int, teacher: float | None = None) -> Cost:
     who = (f"small-bert/{loss}/{seed}", "student", "small-bert", loss, seed)
     taught = Spent(device_seconds=teacher)
@@ -107,7 +122,8 @@ def cost(loss: str, seed: int, teacher: float | None = None) -> Cost:
 def test_costs_have_the_teachers_share(study: Any, found: Tabulated, monkeypatch: Any):
     monkeypatch.setattr(costs, "teacher_of", lambda study, loss: "both")
     spent = [cost("hinge", 1), cost("infonce", 1, 40.0), cost("infonce", 2, 40.0)]
-    assert summary.cost(study, replace(found, spent=spent)) == [
+    taught = Spent(device_seconds=40.0)
+    assert summary.cost(study, replace(found, spent=spent, taught=taught)) == [
         "The 3 trainings took 3 minutes of processor or GPU time, 60 seconds each; their teacher "
         "took 0.67 minutes, 18% of both."
     ]

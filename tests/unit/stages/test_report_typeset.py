@@ -84,6 +84,13 @@ def test_without_columns_of_its_own_a_study_shows_its_groups(study: dict[str, An
     assert sheets.columns_of({**study, "table": None}) == ["In domain", "Out of domain"]
 
 
+def test_the_caption_says_over_how_many_seeds(study: dict[str, Any], tables: Tables):
+    lines = tables.leaderboard
+    assert "mean over 2 seeds, re-ranking" in sheets.main(study, lines, []).caption
+    fewer = study | {"grid": study["grid"] | {"fewer_seeds": {"small-electra": 1, "small-bert": 2}}}
+    assert "mean over 2 seeds (small-electra: 1), re-rank" in sheets.main(fewer, lines, []).caption
+
+
 def test_every_sheet_is_written_in_both_forms(study: dict[str, Any], tables: Tables):
     parts = (tables.leaderboard, tables.losses, tables.versus)
     every = sheets.sheets(study, *parts, [])

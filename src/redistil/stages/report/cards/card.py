@@ -7,6 +7,8 @@ from typing import Any
 
 from redistil.machine.hardware import commit, machine
 from redistil.stages.report.numbers import gates
+from redistil.stages.report.numbers.comparisons import test_of
+from redistil.stages.report.numbers.inference import BASELINES
 from redistil.stages.report.numbers.rows import by_system
 from redistil.stages.report.numbers.tabulated import Tabulated
 from redistil.stages.report.numbers.wording import joules, number, p_value, signed
@@ -17,7 +19,7 @@ from redistil.study.study import Study
 
 TEMPLATE = Path(__file__).with_name("card.md.j2")
 
-_USABLE = {"cat"}  # architectures that transformers and sentence-transformers load by themselves
+_TOGETHER = {"cat"}  # architectures that read a pair together, and that others load by themselves
 _MARKUP = re.compile(r"[\\`*_\[\]|]")  # letters that Markdown reads as markup
 
 
@@ -43,6 +45,7 @@ def text(
     environment.filters["joules"] = joules
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     lines = by_system(tabulated.leaderboard)
+    line, first = lines[f"{cell.student}/{cell.loss}"], lines[study["grid"]["first_stage"]]
     recipe, backbone = made.settings, study["students"][cell.student]["backbone"]
     return template.render(
         front=front_matter(study, tabulated, cell, licence),
@@ -58,10 +61,11 @@ def text(
         groups=list(study["groups"]),
         values=tabulated.cells,
         test_sets=tabulated.more.get("test_sets", []),
-        line=lines[f"{cell.student}/{cell.loss}"],
-        first=lines[study["grid"]["first_stage"]],
+        line=line,
+        first=first,
+        test=test_of(tabulated.tests, BASELINES, line.system, first.system),
         depth=study["reranking"]["depth"],
-        usable=recipe["architecture"] in _USABLE,
+        reads_together=recipe["architecture"] in _TOGETHER,
         fingerprint=made.fingerprint,
         trained=trained,
         commit=commit(),
@@ -80,13 +84,14 @@ def front_matter(study: Study, tabulated: Tabulated, cell: Cell, licence: str) -
     """Return the YAML that a hub reads: licence, base model, task and results."""
     import yaml
 
-    origin = _origin(study["backbones"][study["students"][cell.student]["backbone"]])
-    front: dict[str, Any] = {
-        "license": licence,
-        "library_name": "sentence-transformers",
-        "pipeline_tag": "text-ranking",
-        "tags": ["cross-encoder", "reranker", "transformers", "redistil"],
-    }
+    student = study["students"][cell.student]
+    origin = _origin(study["backbones"][student["backbone"]])
+    front: dict[str, Any] = {"license": licence, "pipeline_tag": "text-ranking"}
+    if student["architecture"] in _TOGETHER:
+        front["library_name"] = "sentence-transformers"
+        front["tags"] = ["cross-encoder", "reranker", "transformers", "redistil"]
+    else:
+        front["tags"] = ["reranker", "redistil"]
     if origin:
         front["base_model"] = origin
     front["model-index"] = [

@@ -9,7 +9,7 @@ import numpy as np
 
 from redistil.stages.report.figures.drawing.given import Given
 from redistil.stages.report.figures.drawing.style import COLOURS, panels, styled
-from redistil.stages.report.numbers import entries
+from redistil.stages.report.numbers import entries, statistics
 from redistil.stages.report.numbers.rows import best
 from redistil.stages.report.numbers.statistics import Floats
 from redistil.storage import lineage
@@ -97,7 +97,7 @@ def _compare(axes: "Axes", panel: Panel) -> str:
     firsts, seconds = zip(*panel.sets, strict=True)
     x, y = np.concatenate(firsts), np.concatenate(seconds)
     _dots(axes, x, y)
-    wins, losses = int((y > x).sum()), int((y < x).sum())
+    wins, losses = statistics.wins(y - x), statistics.wins(x - y)
     return f"{wins} better, {losses} worse, {len(x) - wins - losses} equal"
 
 

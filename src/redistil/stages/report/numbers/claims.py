@@ -3,7 +3,7 @@
 A claim adds no test. It is that of two losses of each student, in the family of all losses.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from redistil.stages.report.numbers.inference import BETTER, LOSSES, WORSE
@@ -55,13 +55,20 @@ def _share(lead: float, gap: float | None) -> float | None:
     return lead / gap if gap is not None and gap > 0 else None
 
 
-def sentences(study: Study, leaderboard: Sequence[Line], tests: Sequence[Test]) -> list[str]:
-    """Return a sentence or two for each claim: on which students it is shown, group by group."""
+def sentences(
+    study: Study, leaderboard: Sequence[Line], tests: Sequence[Test], left_out: Collection[str]
+) -> list[str]:
+    """Return a sentence or two for each claim: on which students it is shown, group by group.
+
+    left_out: students of which nothing is told, because their backbone failed its gate.
+    """
     told = []
     for claim in study.claims:
         words = []
         for group in study["groups"]:
-            words.append(f"{group}: {_said(tested(study, claim, group, leaderboard, tests))}")
+            found = tested(study, claim, group, leaderboard, tests)
+            found = [one for one in found if one.student not in left_out]
+            words.append(f"{group}: {_said(found)}")
         told.append(f"Claim, {claim.says}. {' '.join(words)}")
     return told
 

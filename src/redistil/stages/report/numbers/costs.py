@@ -152,12 +152,35 @@ def of_teachers(
 
     scores: a teacher and the file of its scores; models: a teacher and the record of a model.
     """
+    files = _of_teachers(scores, models)
+    return {teacher: _together(of_teacher) for teacher, of_teacher in files.items()}
+
+
+def of_all_teachers(
+    study: Study, scores: Iterable[tuple[str, Path]], models: Iterable[tuple[str, Path]]
+) -> Spent:
+    """Return the cost of all teachers that a loss reads; a work that several share counts once.
+
+    scores, models: as for `of_teachers`. Teachers whose cost is not known are not in it.
+    """
+    read = {teacher_of(study, loss) for loss in study["grid"]["losses"]}
+    every: dict[Path, None] = {}
+    for teacher, files in _of_teachers(scores, models).items():
+        if teacher in read and all(map(Path.exists, files)):
+            every |= dict.fromkeys(files)
+    return _together(list(every))
+
+
+def _of_teachers(
+    scores: Iterable[tuple[str, Path]], models: Iterable[tuple[str, Path]]
+) -> dict[str, list[Path]]:
+    """Return the cost files of each teacher: of its scores, and of the models behind it."""
     files: dict[str, list[Path]] = {}
     for teacher, path in scores:
         files[teacher] = [path.with_suffix(SCORED)]
     for teacher, path in models:
         files.setdefault(teacher, []).append(path.parent / TRAINED)
-    return {teacher: _together(of_teacher) for teacher, of_teacher in files.items()}
+    return files
 
 
 def _of_runs(runs: Iterable[tuple[str, Path]], datasets: Sequence[str]) -> dict[str, list[Path]]:

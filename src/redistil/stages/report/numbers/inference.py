@@ -238,7 +238,7 @@ def _record(comparison: Comparison, family: Tests, member: int, alpha: float) ->
         p_holm=p_holm,
         size=len(family.p),
         word=word(difference, p_holm, close, alpha),
-        detectable=float(family.detectable[member]),
+        detectable=min(1.0, float(family.detectable[member])),
         p_equivalence_holm=close,
     )
 

@@ -110,8 +110,8 @@ def _row(scope: Group, one: str, other: str, record: Record, p: float) -> dict[s
         "family": record.family,
         "over": record.over,
         "verdict": OPPOSITE.get(record.word, record.word) if turned else record.word,
-        "wins": int((lead > 0).sum()),
-        "losses": int((lead < 0).sum()),
+        "wins": statistics.wins(lead),
+        "losses": statistics.wins(-lead),
     }
 
 

@@ -1,7 +1,7 @@
 """Tables as they are printed: which rows and columns each has, and its caption.
 
-The best of a column is bold. A cell is shaded by how far it lies above (blue) or below (orange) the
-median of its column, as in the notebooks of arXiv 2603.03010.
+The best student of a column is bold. A cell is shaded by how far it lies above (blue) or below
+(orange) the median of its column, as in the notebooks of arXiv 2603.03010.
 """
 
 from collections.abc import Mapping, Sequence
@@ -136,12 +136,22 @@ def _raised(tests: Sequence[Test], letters: Mapping[str, str]) -> dict[tuple[str
 
 
 def _main_caption(study: Study) -> str:
-    seeds, depth = len(study["grid"]["seeds"]), study["reranking"]["depth"]
-    of = {0: "nothing trained", 1: "one seed"}.get(seeds, f"mean over {seeds} seeds")
-    return (
-        f"{study['measures'][0]}, {of}, re-ranking the top {depth} of "
-        f"{study['grid']['first_stage']}. Bold: best of the column."
-    )
+    grid, depth = study["grid"], study["reranking"]["depth"]
+    of = f"re-ranking the top {depth} of {grid['first_stage']}"
+    if not grid["students"]:
+        return f"{study['measures'][0]}, nothing trained, {of}."
+    return f"{study['measures'][0]}, {_seeds(grid)}, {of}. Bold: best student of the column."
+
+
+def _seeds(grid: Mapping[str, Any]) -> str:
+    """Return over how many seeds the values of students are means."""
+    seeds = len(grid["seeds"])
+    words = f"mean over {seeds} seeds" if seeds > 1 else "one seed"
+    fewer = []
+    for student, most in grid.get("fewer_seeds", {}).items():
+        if student in grid["students"] and most < seeds:
+            fewer.append(f"{student}: {most}")
+    return f"{words} ({', '.join(fewer)})" if fewer else words
 
 
 def _taught_rows(

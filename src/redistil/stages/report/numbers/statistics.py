@@ -13,13 +13,19 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Strata = Sequence[Floats]
 
-_AT_ONCE = 1 << 22  # numbers in a block of resampling weights or signs: 32 MiB
+_AT_ONCE = 1 << 22  # numbers in a block of signs: 32 MiB
+_EQUAL = 1e-12  # sums in another order differ in the last digits: what is equal on paper is equal
 
 
 def group_mean(strata: Strata) -> Floats:
     """Return the unweighted mean over datasets of the mean over queries."""
     means: Floats = np.mean([values.mean(axis=-1) for values in strata], axis=0)
     return means
+
+
+def wins(leads: Floats) -> int:
+    """Return how many leads, by query, are above 0."""
+    return int((leads > _EQUAL).sum())
 
 
 def spread(per_seed: Floats) -> float | None:
@@ -67,8 +73,7 @@ def paired_randomisation(strata: Strata, rounds: int, rng: np.random.Generator) 
         for values in strata:
             signs = rng.integers(0, 2, (some, values.shape[-1])) * 2.0 - 1.0
             means = means + values @ signs.T / values.shape[-1]
-        # sums in another order differ in the last digits: what is equal on paper must count
-        reached += (np.abs(means / len(strata)) >= observed[:, None] - 1e-12).sum(axis=1)
+        reached += (np.abs(means / len(strata)) >= observed[:, None] - _EQUAL).sum(axis=1)
     return (reached + 1) / (rounds + 1)
 
 

@@ -42,8 +42,9 @@ class Tabulated:
 
     published: ours beside published values. sizes: by student, where they are known.
     sources: by system. cells: by (system, dataset, measure), the mean over queries.
-    gates: of the study's backbones and teachers. spent: what each system cost. works: how many
-    each kind of machine did. more: further tables by name, of a version that has them.
+    gates: of the study's backbones and teachers. spent: what each system cost; taught: what all
+    teachers cost together. works: how many each kind of machine did. more: further tables by name,
+    of a version that has them.
     """
 
     leaderboard: list[Line]
@@ -57,6 +58,7 @@ class Tabulated:
     cells: dict[tuple[str, str, str], float]
     more: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     spent: list[costs.Cost] = field(default_factory=list)
+    taught: costs.Spent = costs.Spent()
     gates: list[Gate] = field(default_factory=list)
     works: dict[machines.Machine, int] = field(default_factory=dict)
 
@@ -72,12 +74,13 @@ def write(
     sheets: Mapping[str, Sheet] | None = None,
     gates: Sequence[Gate] = (),
     spent: Sequence[costs.Cost] = (),
+    taught: costs.Spent | None = None,
     test_sets: Sequence[SetCounts] = (),
     works: Mapping[machines.Machine, int] | None = None,
 ) -> None:
     """Write the folder; its record is removed first and written last.
 
-    published, sizes, gates, spent, works: as in `Tabulated`; sheets: what is to be pasted
+    published, sizes, gates, spent, taught, works: as in `Tabulated`; sheets: what is to be pasted
     elsewhere; test_sets: their queries, a further table.
     """
     files: dict[str, list[Columns]] = {
@@ -98,6 +101,7 @@ def write(
         "sizes": sizes or {},
         "gates": gates,
         "sources": sources,
+        "taught": taught or costs.Spent(),
         "test_sets": test_sets,
     }
     with sealing(folder, [JSON, CELLS], made):
@@ -158,6 +162,7 @@ def read(folder: Path) -> Tabulated:
         made=made,
         cells=_read_cells(files[CELLS]),
         gates=_rows(Gate, tables.pop("gates")),
+        taught=costs.Spent(**tables.pop("taught")),
         more=tables,
         spent=costs.read(folder),
         works=machines.read(folder),

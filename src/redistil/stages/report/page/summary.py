@@ -5,7 +5,13 @@ from functools import reduce
 from typing import NamedTuple
 
 from redistil.stages.report.numbers import claims, costs, gates
-from redistil.stages.report.numbers.inference import BASELINES, BETTER, LOSSES, WORSE
+from redistil.stages.report.numbers.inference import (
+    BASELINES,
+    BETTER,
+    LOSSES,
+    QUERIES_AND_SEEDS,
+    WORSE,
+)
 from redistil.stages.report.numbers.rows import Line, Test, best, by_system, of_group, of_kind
 from redistil.stages.report.numbers.tabulated import Tabulated
 from redistil.stages.report.numbers.wording import amount_in_words, number, signed
@@ -50,7 +56,8 @@ def summary(study: Study, tabulated: Tabulated) -> list[str]:
         beside = baselines(tabulated.leaderboard, group, tests)
         taught = teachers(study, tabulated.leaderboard, tests)
         sentences.append(" ".join(filter(None, [f"{group}:", between, beside, taught])))
-    sentences += claims.sentences(study, tabulated.leaderboard, tabulated.tests)
+    left_out = gates.students_left_out(study, tabulated.gates)
+    sentences += claims.sentences(study, tabulated.leaderboard, tabulated.tests, left_out)
     return [*sentences, blind_spot(study, tabulated.tests), *cost(study, tabulated)]
 
 
@@ -166,33 +173,41 @@ def _beside(test: Test, kind: str) -> str:
 
 def blind_spot(study: Study, tests: Sequence[Test]) -> str:
     """Return how small a difference between losses the study cannot see."""
-    smallest = [test.detectable for test in tests if test.family == LOSSES]
-    seeds = len(study["grid"]["seeds"])
-    if not smallest:
+    between = [test for test in tests if test.family == LOSSES]
+    if not between:
         return "There is one loss, so none is compared with another."
+    smallest = [test.detectable for test in between]
     least, largest = number(min(smallest)), number(max(smallest))
     reach = least if least == largest else f"{least} to {largest}, by student and group,"
     alpha = study["statistics"]["alpha"]
-    over = (
-        "other queries and other seeds" if seeds > 1 else "other queries, of these trainings alone"
-    )
     return (
-        f"These words hold for {over}: at most {alpha:.0%} of such studies have a false one among "
-        f"their losses. A difference of two losses below {reach} would often be missed."
+        f"These words hold for other {_over(between)}: at most {alpha:.0%} of such studies have a "
+        f"false one among their losses. A difference of two "
+        f"losses below {reach} would often be missed."
     )
+
+
+def _over(tests: Sequence[Test]) -> str:
+    """Return what tests hold over besides other trainings: of one student some may have no seed."""
+    over = {test.over for test in tests}
+    if over == {QUERIES_AND_SEEDS}:
+        return "queries and other seeds"
+    if QUERIES_AND_SEEDS not in over:
+        return "queries, of these trainings alone"
+    return "queries, and other seeds of the students that were trained more than once"
 
 
 def cost(study: Study, tabulated: Tabulated) -> list[str]:
     """Return what the trainings took, and their teachers, where that is known."""
-    trained, taught = [], {}
+    trained, taught = [], set()
     for row in tabulated.spent:
         if row.kind == "student" and row.training.work:
             trained.append(row.training.work)
             if row.teacher.work:
-                taught[costs.teacher_of(study, row.loss)] = row.teacher.work
+                taught.add(costs.teacher_of(study, row.loss))
     if not trained:
         return []
-    total, of_teachers = sum(trained), sum(taught.values())
+    total, of_teachers = sum(trained), tabulated.taught.work
     mean = amount_in_words(total / len(trained))
     count = len(trained)
     trainings = f"The {count} trainings" if count > 1 else "The training"

@@ -1,7 +1,7 @@
 """The look of every figure, and how it is written: equal data give equal bytes.
 
-Colours are Okabe and Ito's, told apart by all common kinds of colour vision; hatches, dashes and
-marks tell the same things apart in grey print.
+Colours are Okabe and Ito's, told apart by all common kinds of colour vision; dashes and marks
+tell the same things apart in grey print.
 """
 
 import re
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999"]
-HATCHES = ["", "//", "..", "xx", "\\\\", "--", "++", "oo"]
 DASHES = ["-", "--", ":", "-.", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)), (0, (8, 3))]
 MARKS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "*"]
 ABOVE, BELOW, INK = "#56B4E9", "#E69F00", "#222222"
@@ -36,7 +35,6 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": INK,
-    "hatch.linewidth": 0.5,
     "legend.frameon": False,
     "svg.fonttype": "none",  # text stays text: small, searchable, read aloud
     "svg.hashsalt": "redistil",  # else every run draws other ids
@@ -93,8 +91,7 @@ def intervals(lines: Sequence[Line], group: str) -> Intervals:
         on = line.groups[group]
         rows.append((on.value, on.low, on.high))
     value, low, high = np.array(rows).T
-    # a percentile interval need not hold the mean
-    return Intervals(value, (np.maximum(0, value - low), np.maximum(0, high - value)))
+    return Intervals(value, (value - low, high - value))
 
 
 def one_legend(figure: "Figure", axes: Iterable["Axes"], **where: Any) -> None:
