@@ -32,7 +32,7 @@ include: "workflow/rules/exports.smk"
 
 
 onstart:
-    offer_warm_start()
+    before_the_first_job()
 
 
 onsuccess:

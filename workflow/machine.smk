@@ -49,6 +49,22 @@ def signed(function):
     return function
 
 
+def look_for_jobs_when_one_ends():
+    """Lift Snakemake's own limit of 100 jobs a second, which limits nothing here; a stated one stays.
+
+    With a limit Snakemake looks for jobs a second after each look, and again for each job that ended:
+    after 138 jobs it looked 138 times a second.
+    """
+    limit = workflow.scheduler.job_rate_limiter
+    if limit and (limit.max_jobs, limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
+
+
+def before_the_first_job():
+    look_for_jobs_when_one_ends()
+    offer_warm_start()
+
+
 def offer_warm_start():
     """Let jobs of this machine start warm; those that may hold a GPU load a model."""
     if workflow.local_exec and not workflow.touch:
