@@ -11,8 +11,10 @@ import yaml
 
 from redistil.cli.commands import COMMANDS, QUESTIONS
 from redistil.learning import objectives, students
+from redistil.stages.report.page import departures
 from redistil.study.architectures import ARCHITECTURES
 from redistil.study.objectives import DECLARED, Loss
+from tests.made.configs import STUDIES, config_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md", "results/README.md"]
@@ -104,6 +106,17 @@ def test_every_study_and_setting_that_a_page_mentions_exists(page):
         value = load("params.yaml")
         for key in path.split("."):
             value = value[key]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_page_shows_the_departures_from_each_paper_and_study_that_its_file_names(name):
+    text, config, stated = read("docs/departures.md"), config_of(name), load(f"studies/{name}.yaml")
+    shown = departures.of_study(text, config["title"], [])
+    for paper in re.findall(r"arXiv (\d{4}\.\d{5})", read(f"studies/{name}.yaml")):
+        assert f"\n## arXiv {paper} (" in shown
+    if "embedded" in (name, stated.get("like")):
+        assert "\n## The embedded study\n" in shown
+    assert "\n## Every study\n" in shown
 
 
 def test_every_published_value_is_cited():

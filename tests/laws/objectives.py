@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from redistil.learning.objectives import OBJECTIVES
-from redistil.study.objectives import DECLARED, LABELS, ORDER
+from redistil.study.objectives import DECLARED, LABELS, MARGINS, ORDER, SCORES
 
 LABELLED = {name for name, loss in DECLARED.items() if loss.targets == {LABELS}}
 ORDINAL = {name for name, loss in DECLARED.items() if ORDER in loss.targets}
+OF_MARGINS = {name for name, loss in DECLARED.items() if MARGINS in loss.targets}
+OF_SCORES = {name for name, loss in DECLARED.items() if SCORES in loss.targets}
 
 # Some value for every option: all that a new objective has to be given here.
 OPTIONS = {

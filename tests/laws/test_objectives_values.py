@@ -13,6 +13,8 @@ from tests.laws.objectives import (
     EIGHTHS,
     LABELLED,
     MOVED_BY_A_SHIFT,
+    OF_MARGINS,
+    OF_SCORES,
     ORDINAL,
     batches,
     cases,
@@ -42,13 +44,24 @@ def test_a_shift_of_a_lists_scores_is_invisible(name, options, batch, data):
     torch.testing.assert_close(shifted, objective(name, options)(*batch), atol=1e-5, rtol=1e-5)
 
 
-@cases("margin-mse", "weighted-ranknet", "kl", *ORDINAL)
+@cases(*OF_MARGINS, *ORDINAL)
 @examine
-@given(batch=batches(), shift=EIGHTHS)
-def test_a_shift_of_the_teacher_is_invisible(name, options, batch, shift):
+@given(batch=batches(), data=st.data())
+def test_a_shift_of_the_teacher_for_a_query_is_invisible(name, options, batch, data):
     scores, targets, mask = batch
-    shifted = objective(name, options)(scores, targets + shift, mask)
+    rows = len(scores)
+    shift = torch.tensor(data.draw(st.lists(EIGHTHS, min_size=rows, max_size=rows)))
+    shifted = objective(name, options)(scores, targets + shift[:, None], mask)
     torch.testing.assert_close(shifted, objective(name, options)(*batch), atol=1e-5, rtol=1e-5)
+
+
+@cases(*OF_SCORES)
+def test_a_shift_of_the_teacher_is_seen_by_what_reads_whole_scores(name, options):
+    targets = torch.tensor([[2.0, 1.0]])
+    mask = torch.ones(1, 2, dtype=torch.bool)
+    loss, gradient = loss_and_gradient(name, options, targets, targets, mask)
+    shifted, other = loss_and_gradient(name, options, targets, targets + 1, mask)
+    assert shifted > loss and not torch.equal(gradient, other)
 
 
 @cases(*LABELLED)

@@ -68,7 +68,7 @@ def infonce(scores: Tensor, targets: Tensor, mask: Tensor, *, temperature: float
     likelihood of "the passage drawn is relevant", and is smallest when all positives are above
     all negatives, however they share the mass. Lightning-ir counts the first positive only,
     which depends on the order of the list; a mean of log-probabilities punishes a positive for
-    the success of another. With one positive, all that this project's data has, the three agree.
+    the success of another. With one positive, all that a training step has, the three agree.
     Queries without a positive contribute nothing, to the divisor neither.
     """
     _check_positive("temperature", temperature)

@@ -1,8 +1,9 @@
 """The tables that cross from one stage to another, and the only Parquet reader and writer.
 
-Every table has a schema, a key and a row order. A writer checks and sorts the rows, so that
-equal rows are equal bytes. A file appears complete or not at all. A reader checks the schema.
-`docs/tables.md` gives the meaning of each column.
+Every table has a schema, a key and a row order. `Table.write` checks and sorts the rows, so that
+equal rows are equal bytes. `Table.writer` takes pieces from a stage that promises as much. A file
+appears complete or not at all. A reader checks the schema. `docs/tables.md` gives the meaning of
+each column.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -36,9 +37,10 @@ ROW_GROUP = 1 << 17  # rows; a row group of passages stays near 50 MB
 class Table:
     """The contract of a Parquet file that crosses from one rule to another.
 
-    key: no two rows agree on these columns. order: rows are sorted by these; () keeps the order
-    they come in. plain: columns that hardly repeat a value, stored without a dictionary.
-    counted: a list column whose elements, and not only the rows, are bounded in memory.
+    key: no two rows agree on these columns (triples of docpairs may). order: rows are sorted by
+    these; () keeps the order they come in. plain: columns that hardly repeat a value, stored
+    without a dictionary. counted: a list column whose elements, and not only the rows, are bounded
+    in memory.
     """
 
     name: str
@@ -77,7 +79,7 @@ class Table:
     def writer(self, path: Path, made: Made) -> Iterator[Callable[[pa.Table], None]]:
         """Give a function that writes tables one after the other: more than fits in memory.
 
-        The schema is checked; key and order are the caller's promise.
+        The schema is checked; values, key and order are the caller's promise.
         """
         schema = self.schema.with_metadata({lineage.KEY: made.dumps()})
         how = {"compression": "zstd", "use_dictionary": self._dictionaries()}

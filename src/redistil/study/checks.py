@@ -24,7 +24,7 @@ from redistil.study.grid import (
     trained_cells,
     training_sets,
 )
-from redistil.study.objectives import LABELS, ORDER, SCORES
+from redistil.study.objectives import LABELS, MARGINS
 from redistil.study.protocol import Size, Source
 from redistil.study.reading import read
 from redistil.study.stores import check_stores
@@ -32,6 +32,10 @@ from redistil.study.study import Study
 from redistil.study.teaching import check_sources, check_teachers
 
 COLUMNS = ("system", "kind", "student", "loss", "seeds")  # of a leaderboard, before its numbers
+
+# what a teacher gives that lacks whole scores
+_ORDER = "an order (a run with a model's scores says `scored: true`)"
+_MARGINS = "margins alone: learn from these, or from a file with the score of each passage"
 
 ONE_NUMBER = {"sentence-transformers", "pylate"}  # want as many passages of every example
 
@@ -300,11 +304,10 @@ def _check_targets(study: Study, name: str, source: Source) -> None:
             f"losses.{name}: {objective} learns from labels, and "
             f"sources.{loss.reads} would give it the scores of {source.teacher!r}"
         )
-    reads_scores = SCORES in targets and ORDER not in targets
     for member in members(study, source.teacher):
-        if reads_scores and study.teachers[member].gives_order():
+        gives = study.teachers[member].gives()
+        if not targets & gives:
             raise BadSettings(
-                f"losses.{name}: {objective} reads a teacher's scores, and "
-                f"teachers.{member} gives an order (a run with a model's scores says "
-                "`scored: true`)"
+                f"losses.{name}: {objective} reads a teacher's scores, and teachers.{member} "
+                f"gives {_MARGINS if MARGINS in gives else _ORDER}"
             )

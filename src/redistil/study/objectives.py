@@ -11,7 +11,8 @@ from pydantic import Field
 from redistil.study.fields import Entry, Name, Names, Positive, Text, kinds
 
 LABELS = "labels"  # relevance grades
-SCORES = "scores"  # a teacher's scores
+SCORES = "scores"  # a teacher's scores: one constant more for a query is another target
+MARGINS = "margins"  # differences of a teacher's scores: such a constant changes nothing
 ORDER = "order"  # the order in which a teacher puts passages
 Targets = frozenset[str]
 
@@ -67,7 +68,7 @@ class Infonce(Loss, kind="infonce"):
 class MarginMse(Loss, kind="margin-mse"):
     """Squared difference of student and teacher margins."""
 
-    targets: ClassVar[Targets] = frozenset({SCORES})
+    targets: ClassVar[Targets] = frozenset({MARGINS})
 
 
 class Ranknet(Loss, kind="ranknet"):
@@ -86,7 +87,7 @@ class AdrMse(Loss, kind="adr-mse"):
 class WeightedRanknet(Loss, kind="weighted-ranknet"):
     """RankNet weighted by the teacher's margin."""
 
-    targets: ClassVar[Targets] = frozenset({SCORES})
+    targets: ClassVar[Targets] = frozenset({MARGINS})
     weight: Literal["signed", "absolute"]
 
 
@@ -99,7 +100,7 @@ class PointwiseMse(Loss, kind="pointwise-mse"):
 class Kl(Loss, kind="kl"):
     """Divergence of the student's scores from the teacher's."""
 
-    targets: ClassVar[Targets] = frozenset({SCORES})
+    targets: ClassVar[Targets] = frozenset({MARGINS})
     temperature: Annotated[Positive, Field(description="divides the logits of both")]
 
 

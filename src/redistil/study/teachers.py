@@ -20,6 +20,7 @@ from redistil.study.fields import (
     kinds,
     mistake,
 )
+from redistil.study.objectives import MARGINS, ORDER, SCORES, Targets
 
 _Negatives = Annotated[
     list[Annotated[Name, Names("negatives")]],
@@ -38,9 +39,9 @@ class Teacher(Entry):
     brings: ClassVar[bool] = False
     licence: Licence = None
 
-    def gives_order(self) -> bool:
-        """Say whether its scores are places in an order, as far as is declared."""
-        return False
+    def gives(self) -> Targets:
+        """Say what can be learnt from its scores, as far as is declared."""
+        return frozenset({SCORES, MARGINS, ORDER})
 
 
 class TrainedCell(Entry):
@@ -103,9 +104,13 @@ class ImportedTeacher(Teacher, kind="import"):
         bool, Field(description="of a run: its scores are a model's, not places in an order")
     ] = False
 
-    def gives_order(self) -> bool:
+    def gives(self) -> Targets:
         is_run = self.format in {"trec", "ranking"}
-        return (is_run and not self.scored) or self.format == "id-lists"
+        if self.format == "id-lists" or (is_run and not self.scored):
+            return frozenset({ORDER})
+        if self.format == "margins":
+            return frozenset({MARGINS, ORDER})
+        return super().gives()
 
 
 class RankingTeacher(Teacher, kind="llm"):
@@ -128,8 +133,8 @@ class RankingTeacher(Teacher, kind="llm"):
             raise mistake("more than its window skips passages", "stride")
         return self
 
-    def gives_order(self) -> bool:
-        return True
+    def gives(self) -> Targets:
+        return frozenset({ORDER})
 
 
 TEACHERS = kinds(

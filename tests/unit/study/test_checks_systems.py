@@ -74,3 +74,21 @@ def test_scores_that_are_declared_to_be_a_models_are_read(config):
     assert study.settings_of(resolved(config)) == asked  # it remakes nothing
     put(config, "teachers monoelectra-colbert-100 format", "id-lists")
     assert refusal(config).startswith("losses.kl: kl reads a teacher's scores, and teachers.mono")
+
+
+@pytest.mark.parametrize("teacher", ["bert-margins", "mean"])
+def test_what_reads_scores_is_not_taught_by_margins(teacher):
+    config = config_of("morand2026")
+    file = {"import": "margins", "format": "margins", "unknown": 0.0, "tolerance": 0.0}
+    put(config, "downloads margins", {"url": "https://example.org/margins", "sha256": "0" * 64})
+    put(config, "teachers bert-margins", file)
+    put(config, "negatives bert-margins", {"teacher": "bert-margins", "dataset": "msmarco-train"})
+    put(config, "teachers mean", {"average": ["t2", "bert-margins"]})
+    put(config, "sources scored-triples teacher", teacher)
+    put(config, "losses ranknet reads", "scored-triples")
+    put(config, "losses kl reads", "scored-triples")
+    put(config, "grid losses", ["margin-mse", "weighted-ranknet", "ranknet", "kl"])
+    study.resolve(config)  # they see no constant that a query's scores may have more
+    put(config, "grid losses", ["pointwise-mse"])
+    said = "losses.pointwise-mse: pointwise-mse reads a teacher's scores, and teachers.bert-margins"
+    assert refusal(config).startswith(f"{said} gives margins alone: ")

@@ -1,1 +1,1 @@
-"""Accelerated paths. To delete them, remove two calls in `students/cat.py`: no score changes."""
+"""Accelerated paths. To delete them, remove their calls in `students/`: scores move by rounding."""

@@ -12,7 +12,10 @@ _log = logging.getLogger(__name__)
 
 
 def is_idle(point: Point) -> bool:
-    """Return whether a step had no gradient: no pair of its lists told one passage from another."""
+    """Return whether a step had no gradient.
+
+    No pair of its lists told one passage from another, or each pair met the margin of hinge.
+    """
     return point.gradient_norm == 0
 
 
@@ -38,7 +41,8 @@ class Idle:
         if self._allowed and self._seen >= self._allowed:
             raise BadSource(
                 f"{self._reads}: the first {self._seen} steps had no gradient, so there is nothing "
-                "to learn: their targets tie, or each list has a single passage"
+                "to learn: their targets tie, each list has a single passage, or every pair meets "
+                "the margin of hinge"
             )
 
 
