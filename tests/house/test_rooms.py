@@ -58,6 +58,9 @@ def test_a_command_has_help_and_a_rule(name):
     command = cli.get_command(click.Context(cli), name)
     line = command.get_short_help_str(LINE)
     assert command.name == name and line and not line.endswith("..."), line
+    for param in command.params:
+        told = not isinstance(param, click.Option) or (param.help or "").strip(".")
+        assert told, f"{name} {param.opts}"
     assert any(shell.split()[1] == name for shell in shells().values())
 
 
