@@ -119,6 +119,25 @@ def test_every_output_is_described():
             assert f"`{path}`" in docs("tables.md"), f"{rule} makes {path}"
 
 
+@pytest.mark.parametrize("folder", ["data", "results"])
+def test_the_list_of_a_folder_names_every_rule(folder):
+    text = (ROOT / folder / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\|.*?\|(.*?)\|", text, re.M))))
+    making = {"data": set(), "results": set()}
+    for rule, body in rules().items():
+        output = re.search(r"\n    output:\n((?:        .*\n)+)", body)
+        place = re.search(r'"(data|results|\{RESULTS\})/', output[1]) if output else None
+        if place:
+            making["data" if place[1] == "data" else "results"].add(rule)
+    assert named == making[folder]
+
+
+def test_rules_in_the_list_of_files_exist():
+    files = docs("tables.md").partition("\n## Files\n")[2].partition("\n## ")[0]
+    for name in re.findall(r"^\| `(?:data|results)/.*?\|.*?\| `([^`]+)` \|", files, re.M):
+        assert name in rules(), name
+
+
 FORBIDDEN = {"utils", "helpers", "misc", "scripts", "util", "helper", "common"}
 
 
