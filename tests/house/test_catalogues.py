@@ -18,7 +18,7 @@ from tests.made.configs import STUDIES, config_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md", "results/README.md"]
-PAGES += ["docs/protocol.md", "docs/tables.md", "docs/departures.md"]
+PAGES += sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
 every_page = pytest.mark.parametrize("page", PAGES)
 
 
@@ -95,11 +95,16 @@ def test_every_link_of_a_page_leads_to_a_file(page):
         assert ((ROOT / page).parent / target).exists(), f"{page} links to {target}"
     for path in re.findall(r"^(?:src|tests|docs|studies|workflow)/[\w./-]*$", code_of(page), re.M):
         assert (ROOT / path).exists(), f"{page} mentions {path}"
+    for path in re.findall(
+        r"^(?:cli|stages|learning|study|machine|storage)/[\w./-]*$", code_of(page), re.M
+    ):
+        assert (ROOT / "src/redistil" / path).exists(), f"{page} mentions {path}"
 
 
 @every_page
 def test_every_study_and_setting_that_a_page_mentions_exists(page):
-    shown = re.findall(r"^# studies/([\w.-]+)\.yaml$", code_of(page), re.M)  # in full, on the page
+    every = "\n".join(map(code_of, PAGES))
+    shown = re.findall(r"^# studies/([\w.-]+)\.yaml$", every, re.M)  # in full, on a page
     for name in re.findall(r"study=([\w.-]+)", code_of(page)):
         assert name in shown or (ROOT / f"studies/{name}.yaml").exists(), name
     for path in re.findall(r"-S ([\w.-]+)=", code_of(page)):

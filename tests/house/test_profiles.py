@@ -12,7 +12,18 @@ ROOT = Path(__file__).parents[2]
 SLURM = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
 DEFAULT = yaml.safe_load((ROOT / "profiles/default/config.yaml").read_text())
 RULES = "\n".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
-BODIES = dict(re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", RULES, re.M | re.S))
+
+
+def bodies():
+    """Return the text of every rule, by its name; of one that uses another's, that one's too."""
+    found = {}
+    head = r"^(?:use rule (\w+) as )?(?:rule )?(\w+)(?: with)?:\n(.*?)(?=^\S|\Z)"
+    for base, name, body in re.findall(head, RULES, re.M | re.S):
+        found[name] = found.get(base, "") + body
+    return found
+
+
+BODIES = bodies()
 
 
 def on_gpus():
@@ -30,6 +41,19 @@ def takes_a_device(body):
 def test_rules_ask_for_gpus_by_what_they_are():
     wanted = {name for name, body in BODIES.items() if takes_a_device(body)}
     assert on_gpus() == wanted and "train" in wanted
+
+
+def test_rules_that_hold_a_gpu_come_first():
+    first = list(SLURM["set-resources"])[: len(on_gpus())]
+    assert set(first) == on_gpus() and "rerank_checkpoint" in first
+
+
+def test_rules_that_read_a_corpus_ask_for_memory():
+    least = SLURM["default-resources"]["mem_mb"]
+    for rule, body in BODIES.items():
+        read = re.search(r"\n    input:\n(.*?)    output:", "\n" + body, re.S)
+        if read and "data/corpora/passages/{corpus}" in read[1]:
+            assert SLURM["set-resources"][rule].get("mem_mb", least) != least, rule
 
 
 def test_profiles_name_rules_that_exist():

@@ -46,7 +46,7 @@ def test_every_stage_is_complete(stage):
     assert (ROOT / f"tests/unit/stages/test_{stage}.py").exists()
     assert re.search(rf"^.*\b{stage}\b", docs("tables.md"), re.M)
     assert stage in COMMANDS.values()
-    assert stage == "downloads" or f"\nrule {stage}:" in RULES[stage], "no target of its name"
+    assert f"\nrule {stage}:" in RULES[stage], "no target of its name"
 
 
 def test_rules_and_commands_share_stages():
@@ -58,6 +58,9 @@ def test_a_command_has_help_and_a_rule(name):
     command = cli.get_command(click.Context(cli), name)
     line = command.get_short_help_str(LINE)
     assert command.name == name and line and not line.endswith("..."), line
+    for param in command.params:
+        told = not isinstance(param, click.Option) or (param.help or "").strip(".")
+        assert told, f"{name} {param.opts}"
     assert any(shell.split()[1] == name for shell in shells().values())
 
 
@@ -114,6 +117,25 @@ def test_every_output_is_described():
         for path in made:
             path = re.sub(r"\{(\{\w+\})\}", r"\1", path.replace("{RESULTS}", "results/{study}"))
             assert f"`{path}`" in docs("tables.md"), f"{rule} makes {path}"
+
+
+@pytest.mark.parametrize("folder", ["data", "results"])
+def test_the_list_of_a_folder_names_every_rule(folder):
+    text = (ROOT / folder / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\|.*?\|(.*?)\|", text, re.M))))
+    making = {"data": set(), "results": set()}
+    for rule, body in rules().items():
+        output = re.search(r"\n    output:\n((?:        .*\n)+)", body)
+        place = re.search(r'"(data|results|\{RESULTS\})/', output[1]) if output else None
+        if place:
+            making["data" if place[1] == "data" else "results"].add(rule)
+    assert named == making[folder]
+
+
+def test_rules_in_the_list_of_files_exist():
+    files = docs("tables.md").partition("\n## Files\n")[2].partition("\n## ")[0]
+    for name in re.findall(r"^\| `(?:data|results)/.*?\|.*?\| `([^`]+)` \|", files, re.M):
+        assert name in rules(), name
 
 
 FORBIDDEN = {"utils", "helpers", "misc", "scripts", "util", "helper", "common"}

@@ -13,3 +13,13 @@ rule download:
         settings=lambda w: artefacts.flags(SETTINGS["download", w.file]),
     shell:
         "redistil download {output.file} {output.checked} {params.settings} 2> {log}"
+
+
+rule downloads:
+    """All that a study has from the network: published files, collections, checkpoints, triples."""
+    input:
+        every("data/downloads/{file}.json", "files"),
+        every("data/corpora/passages/{corpus}.parquet", "collections"),
+        every("data/corpora/queries/{dataset}.parquet", "collections"),
+        every("data/backbones/{fetched}/made.json", "fetched"),
+        every("data/negatives/{docpairs}.parquet", "docpairs"),

@@ -165,7 +165,7 @@ def import_run(
 ) -> None:
     """Import a published run as candidates.
 
-    The run is a TREC file or Parquet.
+    SOURCE is a TREC file or Parquet. QRELS is our Parquet table (`redistil export-queries`).
     """
     from redistil.stages.candidates import imported
 

@@ -74,8 +74,17 @@ class InOrTrec(In):
 
 def _there(path: Path) -> Path:
     if not path.is_file():
-        raise UserError(f"{path} does not exist: make it, or check the path")
+        raise UserError(f"{path} {_no_file(path)}")
     return path
+
+
+def _no_file(path: Path) -> str:
+    """Return why a path is no file to read, and what to do."""
+    if path.is_dir():
+        return "is a folder: give a file in it"
+    if path.exists():
+        return "is a pipe or a device, and is read twice: write it to a file first"
+    return "does not exist: make it, or check the path"
 
 
 class Settings(click.ParamType[dict[str, Any]]):
@@ -201,6 +210,11 @@ def _paths(value: Any) -> Iterator[Path]:
     elif isinstance(value, (tuple, list)):
         for item in value:
             yield from _paths(item)
+
+
+def paths_in(value: Any) -> Iterator[Path]:
+    """Yield the paths of an argument or option, which may be repeated and have other words."""
+    return _paths(value)
 
 
 def _setting(name: str, types: Sequence[click.ParamType[Any]], value: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import click
 from redistil.cli.commands import COMMANDS, code_of
 from redistil.cli.options import Source
 from redistil.errors import UserError
-from redistil.storage import crate
+from redistil.storage import crate, lineage
 from redistil.storage import trace as tracing
 
 
@@ -21,6 +21,8 @@ def trace(file: Path, as_crate: bool) -> None:
 
     FILE is a table, a model or its folder. Its record is followed to the sources.
     """
+    if file.is_dir() and lineage.of(file).settings == {"sha256": {}}:
+        raise UserError(f"{file} is a folder without a record: give a table, a model or its folder")
     if as_crate:
         click.echo(crate.text(file, _code_now))
         return

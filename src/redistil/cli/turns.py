@@ -1,17 +1,20 @@
-"""A command takes its turn: it alone writes its output, and its GPU is its own."""
+"""A command takes its turn: it alone writes its output, and its GPU is its own.
+
+Before that, its paths are looked at: what it writes is not what it reads.
+"""
 
 import copy
 import functools
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 
-from redistil.cli.options import Out, record_of
+from redistil.cli.options import Out, Source, paths_in, record_of
 from redistil.errors import UserError
 from redistil.machine import gpus
 from redistil.storage import claims, lineage
@@ -20,13 +23,46 @@ _log = logging.getLogger(__name__)
 
 
 def taken(command: click.Command) -> click.Command:
-    """Return the command, which waits for its turn if it makes something with a record."""
-    names = {param.name for param in command.params}
-    if command.callback is None or "name" not in names:
+    """Return the command with its paths checked; it waits if it makes something with a record."""
+    body = command.callback
+    if body is None:
         return command
-    waiting = copy.copy(command)
-    waiting.callback = functools.partial(_in_turn, command.callback)
-    return waiting
+    if "name" in {param.name for param in command.params}:
+        body = functools.partial(_in_turn, body)
+    checking = copy.copy(command)
+    checking.callback = functools.partial(_checked, body)
+    return checking
+
+
+def _checked(body: Callable[..., None], **given: Any) -> None:
+    """Run a command whose paths can be read and written."""
+    command = click.get_current_context().command
+    sources = list(_paths(command, given, Source))
+    for source in sources:
+        if source.exists() and not (source.is_file() or source.is_dir()):
+            raise UserError(
+                f"{source} is a pipe or a device, and is read twice: write it to a file first"
+            )
+    for out in _paths(command, given, Out):
+        _refuse_unnamed(out)
+        for source in sources:
+            if out.exists() and source.exists() and out.samefile(source):
+                raise UserError(f"{out} is read and would be written: give another output")
+    body(**given)
+
+
+def _refuse_unnamed(out: Path) -> None:
+    """Refuse "", "." and "/": nothing can be written beside them and then renamed."""
+    if not out.name:
+        raise UserError(f"wanted the path of an output, got {str(out)!r}: give it a name")
+
+
+def _paths(command: click.Command, given: Mapping[str, Any], kind: type) -> Iterator[Path]:
+    """Yield the paths of one kind that a command was given."""
+    for param in command.params:
+        types = param.type.types if isinstance(param.type, click.Tuple) else [param.type]
+        if any(isinstance(one, kind) for one in types):
+            yield from paths_in(given.get(param.name or ""))
 
 
 def _in_turn(body: Callable[..., None], **given: Any) -> None:

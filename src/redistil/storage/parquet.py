@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 from redistil.errors import BadTable
 from redistil.storage import digests
 
+MAGIC = b"PAR1"  # the first bytes of a Parquet file
+
 
 def check_values(column: pa.ChunkedArray, what: str) -> None:
     """Raise BadTable if a value is missing or not a finite number.
@@ -18,13 +20,20 @@ def check_values(column: pa.ChunkedArray, what: str) -> None:
     what: the start of the message, with `{}` where the number of such values goes.
     """
     if column.null_count:
-        raise BadTable(f"{what.format(column.null_count)} are missing")
+        raise BadTable(f"{what.format(column.null_count)} are missing: give each row a value")
     if pa.types.is_list(column.type):
         check_values(pc.list_flatten(column), what)
     elif pa.types.is_floating(column.type):
         finite = pc.sum(pc.is_finite(column)).as_py() or 0
         if finite < len(column):
-            raise BadTable(f"{what.format(len(column) - finite)} are not finite numbers")
+            raise BadTable(
+                f"{what.format(len(column) - finite)} are not finite numbers "
+                f"(first: {_first_not_finite(column)}): give each row a finite number"
+            )
+
+
+def _first_not_finite(column: pa.ChunkedArray) -> float:
+    return column.filter(pc.invert(pc.is_finite(column)))[0].as_py()  # type: ignore[no-any-return]
 
 
 def check_lengths(rows: pa.Table, where: str) -> None:
@@ -65,4 +74,17 @@ def readable(path: Path) -> Iterator[None]:
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         again = digests.again(path)
-        raise BadTable(f"{path} is not a readable Parquet file ({reason}): {again}") from None
+        raise BadTable(
+            f"{path} is not a readable Parquet file ({reason}): {_remedy(path, again)}"
+        ) from None
+
+
+def _remedy(path: Path, again: str) -> str:
+    """Return what to do about a file that is not readable: ours and damaged, or never Parquet."""
+    if not path.is_file():
+        return "give a file"
+    with path.open("rb") as stream:
+        head = stream.read(len(MAGIC))
+    if head == MAGIC or not head.strip(b"\0"):
+        return again
+    return "wanted our Parquet table; docs/tables.md names the rule that makes each"

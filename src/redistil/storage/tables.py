@@ -185,7 +185,18 @@ class Table:
         repeated = len(rows) - len(distinct)
         if repeated:
             key = ", ".join(self.key)
-            raise BadTable(f"{where}: {repeated} of {len(rows)} rows repeat a ({key})")
+            raise BadTable(
+                f"{where}: {repeated} of {len(rows)} rows repeat a ({key}) "
+                f"(first: {_first_repeated(rows, self.key)}): keep one of each"
+            )
+
+
+def _first_repeated(rows: pa.Table, key: Sequence[str]) -> str:
+    """Return the first values of a key that several rows have, as words."""
+    groups = rows.select(list(key)).group_by(list(key), use_threads=False)
+    counted = groups.aggregate([([], "count_all")])
+    (first,) = counted.filter(pc.greater(counted["count_all"], 1)).slice(0, 1).to_pylist()
+    return ", ".join(f"{name} {first[name]!r}" for name in key)
 
 
 def _columns(schema: pa.Schema) -> str:

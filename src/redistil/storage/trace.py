@@ -70,8 +70,10 @@ def _changed_file(made: Made) -> str:
 
 def costs(path: Path) -> dict[str, Any]:
     """Return what the work on a file cost, and on which machine and commit; {} if nobody knows."""
-    folder = path if path.is_dir() else path.parent
-    for place in (path.with_suffix(".cost.json"), folder / "cost.json"):
+    places = [path / "cost.json"]
+    if not path.is_dir():
+        places = [path.with_suffix(".cost.json"), path.parent / "cost.json"]
+    for place in places:
         if place.exists():
             record: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
             return record if "machine" in record else {}

@@ -238,7 +238,7 @@ def _check_runs(study: Study) -> None:
 
 
 def _check_claims(study: Study) -> None:
-    """Refuse a claim about what the grid does not have."""
+    """Refuse a claim about what the grid does not have, and one that compares nothing."""
     for claim in study.claims:
         asked = {"better": study.grid.losses, "than": study.grid.losses}
         if claim.gap_to:
@@ -248,6 +248,13 @@ def _check_claims(study: Study) -> None:
             if name not in known:
                 close = nearest(name, known)
                 raise BadSettings(f"claims.{key}: {name!r} is not in the grid{close}")
+        if claim.better == claim.than:
+            raise BadSettings(f"claims.than: {claim.than!r} is `better` too: name another loss")
+        if study.grid.students == [claim.gap_to]:
+            raise BadSettings(
+                f"claims.gap_to: {claim.gap_to!r} is the only student of the grid, and leads "
+                "nobody: leave gap_to out, or add a student"
+            )
 
 
 def _check_cell(study: Study, cell: Cell) -> None:

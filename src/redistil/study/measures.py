@@ -142,7 +142,7 @@ def _nearest(name: str) -> str:
     if not close:
         return ""
     nearest = names[close[0]]
-    if cutoff.isdigit():
+    if re.fullmatch("[1-9][0-9]*", cutoff):
         nearest = f"{nearest}@{cutoff}"
     elif not MEASURES[nearest].uncut:
         nearest = f"{nearest}@10"

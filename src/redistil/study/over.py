@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from redistil.errors import BadSettings
-from redistil.study import grid, stores
+from redistil.study import behind, grid, stores
 from redistil.study.backbones import WordsBackbone
 from redistil.study.candidates import SpladeStage
 from redistil.study.grid import Cell
@@ -310,6 +310,30 @@ def _words_of(study: Study, known: Words) -> Rows:
         yield {"corpus": corpus}
 
 
+def _files(study: Study, known: Words) -> Rows:
+    for file in behind.files(study):
+        yield {"file": file}
+
+
+def _collections(study: Study, known: Words) -> Rows:
+    """Yield every dataset and every corpus that the study's numbers come from."""
+    datasets, corpora = behind.collections(study)
+    for dataset in datasets:
+        yield {"dataset": dataset}
+    for corpus in corpora:
+        yield {"corpus": corpus}
+
+
+def _fetched(study: Study, known: Words) -> Rows:
+    for name in behind.fetched(study):
+        yield {"fetched": name}
+
+
+def _docpairs(study: Study, known: Words) -> Rows:
+    for name in behind.docpairs(study):
+        yield {"docpairs": name}
+
+
 def _exports(study: Study, known: Words) -> Rows:
     for name in study.exports:
         yield {"exported": name}
@@ -351,4 +375,8 @@ OVER: dict[str, Callable[[Study, Words], Rows]] = {
     "export": _exported,
     "exports": _exports,
     "words of": _words_of,
+    "files": _files,
+    "collections": _collections,
+    "fetched": _fetched,
+    "docpairs": _docpairs,
 }

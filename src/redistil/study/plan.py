@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from math import ceil
 
 from redistil.errors import BadSettings
-from redistil.study.artefacts import recipe, settings_of, trained_cells
-from redistil.study.grid import needed
+from redistil.study import behind
+from redistil.study.artefacts import recipe, settings_of
+from redistil.study.candidates import SpladeStage
+from redistil.study.grid import grid_cells, needed, trained_cells
 from redistil.study.recipes import Recipe
 from redistil.study.study import Study
 
@@ -92,50 +94,64 @@ def jobs(study: Study) -> Counter[str]:
 
     To within one in a hundred: `snakemake -n` counts them.
     """
-    names = needed(study)
+    made, beyond = _needed(study), _beyond(study)
     counted: Counter[str] = Counter()
     for command, name in settings_of(study):
-        if _is_needed(study, command, name, names):
+        is_run = command != "rerank" or name not in beyond
+        if is_run and (command not in made or name in made[command]):
             counted[command] += 1
     counted["recipe"] = counted["train"]
     for command in ("resolve", "plot", "page"):
         counted[command] = 1
-    del counted["publish"]
+    for command in ("publish", "export-training"):
+        del counted[command]
     return counted
 
 
-def _is_needed(study: Study, command: str, name: str, names: Mapping[str, set[str]]) -> bool:
-    """Whether an artefact is behind the study's numbers; catalogues have more than that."""
-    first, *others = name.split("/")
-    catalogue = _CATALOGUES.get(command)
-    if catalogue is None:
-        return True
-    collections = names["datasets"] | names["corpora"]
-    is_of_known = not others or not collections.isdisjoint(others)
-    return first in names[catalogue] and is_of_known and command != "export-training"
+def _needed(study: Study) -> dict[str, set[str]]:
+    """Return what is behind the study's numbers, by command; catalogues have more than that."""
+    names = needed(study)
+    datasets, corpora = map(set, behind.collections(study))
+    checkpoints = names["backbones"] | names["checkpoints"]
+    sides = [f"passages/{name}" for name in names["corpora"]]
+    sides += [f"queries/{name}" for name in names["datasets"]]
+    runs = {f"{stage}/{dataset}" for stage, dataset in behind.runs(study)}
+    made = {
+        "download": set(behind.files(study)),
+        "export-passages": corpora,
+        "export-queries": datasets,
+        "adopt": names["checkpoints"],
+        "tokenize": {f"{name}/{side}" for name in checkpoints for side in sides},
+        "encode": _encoded(study),
+        "contrast": {name for name in study.grid.datasets if _is_pushed(study, name)},
+    }
+    made |= dict.fromkeys(("fetch", "build", "collect-words"), checkpoints)
+    made |= dict.fromkeys(("retrieve", "retrieve-bm25", "import-run"), runs)
+    made |= dict.fromkeys(("mine", "export-docpairs"), names["negatives"])
+    made |= dict.fromkeys(("score", "score-bm25", "average"), names["teachers"])
+    made |= dict.fromkeys(("rank", "import-scores"), names["teachers"])
+    return made
 
 
-_CATALOGUES = {
-    "download": "downloads",
-    "export-passages": "corpora",
-    "export-queries": "datasets",
-    "fetch": "backbones",
-    "build": "backbones",
-    "tokenize": "backbones",
-    "encode": "first_stages",
-    "retrieve": "first_stages",
-    "retrieve-bm25": "first_stages",
-    "import-run": "first_stages",
-    "mine": "negatives",
-    "export-docpairs": "negatives",
-    "adopt": "teachers",
-    "score": "teachers",
-    "score-bm25": "teachers",
-    "average": "teachers",
-    "rank": "teachers",
-    "import-scores": "teachers",
-    "export-training": "exports",
-}
+def _is_pushed(study: Study, dataset: str) -> bool:
+    return study.corpora[study.datasets[dataset].corpus].is_pushed
+
+
+def _encoded(study: Study) -> set[str]:
+    """Return the parts of corpora that a first stage encodes."""
+    parts: set[str] = set()
+    for name, dataset in behind.runs(study):
+        stage, corpus = study.first_stages[name], study.datasets[dataset].corpus
+        if isinstance(stage, SpladeStage):
+            for shard in range(study.corpora[corpus].parts(stage.shard)):
+                parts.add(f"{name}/{corpus}/{shard}")
+    return parts
+
+
+def _beyond(study: Study) -> set[str]:
+    """Return the runs of cells that are trained and not in the grid: nobody asks for them."""
+    cells = set(trained_cells(study)) - set(grid_cells(study))
+    return {f"{cell.name}/{dataset}" for cell in cells for dataset in study.grid.datasets}
 
 
 def trainings(study: Study, counts: Counts) -> Work:
@@ -161,8 +177,9 @@ def _validated(settings: Recipe, counts: Counts) -> int:
 def rerankings(study: Study, counts: Counts) -> Work:
     """Return the work of all runs of models, on every dataset of the grid."""
     scored = runs = 0
+    beyond = _beyond(study)
     for command, name in settings_of(study):
-        if command == "rerank":
+        if command == "rerank" and name not in beyond:
             runs += 1
             scored += counts.queries.get(name.rpartition("/")[2], 0) * study.reranking.depth
     return Work("runs", runs, scored=scored, disk=scored * ROW)

@@ -60,8 +60,9 @@ class Validation(Entry):
     measure: Annotated[
         str,
         matching(
-            r"(nDCG|RR|AP)(@[1-9][0-9]*)?", description="nDCG, RR or AP, with or without a depth"
+            r"(nDCG|RR|AP)(@[1-9][0-9]*)?", description="nDCG, RR or AP, with or without a cutoff"
         ),
+        Field(description="a measure: nDCG, RR or AP, with or without a cutoff"),
     ]
     keep: Literal["best", "last"]
     patience: Annotated[
@@ -221,9 +222,7 @@ class Statistics(Entry):
     reproduced_within: Annotated[
         _Level, Field(description="distance within which a published value counts as reproduced")
     ]
-    resamples: Annotated[
-        Whole, Field(ge=100, description="rounds of the bootstrap and the randomisation test")
-    ]
+    resamples: Annotated[Whole, Field(ge=100, description="rounds of the randomisation test")]
     seed: Annotated[Seed, Field(description="seed of those rounds")]
 
 

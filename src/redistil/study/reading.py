@@ -27,7 +27,7 @@ _WANTED = {  # by pydantic's type of error
     "greater_than_equal": "at least {ge}",
     "less_than": "a number below {lt}",
     "less_than_equal": "at most {le}",
-    "too_short": "at least {min_length} in the list",
+    "too_short": "at least {min_length} in it",
     "string_too_short": "text",
     "literal_error": "one of {expected}",
 }

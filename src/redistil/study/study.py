@@ -158,7 +158,8 @@ class Study(Entry):
         Field(description="besides grid.datasets: their queries are trained on by nobody"),
     ] = []
     groups: Annotated[
-        dict[str, Annotated[_DatasetNames, Field(min_length=1)]] | None,
+        Annotated[dict[str, Annotated[_DatasetNames, Field(min_length=1)]], Field(min_length=1)]
+        | None,
         Field(description="unweighted means; by default in and out of domain"),
     ] = None
     table: Annotated[

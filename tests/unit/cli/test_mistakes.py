@@ -5,6 +5,7 @@ What may be wrong with tables is in test_cli.py, with checkpoints and models in 
 
 import errno
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,59 @@ def house(tmp_path: Path) -> Path:
     ):
         table.write(rows, tmp_path / f"{table.name}.parquet", tiny.MADE)
     return tmp_path
+
+
+# --- paths --------------------------------------------------------------------------------------
+
+
+def lines_over(house: Path) -> dict[str, list[object]]:
+    """Return lines whose output is one of their inputs, by what is wrong with the output."""
+    run, qrels = house / "run.parquet", house / "qrels.parquet"
+    (house / "link").symlink_to(run)
+    how = ["--measure", "AP", "--relevant-from", 1]
+    return {
+        "argument": ["shuffle", run, run, "--depth", 5, "--seed", 1],
+        "another spelling": ["export-run", run, house / "." / run.name, "--tag", "x"],
+        "link": ["export-run", run, house / "link", "--tag", "x"],
+        "option": ["evaluate", run, qrels, "--out", qrels, *how],
+        "of several": ["evaluate", "--on", "d", run, qrels, "--out", run, *how],
+    }
+
+
+@pytest.mark.parametrize("wrong", ["argument", "another spelling", "link", "option", "of several"])
+def test_no_command_overwrites_its_input(refused, house, wrong):
+    before = {file: file.read_bytes() for file in house.iterdir()}
+    said = refused(*lines_over(house)[wrong])
+    assert "is read and would be written: give another output" in said
+    after = {file: file.read_bytes() for file in house.iterdir() if file.name != "link"}
+    assert after.items() <= before.items()
+
+
+@pytest.mark.parametrize("out", ["", ".", "/"])
+@pytest.mark.parametrize("command", ["evaluate", "shuffle"])
+def test_an_output_has_a_name(refused, house, command, out):
+    run, qrels = house / "run.parquet", house / "qrels.parquet"
+    line = ["evaluate", run, qrels, "--measure", "AP", "--relevant-from", 1, "--out", out]
+    if command == "shuffle":
+        line = ["shuffle", run, out, "--depth", 5, "--seed", 1]
+    assert "wanted the path of an output, got " in refused(*line)
+
+
+def test_a_path_that_is_no_file_says_what_it_is(refused, house):
+    os.mkfifo(house / "pipe")
+    how = ["--measure", "AP", "--relevant-from", 1]
+    for given, said in {"": "is a folder: give a file", "pipe": "is a pipe or a device"}.items():
+        line = ["evaluate", house / given, house / "qrels.parquet", *how]
+        assert f"{house / given} {said}" in refused(*line)
+    line = ["import-run", house / "pipe", house / "qrels.parquet", house / "out.parquet"]
+    assert "is a pipe or a device" in refused(
+        *line, "--drop-identical", "false", "--least-success", 0
+    )
+
+
+def test_a_folder_without_a_record_has_no_trace(refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert ". is a folder without a record: give " in refused("trace", ".")
 
 
 # --- what the system refuses ------------------------------------------------------------------

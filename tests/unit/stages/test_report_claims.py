@@ -123,9 +123,17 @@ def test_the_table_has_a_row_for_each_student_and_group(study: Any, tables: Tabl
         ({"better": "margin-msa", "than": "hinge"}, "claims.better: no losses entry"),
         ({"better": "kl", "than": "hinge"}, "claims.better: 'kl' is not in the grid"),
         ({"better": "bce", "than": "hinge", "gap_to": "tiny-dot"}, "claims.gap_to: 'tiny-dot'"),
+        ({"better": "hinge", "than": "hinge"}, "claims.than: 'hinge' is `better` too"),
     ],
 )
 def test_a_claim_about_what_is_not_compared_is_refused(claim: dict[str, str], said: str):
     config = config_of("embedded")
     config["claims"] = [{"says": "so it is"} | claim]
     assert said in refusal(config)
+
+
+def test_a_claim_about_the_gap_to_the_only_student_is_refused():
+    config = config_of("embedded")
+    config["grid"]["students"] = ["tiny-bert"]
+    config["claims"] = [{"says": "so", "better": "bce", "than": "hinge", "gap_to": "tiny-bert"}]
+    assert "claims.gap_to: 'tiny-bert' is the only student" in refusal(config)

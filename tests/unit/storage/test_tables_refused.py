@@ -38,7 +38,9 @@ def refused(action, *parts: str) -> None:
 def test_repeated_keys_leave_no_file(table, path):
     rows = pa.concat_tables([rows_of(table), rows_of(table).slice(0, 1)])
     key = ", ".join(table.key)
-    refused(lambda: table.write(rows, path, MADE), table.name, f"1 of 3 rows repeat a ({key})")
+    first = ", ".join(f"{name} {rows_of(table)[name][0].as_py()!r}" for name in table.key)
+    said = f"1 of 3 rows repeat a ({key}) (first: {first}): keep one of each"
+    refused(lambda: table.write(rows, path, MADE), table.name, said)
     assert nothing_was_written(path)
 
 
@@ -69,7 +71,8 @@ def test_numbers_must_be_finite(table, name, value, path):
     columns = {k: list(v) for k, v in EXAMPLES[table.name].items()}
     columns[name][1] = value
     rows = table.rows(columns)
-    refused(lambda: table.write(rows, path, MADE), f"1 of 2 {name} are not finite numbers")
+    said = f"1 of 2 {name} are not finite numbers (first: {rows[name][1].as_py()}): give each row"
+    refused(lambda: table.write(rows, path, MADE), said)
     assert nothing_was_written(path)
 
 
@@ -148,17 +151,25 @@ def test_a_missing_file_is_named(read, path):
 
 
 @readers
-@pytest.mark.parametrize("content", [b"", b"hello", b"PAR1" + bytes(100) + b"PAR1"])
-def test_other_kinds_of_files_are_named(read, content, path):
+@pytest.mark.parametrize(
+    ("content", "remedy"),
+    [
+        (b"", "bring it back"),
+        (bytes(100), "bring it back"),
+        (b"hello", "wanted our Parquet table; docs/tables.md"),
+        (b"PAR1" + bytes(100) + b"PAR1", "bring it back"),
+    ],
+)
+def test_other_kinds_of_files_are_named(read, content, remedy, path):
     path.parent.mkdir()
     path.write_bytes(content)
-    refused(lambda: read(path), str(path), "not a readable Parquet file")
+    refused(lambda: read(path), str(path), "not a readable Parquet file", f": {remedy}")
 
 
 @readers
 def test_a_folder_is_named(read, path):
     path.mkdir(parents=True)
-    refused(lambda: read(path), str(path), "not a readable Parquet file")
+    refused(lambda: read(path), str(path), "not a readable Parquet file", ": give a file")
 
 
 @readers

@@ -1,6 +1,7 @@
 """What a study may not ask for: refused before any job, in one sentence that says where."""
 
 import re
+import shutil
 
 import pytest
 import yaml
@@ -8,9 +9,9 @@ import yaml
 from redistil.errors import BadSettings
 from redistil.stages import measures
 from redistil.study import artefacts as study
-from redistil.study.clashes import likened
-from redistil.study.overlays import laid_on
-from tests.made.configs import ROOT, STUDIES, config_of, flat, put, refusal
+from redistil.study import clashes, shared
+from redistil.study.overlays import laid_on, overlay
+from tests.made.configs import ROOT, STUDIES, config_of, flat, put, read, refusal
 
 
 @pytest.fixture
@@ -44,12 +45,16 @@ SHOWN = shown()
 
 
 @pytest.mark.parametrize(("block", "base"), SHOWN)
-def test_settings_that_a_page_shows_are_accepted(block, base):
+def test_settings_that_a_page_shows_are_accepted(block, base, tmp_path):
     block = block.replace("md5: THE SUM", f"md5: {'a' * 32}")
     settings = yaml.safe_load(block.replace("sha256: THE SUM", f"sha256: {'a' * 64}"))
-    config = config_of(settings.pop("like", base))
-    config["downloads"]["theirs.tsv"] = {"url": "https://example.org/theirs.tsv", "md5": "a" * 32}
-    study.resolve(likened(laid_on(config, settings)))
+    studies = shutil.copytree(ROOT / "studies", tmp_path / "studies")
+    file = studies / "shown.yaml"
+    file.write_text(yaml.safe_dump({"like": base} | settings), encoding="utf-8")
+    config = read("params.yaml")
+    clashes.refuse(config, "shown", studies)
+    shared.refuse(config, "shown", studies)
+    study.resolve(clashes.likened(laid_on(config | {"study": "shown"}, overlay("shown", studies))))
 
 
 def test_pages_show_settings():
@@ -88,6 +93,7 @@ RANGES = {
     "losses hinge objective": ("hing", "losses.hinge.objective: wanted one of bce, hinge"),
     "reranking depth": (0, "reranking.depth: wanted at least 1, got 0"),
     "grid seeds": ([-1], "grid.seeds.0: wanted at least 0, got -1"),
+    "groups": ({}, "groups: wanted at least 1 in it, got {}"),
     "grid students": ([], "grid.students: an empty list leaves nothing to train"),
     "measures": (["nDCG@10", "MRR@10"], "measures.1: wanted a measure such as nDCG@10"),
     "datasets pydocs-test test": (1, "datasets.pydocs-test.test: wanted a number below 1, got 1"),

@@ -78,6 +78,20 @@ def test_a_second_stage_has_a_predecessor():
     assert paths.paths(study, "{after}", "predecessor", known | {"loss": "infonce"}) == []
 
 
+def test_downloads_are_what_the_numbers_come_from():
+    study = resolved("rank-distillm")
+    files = ["colbertv2-msmarco-train.run", "rankzephyr-bm25-100.run", "rankzephyr-colbert-100.run"]
+    assert paths.paths(study, "{file}", "files", {}) == files
+    assert paths.paths(study, "{fetched}", "fetched", {}) == ["electra-base"]
+    assert paths.paths(study, "{docpairs}", "docpairs", {}) == []
+    datasets = ["dl19", "dl20", "msmarco-train", "nfcorpus", "robust04", "touche", "trec-covid"]
+    assert paths.paths(study, "{dataset}", "collections", {}) == datasets
+    corpora = {study.datasets[name].corpus for name in datasets}
+    assert set(paths.paths(study, "{corpus}", "collections", {})) == corpora
+    full = resolved("morand2026")
+    assert paths.paths(full, "{docpairs}", "docpairs", {}) == ["msmarco-docpairs"]
+
+
 def test_an_import_without_a_run_is_refused(study):
     known = {"imported": "colbertv2-test", "dataset": "dl19"}
     with pytest.raises(BadSettings, match="first_stages.colbertv2-test.import: no run for dl19"):

@@ -165,7 +165,7 @@ def _usable(rows: pa.Table, piece: pa.Table, known: Known, sifted: Sifted) -> np
             is_known &= values >= 0
     if not finite.all():
         row = sifted.rows + int(np.argmin(finite)) + 1
-        raise BadTable(f"row {row} of the file has a score that is missing or not finite")
+        raise BadTable(f"row {row} of the file has a score that is missing or not finite: mend it")
     if not is_known.all() and not sifted.first:
         sifted.first = _unknown_id(rows, piece, int(np.argmin(is_known)))
     held_out = is_known & known.held_out[rows["query_id"].to_numpy()]
@@ -288,7 +288,8 @@ def _scores(known: Known, pairs: ordered.Pairs) -> pa.Table:
 def _refuse_pairs(source: Path, sifted: Sifted, worst: str, tolerance: float) -> None:
     if LISTS.name in sifted.written and sifted.repeated:
         raise BadTable(
-            f"{source}: {sifted.repeated} of {sifted.rows} rows repeat a (query_id, doc_id)"
+            f"{source}: {sifted.repeated} of {sifted.rows} rows repeat a (query_id, doc_id): "
+            "keep one of each"
         )
     if sifted.apart > tolerance:
         raise BadTable(

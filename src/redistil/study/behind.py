@@ -1,0 +1,69 @@
+"""What a study's numbers come from, to the single file: runs of first stages, and downloads."""
+
+from redistil.study.backbones import BuiltBackbone, WordsBackbone
+from redistil.study.candidates import DocpairNegatives, ImportedStage, MinedNegatives
+from redistil.study.grid import gated_teachers, imported_run, needed, stages_to_beat, training_sets
+from redistil.study.study import Study
+from redistil.study.teachers import ImportedTeacher, RankingTeacher
+
+
+def collections(study: Study) -> tuple[list[str], list[str]]:
+    """Return the datasets and the corpora.
+
+    Test sets that could not be had are among them: no training has one of their queries.
+    """
+    names = needed(study)
+    missing = study.missing_sets if training_sets(study) else []
+    datasets = names["datasets"].union(missing)
+    corpora = names["corpora"].union(study.datasets[name].corpus for name in missing)
+    return sorted(datasets), sorted(corpora)
+
+
+def runs(study: Study) -> set[tuple[str, str]]:
+    """Return the first stage and the dataset of every run of candidates."""
+    found: set[tuple[str, str]] = set()
+    for stage in [study.grid.first_stage, *study.grid.baselines]:
+        found.update((stage, dataset) for dataset in study.grid.datasets)
+    if study.validation:
+        gated = stages_to_beat(study) if gated_teachers(study) else []
+        for stage in [study.validation.first_stage, *gated]:
+            found.update((stage, dataset) for dataset in study.validation.datasets)
+    names = needed(study)
+    for name in names["negatives"]:
+        negatives = study.negatives[name]
+        if isinstance(negatives, MinedNegatives):
+            found.add((negatives.first_stage, negatives.dataset))
+        teacher = study.teachers.get(negatives.get("teacher") or "")
+        if isinstance(teacher, RankingTeacher):
+            found.add((teacher.first_stage, negatives.dataset))
+    return found
+
+
+def files(study: Study) -> list[str]:
+    """Return the published files of teachers and of first stages."""
+    found: set[str] = set()
+    for name in needed(study)["teachers"]:
+        teacher = study.teachers[name]
+        if isinstance(teacher, ImportedTeacher):
+            found.add(teacher.file)
+    for stage, dataset in runs(study):
+        if isinstance(study.first_stages[stage], ImportedStage):
+            file = imported_run(study, stage, dataset)
+            found.update([file] if file else [])
+    return sorted(found)
+
+
+def fetched(study: Study) -> list[str]:
+    """Return the checkpoints that come from the hub or a folder."""
+    names = needed(study)
+    found = set(names["checkpoints"])
+    for name in names["backbones"]:
+        if not isinstance(study.backbones[name], (BuiltBackbone, WordsBackbone)):
+            found.add(name)
+    return sorted(found)
+
+
+def docpairs(study: Study) -> list[str]:
+    """Return the negatives that a collection brings along."""
+    names = needed(study)["negatives"]
+    return sorted(name for name in names if isinstance(study.negatives[name], DocpairNegatives))
