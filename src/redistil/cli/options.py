@@ -8,8 +8,7 @@ No setting has a default here: numbers live in params.yaml and studies/.
 import functools
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -175,53 +174,55 @@ def making(body: Callable[..., None]) -> Callable[..., None]:
     @click.option("--name", cls=How, help="What the study calls the output; kept in its record.")
     @functools.wraps(body)
     def command(name: str | None, **given: Any) -> None:
-        body(made=_record(click.get_current_context(), name, given), **given)
+        body(made=record_of(click.get_current_context(), name, given), **given)
 
     return command
 
 
 def record_of(context: click.Context, name: str | None, given: dict[str, Any]) -> lineage.Made:
     """Return the record of what a command makes with these arguments."""
-    return _record(context, name, given)
-
-
-def _record(context: click.Context, name: str | None, given: dict[str, Any]) -> lineage.Made:
     inputs: list[lineage.Made] = []
     asked: dict[str, Any] = {}
     out = ""
     for param in context.command.params:
         value = given.get(param.name or "")
-        types = param.type.types if isinstance(param.type, click.Tuple) else [param.type]
-        if any(isinstance(kind, Source) for kind in types):
-            inputs += [lineage.of(path) for path in _paths(value)]
-        if any(isinstance(kind, Out) for kind in types):
+        if has_kind(param, Source):
+            inputs += map(lineage.of, paths_in(value))
+        if has_kind(param, Out):
             out = out or str(value or "")
         elif isinstance(param.type, Settings):
             asked |= value or {}
         elif isinstance(param, click.Option) and not isinstance(param, How):
-            asked |= _setting(str(param.name), types, value)
+            asked |= _setting(param, value)
     command = str(context.command.name)
     return lineage.make(command, name or out, asked, code_of(command, asked), inputs)
 
 
-def _paths(value: Any) -> Iterator[Path]:
-    if isinstance(value, Path):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from _paths(item)
+def has_kind(param: click.Parameter, kind: type) -> bool:
+    """Whether an argument or option is of a kind, or one of the words of each."""
+    types = param.type.types if isinstance(param.type, click.Tuple) else [param.type]
+    return any(isinstance(one, kind) for one in types)
 
 
 def paths_in(value: Any) -> Iterator[Path]:
     """Yield the paths of an argument or option, which may be repeated and have other words."""
-    return _paths(value)
+    for word in _words_in(value):
+        if isinstance(word, Path):
+            yield word
 
 
-def _setting(name: str, types: Sequence[click.ParamType[Any]], value: Any) -> dict[str, Any]:
+def _words_in(value: Any) -> Iterator[Any]:
+    if isinstance(value, (tuple, list)):
+        for item in value:
+            yield from _words_in(item)
+    elif value is not None:
+        yield value
+
+
+def _setting(option: click.Option, value: Any) -> dict[str, Any]:
     """Return what of an option decides the result: its value, or the words beside its paths."""
-    if not any(isinstance(kind, Source) for kind in types):
+    name = str(option.name)
+    if not has_kind(option, Source):
         return {name: value}
-    rows = value if isinstance(value, tuple) else ()
-    every = chain.from_iterable(row for row in rows if isinstance(row, tuple))
-    words = [word for word in every if not isinstance(word, Path)]
+    words = [word for word in _words_in(value) if not isinstance(word, Path)]
     return {name: words} if words else {}

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from redistil.cli.options import Out, Source, paths_in, record_of
+from redistil.cli.options import Out, Source, has_kind, paths_in, record_of
 from redistil.errors import UserError
 from redistil.machine import gpus
 from redistil.storage import claims, lineage
@@ -60,8 +60,7 @@ def _refuse_unnamed(out: Path) -> None:
 def _paths(command: click.Command, given: Mapping[str, Any], kind: type) -> Iterator[Path]:
     """Yield the paths of one kind that a command was given."""
     for param in command.params:
-        types = param.type.types if isinstance(param.type, click.Tuple) else [param.type]
-        if any(isinstance(one, kind) for one in types):
+        if has_kind(param, kind):
             yield from paths_in(given.get(param.name or ""))
 
 

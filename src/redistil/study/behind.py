@@ -1,5 +1,7 @@
 """What a study's numbers come from, to the single file: runs of first stages, and downloads."""
 
+from itertools import product
+
 from redistil.study.backbones import BuiltBackbone, WordsBackbone
 from redistil.study.candidates import DocpairNegatives, ImportedStage, MinedNegatives
 from redistil.study.grid import gated_teachers, imported_run, needed, stages_to_beat, training_sets
@@ -14,20 +16,20 @@ def collections(study: Study) -> tuple[list[str], list[str]]:
     """
     names = needed(study)
     missing = study.missing_sets if training_sets(study) else []
-    datasets = names["datasets"].union(missing)
-    corpora = names["corpora"].union(study.datasets[name].corpus for name in missing)
-    return sorted(datasets), sorted(corpora)
+    corpora = set(names["corpora"])
+    for name in missing:
+        corpora.add(study.datasets[name].corpus)
+    return sorted(names["datasets"].union(missing)), sorted(corpora)
 
 
 def runs(study: Study) -> set[tuple[str, str]]:
     """Return the first stage and the dataset of every run of candidates."""
-    found: set[tuple[str, str]] = set()
-    for stage in [study.grid.first_stage, *study.grid.baselines]:
-        found.update((stage, dataset) for dataset in study.grid.datasets)
+    stages = [study.grid.first_stage, *study.grid.baselines]
+    found: set[tuple[str, str]] = set(product(stages, study.grid.datasets))
     if study.validation:
         gated = stages_to_beat(study) if gated_teachers(study) else []
-        for stage in [study.validation.first_stage, *gated]:
-            found.update((stage, dataset) for dataset in study.validation.datasets)
+        stages = [study.validation.first_stage, *gated]
+        found.update(product(stages, study.validation.datasets))
     names = needed(study)
     for name in names["negatives"]:
         negatives = study.negatives[name]

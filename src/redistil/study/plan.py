@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from math import ceil
 
 from redistil.errors import BadSettings
@@ -113,15 +114,15 @@ def _needed(study: Study) -> dict[str, set[str]]:
     names = needed(study)
     datasets, corpora = map(set, behind.collections(study))
     checkpoints = names["backbones"] | names["checkpoints"]
-    sides = [f"passages/{name}" for name in names["corpora"]]
-    sides += [f"queries/{name}" for name in names["datasets"]]
-    runs = {f"{stage}/{dataset}" for stage, dataset in behind.runs(study)}
+    sides = list(map("passages/{}".format, names["corpora"]))
+    sides += map("queries/{}".format, names["datasets"])
+    runs = set(map("/".join, behind.runs(study)))
     made = {
         "download": set(behind.files(study)),
         "export-passages": corpora,
         "export-queries": datasets,
         "adopt": names["checkpoints"],
-        "tokenize": {f"{name}/{side}" for name in checkpoints for side in sides},
+        "tokenize": set(map("/".join, product(checkpoints, sides))),
         "encode": _encoded(study),
         "contrast": {name for name in study.grid.datasets if _is_pushed(study, name)},
     }
@@ -151,7 +152,8 @@ def _encoded(study: Study) -> set[str]:
 def _beyond(study: Study) -> set[str]:
     """Return the runs of cells that are trained and not in the grid: nobody asks for them."""
     cells = set(trained_cells(study)) - set(grid_cells(study))
-    return {f"{cell.name}/{dataset}" for cell in cells for dataset in study.grid.datasets}
+    names = [cell.name for cell in cells]
+    return set(map("/".join, product(names, study.grid.datasets)))
 
 
 def trainings(study: Study, counts: Counts) -> Work:
