@@ -72,6 +72,12 @@ def test_flat_pairs_fill_the_mask(pools, teacher, documents, size, step):
     assert batch.targets.dtype == np.float32
 
 
+def test_a_teacher_is_shown_with_every_positive_of_a_list():
+    batch = examples([[1, 0, 3, 0]], teacher=True).batch(1, 4, seed=1, step=0)
+    assert batch.passages[0] in (1000, 1002)  # a relevant one is first
+    assert sorted(batch.passages) == [1000, 1001, 1002, 1003]
+
+
 def test_seed_and_step_alone_fix_batches():
     given = examples(POOLS)
     wanted = given.batch(3, 3, seed=1, step=7)
