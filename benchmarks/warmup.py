@@ -118,7 +118,8 @@ def collection(folder: Path, corpus: Mapping[str, Any], splits: Mapping[str, flo
         out = [folder / f"{part}-queries.parquet", folder / f"{part}-qrels.parquet"]
         if not all(path.exists() for path in out):
             dataset = json.dumps({"part": part, **splits})
-            _redistil("export-queries", passages, *out, *source, "--dataset", dataset)
+            given = ["--passages", passages, *source, "--dataset", dataset]
+            _redistil("export-queries", *out, *given)
 
 
 def _redistil(*words: str | Path) -> None:

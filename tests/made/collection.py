@@ -49,7 +49,7 @@ def export(folder, out, split="test", **declared):
     """Return the queries and judgements that a folder's split gives."""
     queries, qrels = out.with_suffix(".q.parquet"), out.with_suffix(".r.parquet")
     dataset = {"split": split} if split else {}
-    files = exported_passages(folder), queries, qrels
+    files = queries, qrels, "--passages", exported_passages(folder)
     corpus = {"folder": str(folder)}
     redistil("export-queries", *files, "--corpus", corpus, "--dataset", dataset | declared)
     judged = [tuple(row.values()) for row in QRELS.read(qrels).to_pylist()]

@@ -221,7 +221,7 @@ def test_unusable_files_end_in_one_sentence(house, file, text, complaint):
         command = ["export-passages", str(out)]
         if file.startswith("qrels"):
             passages = "data/corpora/passages/mine.parquet"
-            command = ["export-queries", passages, str(out), f"{out}.qrels"]
+            command = ["export-queries", str(out), f"{out}.qrels", "--passages", passages]
             command += ["--dataset", '{"split": "test"}']
         said = house.run("redistil", *command, *words, ok=False)
         assert complaint in said and "Traceback" not in said and not out.exists()

@@ -19,7 +19,7 @@ rule export_queries:
     """The queries of a dataset and their judgements."""
     input:
         lambda w: placed.as_inputs(query_files(w)),
-        passages=named("data/corpora/passages/{corpus}.parquet"),
+        passages=named("data/corpora/passages/{corpus}.parquet", "judged passages"),
     output:
         queries="data/corpora/queries/{dataset}.parquet",
         qrels="data/corpora/qrels/{dataset}.parquet",
@@ -30,9 +30,10 @@ rule export_queries:
         docstore=lambda w: int("irds" in config["datasets"][w.dataset]),
     params:
         code=reading(code("export-queries"), query_files),
+        passages=repeated("--passages", "passages"),
         settings=settings("export-queries", "{dataset}"),
     shell:
-        "redistil export-queries {input.passages} {output.queries} {output.qrels} {params.settings}"
+        "redistil export-queries {output.queries} {output.qrels} {params.passages} {params.settings}"
         " --counts {output.counts} 2> {log}"
 
 

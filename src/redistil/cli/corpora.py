@@ -30,7 +30,6 @@ def export_passages(out: Path, corpus: dict[str, Any], made: Made) -> None:
 
 
 @click.command("export-queries")
-@click.argument("passages", type=In(PASSAGES))
 @click.argument("queries_out", type=Out())
 @click.argument("qrels_out", type=Out())
 @_corpus
@@ -39,21 +38,23 @@ def export_passages(out: Path, corpus: dict[str, Any], made: Made) -> None:
     Json(),
     'The dataset, as JSON: {"part": ...}, {"irds": "..."} or {"split": "..."}.',
 )
+@click.option(
+    "--passages",
+    type=In(PASSAGES),
+    help="Those of the corpus: judgements of others are counted, and too many are refused.",
+)
 @click.option("--counts", type=Out(), help="Where the counts of what is left out are written.")
 @making
 def export_queries(
-    passages: Path,
     queries_out: Path,
     qrels_out: Path,
     corpus: dict[str, Any],
     dataset: dict[str, Any],
+    passages: Path | None,
     counts: Path | None,
     made: Made,
 ) -> None:
-    """Export the judged queries of a dataset, and the qrels.
-
-    PASSAGES are those of the corpus: judgements of others are counted, and too many are refused.
-    """
+    """Export the judged queries of a dataset, and the qrels."""
     from redistil.stages import corpora
 
     corpora.export_queries(corpus, dataset, passages, queries_out, qrels_out, made, counts)

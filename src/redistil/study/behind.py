@@ -12,14 +12,11 @@ from redistil.study.teachers import ImportedTeacher, RankingTeacher
 def collections(study: Study) -> tuple[list[str], list[str]]:
     """Return the datasets and the corpora.
 
-    Test sets that could not be had are among them: no training has one of their queries.
+    Test sets whose texts could not be had are among them: no training has one of their queries.
     """
     names = needed(study)
     missing = study.missing_sets if training_sets(study) else []
-    corpora = set(names["corpora"])
-    for name in missing:
-        corpora.add(study.datasets[name].corpus)
-    return sorted(names["datasets"].union(missing)), sorted(corpora)
+    return sorted(names["datasets"].union(missing)), sorted(names["corpora"])
 
 
 def runs(study: Study) -> set[tuple[str, str]]:

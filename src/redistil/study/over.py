@@ -30,6 +30,15 @@ def _pushed(study: Study, known: Words) -> Rows:
             yield {"dataset": dataset}
 
 
+def _judged(study: Study, known: Words) -> Rows:
+    """Yield the dataset, if its judgements are held against its passages.
+
+    Licensed texts may be missing, and the queries are kept apart all the same.
+    """
+    if study.corpora[study.datasets[known["dataset"]].corpus].get("licensed") is None:
+        yield {"dataset": known["dataset"]}
+
+
 def _students(study: Study, known: Words) -> Rows:
     for student in study.grid.students:
         yield {"student": student}
@@ -370,6 +379,7 @@ OVER: dict[str, Callable[[Study, Words], Rows]] = {
     "shards": _shards,
     "vectors": _vectors,
     "states": _states,
+    "judged passages": _judged,
     "searches": _searches,
     "import": _imported,
     "export": _exported,

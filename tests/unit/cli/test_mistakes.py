@@ -159,7 +159,7 @@ def test_only_path_errors_are_user_mistakes(refused, monkeypatch, error: OSError
 def test_a_collection_must_be_an_object(refused, house, tmp_path, option, value, wanted):
     out = tmp_path / "made"
     given = {"--corpus": '{"pydocs": ["click"]}', "--dataset": '{"part": "test"}'} | {option: value}
-    line = ["export-queries", house / "passages.parquet", out / "q.parquet", out / "r.parquet"]
+    line = ["export-queries", out / "q.parquet", out / "r.parquet"]
     said = refused(*line, *(word for pair in given.items() for word in pair))
     assert f"{option}: wanted {wanted}, got " in said and value in said
     assert not out.exists()
@@ -333,7 +333,7 @@ def test_qrels_without_header_are_refused(refused, house, tmp_path, header):
     (tmp_path / "qrels").mkdir()
     (tmp_path / "qrels" / "test.tsv").write_text(f"{header}\n")
     corpus = json.dumps({"folder": str(tmp_path)})
-    line = ["export-queries", house / "passages.parquet", tmp_path / "q", tmp_path / "r"]
+    line = ["export-queries", tmp_path / "q", tmp_path / "r"]
     said = refused(*line, "--corpus", corpus, "--dataset", '{"split": "test"}')
     assert "wanted the header" in said
 

@@ -202,9 +202,10 @@ def counted(folder, out, **dataset):
     dataset = {"split": "test"} | dataset
     line = [
         "export-queries",
-        exported_passages(folder),
         out,
         out.with_suffix(".r"),
+        "--passages",
+        exported_passages(folder),
         "--counts",
         counts,
     ]

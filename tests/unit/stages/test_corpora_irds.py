@@ -84,8 +84,8 @@ def test_a_home_that_cannot_be_written_is_told(tmp_path, out):
 
 def test_irds_queries(home, tmp_path):
     files = tmp_path / "q.parquet", tmp_path / "r.parquet"
-    line = ["export-queries", passages(tmp_path, "4983", "05"), *files, "--corpus", SCIFACT]
-    done = python(home, MAIN, *line, "--dataset", SCIFACT_TEST)
+    line = ["export-queries", *files, "--passages", passages(tmp_path, "4983", "05")]
+    done = python(home, MAIN, *line, "--corpus", SCIFACT, "--dataset", SCIFACT_TEST)
     assert done.returncode == 0, done.stderr
     assert texts(files[0], QUERIES) == {"q1": "question 1", "q2": "question 2"}
     assert [tuple(row.values()) for row in QRELS.read(files[1]).to_pylist()] == [
@@ -101,15 +101,16 @@ def test_irds_queries(home, tmp_path):
 
 def test_judgements_of_passages_that_are_not_there(home, tmp_path):
     """As with a folder: kept and counted, refused above the share that the dataset declares."""
-    files = passages(tmp_path, "4983"), tmp_path / "q.parquet", tmp_path / "r.parquet"
-    line = ["export-queries", *files, "--corpus", SCIFACT, "--dataset"]
+    files = tmp_path / "q.parquet", tmp_path / "r.parquet"
+    line = ["export-queries", *files, "--corpus", SCIFACT]
+    line += ["--passages", passages(tmp_path, "4983"), "--dataset"]
     done = python(home, MAIN, *line, SCIFACT_TEST)
     assert done.returncode == 2 and "1 of 2 judgements name a passage that is not" in done.stderr
-    assert "(first: '05')" in done.stderr and not files[1].exists()
+    assert "(first: '05')" in done.stderr and not files[0].exists()
     done = python(home, MAIN, *line, SCIFACT_TEST | {"missing_at_most": 0.5})
     assert done.returncode == 0, done.stderr
     assert "judgements of a passage that the corpus lacks, kept: 1" in done.stderr
-    assert QRELS.read(files[2])["doc_id"].to_pylist() == ["05", "4983"]
+    assert QRELS.read(files[1])["doc_id"].to_pylist() == ["05", "4983"]
 
 
 def test_irds_refusals(home, out):

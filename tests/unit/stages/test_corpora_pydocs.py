@@ -161,7 +161,7 @@ def test_pydocs_on_disk(package, out, tmp_path):
     corpus = {"pydocs": [package]}
     queries, qrels = tmp_path / "queries.parquet", tmp_path / "qrels.parquet"
     redistil("export-passages", out, "--corpus", corpus)
-    files = out, queries, qrels
+    files = queries, qrels, "--passages", out
     redistil("export-queries", *files, "--corpus", corpus, "--dataset", {"part": "all"})
     passages = texts(out, PASSAGES)
     assert list(passages) == sorted(passages)
@@ -188,7 +188,7 @@ def test_versions_are_part_of_the_record(tmp_path):
     passages, queries, qrels = (tmp_path / f"{name}.parquet" for name in "pqr")
     corpus = {"pydocs": ["click"]}
     redistil("export-passages", passages, "--corpus", corpus)
-    files = passages, queries, qrels
+    files = queries, qrels, "--passages", passages
     redistil("export-queries", *files, "--corpus", corpus, "--dataset", {"part": "all"})
     assert "package click" in lineage.of(queries).inputs
     assert lineage.of(queries) == lineage.of(qrels)

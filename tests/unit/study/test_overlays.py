@@ -7,6 +7,7 @@ import yaml
 
 from redistil.errors import BadSettings
 from redistil.study import artefacts as study
+from redistil.study import behind, paths
 from redistil.study.corpora import IrdsCorpus
 from redistil.study.overlays import (
     laid_on,
@@ -141,6 +142,18 @@ def test_what_is_left_out_is_kept_apart_from_training(config, tmp_path):
     left, _ = leave_out(whole, tmp_path)
     apart = study.test_sets(left, "msmarco-train")
     assert apart == study.test_sets(whole, "msmarco-train") and "robust04" in apart.elsewhere
+
+
+def test_queries_of_licensed_texts_are_exported_without_the_texts(config, tmp_path):
+    whole = resolved(config)
+    left, _ = leave_out(whole, tmp_path)
+    pattern = "data/corpora/passages/{corpus}.parquet"
+    for one in (whole, left):  # as long as they are missing, and after
+        assert paths.paths(one, pattern, "judged passages", {"dataset": "robust04"}) == []
+        needed = paths.paths(one, pattern, "judged passages", {"dataset": "dl19"})
+        assert needed == ["data/corpora/passages/msmarco-passage.parquet"]
+    datasets, corpora = behind.collections(left)
+    assert "robust04" in datasets and "robust04" not in corpora
 
 
 def test_a_main_table_of_nothing_else_becomes_that_of_all_groups(config, tmp_path):

@@ -51,10 +51,10 @@ COUNTED = {
     "embedded": 255,
     "hofstatter2020": 179,
     "hofstatter2020-losses": 84,
-    "morand2026": 4798,
-    "morand2026-rerun": 790,
+    "morand2026": 4797,
+    "morand2026-rerun": 789,
     "published-checkpoints": 1118,
-    "rank-distillm": 101,
+    "rank-distillm": 100,
 }
 
 

@@ -69,7 +69,7 @@ def export_passages(corpus: Entry, out: Path, made: Made) -> None:
 def export_queries(
     corpus: Entry,
     dataset: Entry,
-    passages: Path,
+    passages: Path | None,
     queries: Path,
     qrels: Path,
     made: Made,
@@ -77,8 +77,9 @@ def export_queries(
 ) -> None:
     """Write the judged queries of `dataset` and their judgements: all files, or none.
 
-    passages: those of the corpus. counts: where to write what was left out. Raises BadSource when
-    there is no query, or not as many as the entry declares.
+    passages: those of the corpus; without them no judgement is held against them. counts: where to
+    write what was left out. Raises BadSource when there is no query, or not as many as the entry
+    declares.
     """
     kind = _kind(corpus)
     wanted_queries = _declared_queries(dataset)
@@ -87,7 +88,7 @@ def export_queries(
     source = kind.queries(corpus, dataset)
     _refuse_count("queries", wanted_queries, len(source.queries), dataset)
     _refuse_count("qrels", wanted_qrels, len(source.qrels), dataset)
-    absent = absent_of(source.qrels, passages)
+    absent = absent_of(source.qrels, passages) if passages else set()
     used = judged(source, absent, dataset, _called(dataset))
     with aside(queries) as queries_partial, aside(qrels) as qrels_partial:
         QUERIES.write(_queries(source, used.queries), queries_partial, made)
