@@ -52,8 +52,8 @@ def signed(function):
 def look_for_jobs_when_one_ends():
     """Lift Snakemake's own limit of 100 jobs a second, which limits nothing here; a stated one stays.
 
-    With a limit Snakemake looks for jobs a second after each look, and again for each job that ended:
-    after 138 jobs it looked 138 times a second.
+    With a limit Snakemake looks for jobs a second after each look, and each job that ends begins another
+    such chain of looks (docs/benchmarks.md, Planning).
     """
     limit = workflow.scheduler.job_rate_limiter
     if limit and (limit.max_jobs, limit.timespan) == (100, 1):

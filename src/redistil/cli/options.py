@@ -73,11 +73,11 @@ class InOrTrec(In):
 
 def _there(path: Path) -> Path:
     if not path.is_file():
-        raise UserError(f"{path} {_no_file(path)}")
+        raise UserError(f"{path} {why_no_file(path)}")
     return path
 
 
-def _no_file(path: Path) -> str:
+def why_no_file(path: Path) -> str:
     """Return why a path is no file to read, and what to do."""
     if path.is_dir():
         return "is a folder: give a file in it"

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from redistil.cli.options import Out, Source, has_kind, paths_in, record_of
+from redistil.cli.options import Out, Source, has_kind, paths_in, record_of, why_no_file
 from redistil.errors import UserError
 from redistil.machine import gpus
 from redistil.storage import claims, lineage
@@ -40,9 +40,7 @@ def _checked(body: Callable[..., None], **given: Any) -> None:
     sources = list(_paths(command, given, Source))
     for source in sources:
         if source.exists() and not (source.is_file() or source.is_dir()):
-            raise UserError(
-                f"{source} is a pipe or a device, and is read twice: write it to a file first"
-            )
+            raise UserError(f"{source} {why_no_file(source)}")
     for out in _paths(command, given, Out):
         _refuse_unnamed(out)
         for source in sources:
