@@ -119,6 +119,14 @@ def test_every_output_is_described():
             assert f"`{path}`" in docs("tables.md"), f"{rule} makes {path}"
 
 
+def test_data_hang_on_no_study():
+    for rule, body in rules().items():
+        made = re.search(r"\n    output:\n((?:        .*\n)+)", body)
+        read = re.search(r"\n    input:\n((?:        .*\n)+)", body)
+        if made and read and '"data/' in made[1]:
+            assert "results/" not in read[1], rule
+
+
 @pytest.mark.parametrize("folder", ["data", "results"])
 def test_the_list_of_a_folder_names_every_rule(folder):
     text = (ROOT / folder / "README.md").read_text(encoding="utf-8")

@@ -15,18 +15,15 @@ rule recipe:
 rule train:
     """The weights of student x loss x seed."""
     input:
-        recipe="results/{study}/models/{student}/{loss}/{seed}/recipe.yaml",
+        recipe=named("{models}/{student}/{loss}/{seed}/recipe.yaml"),
         backbone=named("data/backbones/{backbone}/made.json"),
         queries=named("data/tokens/{backbone}/queries/{dataset}.arrow"),
         passages=named("data/tokens/{backbone}/passages/{corpus}.arrow"),
         negatives=named("data/negatives/{negatives}.parquet"),
         teacher=named("data/teachers/{teacher}.parquet"),
-        predecessor=named(
-            "results/{study}/models/{student}/{after}/{seed}/made.json", "predecessor"
-        ),
+        predecessor=named("{models}/{student}/{after}/{seed}/made.json", "predecessor"),
         weights=named(
-            "results/{study}/models/{student}/{after}/{seed}/model.safetensors",
-            "predecessor",
+            "{models}/{student}/{after}/{seed}/model.safetensors", "predecessor"
         ),
         judged=named("data/candidates/{first_stage}/{dataset}.parquet", "validation"),
         judgements=named("data/corpora/qrels/{dataset}.parquet", "validation"),
@@ -68,6 +65,24 @@ rule train:
         " {input.negatives} $(dirname {output.made}) {params.teacher} {params.predecessor}"
         " {params.validate} --name {wildcards.student}/{wildcards.loss}/{wildcards.seed}"
         " --checkpoint-every {resources.checkpoint_every} --threads {threads} 2> {log}"
+
+
+# A teacher's own training belongs to no study: all that learn from the teacher share it.
+use rule recipe as teacher_recipe with:
+    output:
+        "data/teachers/models/{trained}/{student}/{loss}/{seed}/recipe.yaml",
+    log:
+        "logs/teachers/models/{trained}/{student}/{loss}/{seed}/recipe.log",
+
+
+use rule train as train_teacher with:
+    output:
+        "data/teachers/models/{trained}/{student}/{loss}/{seed}/model.safetensors",
+        "data/teachers/models/{trained}/{student}/{loss}/{seed}/curve.parquet",
+        "data/teachers/models/{trained}/{student}/{loss}/{seed}/validation.parquet",
+        made="data/teachers/models/{trained}/{student}/{loss}/{seed}/made.json",
+    log:
+        "logs/teachers/models/{trained}/{student}/{loss}/{seed}/train.log",
 
 
 rule models:

@@ -38,7 +38,7 @@ rule tabulate:
         qrels=every("data/corpora/qrels/{dataset}.parquet", "datasets"),
         counts=every("data/corpora/counts/{dataset}.parquet", "datasets"),
         backbones=every("data/backbones/{built}/made.json", "built backbones"),
-        gates=every("data/teachers/gates/{teacher}/gate.json", "gates"),
+        gates=every("results/{study}/gates/{teacher}/gate.json", "gates"),
         published="workflow/resources/published.csv",
         names="workflow/resources/published.yaml",
     output:

@@ -84,10 +84,10 @@ rule gate:
         ),
         qrels=named("data/corpora/qrels/{dataset}.parquet", "validation"),
     output:
-        "data/teachers/gates/{teacher}/gate.json",
-        made="data/teachers/gates/{teacher}/made.json",
+        "results/{study}/gates/{teacher}/gate.json",
+        made="results/{study}/gates/{teacher}/made.json",
     log:
-        "logs/teachers/gates/{teacher}.log",
+        "logs/{study}/gates/{teacher}.log",
     params:
         code=code("gate"),
         settings=settings("gate", "{teacher}"),

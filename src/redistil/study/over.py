@@ -199,7 +199,7 @@ def _model(study: Study, teacher: str) -> dict[str, str]:
             "choose another study (--study study=...), or name it in grid.teachers or a source"
         )
     cell = cells[teacher]
-    folder = f"results/{study.study}/models/{cell.name}"
+    folder = f"data/teachers/models/{teacher}/{cell.name}"
     return {"model": folder, "backbone": study.students[cell.student].backbone}
 
 

@@ -6,7 +6,7 @@ run over rows, such as the datasets of the grid: then it stands for one path a r
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from redistil.study import grid
@@ -45,9 +45,17 @@ def rows(study: Study, over: str | None, known: Words) -> Iterator[dict[str, Any
         yield grid.words(study, **(given | row))
 
 
+def _trainings(given: Mapping[str, Any]) -> str:
+    """Return the folder of the trainings beside a job: those of a teacher, or of the study."""
+    if "trained" in given:
+        return f"data/teachers/models/{given['trained']}"
+    return f"results/{given['study']}/models"
+
+
 def _named(study: Study, known: Words) -> dict[str, Any]:
     """Return the wildcards of a job, and what their names say of them."""
     given = {"study": study.study, **known}
+    given["models"] = _trainings(given)
     for wildcard in NEGATIVES:
         if wildcard in given:
             given.setdefault("negatives", given[wildcard])

@@ -16,6 +16,7 @@ KINDS = {  # wildcard: catalogue, keys of which an entry has one
     "mined": ("negatives", "kind"),
     "docpairs": ("negatives", "docpairs"),
     "scored": ("teachers", "model", "checkpoint"),
+    "trained": ("teachers", "model"),
     "lexical": ("teachers", "bm25"),
     "averaged": ("teachers", "average"),
     "published": ("teachers", "import"),

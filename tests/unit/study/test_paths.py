@@ -50,11 +50,20 @@ def test_flags_keep_repeated_rows():
 def test_a_member_has_its_own_model(study):
     known = {"teacher": "pydocs-mean", "dataset": "pydocs-test"}
     assert paths.paths(study, "{model}", "members", known) == [
-        "results/embedded/models/tiny-bert-teacher/infonce/1",
-        "results/embedded/models/tiny-modernbert-teacher/infonce/1",
+        "data/teachers/models/pydocs-bert/tiny-bert-teacher/infonce/1",
+        "data/teachers/models/pydocs-modernbert/tiny-modernbert-teacher/infonce/1",
     ]
     (row,) = paths.rows(study, "members", {"scored": "pydocs-bert"})
     assert row["dataset"] == "pydocs-train"
+
+
+def test_trainings_of_teachers_lie_apart(study):
+    known = {"student": "tiny-bert", "loss": "bce", "seed": "1"}
+    recipe = "{models}/{student}/{loss}/{seed}/recipe.yaml"
+    own = paths.paths(study, recipe, None, known)
+    assert own == ["results/embedded/models/tiny-bert/bce/1/recipe.yaml"]
+    teachers = paths.paths(study, recipe, None, {**known, "trained": "pydocs-bert"})
+    assert teachers == ["data/teachers/models/pydocs-bert/tiny-bert/bce/1/recipe.yaml"]
 
 
 def test_an_untrained_teacher_is_refused():
