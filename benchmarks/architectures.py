@@ -22,9 +22,9 @@ from benchmarks.environments import OUT, environment
 from benchmarks.protocol import Worker
 from redistil.cli.runtime import quiet
 from redistil.learning import objectives, students
+from redistil.learning.gradients import Memory, learn
 from redistil.learning.latency import Reranker
 from redistil.learning.pairs import Pairs
-from redistil.learning.scoring import Memory, learn
 from redistil.learning.stored import scores_of
 from redistil.learning.students.states import States
 from redistil.machine.processes import Processes

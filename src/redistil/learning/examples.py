@@ -4,7 +4,9 @@ Pure: rows of token files, grades and teacher scores in; the batch of a step out
 the seed and the step alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,7 @@ class Examples:
     queries [N] and passages [P] are rows of token files; relevance [P] are grades; teacher [P] are
     raw logits, or None for labels only. Of a file with more examples than a training shows, only
     those are held: size is how many there are, numbers [N] which of them these are, ascending.
+    in_batch: the passages of the other queries of a step are shown too, as not relevant.
     """
 
     queries: Rows
@@ -29,24 +32,43 @@ class Examples:
     teacher: npt.NDArray[np.float32] | None
     size: int
     numbers: Rows | None = None
+    in_batch: bool = False
 
     def batch(self, size: int, width: int, seed: int, step: int) -> "Batch":
-        """Return the batch of a step: `size` queries with up to `width` passages each."""
+        """Return the batch of a step: `size` queries with up to `width` passages each.
+
+        With `in_batch` each query also has those of all others, but for its own relevant ones.
+        """
         rows = step_rows(self.size, size, seed, step)
         if self.numbers is not None:
             rows = np.searchsorted(self.numbers, rows)
         rng = generator(seed, "documents", step)  # the name of the stream: the draws hang on it
-        pools = []
-        for row in rows:
-            pools.append(self._shown(int(row), width, rng))
-        sizes = np.array([len(pool) for pool in pools])
-        mask = np.arange(sizes.max()) < sizes[:, None]
-        shown = np.concatenate(pools)
         values = self.relevance if self.teacher is None else self.teacher
+        lists = []
+        for row in rows:
+            places = self._shown(int(row), width, rng)
+            lists.append(_List(self.passages[places], values[places]))
+        if self.in_batch:
+            lists = self._widened(rows, lists)
+        sizes = np.array([len(shown.passages) for shown in lists])
+        mask = np.arange(sizes.max()) < sizes[:, None]
         targets = np.zeros(mask.shape, np.float32)
-        targets[mask] = values[shown]
+        targets[mask] = np.concatenate([shown.targets for shown in lists])
         queries = np.repeat(self.queries[rows], sizes)
-        return Batch(queries, self.passages[shown], targets, mask)
+        return Batch(queries, np.concatenate([shown.passages for shown in lists]), targets, mask)
+
+    def _widened(self, rows: Rows, lists: Sequence["_List"]) -> list["_List"]:
+        """Return the lists of a step, each with the passages of the others at its end."""
+        every = np.unique(np.concatenate([shown.passages for shown in lists]))
+        wide = []
+        for row, shown in zip(rows, lists, strict=True):
+            pool = slice(self.offsets[row], self.offsets[row + 1])
+            relevant = self.passages[pool][self.relevance[pool] > 0]
+            others = np.setdiff1d(every, np.concatenate([shown.passages, relevant]))
+            no_targets = np.zeros(len(others), shown.targets.dtype)
+            passages = np.concatenate([shown.passages, others])
+            wide.append(_List(passages, np.concatenate([shown.targets, no_targets])))
+        return wide
 
     def _shown(self, row: int, width: int, rng: np.random.Generator) -> Rows:
         """Return places in the pool: one relevant passage if there is any, then others.
@@ -64,6 +86,13 @@ class Examples:
 
 def _some(pool: Rows, count: int, rng: np.random.Generator) -> Rows:
     return pool if len(pool) <= count else np.sort(rng.choice(pool, count, replace=False))
+
+
+class _List(NamedTuple):
+    """Passages of a query, as rows of token files, and their targets."""
+
+    passages: Rows
+    targets: npt.NDArray[Any]
 
 
 @dataclass(frozen=True)

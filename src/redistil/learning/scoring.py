@@ -1,8 +1,7 @@
 """Scores of many (query, passage) pairs by one student, in an order that pads little."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, cast
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,107 +13,11 @@ from redistil.learning.batches import Rows, by_budget
 from redistil.learning.pairs import Pairs
 from redistil.learning.students.interface import Student
 from redistil.learning.students.states import States
-from redistil.machine.processes import Processes, allow_tf32, autocast
-from redistil.seeds import derive
+from redistil.machine.processes import Processes, allow_tf32
 from redistil.storage.ragged import Ragged, Tokens
 
 WINDOW = 1 << 16  # pairs whose lengths are sorted together
 HELD = 1 << 26  # numbers of passages' states that are held at once: 256 MiB in float32
-
-
-@dataclass(frozen=True)
-class Memory:
-    """How much of a step is in memory at once, in padded tokens.
-
-    at_once: of one forward pass, which is a micro-batch; the processes share these out. held: of
-    all passes whose graphs are kept for the backward pass. A larger step is scored twice: first
-    without a graph, then micro-batch by micro-batch with one (GradCache: Gao et al. 2021,
-    arXiv:2101.06983).
-    """
-
-    at_once: int
-    held: int
-
-
-class Part(NamedTuple):
-    """A micro-batch: its number in the step, and the rows of its pairs."""
-
-    number: int
-    rows: Rows
-
-
-def learn(
-    student: Student,
-    pairs: Pairs,
-    loss_of: Callable[[Tensor], Tensor],
-    memory: Memory,
-    precision: str,
-    stream: tuple[int, int],
-    processes: Processes,
-) -> Tensor:
-    """Leave the gradients of a loss of N scores in the student's weights; return the loss.
-
-    loss_of: scores [N], float32, to a scalar; stream: seed and step of the dropout. The gradients
-    are those of the whole batch, however it is split and shared out: the loss is of all scores,
-    and only the backward pass goes by micro-batches.
-    """
-    seed, step = stream
-    lengths = np.asarray(student.costs(pairs))
-    parts = _share(lengths, memory, processes)
-    hold = _padded(parts, lengths) <= memory.held
-
-    def score(part: Part) -> Tensor:
-        torch.manual_seed(derive(seed, "dropout", step, part.number))
-        return student.scores(pairs.at(part.rows))
-
-    kept = []  # a part's scores, with their graph if it is held
-    scores = torch.zeros(len(lengths), device=processes.device)
-    with torch.set_grad_enabled(hold), autocast(processes.device, precision):
-        for part in parts:
-            kept.append(score(part))
-            scores[torch.from_numpy(part.rows)] = kept[-1].detach().float()
-    scores = processes.total(scores).requires_grad_()
-    loss = loss_of(scores)
-    (gradients,) = torch.autograd.grad(loss, scores)
-    for place, part in enumerate(parts):
-        if not hold:
-            with autocast(processes.device, precision):
-                kept[place] = score(part)
-        own = gradients[torch.from_numpy(part.rows).to(gradients.device)]
-        kept[place].backward(own.to(kept[place].dtype))  # type: ignore[no-untyped-call]
-        kept[place] = kept[place].detach()  # its graph may go
-    processes.total_gradients(_trained(student))
-    return loss.detach()
-
-
-def _share(lengths: Rows, memory: Memory, processes: Processes) -> list[Part]:
-    """Return the micro-batches of this process.
-
-    The same ones, and so the same dropout, however many processes share them.
-    """
-    groups = list(by_budget(lengths, memory.at_once))
-    parts = []
-    for number in range(processes.rank, len(groups), processes.count):
-        parts.append(Part(number, groups[number]))
-    return parts
-
-
-def _padded(parts: Sequence[Part], lengths: Rows) -> int:
-    """Return how many tokens the forward passes read, padding included."""
-    tokens = 0
-    for part in parts:
-        tokens += len(part.rows) * int(lengths[part.rows].max())
-    return tokens
-
-
-def _trained(student: Student) -> Iterator[Tensor]:
-    for weight in _module(student).parameters():
-        if weight.requires_grad:
-            yield weight
-
-
-def _module(student: Student) -> torch.nn.Module:
-    return cast(torch.nn.Module, student)
 
 
 def score_pairs(

@@ -49,6 +49,10 @@ class Colbert(Architecture):
     mask_position: Annotated[
         Literal["before", "after"], Field(description="of these, to the query's last [SEP]")
     ]
+    spread: Annotated[
+        Positive | None,
+        Field(description="deviation of the projection's first weights; null: torch's own"),
+    ] = None
 
 
 class Prettr(Architecture):
@@ -101,5 +105,9 @@ def keeps(settings: Architecture) -> bool:
 
 def architecture_of(settings: Any) -> Architecture:
     """Return the settings of an architecture alone, out of those of a recipe or a teacher."""
-    kind = ARCHITECTURES[settings["architecture"]]
-    return kind.model_validate({key: settings[key] for key in kind.model_fields})
+    return own_settings(ARCHITECTURES[settings["architecture"]], settings)
+
+
+def own_settings(kind: type[Architecture], settings: Any) -> Architecture:
+    """Return the settings that belong to an architecture; one that is not there is its default."""
+    return kind.model_validate({key: settings[key] for key in kind.model_fields if key in settings})

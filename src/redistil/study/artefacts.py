@@ -355,12 +355,14 @@ def recipe(study: Study, cell: Cell) -> Recipe:
         "batch": size.batch[loss.reads],
         "steps": size.steps_of(loss.reads),
         "warmup_steps": size.warmup_steps,
-        "learning_rate": size.learning_rate,
+        "learning_rate": size.rate_of(loss.reads),
         "precision": training.precision,
         "memory": training.memory,
         "compile": training.compile,
         "validation": _validated(study),
     }
+    if source.in_batch:
+        settings["in_batch"] = True
     settings |= training.optimiser.stated()
     settings |= dict(training.reading(student))
     return recipe_class(student.architecture).model_validate(settings)

@@ -162,7 +162,7 @@ def trainings(study: Study, counts: Counts) -> Work:
     cells = trained_cells(study)
     for cell in cells:
         settings = recipe(study, cell)
-        learnt += settings.steps * settings.batch * settings.passages
+        learnt += settings.steps * settings.pairs
         scored += _validated(settings, counts)
     return Work("models", len(cells), learnt, scored, len(cells) * WEIGHTS)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, cast, get_type_hints
 from pydantic import Field, create_model
 
 from redistil.errors import BadSettings
-from redistil.study.architectures import ARCHITECTURES, Architecture
+from redistil.study.architectures import ARCHITECTURES, Architecture, own_settings
 from redistil.study.candidates import DatasetName, StageName
 from redistil.study.fields import (
     Count,
@@ -38,6 +38,10 @@ class Source(Entry):
     negatives: _NegativesName
     passages: Annotated[Whole, Field(ge=2, description="passages that a query shows in a step")]
     teacher: _TeacherName | None = None
+    in_batch: Annotated[
+        bool,
+        Field(description="the passages of a step's other queries are negatives too; labels only"),
+    ] = False
 
 
 class Memory(Entry):
@@ -91,7 +95,11 @@ class Optimiser(Entry):
 class Size(Entry):
     """Rates and batches of students of one size."""
 
-    learning_rate: Annotated[Rate, Field(description="peak")]
+    learning_rate: Annotated[
+        Rate | dict[_Source, Rate],
+        one_or_each(Rate, dict[_Source, Rate]),
+        Field(description="peak; of every training, or of those that read each source"),
+    ]
     steps: Annotated[
         Count | dict[_Source, Count],
         one_or_each(Count, dict[_Source, Count]),
@@ -103,6 +111,11 @@ class Size(Entry):
     def steps_of(self, source: str) -> int:
         """Return the steps of a training that reads `source`."""
         return self.steps[source] if isinstance(self.steps, dict) else self.steps
+
+    def rate_of(self, source: str) -> float:
+        """Return the peak rate of a training that reads `source`."""
+        rate = self.learning_rate
+        return rate[source] if isinstance(rate, dict) else rate
 
 
 class Training(Entry):
@@ -131,10 +144,10 @@ class Training(Entry):
         """
         architecture = student["architecture"]
         kind, settings = ARCHITECTURES[architecture], self.settings() | student.settings()
-        for key in kind.model_fields:
-            if key not in settings:
+        for key, field in kind.model_fields.items():
+            if key not in settings and field.is_required():
                 raise BadSettings(f"training: the architecture {architecture} needs `{key}`")
-        return kind.model_validate({key: settings[key] for key in kind.model_fields})
+        return own_settings(kind, settings)
 
 
 def training_class() -> type[Training]:

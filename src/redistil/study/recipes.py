@@ -53,6 +53,7 @@ class Recipe(Entry):
     negatives: Text
     teacher: Text | None
     passages: Annotated[Whole, Field(ge=2, description="passages that a query shows in a step")]
+    in_batch: Annotated[bool, Field(description="those of other queries are negatives too")] = False
     batch: Annotated[Count, Field(description="queries of a step")]
     steps: Count
     warmup_steps: CountOrNone
@@ -66,6 +67,11 @@ class Recipe(Entry):
     memory: Memory
     compile: bool
     validation: Validated | None
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs of query and passage a step has at most."""
+        return self.batch * self.passages * (self.batch if self.in_batch else 1)
 
 
 @cache

@@ -70,8 +70,13 @@ def _check_over(study: Study, name: str) -> None:
 
 
 def check_sources(study: Study) -> None:
-    """Refuse a source whose teacher does not score its negatives."""
+    """Refuse a source whose teacher does not score all that is shown."""
     for kind, source in study.sources.items():
+        if source.in_batch and source.teacher:
+            raise BadSettings(
+                f"sources.{kind}.in_batch: teacher {source.teacher!r} does not score a query with "
+                "the passages of others: leave out `in_batch`, or the teacher"
+            )
         for member in members(study, source.teacher) if source.teacher else []:
             teacher = study.teachers[member]
             if isinstance(teacher, ScoringTeacher) and source.negatives not in teacher.over:

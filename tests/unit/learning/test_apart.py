@@ -8,8 +8,9 @@ import torch
 
 from redistil.errors import BadSource
 from redistil.learning import batches, scoring, students
+from redistil.learning.gradients import Memory, learn
 from redistil.learning.pairs import Pairs
-from redistil.learning.scoring import Memory, encoded, learn, score_pairs
+from redistil.learning.scoring import encoded, score_pairs
 from redistil.machine.processes import Processes
 from redistil.storage import lineage, ragged
 from redistil.storage.ragged import Ragged

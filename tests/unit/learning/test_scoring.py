@@ -6,9 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from redistil.learning import batches, scoring
+from redistil.learning.gradients import Memory, learn
 from redistil.learning.pairs import Pairs
-from redistil.learning.scoring import Memory, learn, score_pairs
+from redistil.learning.scoring import score_pairs
 from redistil.learning.students.cat import Cat
+from redistil.learning.students.interface import Base
 from redistil.machine.processes import Processes
 from redistil.storage import lineage, ragged
 from redistil.storage.ragged import Ragged
@@ -63,7 +65,7 @@ def test_half_precision_is_near(files):
 # --- in parts ---------------------------------------------------------------------------------
 
 
-class Mean(nn.Module):
+class Mean(Base):
     """A student: the score of a pair is a product of the means of its embeddings."""
 
     def __init__(self) -> None:

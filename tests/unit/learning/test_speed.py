@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from redistil.learning.gradients import Memory, learn
 from redistil.learning.pairs import Pairs
-from redistil.learning.scoring import Memory, learn
 from redistil.learning.speed import shortcuts
 from redistil.machine.processes import Processes
 from tests.made.checkpoints import PAIRS, close, every_family, ids_of, student_on

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from redistil.errors import Interrupted
-from redistil.learning import scoring
+from redistil.learning import gradients
 from redistil.stages import models
 from tests.made import tiny
 from tests.made.trained import (
@@ -42,7 +42,7 @@ def dying_at(step):
     def learn(student, pairs, loss_of, memory, precision, stream, processes):
         if stream[1] == step:
             raise Killed
-        return scoring.learn(student, pairs, loss_of, memory, precision, stream, processes)
+        return gradients.learn(student, pairs, loss_of, memory, precision, stream, processes)
 
     return learn
 
@@ -66,7 +66,7 @@ def warned_at(step, warning):
     def learn(student, pairs, loss_of, memory, precision, stream, processes):
         if stream[1] == step:
             os.kill(os.getpid(), warning)
-        return scoring.learn(student, pairs, loss_of, memory, precision, stream, processes)
+        return gradients.learn(student, pairs, loss_of, memory, precision, stream, processes)
 
     return learn
 
@@ -98,7 +98,7 @@ def noting(steps):
 
     def learn(student, pairs, loss_of, memory, precision, stream, processes):
         steps.append(stream[1])
-        return scoring.learn(student, pairs, loss_of, memory, precision, stream, processes)
+        return gradients.learn(student, pairs, loss_of, memory, precision, stream, processes)
 
     return learn
 

@@ -24,7 +24,7 @@ def test_a_recipe_has_what_its_architecture_reads(config):
     shared = recipe_of(config, "tiny-dot").stated().keys()
     assert lengths <= shared and not {"pair_length", "split", "masks"} & shared
     colbert = recipe_of(config, "tiny-colbert").stated()
-    assert colbert.keys() - shared == {"dimensions", "masks", "mask_position"}
+    assert colbert.keys() - shared == {"dimensions", "masks", "mask_position", "spread"}
     assert recipe_of(config, "tiny-prettr").stated()["split"] == 1
     assert recipe_of(config, "tiny-tk").stated()["variant"] == "v2"
 

@@ -19,7 +19,11 @@ class Apart(Base):
 
     A score of stored states differs from one computed at once in where the states come from, and
     in nothing else.
+
+    encodes_once: whether the states of a step's texts are all in memory before any two meet.
     """
+
+    encodes_once = True
 
     def query_sizes(self, texts: Sequence[Tokens]) -> Rows:
         """Return how many tokens of each query are read, special ones included."""

@@ -36,7 +36,11 @@ class Colbert(Encoded):
     @classmethod
     def head_on(cls, network: Any, settings: Any) -> nn.Linear:
         """Return the projection of a token's state."""
-        return nn.Linear(network.config.hidden_size, settings.dimensions)
+        projection = nn.Linear(network.config.hidden_size, settings.dimensions)
+        if settings.spread is not None:
+            nn.init.normal_(projection.weight, std=settings.spread)
+            nn.init.zeros_(projection.bias)
+        return projection
 
     def templates(self) -> tuple[TextTemplate, TextTemplate]:
         """Return how texts are written: [CLS] text [SEP]; a query with its [MASK] tokens."""

@@ -19,6 +19,7 @@ from redistil.learning.students.checkpoints import load_encoder, reach, usable
 from redistil.learning.students.others import write
 from redistil.learning.students.texts import TextTemplate
 from redistil.storage.aside import files_aside
+from redistil.study import architectures
 from redistil.study.architectures import Architecture
 
 SETTINGS = "architecture.json"
@@ -89,9 +90,7 @@ class Encoded(Apart):
     @classmethod
     def own(cls, settings: Mapping[str, Any]) -> Any:
         """Return the settings of the architecture, out of those of a recipe or a teacher."""
-        return cls.declared.model_validate(
-            {key: settings[key] for key in cls.declared.model_fields}
-        )
+        return architectures.own_settings(cls.declared, settings)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -42,6 +42,7 @@ class Prettr(Encoded):
 
     declared = architectures.Prettr
     called = "a map to one score, without bias"
+    encodes_once = False  # its upper layers cost as much as the lower: a step goes pair by pair
 
     def __init__(self, parts: Parts, head: nn.Linear | None, settings: Any) -> None:
         super().__init__(parts, head, settings)

@@ -83,7 +83,9 @@ def _unit_rows(weight: Tensor) -> None:
 def _mimic_bert(model: Any, width: int) -> None:
     bert = model.bert
     _unit_rows(bert.embeddings.word_embeddings.weight)
-    attention = bert.encoder.layer[0].attention
+    layers = bert.encoder.layer
+    # tokens find their copies in the last layer but one, so that the last can add up for [CLS]
+    attention = layers[max(len(layers) - 2, 0)].attention
     for projection in (attention.self.query, attention.self.key):
         _near_identity(projection.weight, 0.8)
     for projection in (attention.self.value, attention.output.dense):

@@ -11,11 +11,12 @@ from torch import Tensor
 from redistil.errors import BadSettings, Stale
 from redistil.learning import students
 from redistil.learning.examples import Batch, Examples
+from redistil.learning.gradients import Memory, learn
 from redistil.learning.history import Checkpoint, Point
 from redistil.learning.objectives import OBJECTIVES
 from redistil.learning.optimise import Schedule, Validation, Watch, optimise
 from redistil.learning.pairs import Pairs
-from redistil.learning.scoring import Memory, learn, score_shared
+from redistil.learning.scoring import score_shared
 from redistil.machine.costs import account
 from redistil.machine.energy import Note
 from redistil.machine.hardware import commit
@@ -67,7 +68,7 @@ def train(
     lessons = _Lessons(recipe, student, examples, tokens, processes)
     path = out / "checkpoint.safetensors"
     state = Checkpoint(path, checkpoint_every, made.fingerprint, processes.first)
-    pairs = recipe.batch * recipe.passages
+    pairs = recipe.pairs
     gpus = processes.gpus if processes.first else []
     board = _board(tensorboard if processes.first else None, made.name)
     with board as tell, warnings(processes.count) as warned:

@@ -32,11 +32,24 @@ def graded(tokens: Ragged, cap: int, sizes: Rows, passages: Rows, grades: Grades
     return np.where(is_copy, grades[is_positive][first][place], grades)
 
 
+def firsts(tokens: Ragged, cap: int, passages: Rows) -> Rows:
+    """Return for each passage the first row of `tokens` that a student reads as it reads this."""
+    rows, places = np.unique(passages, return_inverse=True)
+    _, first, twin = np.unique(_hashes(tokens, cap, rows), return_index=True, return_inverse=True)
+    found: Rows = rows[first][twin][places]
+    return found
+
+
+def _hashes(tokens: Ragged, cap: int, rows: Rows) -> Keys:
+    """Return a number for each of these rows: equal for equal tokens, as far as they are read."""
+    texts = (hash(tokens[row][:cap].tobytes()) for row in rows)
+    return np.fromiter(texts, np.int64, len(rows)).astype(np.uint64)
+
+
 def _keys(tokens: Ragged, cap: int, sizes: Rows, passages: Rows) -> Keys:
     """Return a number for each passage of a pool: equal for equal tokens within the pool."""
     rows, places = np.unique(passages, return_inverse=True)
-    texts = (hash(tokens[row][:cap].tobytes()) for row in rows)
-    hashes = np.fromiter(texts, np.int64, len(rows)).astype(np.uint64)
+    hashes = _hashes(tokens, cap, rows)
     pools = np.repeat(np.arange(len(sizes), dtype=np.uint64), sizes)
     keys: Keys = hashes[places] + pools * SPREAD
     return keys

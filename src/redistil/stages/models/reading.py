@@ -136,14 +136,19 @@ def read_examples(
     parts = [_part(piece, tokens) for piece in _pieces(negatives, teacher, shown)]
     whole = _Part(*map(np.concatenate, zip(*parts, strict=True)))
     relevance = whole.relevance if teacher else _relevance(whole, tokens.passages, recipe)
+    passages = whole.passages
+    if recipe.in_batch:
+        # of copies one stands for all: a copy of its positive is no negative of a query
+        passages = copies.firsts(tokens.passages, recipe["passage_length"], passages)
     return Examples(
         queries=whole.queries,
         offsets=np.concatenate([[0], np.cumsum(whole.sizes)]),
-        passages=whole.passages,
+        passages=passages,
         relevance=relevance,
         teacher=whole.scores if teacher else None,
         size=size,
         numbers=shown,
+        in_batch=recipe.in_batch,
     )
 
 
