@@ -38,9 +38,10 @@ def page(house: House) -> str:
 
 def test_every_student_is_trained_and_timed_once(built: House):
     planned = json.loads((built.root / "dry.json").read_text())
-    assert planned["train"] == planned["rerank"] == 10 and planned["time"] == 5
+    assert planned["rerank"] == 10 and planned["time"] == 5
+    assert planned["train"] == 10 + 5  # each student's first stage
     assert planned["embed"] == 8  # all but the cross-encoder's
-    assert sum(planned.values()) < 90
+    assert sum(planned.values()) < 110
 
 
 def test_runs_are_made_of_stored_states(built: House):

@@ -18,6 +18,7 @@ CHANGE = {
     },
     "retrieval": {"students": ["tiny-dot"], "depth": 20, "shard": 10000, "numbers": "float16"},
     "states": {"students": ["tiny-dot"], "shard": 10000, "numbers": "float16"},
+    "training": {"sizes": {"tiny-dot": {"steps": 4, "warmup_steps": 1}}},
 }
 CELL = "tiny-dot/infonce/1"
 

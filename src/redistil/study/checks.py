@@ -291,6 +291,8 @@ def _check_size(path: str, size: Size, reads: str) -> None:
         raise BadSettings(f"{path}.batch: no batch for {reads!r}")
     if isinstance(size.steps, dict) and reads not in size.steps:
         raise BadSettings(f"{path}.steps: no steps for {reads!r}")
+    if isinstance(size.learning_rate, dict) and reads not in size.learning_rate:
+        raise BadSettings(f"{path}.learning_rate: no rate for {reads!r}")
     if size.warmup_steps > size.steps_of(reads):
         raise BadSettings(f"{path}.warmup_steps: more than its steps")
 

@@ -183,6 +183,50 @@ def test_parts_have_the_whole_gradient(grounds, architecture, family):
             torch.testing.assert_close(part[name], gradient, rtol=1e-3, atol=1e-5 * largest)
 
 
+class Half(Processes):
+    """One of two processes, which knows the scores of both."""
+
+    def __init__(self, rank, scores):
+        super().__init__("cpu")
+        self.rank, self.count, self._scores = rank, 2, scores
+
+    def total(self, tensor):
+        return self._scores.clone()
+
+    def total_gradients(self, weights):
+        pass
+
+
+@every_one
+def test_two_processes_have_the_whole_gradient(grounds, architecture, family):
+    student = student_of(architecture, grounds[family])
+    pairs = pairs_of(student)
+    wanted = student.scores(pairs)
+    wanted.square().mean().backward()
+    gradients = {n: w.grad.clone() for n, w in student.named_parameters() if w.grad is not None}
+    student.zero_grad()
+    for rank in (0, 1):
+        how = Memory(40, 9999), "float32", (1, 1), Half(rank, wanted.detach())
+        learn(student, pairs, lambda scores: scores.square().mean(), *how)
+    largest = max(float(gradient.abs().max()) for gradient in gradients.values())
+    for name, weight in student.named_parameters():
+        if name in gradients:
+            near = {"rtol": 1e-3, "atol": 1e-5 * largest}
+            torch.testing.assert_close(weight.grad, gradients[name], **near)
+
+
+@pytest.mark.parametrize(("held", "times"), [(9999, 1), (0, 2)])
+@pytest.mark.parametrize("architecture", ["dot", "colbert", "tk"])
+def test_a_step_encodes_every_text_once(grounds, architecture, held, times, monkeypatch):
+    student = student_of(architecture, grounds["words" if architecture == "tk" else "bert"])
+    pairs = pairs_of(student)
+    encode, seen = student.encode_queries, []
+    monkeypatch.setattr(student, "encode_queries", lambda t: seen.extend(t) or encode(t))
+    how = Memory(40, held), "float32", (1, 1), Processes("cpu")
+    learn(student, pairs, lambda scores: scores.square().mean(), *how)
+    assert len(seen) == times * len(pairs.queries)
+
+
 @every_one
 def test_another_architecture_is_refused(checkpoints, architecture, family, tmp_path):
     from tests.made.checkpoints import student_on

@@ -99,3 +99,10 @@ def test_states_of_neighbours_are_read_where_they_lie():
     assert torch.equal(near.values, values[1:])
     assert torch.equal(apart.values, torch.cat([values[4:], values[1:4]]))
     assert len(states.at(np.array([], np.int64))) == 0
+
+
+def test_the_first_projection_has_the_spread_that_is_asked(checkpoints):
+    own = student_of("colbert", checkpoints["bert"], dimensions=200)
+    narrow = student_of("colbert", checkpoints["bert"], dimensions=200, spread=0.001)
+    assert narrow.head.weight.detach().std() == pytest.approx(0.001, rel=0.1)
+    assert own.head.weight.detach().std() > 0.05 and not narrow.head.bias.any()

@@ -8,7 +8,7 @@ from redistil.learning.batches import rows_shown, step_rows
 from redistil.learning.examples import Examples
 
 
-def examples(pools: list[list[int]], teacher: bool = False) -> Examples:
+def examples(pools: list[list[int]], teacher: bool = False, in_batch: bool = False) -> Examples:
     """Return examples whose query n has row 100 + n; passage rows are 1000, 1001, ...
 
     pools: the grades of each query's passages. A teacher's score is minus the passage row.
@@ -22,6 +22,7 @@ def examples(pools: list[list[int]], teacher: bool = False) -> Examples:
         relevance=flat,
         teacher=-rows.astype(np.float32) if teacher else None,
         size=len(pools),
+        in_batch=in_batch,
     )
 
 
@@ -133,3 +134,20 @@ def test_unshown_examples_need_no_memory(size, batch, steps, seed):
         ours, theirs = (each.batch(batch, 3, seed, step) for each in (few, whole))
         assert ours.queries.tolist() == theirs.queries.tolist()
         assert shown_of(ours) == shown_of(theirs)
+
+
+@given(pools, st.integers(1, 6), st.integers(1, 5), st.integers(0, 20))
+def test_in_batch_negatives_are_those_of_the_others(pools, documents, size, step):
+    given = examples(pools, in_batch=True)
+    alone = shown_of(examples(pools).batch(size, documents, seed=1, step=step))
+    batch = given.batch(size, documents, seed=1, step=step)
+    grades = dict(zip(given.passages.tolist(), given.relevance.tolist(), strict=True))
+    every = {passage for shown in alone for passage in shown}
+    targets = np.split(batch.targets[batch.mask], np.cumsum(batch.mask.sum(1))[:-1])
+    rows = step_rows(given.size, size, 1, step)
+    for row, own, shown, target in zip(rows, alone, shown_of(batch), targets, strict=True):
+        pool = given.passages[given.offsets[row] : given.offsets[row + 1]].tolist()
+        relevant = {passage for passage in pool if grades[passage] > 0}
+        assert shown[: len(own)] == own and len(set(shown)) == len(shown)
+        assert set(shown) == set(own) | (every - relevant)
+        assert target.tolist() == [grades[p] for p in own] + [0] * (len(shown) - len(own))

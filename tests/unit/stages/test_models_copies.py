@@ -43,6 +43,25 @@ def test_passages_without_tokens_are_no_copies(tokens):
     assert graded(tokens, 3, [(1, 0), (2, 0)]) == [0, 0], "no positive at all"
 
 
+@pytest.mark.parametrize(("cap", "wanted"), [(3, [0, 2, 0, 1]), (2, [0, 2, 0, 0])])
+def test_of_copies_the_first_stands_for_all(tokens, cap, wanted):
+    assert copies.firsts(tokens, cap, np.array([5, 2, 0, 1])).tolist() == wanted
+
+
+def test_copies_of_a_positive_are_no_in_batch_negatives(tmp_path):
+    house = write_house(tmp_path)
+    texts = tiny.texts(12, "d", 8) | {"d3": tiny.texts(12, "d", 8)["d0"]}
+    tiny.tokens(house / "same.arrow", house / "bert", texts)
+    lists = [("q0", ["d0", "d1"], [1, 0]), ("q1", ["d2", "d3"], [1, 0])]
+    write(house / "two.parquet", LISTS, lists, "mined")
+    files = TokenFiles.of(house / "q.arrow", house / "same.arrow")
+    recipe = typed(tiny.recipe() | {"in_batch": True, "batch": 2})
+    batch = read_examples(files, house / "two.parquet", None, recipe).batch(2, 2, 1, 0)
+    shown = {q: set(batch.passages[batch.queries == q].tolist()) for q in set(batch.queries)}
+    assert sorted(map(sorted, shown.values())) == [[0, 1, 2], [0, 1, 2]]
+    assert batch.targets.sum() == 2
+
+
 def test_a_training_counts_its_copies(tmp_path, caplog):
     house = write_house(tmp_path)
     texts = tiny.texts(12, "d", 8) | {"d1": tiny.texts(12, "d", 8)["d0"]}

@@ -147,6 +147,14 @@ CONTRADICTIONS = {
         "msmarco-docpairs",
         "sources.scored-triples: teacher 'pydocs-bert' scores ['pydocs-triples', 'pydocs-lists']",
     ),
+    "sources scored-triples in_batch": (
+        True,
+        "sources.scored-triples.in_batch: teacher 'pydocs-mean' does not score a query with the",
+    ),
+    "training sizes tiny learning_rate": (
+        {"triples": 1.0e-3},
+        "training.sizes.tiny.learning_rate: no rate for",
+    ),
     "training sizes": ({}, "students.tiny-bert.size: training.sizes has no 'tiny'"),
     "training sizes tiny batch": ({"triples": 1}, "training.sizes.tiny.batch: no batch for"),
     "training sizes teacher batch": ({"triples": 1}, "training.sizes.teacher.batch: no batch for"),
