@@ -211,22 +211,31 @@ def _sides(
 ) -> tuple[Side, Side]:
     """Return the queries of a step, and this process's share of its passages."""
     seed, step = stream
-    sides = []
-    for name, texts, sizes, encode in (
-        ("queries", pairs.queries, student.query_sizes, student.encode_queries),
-        ("passages", pairs.passages, student.passage_sizes, student.encode_passages),
-    ):
-        lengths = sizes(texts)
-        groups = list(enumerate(by_budget(lengths, memory.at_once)))
-        if name == "passages":
-            groups = groups[processes.rank :: processes.count]
-        place = np.full(len(texts), -1)
-        parts, padded, count = [], 0, 0
-        for number, group in groups:
-            place[group] = np.arange(count, count + len(group))
-            count += len(group)
-            padded += len(group) * int(lengths[group].max())
-            dropout = derive(seed, "dropout of " + name, step, number)
-            parts.append(Texts(dropout, encode, [texts[row] for row in group]))
-        sides.append(Side(parts, place, padded))
-    return sides[0], sides[1]
+    lengths = student.query_sizes(pairs.queries)
+    groups = list(enumerate(by_budget(lengths, memory.at_once)))
+    named = seed, "dropout of queries", step
+    asked = _side(pairs.queries, lengths, groups, student.encode_queries, named)
+    lengths = student.passage_sizes(pairs.passages)
+    groups = list(enumerate(by_budget(lengths, memory.at_once)))
+    mine = groups[processes.rank :: processes.count]
+    named = seed, "dropout of passages", step
+    return asked, _side(pairs.passages, lengths, mine, student.encode_passages, named)
+
+
+def _side(
+    texts: Sequence[Tokens],
+    lengths: Rows,
+    groups: Sequence[tuple[int, Rows]],
+    encode: Callable[[Sequence[Tokens]], States],
+    named: tuple[int, str, int],
+) -> Side:
+    """Return the micro-batches of texts; groups: their numbers and rows; named: their streams."""
+    place = np.full(len(texts), -1)
+    parts = []
+    count = padded = 0
+    for number, group in groups:
+        place[group] = np.arange(count, count + len(group))
+        count += len(group)
+        padded += len(group) * int(lengths[group].max())
+        parts.append(Texts(derive(*named, number), encode, [texts[row] for row in group]))
+    return Side(parts, place, padded)
