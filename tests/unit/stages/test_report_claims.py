@@ -58,7 +58,7 @@ def test_the_share_of_the_gap_is_of_what_lacked_before(study: Any, tables: Table
         value = values.get(line.system, 0.4)
         group = replace(line.groups[GROUP], value=value)
         lines.append(replace(line, groups={**line.groups, GROUP: group}))
-    tests = [replace(test, difference=-0.15) for test in tables.tests]
+    tests = [replace(test, difference=-0.15, verdict="worse") for test in tables.tests]
     (one,) = claims.tested(study, gap, GROUP, lines, tests)
     assert one.student == "small-electra" and one.share == pytest.approx(0.15 / 0.2)
     values["small-bert/hinge"] = 0.3  # no gap, so nothing of it is closed
@@ -108,6 +108,8 @@ def test_no_part_of_a_gap_is_told_where_a_claim_is_not_shown(study: Any, tables:
     unsure = [replace(test, verdict="not distinguishable") for test in tables.tests]
     _, gap = claims.sentences(study, tables.leaderboard, unsure, ())
     assert "shown on 0 of 1 students" in gap and "of the gap" not in gap
+    sheet = claims.sheet(study, tables.leaderboard, unsure)
+    assert [(row or [])[-1].text for row in sheet.rows[-2:]] == ["–", "–"]
 
 
 def test_the_table_has_a_row_for_each_student_and_group(study: Any, tables: Tables):

@@ -19,7 +19,7 @@ class Tested:
     """A claim on one student, in one group: the test behind it.
 
     share: of the gap to the claim's reference, the part that the better loss closes; None where
-    the claim is about no gap, or there is none.
+    the claim is not shown or about no gap, or where there is none.
     """
 
     student: str
@@ -44,15 +44,18 @@ def tested(
             if test.family != LOSSES or test.group != group:
                 continue
             if (test.system, test.against) == (better, than):
-                found.append(Tested(student, test, _share(test.difference, gap)))
+                found.append(Tested(student, test, _share(test, gap)))
             elif (test.system, test.against) == (than, better):
                 turned = test.turned()
-                found.append(Tested(student, turned, _share(turned.difference, gap)))
+                found.append(Tested(student, turned, _share(turned, gap)))
     return found
 
 
-def _share(lead: float, gap: float | None) -> float | None:
-    return lead / gap if gap is not None and gap > 0 else None
+def _share(test: Test, gap: float | None) -> float | None:
+    """Return the part of a gap; of a small gap it is large, and no finding by itself."""
+    if test.verdict != BETTER or gap is None or gap <= 0:
+        return None
+    return test.difference / gap
 
 
 def sentences(
@@ -108,6 +111,6 @@ def sheet(study: Study, leaderboard: Sequence[Line], tests: Sequence[Test]) -> S
         f"What the study was made to show, in {study['measures'][0]}: for each student one loss "
         "against another, with the interval (95 %) and the word of their test. p is corrected over "
         "the whole family of losses. Gap closed: of what the student taught with the second loss "
-        "lacks to the reference taught with it."
+        "lacks to the reference taught with it; told where the claim is shown."
     )
     return Sheet(caption, header, rows, words=3)
