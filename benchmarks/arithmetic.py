@@ -24,7 +24,16 @@ PROJECT = Path(__file__).parents[1]
 OUT = PROJECT / "benchmarks" / "out" / "arithmetic"
 MINIATURE = PROJECT / "tests" / "pipeline" / "miniature.yaml"
 # rules whose jobs compute with torch
-TORCH_RULES = ("build", "encode", "retrieve", "train", "score", "rerank", "rerank_teacher")
+TORCH_RULES = (
+    "build",
+    "encode",
+    "retrieve",
+    "train",
+    "train_teacher",
+    "score",
+    "rerank",
+    "rerank_teacher",
+)
 
 
 class Comparison(NamedTuple):
