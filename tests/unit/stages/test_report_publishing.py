@@ -7,8 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 import yaml
+from jinja2 import Environment
 
 from redistil.errors import BadSource, Stale
 from redistil.learning import students
@@ -96,7 +99,6 @@ def snippets(folder: Path) -> list[str]:
 def test_both_snippets_run_as_they_stand_and_give_equal_raw_logits(
     published: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    import torch
 
     folder = published / CELL
     monkeypatch.chdir(folder)
@@ -111,7 +113,6 @@ def test_both_snippets_run_as_they_stand_and_give_equal_raw_logits(
 
 
 def test_the_folder_gives_the_scores_of_the_model_that_was_measured(published: Path, study: Any):
-    import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     folder, ours = published / CELL, students.load(study[0] / "models" / CELL).eval()
@@ -139,6 +140,35 @@ def test_a_student_that_reads_apart_is_no_cross_encoder():
     assert "cross-encoder" in fronts["tiny-bert"]["tags"]
     assert fronts["tiny-dot"]["tags"] == ["reranker", "redistil"]
     assert "library_name" not in fronts["tiny-dot"]
+
+
+def test_a_student_that_others_load_says_how(study, models, tmp_path: Path):
+    """The snippet of the card, run on a late-interaction model of the same folder."""
+    folder, _ = study
+    own = {"architecture": "colbert", "dimensions": 6, "masks": 2, "mask_position": "before"}
+    lengths = {"query_length": 8, "passage_length": 12}
+    student = students.new(own | lengths, folder / "backbone", 1)
+    student.save(tmp_path / "colbert")
+    assert publishing._loaded_as(tmp_path / "colbert") == "MultiVectorEncoder"
+    recipe = SimpleNamespace(**own, **lengths)
+    use = card.TEMPLATE.read_text().split("## Use\n")[1].split("## Results")[0]
+    said = (
+        Environment(trim_blocks=True)
+        .from_string(use)
+        .render(
+            recipe=recipe, reads_together=False, loaded_as="MultiVectorEncoder", masks=" [MASK]" * 2
+        )
+    )
+    (code,) = re.findall(r"```python\n(.*?)```", said, re.S)
+    found: dict[str, Any] = {}
+    exec(code.replace('"."', repr(str(tmp_path / "colbert"))), found)
+    tokens = [
+        student.tokenizer(text, add_special_tokens=False)["input_ids"]
+        for text in ("how to sort a list", *found["passages"])
+    ]
+    queries = [np.array(tokens[0], np.int32)] * 2
+    wanted = student.eval().score(queries, [np.array(ids, np.int32) for ids in tokens[1:]])
+    torch.testing.assert_close(found["scores"][0], wanted.detach(), rtol=1e-4, atol=1e-4)
 
 
 def test_a_folder_holds_what_a_hub_needs_and_no_more(published: Path):

@@ -31,10 +31,12 @@ def text(
     licence: str,
     why: str,
     trained: Mapping[str, Any],
+    loaded_as: str | None = None,
 ) -> str:
     """Return the card of `cell`, whose record is `made`.
 
-    why: why this seed is published; trained: what its training told of itself (cost.json).
+    why: why this seed is published; trained: what its training told of itself (cost.json);
+    loaded_as: the class of sentence-transformers that loads a student that encodes texts apart.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -48,7 +50,7 @@ def text(
     line, first = lines[f"{cell.student}/{cell.loss}"], lines[study["grid"]["first_stage"]]
     recipe, backbone = made.settings, study["students"][cell.student]["backbone"]
     return template.render(
-        front=front_matter(study, tabulated, cell, licence),
+        front=front_matter(study, tabulated, cell, licence, loaded_as),
         title=study["title"],
         cell=cell,
         why=why,
@@ -65,6 +67,8 @@ def text(
         first=first,
         test=test_of(tabulated.tests, BASELINES, line.system, first.system),
         depth=study["reranking"]["depth"],
+        loaded_as=loaded_as,
+        masks=" [MASK]" * recipe.get("masks", 0),
         reads_together=recipe["architecture"] in _TOGETHER,
         fingerprint=made.fingerprint,
         trained=trained,
@@ -80,7 +84,9 @@ def words(value: Any) -> str:
     return _MARKUP.sub(r"\\\g<0>", line)
 
 
-def front_matter(study: Study, tabulated: Tabulated, cell: Cell, licence: str) -> str:
+def front_matter(
+    study: Study, tabulated: Tabulated, cell: Cell, licence: str, loaded_as: str | None = None
+) -> str:
     """Return the YAML that a hub reads: licence, base model, task and results."""
     import yaml
 
@@ -91,6 +97,8 @@ def front_matter(study: Study, tabulated: Tabulated, cell: Cell, licence: str) -
         front["library_name"] = "sentence-transformers"
         front["tags"] = ["cross-encoder", "reranker", "transformers", "redistil"]
     else:
+        if loaded_as:
+            front["library_name"] = "sentence-transformers"
         front["tags"] = ["reranker", "redistil"]
     if origin:
         front["base_model"] = origin
