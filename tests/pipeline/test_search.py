@@ -10,6 +10,7 @@ from redistil.storage.tables import RUN
 from tests.pipeline.conftest import House, clone
 
 CHANGE = {
+    "backbones": {"tiny-bert-unwarmed": {"build": {"vocabulary": 600, "width": 16}}},
     "grid": {
         "students": ["tiny-dot"],
         "losses": ["infonce"],
