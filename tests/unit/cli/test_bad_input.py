@@ -73,9 +73,9 @@ def nothing_made(house: Path) -> None:
 @pytest.fixture(autouse=True)
 def no_work(monkeypatch):
     """Neither a step nor a score may be asked for."""
-    for name in ("learn", "score_pairs"):
+    for name in ("gradients.learn", "scoring.score_pairs"):
         fail = lambda *_, **__: pytest.fail("work has begun")  # noqa: E731
-        monkeypatch.setattr(f"redistil.learning.scoring.{name}", fail)
+        monkeypatch.setattr(f"redistil.learning.{name}", fail)
 
 
 # --- checkpoints ------------------------------------------------------------------------------

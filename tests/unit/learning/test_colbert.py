@@ -1,5 +1,7 @@
 """ColBERT: best products by hand, by a slow implementation, and by sentence-transformers."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from transformers import AutoModel
 from redistil.errors import BadSource
 from redistil.learning.students.colbert import Colbert
 from redistil.learning.students.states import States
+from redistil.study import architectures
 from tests.made.students import FAMILIES, PASSAGES, QUERIES, ids, student_of
 from tests.unit.learning.test_dot import compare
 
@@ -101,8 +104,14 @@ def test_states_of_neighbours_are_read_where_they_lie():
     assert len(states.at(np.array([], np.int64))) == 0
 
 
-def test_the_first_projection_has_the_spread_that_is_asked(checkpoints):
-    own = student_of("colbert", checkpoints["bert"], dimensions=200)
-    narrow = student_of("colbert", checkpoints["bert"], dimensions=200, spread=0.001)
-    assert narrow.head.weight.detach().std() == pytest.approx(0.001, rel=0.1)
-    assert own.head.weight.detach().std() > 0.05 and not narrow.head.bias.any()
+def test_the_first_projection_has_the_spread_that_is_asked():
+    encoder = SimpleNamespace(config=SimpleNamespace(hidden_size=50))
+    how = {"dimensions": 200, "masks": 0, "mask_position": "before"}
+    lengths = {"query_length": 8, "passage_length": 12}
+    heads = []
+    for spread in (None, 0.001):
+        settings = architectures.Colbert(**how, **lengths, spread=spread)
+        heads.append(Colbert.head_on(encoder, settings))
+    own, narrow = (head.weight.detach().std().item() for head in heads)
+    assert narrow == pytest.approx(0.001, rel=0.1) and not heads[1].bias.any()
+    assert own > 0.05
