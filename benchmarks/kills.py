@@ -1,11 +1,13 @@
 """A study killed again and again: `python -m benchmarks.kills --kills 40 --seed 1`.
 
 Runs the miniature of the tests once to its end. Then runs it anew, kills the whole process group
-(SIGKILL) at drawn moments, and starts it again by the same command, until it ends. Whatever is
+(SIGKILL) at drawn moments, and starts it again by the same command, until it ends. Every fourth
+kill waits for a work whose cost is metered, a training or a re-ranking. Whatever is
 not a cost must have the bytes of the first run. A cost must hold what its work had noted when it
 was killed, and say that it was interrupted. A study that ended is begun anew while kills are left.
 """
 
+import contextlib
 import fnmatch
 import os
 import shutil
@@ -87,14 +89,17 @@ def killed(folder: Path, kills: int, seed: int, longest: float) -> Iterator[Kill
     while left:
         study = Killed(folder)
         while left:
+            begun = time.time()
             process = started(folder)
             seconds = float(rng.uniform(0, longest))
-            try:
-                process.wait(seconds)
-            except subprocess.TimeoutExpired:
+            if left % 4 == 0:
+                ends = not meters(folder, begun, process)
+            else:
+                ends = ended_within(process, seconds)
+            if not ends:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                study.after.append(seconds)
+                study.after.append(time.time() - begun)
                 study.noted.update(notes(folder))
                 left -= 1
                 continue
@@ -107,14 +112,39 @@ def killed(folder: Path, kills: int, seed: int, longest: float) -> Iterator[Kill
         begin_anew(folder)
 
 
+def ended_within(process: "subprocess.Popen[bytes]", seconds: float) -> bool:
+    """Return whether a study ends within some seconds; wait for it that long."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def meters(folder: Path, begun: float, process: "subprocess.Popen[bytes]") -> bool:
+    """Return whether a work has noted its cost since `begun`; wait for one, or for the end."""
+    while not ended_within(process, 0.1):
+        for path in _noting(folder):
+            with contextlib.suppress(FileNotFoundError):  # the work has ended meanwhile
+                if path.stat().st_mtime > begun:
+                    return True
+    return False
+
+
 def notes(folder: Path) -> dict[Path, float]:
     """Return the seconds that killed works have noted, by the path of the cost to come."""
     noted: dict[Path, float] = {}
-    for top in ("data", "results"):
-        for path in (folder / top).rglob(f".*{SO_FAR}"):
-            cost = path.with_name(path.name.removeprefix(".").removesuffix(SO_FAR))
-            noted[cost] = digests.read_json(path)["spent"]["seconds"]
+    for path in _noting(folder):
+        cost = path.with_name(path.name.removeprefix(".").removesuffix(SO_FAR))
+        noted[cost] = digests.read_json(path)["spent"]["seconds"]
     return noted
+
+
+def _noting(folder: Path) -> list[Path]:
+    found: list[Path] = []
+    for top in ("data", "results"):
+        found += (folder / top).rglob(f".*{SO_FAR}")
+    return found
 
 
 def begin_anew(folder: Path) -> None:

@@ -92,10 +92,10 @@ class Cluster(House):
         python = [sys.executable, "-m", "snakemake", "--profile", "profiles/small"]
         return self._start([*python, *targets])
 
-    def control(self, left: str, *targets: str) -> "subprocess.Popen[str]":
+    def control(self, left: str, *targets: str, starter: str = "bash") -> "subprocess.Popen[str]":
         """Start the project's own controller, which finds what an earlier one left."""
         chosen = {"LEFT": left, "PROFILE": "profiles/small", "PYTHON": sys.executable, "AGAIN": "2"}
-        return self._start(["bash", "profiles/slurm/controller", *targets], chosen)
+        return self._start([*starter.split(), "profiles/slurm/controller", *targets], chosen)
 
     def _start(
         self, command: list[str], more: Mapping[str, str] = MappingProxyType({})
@@ -128,6 +128,12 @@ class Cluster(House):
         code = controller.wait(3 * PATIENCE)
         assert code == 0, self.said()[-5000:]
         return self.said()
+
+    def went_on(self, loss: str) -> bool:
+        """Whether a training was interrupted, and went on from a state that it had saved."""
+        cost = json.loads((self.root / cell(loss) / "cost.json").read_text())
+        log = (self.root / f"logs/{cell(loss).removeprefix('results/')}/train.log").read_text()
+        return cost["interruptions"] >= 1 and "the training goes on after step" in log
 
     def forget(self, loss: str) -> None:
         """Take away a training and what follows from it, as if they had never been made."""

@@ -11,8 +11,13 @@ import pytest
 
 from tests.cluster.conftest import LOSSES, PATIENCE, run_of
 from tests.cluster.slurm import wait_for
+from tests.house.test_profiles import SLURM, on_gpus
 
 pytestmark = pytest.mark.cluster
+_groups = [SLURM["groups"][rule].partition(" {")[0] for rule in on_gpus() & SLURM["groups"].keys()]
+_rules = [f"{rule}(_wildcards|$)" for rule in on_gpus() - SLURM["groups"].keys()]
+AS_A_JOB = "--time=30 --mem=1500 --output=controller.log"  # the controller, on small nodes
+ON_GPUS = re.compile(f"rule_({'|'.join(_groups + _rules)})")  # comments of submissions
 
 
 def job_of_training(house, loss="hinge"):
@@ -38,12 +43,12 @@ def test_short_jobs_share_a_submission(undisturbed):
     assert submitted < jobs * 0.85
 
 
-def test_a_gpu_rule_asks_for_a_gpu(slurm, undisturbed):
-    asked = slurm.said("sacct -n -X -a -o comment%60,reqtres%80").splitlines()
-    trainings = [line for line in asked if line.split()[0].startswith("rule_train")]
-    assert trainings and all("gres/gpu=1" in line for line in trainings)
-    exports = [line for line in asked if line.split()[0].startswith("rule_export")]
-    assert exports and not any("gres/gpu" in line for line in exports)
+def test_the_rules_of_a_gpu_alone_ask_for_one(slurm, undisturbed):
+    submitted = slurm.said("sacct -n -X -a -P -o comment,reqtres").splitlines()
+    assert any(line.startswith("rule_train_") for line in submitted)
+    for line in submitted:
+        comment, asked = line.split("|")
+        assert ("gres/gpu=1" in asked.split(",")) == bool(ON_GPUS.match(comment)), line
 
 
 def test_a_cancelled_training_goes_on(slurm, undisturbed, house):
@@ -51,6 +56,7 @@ def test_a_cancelled_training_goes_on(slurm, undisturbed, house):
     house.freeze("hinge")
     slurm.said(f"scancel {job_of_training(house)}")
     house.ends(controller)
+    assert house.went_on("hinge")
     assert house.finish() == undisturbed.made()
 
 
@@ -60,6 +66,7 @@ def test_a_warned_training_goes_on(slurm, undisturbed, house):
     slurm.said(f"scancel --signal=USR1 {job_of_training(house)}")
     thaw(training)
     assert "ended by SIGUSR1 after step" in house.ends(controller)
+    assert house.went_on("hinge")
     assert house.finish() == undisturbed.made()
 
 
@@ -68,6 +75,7 @@ def test_a_time_limit_is_resumed(slurm, undisturbed, house):
     controller = house.submit(run_of("hinge"))
     house.freeze("hinge")  # until SLURM ends it, with SIGCONT and SIGTERM
     assert "TIMEOUT" in house.ends(controller)
+    assert house.went_on("hinge")
     assert house.finish() == undisturbed.made()
 
 
@@ -79,11 +87,15 @@ def test_a_lost_node_loses_nothing(slurm, undisturbed, house):
     wait_for(lambda: slurm.state(node).startswith("down"), PATIENCE, f"{node} to be down")
     slurm.start_node(node)
     assert "None assigned" not in house.ends(controller)  # the run was submitted after the loss
+    assert house.went_on("hinge")
     assert house.finish() == undisturbed.made()
 
 
-@pytest.mark.parametrize("left, ended", [("wait", "COMPLETED"), ("cancel", "CANCELLED")])
-def test_a_killed_controller_is_followed(slurm, undisturbed, house, left, ended):
+@pytest.mark.parametrize(
+    "left, ended, starter",
+    [("wait", "COMPLETED", "bash"), ("cancel", "CANCELLED", f"sbatch --wait {AS_A_JOB}")],
+)
+def test_a_killed_controller_is_followed(slurm, undisturbed, house, left, ended, starter):
     house.forget("infonce")
     runs = [run_of(loss) for loss in LOSSES]
     first = house.submit(*runs)
@@ -91,7 +103,7 @@ def test_a_killed_controller_is_followed(slurm, undisturbed, house, left, ended)
     house.kill(first)
     jobs = [job_of_training(house, loss) for loss in LOSSES]
     assert set(jobs) <= set(slurm.jobs())
-    second = house.control(left, *runs)
+    second = house.control(left, *runs, starter=starter)
     if left == "wait":
         said = "waits for jobs of an earlier controller"
         wait_for(lambda: said in house.said(), PATIENCE, "the second controller")
@@ -137,3 +149,4 @@ def test_a_node_without_the_package_says_so(house):
     (house.root / "src/redistil/cli/commands.py").rename(house.root / "src/commands.py")
     said = house.run("snakemake", "-n", ok=False)
     assert re.search(r"python\S* on \S+ cannot import redistil", said)
+    assert "Traceback" not in said

@@ -1,15 +1,19 @@
 """The profiles name rules that exist, and ask for what the rules are."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import click
 import yaml
+from snakemake_executor_plugin_slurm import ExecutorSettings
+from snakemake_executor_plugin_slurm.validation import get_forbidden_slurm_options
 
 from redistil.cli import cli
 
 ROOT = Path(__file__).parents[2]
-SLURM = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+WRITTEN = (ROOT / "profiles/slurm/config.yaml").read_text()
+SLURM = yaml.safe_load(WRITTEN)
 DEFAULT = yaml.safe_load((ROOT / "profiles/default/config.yaml").read_text())
 RULES = "\n".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
 
@@ -72,6 +76,22 @@ def test_groups_keep_gpus_apart():
         by_group.setdefault(group, set()).add(rule in on_gpus())
     assert all(len(kinds) == 1 for kinds in by_group.values())
     assert SLURM["resources"] == {"gpu": 1}
+
+
+def test_the_lines_of_a_site_hold_where_they_should():
+    adapted = yaml.safe_load(re.sub(r"# (slurm-qos|slurm_\w+|gpu_model):", r"\1:", WRITTEN))
+    kinds = {field.name for field in fields(ExecutorSettings)}
+    assert adapted["slurm-qos"] == "normal" and "qos" in kinds
+    assert adapted["default-resources"]["slurm_partition"] == "'cpu'"
+    for rule, asked in adapted["set-resources"].items():
+        partition, kind = ("'gpu'", "'h200'") if rule in on_gpus() else (None, None)
+        assert (asked.get("slurm_partition"), asked.get("gpu_model")) == (partition, kind), rule
+
+
+def test_further_words_for_sbatch_are_allowed():
+    for rule, asked in SLURM["set-resources"].items():
+        for pattern in get_forbidden_slurm_options():
+            assert not re.search(pattern, asked.get("slurm_extra", "")), rule
 
 
 def test_every_try_asks_for_more():

@@ -52,9 +52,13 @@ def write_words(
     return folder / "words"
 
 
+def own_settings(architecture: str) -> dict[str, Any]:
+    """Return what only this architecture wants to know."""
+    return PAIR if architecture == "cat-linear" else SETTINGS[architecture]
+
+
 def settings_of(architecture: str, **changed: Any) -> dict[str, Any]:
-    own = PAIR if architecture == "cat-linear" else SETTINGS[architecture]
-    return {"architecture": architecture, **LENGTHS, **own, **changed}
+    return {"architecture": architecture, **LENGTHS, **own_settings(architecture), **changed}
 
 
 def student_of(architecture: str, folder: Path, seed: int = 1, **changed: Any) -> Any:

@@ -1,5 +1,6 @@
-"""How often Snakemake looks for jobs while others run."""
+"""How often Snakemake looks for jobs while others run, and how many hold a GPU."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,3 +37,51 @@ def test_it_looks_when_a_job_ends_unless_a_limit_is_stated(
     assert done.returncode == 0, said
     looks = said.count("Ready jobs:")
     assert (looks > 1 + 5) is often, f"it looked {looks} times for 5 jobs"
+
+
+JOB = """
+import os, sys, time
+from redistil.machine import gpus
+with gpus.in_turn("auto"):
+    begun = time.time()
+    time.sleep(0.5)
+    print(os.environ[gpus.VISIBLE], begun, time.time())
+"""
+COMPUTING = f"""
+NAMES = "abcdefgh"
+
+rule all:
+    input: list(NAMES)
+
+rule compute:
+    output: "{{name}}"
+    wildcard_constraints: name="[a-h]"
+    resources: gpu=1
+    shell: "{sys.executable} job.py > {{output}}"
+
+include: "{PROJECT}/workflow/machine.smk"
+"""
+
+
+def test_jobs_have_a_gpu_each(tmp_path: Path):
+    (tmp_path / "Snakefile").write_text(COMPUTING)
+    (tmp_path / "job.py").write_text(JOB)
+    driver = tmp_path / "bin/nvidia-smi"
+    driver.parent.mkdir()
+    here = tmp_path.name  # the locks lie below /tmp, for all runs of the tests
+    driver.write_text("#!/bin/sh\nprintf 'GPU-%s\\n' " + " ".join(f"{n}-{here}" for n in range(4)))
+    driver.chmod(0o755)
+    env = {name: text for name, text in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+    env["PATH"] = f"{driver.parent}{os.pathsep}{env['PATH']}"
+    words = [sys.executable, "-m", "snakemake", "--cores", "8", "--resources", "gpu=4"]
+    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    spans: dict[str, list[tuple[float, float]]] = {}
+    for name in "abcdefgh":
+        gpu, begun, ended = (tmp_path / name).read_text().split()
+        spans.setdefault(gpu, []).append((float(begun), float(ended)))
+    assert len(spans) == 4
+    for computed in spans.values():
+        computed.sort()
+        for earlier, later in zip(computed, computed[1:], strict=False):
+            assert earlier[1] <= later[0]

@@ -71,14 +71,16 @@ def _in_turn(body: Callable[..., None], **given: Any) -> None:
     launched = int(os.environ.get("WORLD_SIZE", "1")) > 1
     is_another = launched and os.environ.get("RANK") != "0"  # the first holds the claim for all
     out = _output(context.command, given)
+    computing = gpus.in_turn(given["device"]) if "device" in given else nullcontext()
     if out is None or is_another:
-        body(**given)
+        with computing:
+            body(**given)
         return
     with claims.claimed(out, patient=not launched) as waited:
         if waited and _has(out, context, given):
             _log.info("takes %s as the other job made it", out)
             return
-        with gpus.in_turn(given["device"]) if "device" in given else nullcontext():
+        with computing:
             body(**given)
 
 

@@ -1,8 +1,9 @@
 """The gradients of a training step, within a limit of memory and shared out among processes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -39,6 +40,40 @@ class Part(NamedTuple):
     rows: Rows
 
 
+class Step(NamedTuple):
+    """A training step: its pairs, and how their loss is computed.
+
+    loss_of: scores [N], float32, to a scalar; stream: seed and step of the dropout.
+    """
+
+    student: Any
+    pairs: Pairs
+    loss_of: Callable[[Tensor], Tensor]
+    memory: Memory
+    precision: str
+    stream: tuple[int, int]
+    processes: Processes
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Let products be computed in the precision of the step."""
+        return autocast(self.processes.device, self.precision)
+
+    def loss_and_gradients(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss, and its gradients [N] with respect to the scores.
+
+        scores [N]: of this process's pairs, 0 for those of other processes.
+        """
+        together = self.processes.total(scores).requires_grad_()
+        loss = self.loss_of(together)
+        (gradients,) = torch.autograd.grad(loss, together)
+        return loss.detach(), gradients
+
+    def add_up(self) -> None:
+        """Add up the gradients of the weights over the processes."""
+        trained = [weight for weight in self.student.parameters() if weight.requires_grad]
+        self.processes.total_gradients(trained)
+
+
 def learn(
     student: Student,
     pairs: Pairs,
@@ -50,55 +85,44 @@ def learn(
 ) -> Tensor:
     """Leave the gradients of a loss of N scores in the student's weights; return the loss.
 
-    loss_of: scores [N], float32, to a scalar; stream: seed and step of the dropout. The gradients
-    are those of the whole batch, however it is split and shared out: the loss is of all scores,
-    and only the backward pass goes by micro-batches.
-
-    A student that encodes the two texts of a pair apart encodes every text of the step once.
+    The arguments are those of `Step`. The gradients are those of the whole batch, however it is
+    split and shared out: the loss is of all scores, and only the backward pass goes by
+    micro-batches. A student that encodes the two texts of a pair apart encodes every text once.
     """
-    way = _learn_together
+    step = Step(student, pairs, loss_of, memory, precision, stream, processes)
     if isinstance(student, Apart) and student.encodes_once:
-        way = _learn_apart
-    return way(student, pairs, loss_of, memory, precision, stream, processes)
+        return _learn_apart(step)
+    return _learn_together(step)
 
 
-def _learn_together(
-    student: Student,
-    pairs: Pairs,
-    loss_of: Callable[[Tensor], Tensor],
-    memory: Memory,
-    precision: str,
-    stream: tuple[int, int],
-    processes: Processes,
-) -> Tensor:
+def _learn_together(step: Step) -> Tensor:
     """Learn from pairs whose two texts are read together, micro-batch by micro-batch."""
-    seed, step = stream
-    lengths = np.asarray(student.costs(pairs))
-    parts = _share(lengths, memory, processes)
-    hold = _padded(parts, lengths) <= memory.held
+    seed, number = step.stream
+    lengths = np.asarray(step.student.costs(step.pairs))
+    parts = _share(lengths, step.memory, step.processes)
+    hold = _padded(parts, lengths) <= step.memory.held
 
     def score(part: Part) -> Tensor:
-        torch.manual_seed(derive(seed, "dropout", step, part.number))
-        return student.scores(pairs.at(part.rows))
+        torch.manual_seed(derive(seed, "dropout", number, part.number))
+        scores: Tensor = step.student.scores(step.pairs.at(part.rows))
+        return scores
 
     kept = []  # a part's scores, with their graph if it is held
-    scores = torch.zeros(len(lengths), device=processes.device)
-    with torch.set_grad_enabled(hold), autocast(processes.device, precision):
+    scores = torch.zeros(len(lengths), device=step.processes.device)
+    with torch.set_grad_enabled(hold), step.autocast():
         for part in parts:
             kept.append(score(part))
             scores[torch.from_numpy(part.rows)] = kept[-1].detach().float()
-    scores = processes.total(scores).requires_grad_()
-    loss = loss_of(scores)
-    (gradients,) = torch.autograd.grad(loss, scores)
+    loss, gradients = step.loss_and_gradients(scores)
     for place, part in enumerate(parts):
         if not hold:
-            with autocast(processes.device, precision):
+            with step.autocast():
                 kept[place] = score(part)
         own = gradients[torch.from_numpy(part.rows).to(gradients.device)]
         kept[place].backward(own.to(kept[place].dtype))  # type: ignore[no-untyped-call]
         kept[place] = kept[place].detach()  # its graph may go
-    processes.total_gradients(_trained(student))
-    return loss.detach()
+    step.add_up()
+    return loss
 
 
 def _share(lengths: Rows, memory: Memory, processes: Processes) -> list[Part]:
@@ -119,16 +143,6 @@ def _padded(parts: Sequence[Part], lengths: Rows) -> int:
     for part in parts:
         tokens += len(part.rows) * int(lengths[part.rows].max())
     return tokens
-
-
-def _trained(student: Student) -> Iterator[Tensor]:
-    for weight in _module(student).parameters():
-        if weight.requires_grad:
-            yield weight
-
-
-def _module(student: Student) -> torch.nn.Module:
-    return cast(torch.nn.Module, student)
 
 
 # --- texts that are encoded apart -----------------------------------------------------------------
@@ -153,48 +167,32 @@ class Side(NamedTuple):
     padded: int
 
 
-def _learn_apart(
-    student: Any,
-    pairs: Pairs,
-    loss_of: Callable[[Tensor], Tensor],
-    memory: Memory,
-    precision: str,
-    stream: tuple[int, int],
-    processes: Processes,
-) -> Tensor:
+def _learn_apart(step: Step) -> Tensor:
     """Learn from pairs of texts that are encoded apart.
 
     A query that many passages meet has one state, with one dropout, for all of them. A process
     encodes all queries and its share of the passages.
     """
-    asked, shown = _sides(student, pairs, memory, processes, stream)
-    parts = [*asked.parts, *shown.parts]
-    hold = asked.padded + shown.padded <= memory.held
+    queries, passages = _sides(step)
+    parts = [*queries.parts, *passages.parts]
+    hold = queries.padded + passages.padded <= step.memory.held
 
     def encode(part: Texts) -> States:
         torch.manual_seed(part.stream)
-        with autocast(processes.device, precision):
+        with step.autocast():
             return part.encode(part.texts)
 
     with torch.set_grad_enabled(hold):
         kept = [encode(part) for part in parts]
     leaves = [States(states.values.detach().requires_grad_(), states.offsets) for states in kept]
-    scores = torch.zeros(len(pairs), device=processes.device)
-    rows = np.flatnonzero(shown.place[pairs.passage] >= 0)
-    met = None
+    rows = np.flatnonzero(passages.place[step.pairs.passage] >= 0)
+    own = _interacted(step, leaves, (queries, passages), rows)
+    scores = torch.zeros(len(step.pairs), device=step.processes.device)
+    scores[torch.from_numpy(rows)] = own.detach().float()
+    loss, gradients = step.loss_and_gradients(scores)
     if len(rows):
-        queries = States.together(leaves[: len(asked.parts)])
-        passages = States.together(leaves[len(asked.parts) :])
-        query, passage = asked.place[pairs.query[rows]], shown.place[pairs.passage[rows]]
-        with autocast(processes.device, precision):
-            met = student.interact(queries, passages, query, passage)
-        scores[torch.from_numpy(rows)] = met.detach().float()
-    scores = processes.total(scores).requires_grad_()
-    loss = loss_of(scores)
-    (gradients,) = torch.autograd.grad(loss, scores)
-    if met is not None:
-        own = gradients[torch.from_numpy(rows).to(gradients.device)]
-        met.backward(own.to(met.dtype))
+        chosen = gradients[torch.from_numpy(rows).to(gradients.device)]
+        own.backward(chosen.to(own.dtype))  # type: ignore[no-untyped-call]
         for place, part in enumerate(parts):
             if not hold:
                 kept[place] = encode(part)
@@ -202,24 +200,40 @@ def _learn_apart(
             if states.requires_grad:  # those of texts without a word are constants
                 states.backward(back)  # type: ignore[no-untyped-call]
             kept[place] = leaves[place]  # its graph may go
-    processes.total_gradients(_trained(student))
-    return loss.detach()
+    step.add_up()
+    return loss
 
 
-def _sides(
-    student: Any, pairs: Pairs, memory: Memory, processes: Processes, stream: tuple[int, int]
-) -> tuple[Side, Side]:
+def _interacted(step: Step, states: list[States], sides: tuple[Side, Side], rows: Rows) -> Tensor:
+    """Return the scores [R] of this process's pairs; rows [R]: their places in the step.
+
+    states: of the micro-batches of queries, and then of passages.
+    """
+    if not len(rows):
+        return torch.zeros(0, device=step.processes.device)
+    queries, passages = sides
+    count = len(queries.parts)
+    of_queries, of_passages = States.together(states[:count]), States.together(states[count:])
+    query = queries.place[step.pairs.query[rows]]
+    passage = passages.place[step.pairs.passage[rows]]
+    with step.autocast():
+        scores: Tensor = step.student.interact(of_queries, of_passages, query, passage)
+    return scores
+
+
+def _sides(step: Step) -> tuple[Side, Side]:
     """Return the queries of a step, and this process's share of its passages."""
-    seed, step = stream
+    seed, number = step.stream
+    student, pairs = step.student, step.pairs
     lengths = student.query_sizes(pairs.queries)
-    groups = list(enumerate(by_budget(lengths, memory.at_once)))
-    named = seed, "dropout of queries", step
-    asked = _side(pairs.queries, lengths, groups, student.encode_queries, named)
+    groups = list(enumerate(by_budget(lengths, step.memory.at_once)))
+    named = seed, "dropout of queries", number
+    queries = _side(pairs.queries, lengths, groups, student.encode_queries, named)
     lengths = student.passage_sizes(pairs.passages)
-    groups = list(enumerate(by_budget(lengths, memory.at_once)))
-    mine = groups[processes.rank :: processes.count]
-    named = seed, "dropout of passages", step
-    return asked, _side(pairs.passages, lengths, mine, student.encode_passages, named)
+    groups = list(enumerate(by_budget(lengths, step.memory.at_once)))
+    mine = groups[step.processes.rank :: step.processes.count]
+    named = seed, "dropout of passages", number
+    return queries, _side(pairs.passages, lengths, mine, student.encode_passages, named)
 
 
 def _side(

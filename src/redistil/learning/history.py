@@ -131,6 +131,7 @@ class Checkpoint:
             history.points.append(Point(int(step), *numbers))
         for step, values in json.loads(metadata["validations"]):
             history.validations.append(Validated(step, values))
+        _log.info("the training goes on after step %d", len(history.points))
         return history
 
     def _metadata(self) -> dict[str, str]:

@@ -135,18 +135,22 @@ def in_turn(device: str) -> Iterator[None]:
     """Let a job on `device` compute on a GPU of its own.
 
     On the CPU, and where SLURM gave the job its GPU, this does nothing. A device with a number is
-    held as it is named. The processes of a launcher share what it gave.
+    held as it is named. Of the processes that a launcher starts here, the first holds the GPUs of
+    all; the others wait for it as they meet.
     """
-    is_launched = int(os.environ.get("WORLD_SIZE", "1")) > 1
     is_cpu = not (device == "auto" or device.startswith("cuda"))
-    seen = [] if is_launched or is_cpu or given_by_slurm() else visible()
+    seen = [] if is_cpu or given_by_slurm() else visible()
     number = device.partition(":")[2]
     if number.isdigit():
         seen = seen[int(number) :][:1]
-    if not seen:
+    together = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    is_first = os.environ.get("LOCAL_RANK", "0") == "0"
+    if not seen or not is_first:
         yield
         return
-    with held(seen, 1, FOLDER) as mine:
-        if not number:
+    if together > 1:
+        seen = seen[:together]  # as many as they are, and those that their numbers name
+    with held(seen, together, FOLDER) as mine:
+        if not number and together == 1:
             os.environ[VISIBLE] = ",".join(mine)
         yield

@@ -15,17 +15,30 @@ from redistil.study.fields import Count, CountOrNone, Entry, Length, Positive
 class Architecture(Entry):
     """How a student reads a query and a passage. Subclasses add what only they need.
 
-    reads_words: whether its backbone is word vectors rather than an encoder.
+    reads_words: whether its backbone is word vectors rather than an encoder. reads_together:
+    whether query and passage are one input, so that nothing of a passage can be stored. searched:
+    whether its score is the inner product of one vector of each text, so that a corpus can be
+    searched. loaded_as: the class of sentence-transformers that loads a trained one, if any does.
     """
 
     reads_words: ClassVar[bool] = False
+    reads_together: ClassVar[bool] = False
+    searched: ClassVar[bool] = False
+    loaded_as: ClassVar[str | None] = None
     query_length: Annotated[Length, Field(description="tokens of a query, special ones excluded")]
     passage_length: Annotated[Length, Field(description="tokens of a passage")]
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a student computes something of a passage before it knows the query."""
+        return not self.reads_together
 
 
 class Cat(Architecture):
     """A cross-encoder: query and passage in one input, one logit."""
 
+    reads_together: ClassVar[bool] = True
+    loaded_as: ClassVar[str | None] = "CrossEncoder"
     pair_length: Annotated[Length, Field(description="tokens of a pair, special ones included")]
     pair_form: Annotated[
         Literal["native", "joined"],
@@ -36,14 +49,20 @@ class Cat(Architecture):
 class LinearCat(Cat):
     """A cross-encoder with one linear map on the raw [CLS] state (BERT_CAT of arXiv 2010.02666)."""
 
+    loaded_as: ClassVar[str | None] = None
+
 
 class Dot(Architecture):
     """A bi-encoder: the inner product of two [CLS] states (BERT_DOT of arXiv 2010.02666)."""
+
+    searched: ClassVar[bool] = True
+    loaded_as: ClassVar[str | None] = "SentenceTransformer"
 
 
 class Colbert(Architecture):
     """Late interaction: of each query token the best inner product with a passage token."""
 
+    loaded_as: ClassVar[str | None] = "MultiVectorEncoder"
     dimensions: Annotated[Count, Field(description="numbers of a token's vector")]
     masks: Annotated[CountOrNone, Field(description="[MASK] tokens that a query gets besides")]
     mask_position: Annotated[
@@ -63,6 +82,11 @@ class Prettr(Architecture):
         Literal["fixed", "batch"],
         Field(description="position of a passage: after the longest query of all, or of the batch"),
     ]
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the states of a passage are the same in every batch."""
+        return self.offset == "fixed"
 
 
 class Tk(Architecture):
@@ -89,18 +113,6 @@ ARCHITECTURES: dict[str, type[Architecture]] = {
     "prettr": Prettr,
     "tk": Tk,
 }
-
-# their score is the inner product of one vector of each text, so that a corpus can be searched
-SEARCHED: frozenset[type[Architecture]] = frozenset({Dot})
-
-# they read query and passage in one input, so that nothing of a passage can be stored
-READ_TOGETHER: frozenset[type[Architecture]] = frozenset({Cat, LinearCat})
-
-
-def keeps(settings: Architecture) -> bool:
-    """Return whether a student computes something of a passage before it knows the query."""
-    reads_batch = isinstance(settings, Prettr) and settings.offset == "batch"
-    return type(settings) not in READ_TOGETHER and not reads_batch
 
 
 def architecture_of(settings: Any) -> Architecture:

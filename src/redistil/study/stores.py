@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from redistil.errors import BadSettings, nearest
-from redistil.study.architectures import ARCHITECTURES, SEARCHED, keeps
+from redistil.study.architectures import ARCHITECTURES
 from redistil.study.grid import grid_cells, retriever, searching_cells
 from redistil.study.protocol import States
 from redistil.study.study import Study
@@ -84,7 +84,7 @@ def _check_trained(study: Study, path: str, how: States) -> None:
 def _check_keeps(study: Study, name: str) -> None:
     assert study.training is not None
     student = study.students[name]
-    if not keeps(study.training.reading(student)):
+    if not study.training.reading(student).keeps:
         raise BadSettings(
             f"states.students: {name!r} is a {student.architecture} that reads query and passage "
             "together, so that nothing of a passage can be stored: leave it out"
@@ -93,7 +93,7 @@ def _check_keeps(study: Study, name: str) -> None:
 
 def _check_searches(study: Study, name: str) -> None:
     architecture = study.students[name].architecture
-    if ARCHITECTURES[architecture] not in SEARCHED:
+    if not ARCHITECTURES[architecture].searched:
         raise BadSettings(
             f"retrieval.students: {name!r} is a {architecture}, whose score is no inner "
             "product of one vector for each text: name a student that can search (`dot`)"

@@ -20,7 +20,7 @@ fork = multiprocessing.get_context("fork")
 def quick(monkeypatch, tmp_path):
     monkeypatch.setattr(gpus, "AGAIN", 0.01)
     monkeypatch.setattr(gpus, "FOLDER", tmp_path / "slots")
-    for name in (gpus.VISIBLE, "SLURM_JOB_ID", "WORLD_SIZE"):
+    for name in (gpus.VISIBLE, "SLURM_JOB_ID", "LOCAL_WORLD_SIZE", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(gpus, "_every", lambda: FOUR)
 
@@ -128,6 +128,29 @@ def test_a_named_gpu_keeps_its_number():
     with gpus.in_turn("cuda:1"):
         assert gpus.VISIBLE not in os.environ
         assert (gpus.FOLDER / "GPU-b").exists() and not (gpus.FOLDER / "GPU-a").exists()
+
+
+def test_the_first_of_several_processes_holds_for_all(monkeypatch, tmp_path):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with gpus.in_turn("auto"):
+        assert not gpus.FOLDER.exists()
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    with gpus.in_turn("auto"):
+        assert gpus.VISIBLE not in os.environ  # each computes on the GPU of its number
+        assert {path.name for path in gpus.FOLDER.glob("GPU-*")} == set(FOUR[:3])
+        other = fork.Process(target=lambda: compute(gpus.FOLDER.parent, 2, 0))
+        other.start()
+        other.join(0.3)
+        assert other.is_alive()  # one GPU is free
+    other.join(30)
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "5")
+    with pytest.raises(BadSettings, match="wanted 5 GPUs, and this machine shows 4"):
+        with gpus.in_turn("auto"):
+            pass
 
 
 @pytest.mark.parametrize("given, seen", [("", 0), ("-1", 0), ("0", 1), ("0,-1,2", 1)])

@@ -19,6 +19,7 @@ from redistil.stages.report.cards import card, publishing
 from redistil.storage import digests, lineage
 from redistil.storage.lineage import Made
 from redistil.storage.tables import VALIDATION
+from redistil.study.architectures import ARCHITECTURES
 from redistil.study.artefacts import Cell
 from tests.made import report_study, tiny
 from tests.made.configs import config_of, resolved
@@ -139,7 +140,7 @@ def test_a_student_that_reads_apart_is_no_cross_encoder():
         fronts[student] = yaml.safe_load(card.front_matter(study, nothing, cell, "mit"))
     assert "cross-encoder" in fronts["tiny-bert"]["tags"]
     assert fronts["tiny-dot"]["tags"] == ["reranker", "redistil"]
-    assert "library_name" not in fronts["tiny-dot"]
+    assert fronts["tiny-dot"]["library_name"] == "sentence-transformers"
 
 
 def test_a_student_that_others_load_says_how(study, models, tmp_path: Path):
@@ -149,15 +150,15 @@ def test_a_student_that_others_load_says_how(study, models, tmp_path: Path):
     lengths = {"query_length": 8, "passage_length": 12}
     student = students.new(own | lengths, folder / "backbone", 1)
     student.save(tmp_path / "colbert")
-    assert publishing._loaded_as(tmp_path / "colbert") == "MultiVectorEncoder"
+    described = json.loads((tmp_path / "colbert/config_sentence_transformers.json").read_text())
+    loaded_as = ARCHITECTURES["colbert"].loaded_as
+    assert described["model_type"] == loaded_as
     recipe = SimpleNamespace(**own, **lengths)
     use = card.TEMPLATE.read_text().split("## Use\n")[1].split("## Results")[0]
     said = (
         Environment(trim_blocks=True)
         .from_string(use)
-        .render(
-            recipe=recipe, reads_together=False, loaded_as="MultiVectorEncoder", masks=" [MASK]" * 2
-        )
+        .render(recipe=recipe, reads_together=False, loaded_as=loaded_as, masks=" [MASK]" * 2)
     )
     (code,) = re.findall(r"```python\n(.*?)```", said, re.S)
     found: dict[str, Any] = {}

@@ -6,7 +6,7 @@ from redistil.learning import students
 from redistil.learning.students.interface import Kept
 from redistil.study import artefacts as study
 from redistil.study import grid, paths, patterns
-from redistil.study.architectures import ARCHITECTURES, SEARCHED
+from redistil.study.architectures import ARCHITECTURES
 from tests.made.configs import config_of, put, refusal, resolved
 from tests.made.students import SETTINGS, student_of
 
@@ -105,6 +105,6 @@ def test_values_out_of_range_are_refused(config, key, value):
 def test_what_searches_is_what_keeps_one_vector(checkpoints, architecture):
     kept = student_of(architecture, checkpoints["bert"]).kept
     assert isinstance(kept, Kept)
-    assert kept.search == (ARCHITECTURES[architecture] in SEARCHED)
+    assert kept.search == ARCHITECTURES[architecture].searched
     assert not kept.search or kept.rows == "text"
     assert students.ARCHITECTURES.keys() == ARCHITECTURES.keys()

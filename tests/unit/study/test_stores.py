@@ -4,7 +4,7 @@ import pytest
 
 from redistil.learning import students
 from redistil.study import artefacts, paths
-from redistil.study.architectures import ARCHITECTURES, architecture_of, keeps
+from redistil.study.architectures import ARCHITECTURES, architecture_of
 from redistil.study.grid import asked_for
 from tests.made.configs import config_of, put, refusal, resolved
 from tests.made.students import LENGTHS, PAIR, SETTINGS, write_words
@@ -113,4 +113,4 @@ def test_what_keeps_something_is_declared(checkpoints, tmp_path, name, offset):
     settings = {"architecture": name} | LENGTHS | PAIR | SETTINGS.get(name, {}) | {"offset": offset}
     ground = write_words(tmp_path / "words") if name == "tk" else checkpoints["bert"]
     student = students.new(settings, ground, 1)
-    assert keeps(architecture_of(settings)) == (student.kept is not None)
+    assert architecture_of(settings).keeps == (student.kept is not None)

@@ -25,6 +25,7 @@ class LinearCat(Encoded):
     called = "a map to one score, with bias"
     longest = "pair_length"
     kept = None
+    encodes_once = False  # it reads the two texts of a pair together
 
     def lay_out(self) -> None:
         """Set how the student writes a pair."""

@@ -14,12 +14,12 @@ from redistil.stages.report.numbers.tabulated import Tabulated
 from redistil.stages.report.numbers.wording import joules, number, p_value, signed
 from redistil.storage.lineage import OUTSIDE, SIDECAR, Made, canonical
 from redistil.study import artefacts as studies
+from redistil.study.architectures import ARCHITECTURES
 from redistil.study.artefacts import Cell
 from redistil.study.study import Study
 
 TEMPLATE = Path(__file__).with_name("card.md.j2")
 
-_TOGETHER = {"cat"}  # architectures that read a pair together, and that others load by themselves
 _MARKUP = re.compile(r"[\\`*_\[\]|]")  # letters that Markdown reads as markup
 
 
@@ -31,12 +31,10 @@ def text(
     licence: str,
     why: str,
     trained: Mapping[str, Any],
-    loaded_as: str | None = None,
 ) -> str:
     """Return the card of `cell`, whose record is `made`.
 
-    why: why this seed is published; trained: what its training told of itself (cost.json);
-    loaded_as: the class of sentence-transformers that loads a student that encodes texts apart.
+    why: why this seed is published; trained: what its training told of itself (cost.json).
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -48,9 +46,10 @@ def text(
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     lines = by_system(tabulated.leaderboard)
     line, first = lines[f"{cell.student}/{cell.loss}"], lines[study["grid"]["first_stage"]]
+    architecture = ARCHITECTURES[made.settings["architecture"]]
     recipe, backbone = made.settings, study["students"][cell.student]["backbone"]
     return template.render(
-        front=front_matter(study, tabulated, cell, licence, loaded_as),
+        front=front_matter(study, tabulated, cell, licence),
         title=study["title"],
         cell=cell,
         why=why,
@@ -67,9 +66,9 @@ def text(
         first=first,
         test=test_of(tabulated.tests, BASELINES, line.system, first.system),
         depth=study["reranking"]["depth"],
-        loaded_as=loaded_as,
+        loaded_as=architecture.loaded_as,
         masks=" [MASK]" * recipe.get("masks", 0),
-        reads_together=recipe["architecture"] in _TOGETHER,
+        reads_together=architecture.reads_together,
         fingerprint=made.fingerprint,
         trained=trained,
         commit=commit(),
@@ -84,22 +83,19 @@ def words(value: Any) -> str:
     return _MARKUP.sub(r"\\\g<0>", line)
 
 
-def front_matter(
-    study: Study, tabulated: Tabulated, cell: Cell, licence: str, loaded_as: str | None = None
-) -> str:
+def front_matter(study: Study, tabulated: Tabulated, cell: Cell, licence: str) -> str:
     """Return the YAML that a hub reads: licence, base model, task and results."""
     import yaml
 
     student = study["students"][cell.student]
     origin = _origin(study["backbones"][student["backbone"]])
     front: dict[str, Any] = {"license": licence, "pipeline_tag": "text-ranking"}
-    if student["architecture"] in _TOGETHER:
+    loaded_as = ARCHITECTURES[student["architecture"]].loaded_as
+    if loaded_as:
         front["library_name"] = "sentence-transformers"
-        front["tags"] = ["cross-encoder", "reranker", "transformers", "redistil"]
-    else:
-        if loaded_as:
-            front["library_name"] = "sentence-transformers"
-        front["tags"] = ["reranker", "redistil"]
+    front["tags"] = ["reranker", "redistil"]
+    if loaded_as == "CrossEncoder":
+        front["tags"] = ["cross-encoder", *front["tags"], "transformers"]
     if origin:
         front["base_model"] = origin
     front["model-index"] = [

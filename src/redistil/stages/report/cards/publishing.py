@@ -64,9 +64,9 @@ def publish(
     chosen = choose([_model(study, tabulated, path) for path in records])
     cards = []
     for model, why in chosen:
-        trained, loaded_as = _trained(model), _loaded_as(model.folder)
+        trained = _trained(model)
         who = model.cell, model.made
-        cards.append(card.text(study, tabulated, *who, licence, why, trained, loaded_as))
+        cards.append(card.text(study, tabulated, *who, licence, why, trained))
     _remove_earlier(out)
     folders = []
     for place, (model, _) in enumerate(tqdm(chosen, unit="model", mininterval=1)):
@@ -76,15 +76,6 @@ def publish(
     with sealing(out, [INDEX], made):
         _write_index(chosen, out / INDEX)
     return folders
-
-
-def _loaded_as(folder: Path) -> str | None:
-    """Return the class of sentence-transformers that loads a model, if its files name one."""
-    said = folder / "config_sentence_transformers.json"
-    if not said.exists():
-        return None
-    name: str = json.loads(said.read_text(encoding="utf-8"))["model_type"]
-    return name
 
 
 def _remove_earlier(out: Path) -> None:
