@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.pipeline.conftest import clone
+
 PROJECT = Path(__file__).parents[2]
 SNAKEFILE = f"""
 rule all:
@@ -85,3 +87,9 @@ def test_jobs_have_a_gpu_each(tmp_path: Path):
         computed.sort()
         for earlier, later in zip(computed, computed[1:], strict=False):
             assert earlier[1] <= later[0]
+
+
+def test_the_cluster_profile_plans_the_largest_study(tmp_path: Path):
+    study = ("--config", "study=morand2026")
+    planned = clone(tmp_path).planned("--profile", "profiles/slurm", *study)
+    assert planned["train"] == 324 and planned.total() > 4000
