@@ -92,7 +92,8 @@ def main(ways: tuple[str, ...]) -> None:
             for way in ways:
                 house = house_of(Path(scratch) / re.sub(" ", "-", way), WAYS[way])
                 done = ran(slurm, house)
-                rows.append([way, str(done.submissions), f"{done.cpu_seconds:.0f}", f"{done.seconds:.0f}"])
+                numbers = [done.submissions, round(done.cpu_seconds), round(done.seconds)]
+                rows.append([way, *map(str, numbers)])
         finally:
             slurm.stop()
     print(table(["", "submissions", "CPU seconds", "seconds"], rows))
