@@ -92,4 +92,4 @@ def test_jobs_have_a_gpu_each(tmp_path: Path):
 def test_the_cluster_profile_plans_the_largest_study(tmp_path: Path):
     study = ("--config", "study=morand2026")
     planned = clone(tmp_path).planned("--profile", "profiles/slurm", *study)
-    assert planned["train"] == 324 and planned.total() > 4000
+    assert planned["train"] == 9 * 6 * 3 and planned.total() > 4000

@@ -1,8 +1,11 @@
 """A student that retrieves, from nothing to the report, through the rules, commands and code."""
 
 import csv
+import hashlib
+import shutil
 
 import pytest
+import yaml
 
 from redistil.storage import lineage
 from redistil.storage.states import Stored
@@ -65,3 +68,28 @@ def test_another_depth_remakes_the_search_alone(house):
     assert planned["search"] == 1
     assert not planned["embed"] + planned["train"] + planned["rerank"]
     assert planned["evaluate"] > 1  # recall at the new depth
+
+
+def test_another_study_takes_its_run_as_first_stage(house):
+    house.run("snakemake", "trec")
+    written = house.root / f"results/miniature/trec/retrieved/{CELL}/pydocs-test.run"
+    brought = house.root / "data/downloads/mine.run"
+    brought.parent.mkdir(exist_ok=True)
+    shutil.copyfile(written, brought)
+    study = {
+        "like": "miniature",
+        "title": "Re-ranking what a student found",
+        "downloads": {"mine.run": {"sha256": hashlib.sha256(brought.read_bytes()).hexdigest()}},
+        "first_stages": {"mine": {"import": "mine.run"}},
+        "grid": {"first_stage": "mine", "baselines": ["bm25"]},
+        "retrieval": None,
+        "states": None,
+    }
+    (house.root / "studies/mine.yaml").write_text(yaml.safe_dump(study))
+    house.run("snakemake", "--config", "study=mine")
+    imported = RUN.read(house.root / "data/candidates/mine/pydocs-test.parquet")
+    searched = RUN.read(house.root / f"results/miniature/runs/retrieved/{CELL}/pydocs-test.parquet")
+    assert imported["doc_id"].to_pylist() == searched["doc_id"].to_pylist()
+    table = house.root / "results/mine/report/tables/leaderboard.csv"
+    kinds = {row["system"]: row["kind"] for row in csv.DictReader(table.read_text().splitlines())}
+    assert kinds["mine"] == kinds["bm25"] == "first stage" and kinds["tiny-dot/infonce"] == "student"

@@ -24,9 +24,11 @@ DIGITS = {"md5": 32, "sha256": 64}  # hexadecimal digits of a digest
 
 
 def download(
-    out: Path, checked: Path, url: str, sums: Mapping[str, str], size: int | None = None
+    out: Path, checked: Path, url: str | None, sums: Mapping[str, str], size: int | None = None
 ) -> None:
     """Leave at `out` the file that `url` names, checked against `sums` and its size in bytes.
+
+    Without `url` the file must be there.
 
     sums: hexadecimal digests by algorithm, md5 or sha256. checked: the record of the check is
     written there. A file that lies at `out` already is checked the same way and kept: it may have
@@ -37,7 +39,10 @@ def download(
     if out.exists():
         wrong = _difference(out, sums, size)
         if wrong:
-            raise BadSource(f"{out} is not the file of {url}: {wrong}: put the right one there")
+            declared = f"of {url}" if url else "declared"
+            raise BadSource(f"{out} is not the file {declared}: {wrong}: put the right one there")
+    elif url is None:
+        raise BadSource(f"{out} is not there, and has no `url`: put it there, or declare one")
     else:
         _fetch_checked(out, url, sums, size)
     found = {"bytes": out.stat().st_size, "xxh3": digests.of(out)}
@@ -59,16 +64,17 @@ def _fetch_checked(out: Path, url: str, sums: Mapping[str, str], size: int | Non
     os.replace(part, out)
 
 
-def _refuse_settings(url: str, sums: Mapping[str, str]) -> None:
-    address = urlsplit(url)
+def _refuse_settings(url: str | None, sums: Mapping[str, str]) -> None:
+    address = urlsplit(url or "https://by-hand")
     if address.scheme not in ("http", "https") or not address.hostname:
         raise BadSettings(f"wanted a URL of http or https, got {url!r}")
+    file = url or "a file put there by hand"
     if not sums:
-        raise BadSettings(f"{url}: wanted its md5 or sha256: no file is used unchecked")
+        raise BadSettings(f"{file}: wanted its md5 or sha256: no file is used unchecked")
     for name, digest in sums.items():
         if not re.fullmatch(f"[0-9a-fA-F]{{{DIGITS[name]}}}", digest):
             raise BadSettings(
-                f"{url}: wanted {name} as {DIGITS[name]} hexadecimal digits, got {digest!r}"
+                f"{file}: wanted {name} as {DIGITS[name]} hexadecimal digits, got {digest!r}"
             )
 
 

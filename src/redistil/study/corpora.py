@@ -166,10 +166,10 @@ class Download(Entry):
     """A file that is fetched as it is, and refused if it is another."""
 
     url: Annotated[
-        str,
+        str | None,
         matching(r"https?://.*", description="an address that begins with https://"),
-        Field(description="where the file is published; http or https"),
-    ]
+        Field(description="where the file is published; http or https; null: put there by hand"),
+    ] = None
     bytes: Annotated[Count | None, Field(description="its size")] = None
 
 

@@ -190,6 +190,16 @@ def test_present_files_are_checked_and_kept(out, url, server):
     assert out.read_bytes() == BODY[1:]
 
 
+def test_a_file_without_an_address_is_put_there_by_hand(out):
+    with pytest.raises(BadSource, match=r"scores.tsv is not there, and has no `url`"):
+        download(out, None, {"md5": MD5})
+    out.write_bytes(BODY)
+    download(out, None, {"md5": MD5})
+    assert digests.read_json(record(out))["url"] is None
+    with pytest.raises(BadSource, match="is not the file declared"):
+        download(out, None, {"md5": MD5[::-1]})
+
+
 def test_failures_are_one_sentence(out, url):
     for place, reason in ((f"{url}/gone", "404 Not Found"), ("http://127.0.0.1:9/x", "refused")):
         with pytest.raises(BadSource, match=reason) as caught:
