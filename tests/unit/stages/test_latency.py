@@ -65,7 +65,7 @@ def test_a_student_is_timed(house: Path, tmp_path: Path):
     assert found["dot"].bytes_float32 == 4 * 16 == 2 * found["dot"].bytes_float16
     assert found["dot"].million_seconds > 0
     record = origin.of(tmp_path / "dot.json")
-    assert (record.command, list(record.inputs)[0]) == ("time", "train dot")
+    assert record.command == "time" and "train dot" in record.inputs
     assert found["cat"].bytes_float32 is found["cat"].million_seconds is None
 
 
