@@ -14,6 +14,7 @@ min_version("9.27")
 try:
     from redistil.cli.commands import launcher
     from redistil.machine import gpus, guard, stopping, warm
+    from redistil.study import submissions
 except ImportError as missing:
     raise WorkflowError(
         f"{sys.executable} on {platform.node()} cannot import redistil ({missing}): set it up where"
@@ -34,6 +35,9 @@ for name, most in {"gpu": gpus.turns(workflow.cores), "docstore": 1}.items():
         workflow.register_resource(name, most)
 if workflow.is_main_process:
     guard.put_before(Path(workflow.basedir, "profiles/slurm/guard"))
+elif workflow.remote_exec:
+    # in a submission to a cluster Snakemake calls no hook: jobs that share it start warm from here
+    warm.offer_in_a_submission(sys.argv, submissions.ON_GPU)
 
 
 container: "docker://python:3.11-slim"  # for the linter: redistil itself comes from `make setup`

@@ -1,10 +1,13 @@
 """What DVC says of results that differ, and what made them."""
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from redistil.storage import lineage
+from redistil.cli.trace import code_now
+from redistil.storage import crate, lineage, trace
 from tests.pipeline.conftest import House
 
 
@@ -38,3 +41,30 @@ def telling(root, secret):
         is_ours = "tests" not in path.relative_to(root).parts and path.is_file()
         if is_ours and secret.encode() in path.read_bytes():
             yield path
+
+
+def tabulating(house: House, study: str = "results/miniature/study.yaml") -> list[str]:
+    """Return the command that tabulates, as Snakemake prints it, for this or another study."""
+    table = "results/miniature/report/tables/made.json"
+    said = house.run("snakemake", "-n", "-p", "--forcerun", "tabulate", "--", table)
+    (line,) = re.findall(r"redistil (tabulate .*) 2> ", said)
+    _, _, *options = line.replace(f"$(dirname {table})", "FOLDER").split()
+    return ["tabulate", study, "forged", *options[1:]]
+
+
+TOLD = ("commit: ", "Python: ", "torch: ", "processor: ", "ended: ", "made: ", "    reads ")
+
+
+def untold(path: Path) -> list[str]:
+    """Return what `redistil trace` does not tell of a file, in words or as a crate."""
+    lines = list(trace.lines(path, code_now))
+    said = "\n".join(lines)
+    wanted = ("    grid: ", "made: ") if path.name == "study.yaml" else TOLD
+    lacking = [word for word in wanted if word not in said]
+    if lines[-1] != "Nothing has changed since.":
+        lacking.append(lines[-1])
+    if trace.steps(path, code_now)[0].is_source:
+        lacking.append("a record")
+    described = json.dumps(crate.of(path, code_now))
+    properties = ("made",) if path.name == "study.yaml" else ("commit", "Python", "made")
+    return lacking + [word for word in properties if f'"#work-{word}"' not in described]

@@ -17,7 +17,7 @@ from redistil.seeds import generator
 from redistil.storage import lineage, verified
 from redistil.storage.tables import RUN
 from tests.pipeline import remotes
-from tests.pipeline.comparisons import compared, margin, telling, values
+from tests.pipeline.comparisons import compared, margin, tabulating, telling, untold, values
 from tests.pipeline.conftest import SECRET, cut_off
 
 CELL = Counter(recipe=1, train=1, rerank=1, evaluate=1)
@@ -172,6 +172,15 @@ def test_publishing_makes_one_folder_per_model(house):
     cards = sorted(path.parent.relative_to(out) for path in out.glob("*/*/*/README.md"))
     assert [str(card) for card in cards] == ["tiny-bert/hinge/1", "tiny-bert/margin-mse/1"]
     assert house.planned() == Counter()  # copies of records are nobody's stray files
+
+
+def test_every_result_is_traced(house, monkeypatch):
+    monkeypatch.chdir(house.root)
+    files = verified.files([Path("results")])
+    assert {"index.html", "README.md", "study.yaml"} <= {path.name for path in files}
+    for path in files:
+        if path != Path("results/README.md"):
+            assert untold(path) == [], path
 
 
 def test_snakemake_report_holds_tables_and_figures(house, tmp_path):
@@ -365,7 +374,7 @@ class TestNoSilentlyStaleNumber:
         made = lineage.Made.loads((house.root / model).read_text())
         other = lineage.Made(made.command, made.name, made.settings, "other code", made.inputs)
         (house.root / model).write_text(other.dumps())
-        said = house.run("redistil", *_tabulate(house), ok=False)
+        said = house.run("redistil", *tabulating(house), ok=False)
         assert "different versions of train tiny-bert/hinge/1" in said
         house.run("dvc", "checkout", "--force")
 
@@ -383,15 +392,6 @@ class TestNoSilentlyStaleNumber:
         text = (house.root / "results/miniature/study.yaml").read_text()
         *lines, _ = text.splitlines(keepends=True)  # the last one is the digest of the others
         study.write_text("".join(lines).replace("margin: 1.0", "margin: 2.0"))
-        said = house.run("redistil", *_tabulate(house, str(study)), ok=False)
+        said = house.run("redistil", *tabulating(house, str(study)), ok=False)
         assert "margin" in said and "2" in said
         study.unlink()
-
-
-def _tabulate(house, study: str = "results/miniature/study.yaml") -> list[str]:
-    """Return the command that tabulates, as Snakemake prints it, for this or another study."""
-    table = "results/miniature/report/tables/made.json"
-    said = house.run("snakemake", "-n", "-p", "--forcerun", "tabulate", "--", table)
-    (line,) = re.findall(r"redistil (tabulate .*) 2> ", said)
-    _, _, *options = line.replace(f"$(dirname {table})", "FOLDER").split()
-    return ["tabulate", study, "forged", *options[1:]]

@@ -1,4 +1,4 @@
-"""How often Snakemake looks for jobs while others run, and how many hold a GPU."""
+"""How often Snakemake looks for jobs, how many hold a GPU, and how those of a submission start."""
 
 import os
 import subprocess
@@ -93,3 +93,27 @@ def test_the_cluster_profile_plans_the_largest_study(tmp_path: Path):
     study = ("--config", "study=morand2026")
     planned = clone(tmp_path).planned("--profile", "profiles/slurm", *study)
     assert planned["train"] == 9 * 6 * 3 and planned.total() > 4000
+
+
+SUBMISSION = f"""
+include: "{PROJECT}/workflow/machine.smk"
+
+rule rerank:
+    output: "{{name}}"
+    resources: gpu=1
+    shell: "redistil plan --help > {{output}}"
+"""
+
+
+def test_jobs_of_a_submission_start_warm(tmp_path: Path):
+    """As the cluster's executor calls Snakemake on a node: its mode, and no hook."""
+    (tmp_path / "Snakefile").write_text(SUBMISSION)
+    names = ["first", "second", "third"]
+    words = [sys.executable, "-m", "snakemake", "--mode", "remote", "--no-hooks", "--nolock"]
+    words += ["--cores", "1", "--target-jobs", *(f"rerank:name={name}" for name in names)]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all("STUDY" in (tmp_path / name).read_text() for name in names)
+    # the first may begin before the process listens that the others ask
+    assert done.stderr.splitlines().count("plan") >= 2
+    assert not (tmp_path / ".snakemake/warm").exists()  # other machines use this folder

@@ -50,7 +50,7 @@ def time(
             query_tokens,
             passage_tokens,
             out,
-            student=made.name,
+            made=made,
             queries=queries,
             passages=passages,
             precision=precision,

@@ -328,6 +328,7 @@ def page(
     from redistil.stages.report.page import illustrations, payload
     from redistil.stages.report.page import page as pages
     from redistil.stages.report.page.places import Places
+    from redistil.storage.pages import comment as recorded
     from redistil.storage.tables import aside
     from redistil.study import artefacts as studies
 
@@ -345,7 +346,7 @@ def page(
         latencies.sheet(list(map(read_latency, latency))),
     )
     with aside(out) as partial:
-        digests.put_text(f"{text}\n", partial, comment=("<!-- ", " -->"))
+        digests.put_text(f"{text}\n{recorded(made)}", partial, comment=("<!-- ", " -->"))
     click.echo(f"page: {out} ({len(text.encode()) / 1e6:.1f} MB)", err=True)
 
 

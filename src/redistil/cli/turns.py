@@ -8,7 +8,7 @@ import functools
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,9 @@ from redistil.cli.options import Out, Source, has_kind, paths_in, record_of, why
 from redistil.errors import UserError
 from redistil.machine import gpus
 from redistil.storage import claims, lineage
+from redistil.storage.tables import RUN
+
+FIRST_STAGES = frozenset({"retrieve", "retrieve-bm25", "import-run"})
 
 _log = logging.getLogger(__name__)
 
@@ -80,8 +83,33 @@ def _in_turn(body: Callable[..., None], **given: Any) -> None:
         if waited and _has(out, context, given):
             _log.info("takes %s as the other job made it", out)
             return
-        with computing:
+        with computing, _accounted(out, context.command, given):
             body(**given)
+
+
+@contextmanager
+def _accounted(out: Path, command: click.Command, given: Mapping[str, Any]) -> Iterator[None]:
+    """Write beside a first stage's run what it cost, and on which machine and commit.
+
+    Every number of a study descends from one, so that each can be told its machine.
+    """
+    if command.name not in FIRST_STAGES:
+        yield
+        return
+    from redistil.machine import costs, hardware
+    from redistil.machine.energy import Meter, Note
+
+    cost = out.with_suffix(".cost.json")
+    asked = sorted((name, str(value)) for name, value in given.items())
+    note, source = Note.beside(cost, lineage.digest(asked)), hardware.commit()
+    try:
+        with Meter(note=note) as meter:
+            yield
+            spent = meter.spent()
+    except UserError:
+        note.path.unlink(missing_ok=True)
+        raise
+    costs.account_alone(spent, RUN.count(out), source, cost, given.get("threads", 1))
 
 
 def _output(command: click.Command, given: Mapping[str, Any]) -> Path | None:

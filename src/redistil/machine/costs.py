@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,12 +48,12 @@ def _device_seconds(spent: Spent, processes: "Processes") -> float | None:
     return None if of_one is None else of_one * processes.count
 
 
-def account_alone(spent: Spent, pairs: int, commit: str, path: Path) -> None:
-    """Write the same of work on one thread of the CPU, without torch and its kernels."""
+def account_alone(spent: Spent, pairs: int, commit: str, path: Path, threads: int = 1) -> None:
+    """Write the same of work on threads of the CPU, whose kernels no number depends on."""
     alone = {
         "device": processor(),
         "processes": 1,
-        "threads": 1,
+        "threads": threads,
         "commit": commit,
         "machine": machine(),
     }
@@ -102,7 +103,8 @@ def _amounts(spent: Spent, pairs: int, device_seconds: float | None) -> dict[str
 
 def _write(record: Mapping[str, Any], path: Path) -> None:
     """Write a cost; the note of what its work had spent so far has served."""
-    digests.write_json(record, path)
+    ended = datetime.now(UTC).isoformat(timespec="seconds")
+    digests.write_json({**record, "ended": ended}, path)
     Note.beside(path, "").path.unlink(missing_ok=True)
 
 

@@ -1,7 +1,7 @@
 """A warm start of jobs: one process imports the libraries once, and forks for each job.
 
 To import torch and transformers takes a job 4 CPU seconds, often more than its own work.
-`python -m redistil.machine.warm COMMAND ...` asks the process that listens at `DOOR` for a fork.
+`python -m redistil.machine.warm COMMAND ...` asks the process that listens at its door for a fork.
 The fork works with the standard streams, folder and environment of the asker, which passes
 signals on and ends as the fork ends. Where nobody listens, the asker starts the job cold.
 """
@@ -15,13 +15,16 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, NoReturn
 
 DOOR = Path(".snakemake/warm")  # relative: the path of a socket has at most 107 bytes
+ELSEWHERE = "REDISTIL_WARM"  # the variable that names another door, in a submission to a cluster
 LOG = Path(".snakemake/warm.log")
+OUTER = "slurm-jobstep"  # the executor with which a submission starts the Snakemake that runs jobs
 STREAMS = (0, 1, 2)
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 ACCEPTED = b"a"
@@ -39,25 +42,58 @@ class Request(NamedTuple):
     environment: dict[str, str]
 
 
-def offer(loads_torch: int) -> None:
+_rooms: list["TemporaryDirectory[str]"] = []  # in place as long as this process lives
+
+
+def offer(loads_torch: int, log: Path | None = LOG) -> None:
     """Start the process that forks, where that many jobs are worth it, below this process.
 
+    log: where it writes the commands; without it, where this process writes its errors.
     Linux alone tells of the end of a process that is no child; elsewhere every job starts cold.
     """
     if loads_torch < WORTH or not hasattr(os, "pidfd_open"):
         return
     command = [sys.executable, "-P", "-m", "redistil.cli.warm", str(os.getpid())]
     # a process group of its own: Ctrl-C reaches a job through its asker alone, once
-    with open(LOG, "w") as log:
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0)
+    with open(log, "w") if log else nullcontext(sys.stderr) as out:
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, process_group=0)
+
+
+def offer_in_a_submission(words: Sequence[str], on_gpus: Collection[str]) -> None:
+    """Do the same for the jobs that share a submission: there Snakemake calls no hook.
+
+    words: the command line of the Snakemake of that submission, which names its jobs; on_gpus: the
+    rules whose jobs load torch. The door is on this machine alone, as other machines use the
+    same folder of the project.
+    """
+    jobs = sum(rule in on_gpus for rule in _asked_for(words))
+    if jobs < WORTH or OUTER in words:
+        return
+    _rooms.append(TemporaryDirectory(prefix="redistil-warm-"))
+    os.environ[ELSEWHERE] = str(Path(_rooms[-1].name, DOOR.name))
+    offer(jobs, log=None)
+
+
+def _asked_for(words: Sequence[str]) -> Iterator[str]:
+    """Yield the rule of each job that a Snakemake is to run: `--target-jobs rule:wildcards ...`."""
+    start = words.index("--target-jobs") + 1 if "--target-jobs" in words else len(words)
+    for word in words[start:]:
+        if word.startswith("--"):
+            return
+        yield word.partition(":")[0]
+
+
+def _door() -> Path:
+    return Path(os.environ.get(ELSEWHERE, DOOR))
 
 
 # --- the process that forks ----------------------------------------------------------------------
 
 
 @contextmanager
-def listening(door: Path = DOOR) -> Iterator[socket.socket]:
+def listening(door: Path | None = None) -> Iterator[socket.socket]:
     """Give a socket at which only this user can ask."""
+    door = door or _door()
     door.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as listener:
         before = os.umask(0o177)
@@ -158,11 +194,11 @@ def _become(request: Request, streams: list[int]) -> None:
 # --- the asker -----------------------------------------------------------------------------------
 
 
-def ask(words: list[str], door: Path = DOOR) -> int | None:
+def ask(words: list[str], door: Path | None = None) -> int | None:
     """Let a command run in a fork, and return its exit code; None where nobody accepted it."""
     with socket.socket(socket.AF_UNIX) as asked:
         try:
-            asked.connect(str(door))
+            asked.connect(str(door or _door()))
             _send(asked, Request(words, os.getcwd(), dict(os.environ)))
             is_accepted = asked.recv(1) == ACCEPTED
         except OSError:

@@ -1,7 +1,8 @@
 """The latency of students: how long one query waits until its passages are re-ranked.
 
 Tokens are at hand, the model is loaded, and what a student can encode ahead of the query is in
-memory. Times differ from run to run: nothing is made again by them, and no record covers them.
+memory. Times differ from run to run: nothing is made again by them. Their file holds the record
+of what was timed, which does not cover them.
 """
 
 import time
@@ -16,6 +17,7 @@ from redistil.errors import BadSettings
 from redistil.machine import costs, latency
 from redistil.machine.hardware import commit, peak_memory
 from redistil.storage import lineage
+from redistil.storage.lineage import Made
 from redistil.storage.ragged import Ragged, Tokens
 
 WARM = 3  # queries before the first that is timed
@@ -28,7 +30,7 @@ def time_student(
     passage_tokens: Path,
     out: Path,
     *,
-    student: str,
+    made: Made,
     queries: int,
     passages: int,
     precision: str,
@@ -57,7 +59,7 @@ def time_student(
     numbers = reranker.stored.values.numel() / passages if reranker.stored else None
     ran_on = costs.ran_on(processes, source)
     found = latency.Latency(
-        student=student,
+        student=made.name,
         model=lineage.of(model).name,
         queries=queries,
         passages=passages,
@@ -70,7 +72,7 @@ def time_student(
         device=ran_on["device"],
         threads=ran_on["threads"],
     )
-    latency.write(found, ran_on, out)
+    latency.write(found, ran_on | {"record": made.dumps()}, out)
 
 
 def _spread(path: Path, count: int, key: str) -> list[Tokens]:

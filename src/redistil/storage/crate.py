@@ -35,8 +35,8 @@ def of(path: Path, code_now: CodeNow) -> Entity:
         if step.made.command == "file" and _is_inside(Path(step.made.name)):
             parts.append(_part(Path(step.made.name)) | _since(step))
             places[step.fingerprint] = parts[-1]["@id"]
-    costs = trace.costs(path)
-    graph = [_descriptor(), _root(path, found, parts), *parts, *_software(costs)]
+    software = _software(trace.told(path, found))
+    graph = [_descriptor(), _root(path, found, parts), *parts, *software]
     for step in found:
         graph += _step(step, places)
     return {"@context": [CONTEXT, TERMS], "@graph": graph}
@@ -90,18 +90,13 @@ def _part(path: Path) -> Entity:
     return part
 
 
-def _software(costs: Mapping[str, Any]) -> list[Entity]:
-    """Return the program; of its last work also machine, commit, seconds and versions."""
-    told: list[Entity] = []
-    for key in ("commit", "device", "seconds", "pairs"):
-        if key in costs:
-            told.append(_property(f"#cost-{key}", key, costs[key]))
-    for key, value in dict(costs.get("machine", {})).items():
-        told.append(_property(f"#machine-{quote(key)}", key, value))
+def _software(told: Mapping[str, Any]) -> list[Entity]:
+    """Return the program, with machine, commit, seconds and versions of the work."""
+    properties = [_property(f"#work-{quote(key)}", key, value) for key, value in told.items()]
     program: Entity = {"@id": "#redistil", "@type": "SoftwareApplication", "name": "redistil"}
-    if told:
-        program["additionalProperty"] = _references(each["@id"] for each in told)
-    return [program, *told]
+    if properties:
+        program["additionalProperty"] = _references(each["@id"] for each in properties)
+    return [program, *properties]
 
 
 def _step(step: Step, places: Mapping[str, str]) -> list[Entity]:
@@ -127,6 +122,8 @@ def _step(step: Step, places: Mapping[str, str]) -> list[Entity]:
         "object": _references(reads) + asked,
         "result": {"@id": made},
     }
+    if "ended" in step.cost:
+        action["endTime"] = step.cost["ended"]
     return [*entities, action | _since(step)]
 
 

@@ -179,6 +179,19 @@ def of(path: Path) -> Made:
     return made
 
 
+def stated(path: Path) -> str:
+    """Return the fingerprint that a table, or a record in a file, says it has; nothing is checked.
+
+    "" where there is none. Raises BadTable if the table cannot be read.
+    """
+    text = _schema_record(path) if path.suffix in IN_SCHEMA else path.read_bytes()
+    try:
+        fields = json.loads(text or b"{}")
+    except ValueError:
+        return ""
+    return str(fields.get("fingerprint", ""))
+
+
 def record(made: Made, folder: Path) -> None:
     """Write the record of a folder that is complete, with the digests of the files in it.
 

@@ -1,13 +1,13 @@
 """Where a file comes from: its record, followed to the sources, and what has changed since."""
 
-import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from redistil.storage import lineage
+from redistil.storage import lineage, origin, works
 from redistil.storage.lineage import OUTSIDE, Made, sha256
+from redistil.storage.works import Cost
 
 # command, settings -> the fingerprint of its code as it is now
 CodeNow = Callable[[str, Mapping[str, Any]], str]
@@ -15,11 +15,12 @@ CodeNow = Callable[[str, Mapping[str, Any]], str]
 
 @dataclass(frozen=True)
 class Step:
-    """One artefact of a chain: its record, its fingerprint, and what differs from it today."""
+    """One artefact of a chain: its record and fingerprint, what differs from it today, its cost."""
 
     made: Made
     fingerprint: str
     changed: str
+    cost: Cost = field(default_factory=dict)
 
     @property
     def is_source(self) -> bool:
@@ -29,21 +30,24 @@ class Step:
 
 def steps(path: Path, code_now: CodeNow) -> list[Step]:
     """Return the file's own record and those behind it, each before what it was made from."""
-    made = lineage.of(path)
+    made = origin.of(path)
     chain = made.chain()
+    costs = works.costs(path, made)
     found: list[Step] = []
     for fingerprint in _ordered(made, chain):
         one = chain[fingerprint]
-        found.append(Step(one, fingerprint, _changed(one, code_now)))
+        cost = costs.get(fingerprint, {})
+        found.append(Step(one, fingerprint, _changed(one, code_now), cost))
     return found
 
 
 def _ordered(made: Made, chain: Mapping[str, Made]) -> list[str]:
     """Return the fingerprints of a chain, breadth first, each once."""
-    order = [made.fingerprint]
+    order, seen = [made.fingerprint], {made.fingerprint}
     for fingerprint in order:
         for source in sorted(chain[fingerprint].inputs.values()):
-            if source not in order and source in chain:
+            if source not in seen and source in chain:
+                seen.add(source)
                 order.append(source)
     return order
 
@@ -55,7 +59,8 @@ def _changed(made: Made, code_now: CodeNow) -> str:
     if made.command in OUTSIDE or not made.code:
         return ""
     now = code_now(made.command, made.settings)
-    return "" if now == made.code else f"its code was {made.code} and is {now}"
+    what = "what is asked for" if made.command == origin.ASKED else "its code"
+    return "" if now == made.code else f"{what} was {made.code} and is {now}"
 
 
 def _changed_file(made: Made) -> str:
@@ -68,16 +73,15 @@ def _changed_file(made: Made) -> str:
     return ""
 
 
-def costs(path: Path) -> dict[str, Any]:
-    """Return what the work on a file cost, and on which machine and commit; {} if nobody knows."""
-    places = [path / "cost.json"]
-    if not path.is_dir():
-        places = [path.with_suffix(".cost.json"), path.parent / "cost.json"]
-    for place in places:
-        if place.exists():
-            record: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
-            return record if "machine" in record else {}
-    return {}
+def told(path: Path, found: Sequence[Step]) -> dict[str, Any]:
+    """Return what is known of the work on a file: its own cost, or those of the works behind it."""
+    costs = [step.cost for step in found if step.cost]
+    own = found[0].cost
+    whole = works.together([own] if own else costs)
+    if costs and not own:
+        whole = {"works behind it that tell their costs": len(costs)} | whole
+    when = works.times(path)
+    return whole | ({"made": when} if when else {})
 
 
 def lines(path: Path, code_now: CodeNow) -> Iterator[str]:
@@ -85,7 +89,8 @@ def lines(path: Path, code_now: CodeNow) -> Iterator[str]:
     found = steps(path, code_now)
     first = found[0]
     yield f"{path}: {first.made.who}, record {first.fingerprint}"
-    yield from _told_costs(costs(path))
+    for key, value in told(path, found).items():
+        yield f"    {key}: {value}"
     changed = 0
     for step in found:
         yield from _told(step)
@@ -106,18 +111,12 @@ def _told(step: Step) -> Iterator[str]:
         yield f"    {key}: {lineage.canonical(value)}"
     for who, fingerprint in step.made.inputs.items():
         yield f"    reads {fingerprint}  {who}"
+    if step.cost:
+        words = [f"{key} {step.cost[key]}" for key in works.TOLD if key in step.cost]
+        yield f"    work: {', '.join(words)}"
 
 
 def _origin(step: Step) -> str:
     if step.is_source:
         return " (from outside)"
     return f", code {step.made.code}" if step.made.code else ""
-
-
-def _told_costs(record: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is known of the work itself: commit, seconds, machine, versions."""
-    for key in ("commit", "device", "seconds", "pairs"):
-        if key in record:
-            yield f"    {key}: {record[key]}"
-    for key, value in dict(record.get("machine", {})).items():
-        yield f"    {key}: {value}"

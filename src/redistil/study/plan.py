@@ -13,11 +13,14 @@ from math import ceil
 
 from redistil.errors import BadSettings
 from redistil.study import behind
-from redistil.study.artefacts import recipe, settings_of
-from redistil.study.candidates import SpladeStage
+from redistil.study.artefacts import Key, recipe, settings_of
+from redistil.study.candidates import DocpairNegatives, MinedNegatives, SpladeStage
 from redistil.study.grid import grid_cells, needed, trained_cells
 from redistil.study.recipes import Recipe
+from redistil.study.stores import store_of
 from redistil.study.study import Study
+from redistil.study.submissions import Started
+from redistil.study.teachers import AdoptedTeacher, TrainedTeacher
 
 WEIGHTS = 440_000_000  # bytes of a model: BERT base, 110 million weights in float32
 ROW = 16  # bytes of a pair in a run: compressed ids, rank and score
@@ -26,10 +29,11 @@ TOKEN = 4  # bytes
 ASSUMED = (
     "Assumed: models of 110 million weights, passages of 80 tokens, 16 bytes for a row of a run.",
     "The throughputs are yours: give those of your largest model for an upper end.",
-    "Not counted: scores of trained teachers, vectors of passages and BM25: hours at most.",
-    "Not counted either: the disk that stored states of passages take.",
+    "Assumed: a passage is encoded as fast as a pair is re-ranked; a teacher's pairs are distinct.",
+    "Not counted: BM25, searches, warm-ups, language models that rank, the disk of vectors.",
 )
 SECONDS = 3600
+ASIDE = frozenset({"publish", "export-training"})  # commands whose outputs are asked for by name
 
 
 @dataclass(frozen=True)
@@ -51,17 +55,23 @@ class Counts:
 
 @dataclass(frozen=True)
 class Work:
-    """The work of one stage: its jobs, pairs that are learnt from, pairs that are scored, disk."""
+    """The work of one stage: its jobs, and the submissions and imports that start them.
+
+    learnt, scored: pairs that are learnt from, and scored; encoded: passages; disk: bytes.
+    """
 
     stage: str
     jobs: int
     learnt: int = 0
     scored: int = 0
+    encoded: int = 0
     disk: int = 0
+    started: Started = Started()
 
     def hours(self, machine: Machine) -> float:
-        """Return the hours that its pairs take on one GPU."""
-        seconds = self.learnt / machine.training + self.scored / machine.ranking
+        """Return the hours that its pairs and passages take on one GPU."""
+        seconds = self.learnt / machine.training
+        seconds += (self.scored + self.encoded) / machine.ranking
         return seconds / SECONDS
 
 
@@ -74,7 +84,9 @@ def together(works: Iterable[Work]) -> Work:
             whole.jobs + work.jobs,
             whole.learnt + work.learnt,
             whole.scored + work.scored,
+            whole.encoded + work.encoded,
             whole.disk + work.disk,
+            whole.started + work.started,
         )
     return whole
 
@@ -95,18 +107,21 @@ def jobs(study: Study) -> Counter[str]:
 
     To within one in a hundred: `snakemake -n` counts them.
     """
+    return Counter(command for command, _ in tasks(study))
+
+
+def tasks(study: Study) -> list[Key]:
+    """Return the command and the name of each of these jobs."""
     made, beyond = _needed(study), _beyond(study)
-    counted: Counter[str] = Counter()
+    found: list[Key] = [(command, study.study) for command in ("resolve", "plot", "page")]
     for command, name in settings_of(study):
         is_run = command != "rerank" or name not in beyond
-        if is_run and (command not in made or name in made[command]):
-            counted[command] += 1
-    counted["recipe"] = counted["train"]
-    for command in ("resolve", "plot", "page"):
-        counted[command] = 1
-    for command in ("publish", "export-training"):
-        del counted[command]
-    return counted
+        is_made = command not in made or name in made[command]
+        if is_run and is_made and command not in ASIDE:
+            found.append((command, name))
+        if command == "train":
+            found.append(("recipe", name))
+    return found
 
 
 def _needed(study: Study) -> dict[str, set[str]]:
@@ -164,7 +179,7 @@ def trainings(study: Study, counts: Counts) -> Work:
         settings = recipe(study, cell)
         learnt += settings.steps * settings.pairs
         scored += _validated(settings, counts)
-    return Work("models", len(cells), learnt, scored, len(cells) * WEIGHTS)
+    return Work("models", len(cells), learnt, scored, disk=len(cells) * WEIGHTS)
 
 
 def _validated(settings: Recipe, counts: Counts) -> int:
@@ -187,6 +202,54 @@ def rerankings(study: Study, counts: Counts) -> Work:
     return Work("runs", runs, scored=scored, disk=scored * ROW)
 
 
+def scorings(study: Study, counts: Counts) -> Work:
+    """Return the work of the teachers that are models, over the pairs of their negatives."""
+    scored = sum(_pairs(study, name, counts) or 0 for name in _scored_over(study))
+    return Work("teachers", 0, scored=scored, disk=scored * ROW)
+
+
+def _scored_over(study: Study) -> list[str]:
+    """Return the negatives whose pairs teachers that are models score, once for each."""
+    over: list[str] = []
+    for name in needed(study)["teachers"]:
+        teacher = study.teachers[name]
+        if isinstance(teacher, (TrainedTeacher, AdoptedTeacher)):
+            over += teacher.over
+    return over
+
+
+def _pairs(study: Study, name: str, counts: Counts) -> int | None:
+    """Return the pairs of some negatives at most: two of a triple, one of a passage of a list.
+
+    None where nobody has counted what they are drawn from, as of a published file.
+    """
+    negatives = study.negatives[name]
+    if isinstance(negatives, DocpairNegatives):
+        return 2 * negatives.at_most
+    if not isinstance(negatives, MinedNegatives):
+        return None
+    queries = counts.queries.get(negatives.dataset)
+    limits = [limit for limit in (queries, negatives.at_most) if limit is not None]
+    return min(limits) * (1 + negatives.per_query) if limits else None
+
+
+def encodings(study: Study, counts: Counts) -> Work:
+    """Return the work of the SPLADE encoders, over the corpora that their first stages search."""
+    found = set[tuple[str, str]]()
+    for stage, dataset in behind.runs(study):
+        if isinstance(study.first_stages[stage], SpladeStage):
+            found.add((stage, study.datasets[dataset].corpus))
+    return Work("candidates", 0, encoded=sum(counts.passages.get(one, 0) for _, one in found))
+
+
+def states(study: Study, counts: Counts) -> Work:
+    """Return the work of the trainings whose states of passages are stored, or that search."""
+    corpora = {study.datasets[dataset].corpus for dataset in study.grid.datasets}
+    passages = sum(counts.passages.get(corpus, 0) for corpus in corpora)
+    storing = [cell for cell in grid_cells(study) if store_of(study, cell.student)]
+    return Work("retrieved", 0, encoded=len(storing) * passages)
+
+
 def tokens(study: Study, counts: Counts) -> Work:
     """Return the token files of every corpus that is needed, under every tokenizer."""
     names = needed(study)
@@ -196,8 +259,10 @@ def tokens(study: Study, counts: Counts) -> Work:
 
 
 def unknown(study: Study, counts: Counts) -> list[str]:
-    """Return the datasets whose queries nobody has counted yet: their pairs are missing."""
+    """Return the collections and negatives that nobody has counted: what is of them is missing."""
     datasets = set(study.grid.datasets)
     if study.training and study.training.validation:
         datasets |= set(study.training.validation.datasets)
-    return sorted(datasets - counts.queries.keys())
+    encoded = {study.datasets[dataset].corpus for _, dataset in behind.runs(study)}
+    over = {name for name in _scored_over(study) if _pairs(study, name, counts) is None}
+    return sorted((datasets - counts.queries.keys()) | (encoded - counts.passages.keys()) | over)

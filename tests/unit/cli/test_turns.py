@@ -2,13 +2,15 @@
 
 import sys
 
+import pyarrow as pa
 import pytest
 
 import redistil.cli
 from redistil.machine import gpus
+from redistil.storage import digests
 from redistil.storage.claims import claimed
 from redistil.storage.lineage import Made
-from redistil.storage.tables import RUN
+from redistil.storage.tables import QRELS, RUN
 from tests.made.rankings import run_of
 
 
@@ -87,3 +89,30 @@ def test_what_writes_nothing_claims_nothing(tmp_path, candidates, monkeypatch, c
     with pytest.raises(SystemExit) as ended:
         redistil.cli.main()
     assert not ended.value.code and "nDCG@10" in capsys.readouterr().out
+
+
+def import_run(candidates, judged, out):
+    """Run `redistil import-run` where one passage is judged; return its exit status."""
+    qrels = out.with_name("qrels.parquet")
+    rows = [{"query_id": "q1", "doc_id": judged, "relevance": 1}]
+    rows.append({"query_id": "q2", "doc_id": judged, "relevance": 1})
+    QRELS.write(pa.Table.from_pylist(rows, QRELS.schema), qrels, Made("test", "q"))
+    sys.argv = ["redistil", "import-run", str(candidates), str(qrels), str(out)]
+    sys.argv += ["--name", "x/d", "--drop-identical", "no", "--least-success", "0.1"]
+    with pytest.raises(SystemExit) as ended:
+        redistil.cli.main()
+    return ended.value.code or 0
+
+
+def test_a_first_stage_tells_its_cost(tmp_path, candidates):
+    out = tmp_path / "out.parquet"
+    assert import_run(candidates, "a", out) == 0
+    cost = digests.read_json(tmp_path / "out.cost.json")
+    assert cost["pairs"] == RUN.count(out) == 3 and cost["seconds"] > 0
+    assert cost["machine"]["Python"] and cost["ended"].startswith("20")
+
+
+def test_a_refused_first_stage_leaves_nothing(tmp_path, candidates):
+    assert import_run(candidates, "nowhere", tmp_path / "out.parquet") == 2
+    left = {path.name for path in tmp_path.iterdir() if not path.name.endswith(".claim")}
+    assert left == {"candidates.parquet", "qrels.parquet"}

@@ -19,9 +19,10 @@ SERVER = """
 import os, sys
 from pathlib import Path
 from redistil.machine import warm
+served = os.getppid()  # who reads that this listens may end at once
 with warm.listening(Path(sys.argv[1])) as listener:
     print("listens", flush=True)
-    words = warm.serve(listener, os.getppid())
+    words = warm.serve(listener, served)
 if words is not None:
     exec(words[0])
 """
@@ -129,3 +130,30 @@ def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     parent += "assert server.stdout.readline()"
     subprocess.run([sys.executable, "-W", "ignore", "-c", parent], check=True)
     until(lambda: warm.ask(["pass"], door) is None)
+
+
+GROUP = ["-m", "--target-jobs", "rerank:loss=a", "rerank:loss=b", "rerank:loss=c", "--cores", "1"]
+
+
+@pytest.fixture
+def offered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The jobs that a process was offered for, in an environment that is put back."""
+    found: list[int] = []
+    monkeypatch.setattr(warm, "offer", lambda jobs, log: found.append(jobs))
+    monkeypatch.setenv(warm.ELSEWHERE, "none")
+    return found
+
+
+def test_members_of_a_submission_have_a_door_of_their_own(offered: list[int]) -> None:
+    warm.offer_in_a_submission(GROUP, {"rerank"})
+    door = Path(os.environ[warm.ELSEWHERE])
+    assert offered == [3]
+    assert door.parent.stat().st_mode & 0o777 == 0o700 and not list(door.parent.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words", [GROUP[:4], [*GROUP, "--executor", "slurm-jobstep"], ["rerank"] * 9]
+)
+def test_others_are_offered_nothing(offered: list[int], words: list[str]) -> None:
+    warm.offer_in_a_submission(words, {"rerank"})
+    assert not offered and os.environ[warm.ELSEWHERE] == "none"

@@ -18,7 +18,7 @@ from redistil.machine.latency import Latency
 from redistil.machine.processes import Processes
 from redistil.stages import latency
 from redistil.stages.report.numbers import latencies
-from redistil.storage import lineage
+from redistil.storage import lineage, origin
 from redistil.study import paths
 from redistil.study.artefacts import settings_of
 from tests.made import report_study, tiny
@@ -64,6 +64,8 @@ def test_a_student_is_timed(house: Path, tmp_path: Path):
         assert 0 < one.median <= one.p95 and one.peak_bytes > 1 << 20
     assert found["dot"].bytes_float32 == 4 * 16 == 2 * found["dot"].bytes_float16
     assert found["dot"].million_seconds > 0
+    record = origin.of(tmp_path / "dot.json")
+    assert record.command == "time" and "train dot" in record.inputs
     assert found["cat"].bytes_float32 is found["cat"].million_seconds is None
 
 
@@ -78,7 +80,9 @@ def test_the_median_and_the_95th_of_a_hundred_are_told(house: Path, tmp_path: Pa
     monkeypatch.setattr(latency, "_seconds", lambda work: 0.5)
     how: dict[str, Any] = {"queries": 5, "passages": PASSAGES, "precision": "float32"}
     files = [house / "dot", house / "q.arrow", house / "d.arrow", tmp_path / "dot.json"]
-    latency.time_student(*files, student="tiny-dot", processes=Processes("cpu"), **how)
+    latency.time_student(
+        *files, made=lineage.Made("time", "tiny-dot"), processes=Processes("cpu"), **how
+    )
     one = told.read(tmp_path / "dot.json")
     assert (one.median, one.p95) == pytest.approx((2500.0, 9025.0))
     assert one.million_seconds == pytest.approx(0.5 / PASSAGES * 1e6)

@@ -79,11 +79,38 @@ def test_no_run_is_counted_that_nobody_asks_for():
     assert plan.rerankings(study, NONE).jobs == runs == 78
 
 
+def test_teachers_score_the_pairs_of_their_negatives():
+    study = resolved("embedded")
+    of_negatives = {}
+    for name in ("pydocs-triples", "pydocs-lists"):
+        negatives = study.negatives[name]
+        of_negatives[name] = negatives.at_most * (1 + negatives.per_query)
+    over = study.teachers["pydocs-bert"].over
+    scored = plan.scorings(study, NONE).scored
+    assert scored == 2 * sum(of_negatives[name] for name in over)  # its two models
+    few = Counts({"pydocs-train": 1}, {})
+    assert plan.scorings(study, few).scored < scored
+
+
+def test_passages_are_encoded_once_for_each_encoder():
+    study = resolved("morand2026")
+    sets = [*study.grid.datasets, *study.validation.datasets]
+    corpora = {study.datasets[name].corpus for name in sets}
+    counts = Counts({}, dict.fromkeys(study.corpora, 10))
+    assert plan.encodings(study, counts).encoded == 10 * len(corpora)
+    assert plan.states(study, counts).encoded == 0
+
+
+def test_pairs_of_a_published_file_are_unknown():
+    assert "t1" in plan.unknown(resolved("hofstatter2020"), NONE)
+
+
 def test_uncounted_datasets_are_named():
     study = resolved("embedded")
     missing = plan.unknown(study, NONE)
     assert set(study.grid.datasets) <= set(missing)
-    assert plan.unknown(study, Counts(dict.fromkeys(missing, 1), {})) == []
+    counted = dict.fromkeys(missing, 1)
+    assert plan.unknown(study, Counts(counted, counted)) == []
 
 
 @pytest.mark.parametrize("name", STUDIES)
