@@ -1,4 +1,4 @@
-"""What the commands share: parameter types, and the record of what is being made.
+"""Parameter types that the commands share, and the record of what is being made.
 
 Arguments name files. Options are settings, and go into the record of the file that is made;
 those declared with `how` (threads, device) change the work but not its result, and do not.

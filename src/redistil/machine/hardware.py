@@ -54,8 +54,8 @@ _CHOOSING = ("MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA", "DNNL_
 def kernels() -> dict[str, str]:
     """Return what decides the last digits of torch's arithmetic on this CPU.
 
-    That is the instructions of torch's own loops, the versions of the libraries that multiply
-    matrices, and the variables that tell these to take other instructions.
+    These are the instructions of torch's own loops; the versions of the libraries that multiply
+    matrices; and the variables that make these take other instructions.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""What a trained student costs those who use it: time, memory and bytes, on one machine."""
+"""Costs of using a trained student: time, memory and bytes, on one machine."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -14,8 +14,8 @@ class Latency:
 
     student: its name, and `model` that of the training that was timed. median, p95: milliseconds
     a query. peak_bytes: memory of the process, or of its GPU, at most. Of a student that encodes
-    passages ahead, which are then stored: bytes of a passage, mean, at four and two bytes a
-    number, and the seconds that a million would take at the pace of these; else None. device,
+    passages ahead, which are then stored: mean bytes of a passage, at four and two bytes a
+    number; the seconds that a million would take at the pace of these; else None. device,
     threads: what it ran on.
     """
 

@@ -1,6 +1,6 @@
 """The latency of students: how long one query waits until its passages are re-ranked.
 
-Tokens are at hand, the model is loaded, and what a student can encode ahead of the query is in
+Tokens are at hand and the model is loaded. What a student can encode ahead of the query is in
 memory. Times differ from run to run: nothing is made again by them, and no record covers them.
 """
 

@@ -30,7 +30,7 @@ def _as_they_are(rows: pa.Table) -> pa.Table:
 
 @dataclass
 class Order:
-    """What rank and score of a run said of each other, as its pieces passed by.
+    """Agreement of rank and score in a run, counted as its pieces pass by.
 
     inverted: passages that score less than one of a worse rank; first: an example.
     tied: passages with the score of the one before; by_rank: those of them that ranks tell apart.

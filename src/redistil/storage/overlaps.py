@@ -1,4 +1,4 @@
-"""What a training and a test set share: queries, by text or id, and relevant passages."""
+"""Overlaps of a training and a test set: queries, by text or id, and relevant passages."""
 
 import re
 import unicodedata

@@ -1,8 +1,8 @@
-"""Training data, query by query, from files that are read in pieces.
+"""Readers of training data: the passages of a run, and pools with their teacher's scores.
 
-The passages of a run, and the pools of triples or lists with their teacher's scores. Both files are
+Both yield one query after another. Pools are joined with their scores: the files of both are
 sorted by query and merged, so that one piece of each is held. DuckDB joins them in the same CPU
-time, with 2.5 times the memory and a folder to spill to, which a reader does not have.
+time, with 2.5 times the memory. It needs a folder to spill to, which a reader does not have.
 """
 
 from collections.abc import Iterator

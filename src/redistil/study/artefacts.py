@@ -1,7 +1,7 @@
 """The settings of every artefact that a study is made of.
 
 `settings_of` is the one place that says which settings decide which artefact. The rules pass its
-values to the commands, the commands record them with what they write, and the report compares the
+values to the commands, which record them with what they write. The report compares the
 two. The grid itself is in `grid`, what is refused in `checks`; both are at hand here.
 """
 

@@ -1,4 +1,4 @@
-"""What a study's numbers come from, to the single file: runs of first stages, and downloads."""
+"""Files behind a study's numbers: runs of first stages, and downloads."""
 
 from itertools import product
 

@@ -1,4 +1,4 @@
-"""What a study asks of a machine, before it runs: pairs to score, hours of a GPU, bytes on disk.
+"""Cost of a study before it runs: pairs to score, hours of a GPU, bytes on disk.
 
 A pair is a query with a passage. What cannot be known before anything is made is assumed, and the
 assumptions stand here: `ASSUMED` tells them to the reader of a plan.

@@ -24,7 +24,7 @@ from redistil.study.reading import read
 
 
 class Validated(Entry):
-    """What a training is validated on: each dataset with its least grade of a relevant passage."""
+    """Datasets that a training is validated on, each with its least grade of a relevant passage."""
 
     datasets: dict[str, Count]
     first_stage: Text

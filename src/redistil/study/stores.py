@@ -1,4 +1,4 @@
-"""What is stored of passages: by which trainings, as which numbers, in how many parts of a corpus.
+"""Stores of passages: of which trainings, as which numbers, in how many parts of a corpus.
 
 Re-ranking (`states`) and search (`retrieval`) read the same store of a training and a corpus.
 """

@@ -1,7 +1,7 @@
 """The gate of a teacher: whether it ranks validation queries better than what was there before.
 
-A student learns the order of its teacher. One that is no better than the first stage, or than one
-of its own members, has nothing to teach that was not there without it.
+A student learns the order of its teacher. A teacher that is no better than the first stage, or than
+one of its own members, has nothing new to teach.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What a study was made to show: its claims, read off the tests between the losses of a student.
+"""Claims that a study was made to show, read off the tests between the losses of a student.
 
 A claim adds no test. It is that of two losses of each student, in the family of all losses.
 """

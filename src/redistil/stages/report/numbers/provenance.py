@@ -2,7 +2,7 @@
 
 The worst failure of this pipeline is a table that is silently stale. The workflow rebuilds what
 changed; this is the second, independent guard. Every measures file carries the records of all that
-led to it, and before anything is computed each of those is compared with what the study now asks.
+led to it. Before anything is computed each of those is compared with what the study now asks.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,6 +1,6 @@
 """Tables as they are printed: which rows and columns each has, and its caption.
 
-The best student of a column is bold. A cell is shaded by how far it lies above (blue) or below
+The best student of a column is bold. Shades say how far a cell lies above (blue) or below
 (orange) the median of its column, as in the notebooks of arXiv 2603.03010.
 """
 

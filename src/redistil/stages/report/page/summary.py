@@ -19,7 +19,7 @@ from redistil.study.study import Study
 
 
 class Standing(NamedTuple):
-    """What the tests between losses say of one student.
+    """Standing of the losses of one student, after the tests between them.
 
     winners: losses that beat another and that no loss beats; losers: those that only are beaten.
     p: the largest corrected p of the comparisons that show a difference.
