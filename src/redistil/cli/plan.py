@@ -32,11 +32,11 @@ def plan(study: str, on: tuple[str, ...]) -> None:
     STUDY is the name of a file in studies/; run this in the project's folder.
     """
     machines = [planning.machine(words) for words in on]
-    asked, left_out = overlays.planned(_config(study), {})
-    counts = _counts(asked)
-    for line in [*left_out, *_table(asked, counts, machines), *planning.ASSUMED]:
+    planned, left_out = overlays.planned(_config(study), {})
+    counts = _counts(planned)
+    for line in [*left_out, *_table(planned, counts, machines), *planning.ASSUMED]:
         click.echo(line)
-    if missing := planning.unknown(asked, counts):
+    if missing := planning.unknown(planned, counts):
         click.echo(f"Unknown until they are made, and not counted: {', '.join(missing)}.")
 
 

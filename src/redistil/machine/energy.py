@@ -81,12 +81,12 @@ class Note:
     def left(self) -> Spent:
         """Return what starts of this work that were interrupted spent."""
         try:
-            found = digests.read_json(self.path)
+            note = digests.read_json(self.path)
         except (OSError, UserError, ValueError):
             return Spent()
-        if found.get("made") != self.made:
+        if note.get("made") != self.made:
             return Spent()
-        return Spent.of(found.get("spent")) + Spent(interruptions=1)
+        return Spent.of(note.get("spent")) + Spent(interruptions=1)
 
     def write(self, spent: Spent) -> None:
         """Note what is spent so far; without room on the disk the last note stays."""

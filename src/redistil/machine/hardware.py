@@ -59,15 +59,15 @@ def kernels() -> dict[str, str]:
     """
     import torch
 
-    told = {"instructions": torch.backends.cpu.get_cpu_capability()}
+    facts = {"instructions": torch.backends.cpu.get_cpu_capability()}
     built = torch.__config__.show()
     for library, pattern in _LIBRARIES.items():
-        found = re.search(pattern, built)
-        told[library] = found[1] if found else "none"
+        match = re.search(pattern, built)
+        facts[library] = match[1] if match else "none"
     for variable in _CHOOSING:
         if variable in os.environ:
-            told[variable] = os.environ[variable]
-    return told
+            facts[variable] = os.environ[variable]
+    return facts
 
 
 def _version(package: str) -> str:

@@ -40,8 +40,8 @@ def write(latency: Latency, more: Mapping[str, Any], path: Path) -> None:
 
 def read(path: Path) -> Latency:
     """Return what `write` wrote."""
-    told = digests.read_json(path)
+    stored = digests.read_json(path)
     values = {}
     for field in fields(Latency):
-        values[field.name] = told[field.name]
+        values[field.name] = stored[field.name]
     return Latency(**values)

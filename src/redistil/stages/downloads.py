@@ -40,8 +40,8 @@ def download(
             raise BadSource(f"{out} is not the file of {url}: {wrong}: put the right one there")
     else:
         _fetch_checked(out, url, sums, size)
-    found = {"bytes": out.stat().st_size, "xxh3": digests.of(out)}
-    digests.write_json({"url": url, **sums, **found}, checked)
+    measured = {"bytes": out.stat().st_size, "xxh3": digests.of(out)}
+    digests.write_json({"url": url, **sums, **measured}, checked)
 
 
 def _fetch_checked(out: Path, url: str, sums: Mapping[str, str], size: int | None) -> None:

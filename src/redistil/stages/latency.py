@@ -47,16 +47,16 @@ def time_student(
     source = commit()
     check_precision(precision, processes.device)
     allow_tf32(precision)
-    asked = _spread(query_tokens, queries, "latency.queries")
-    shown = _spread(passage_tokens, passages, "latency.passages")
+    query_texts = _spread(query_tokens, queries, "latency.queries")
+    passage_texts = _spread(passage_tokens, passages, "latency.passages")
     scorer = students.load(model).to(processes.device).for_scoring(precision)
     with torch.inference_mode():
-        reranker = Reranker(scorer, shown)
-        waits = _waits(reranker.scores, asked)
+        reranker = Reranker(scorer, passage_texts)
+        waits = _waits(reranker.scores, query_texts)
         pace = _seconds(reranker.encode) / passages if reranker.stored else None
     numbers = reranker.stored.values.numel() / passages if reranker.stored else None
     ran_on = costs.ran_on(processes, source)
-    found = latency.Latency(
+    measured = latency.Latency(
         student=student,
         model=lineage.of(model).name,
         queries=queries,
@@ -70,7 +70,7 @@ def time_student(
         device=ran_on["device"],
         threads=ran_on["threads"],
     )
-    latency.write(found, ran_on, out)
+    latency.write(measured, ran_on, out)
 
 
 def _spread(path: Path, count: int, key: str) -> list[Tokens]:

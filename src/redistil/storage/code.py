@@ -99,10 +99,10 @@ def _module(package: Path, name: str) -> Module | None:
     if name.split(".")[0] != ROOT or not file.exists():
         return None
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    found = Module(name, file.parent)
+    module = Module(name, file.parent)
     for statement in tree.body:
-        _sort_in(found, statement)
-    return found
+        _sort_in(module, statement)
+    return module
 
 
 def _sort_in(module: Module, statement: ast.stmt) -> None:
@@ -290,11 +290,11 @@ class _Reader:
 
 
 def _local_imports(statement: ast.stmt) -> dict[str, Import]:
-    found: dict[str, Import] = {}
+    imports: dict[str, Import] = {}
     for node in ast.walk(statement):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
-            found.update(_imports(node))
-    return found
+            imports.update(_imports(node))
+    return imports
 
 
 def _files_named(folder: Path, clean: ast.AST) -> Iterator[str]:

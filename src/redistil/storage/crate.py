@@ -28,16 +28,16 @@ def text(path: Path, code_now: CodeNow) -> str:
 
 def of(path: Path, code_now: CodeNow) -> Entity:
     """Return the crate of a file: its chain, what its work cost, what has changed since."""
-    found = trace.steps(path, code_now)
+    steps = trace.steps(path, code_now)
     parts = [_part(path)]
-    places = {found[0].fingerprint: parts[0]["@id"]}
-    for step in found[1:]:
+    places = {steps[0].fingerprint: parts[0]["@id"]}
+    for step in steps[1:]:
         if step.made.command == "file" and _is_inside(Path(step.made.name)):
             parts.append(_part(Path(step.made.name)) | _since(step))
             places[step.fingerprint] = parts[-1]["@id"]
     costs = trace.costs(path)
-    graph = [_descriptor(), _root(path, found, parts), *parts, *_software(costs)]
-    for step in found:
+    graph = [_descriptor(), _root(path, steps, parts), *parts, *_software(costs)]
+    for step in steps:
         graph += _step(step, places)
     return {"@context": [CONTEXT, TERMS], "@graph": graph}
 
@@ -51,8 +51,8 @@ def _descriptor() -> Entity:
     }
 
 
-def _root(path: Path, found: Iterable[Step], parts: Iterable[Entity]) -> Entity:
-    steps = list(found)
+def _root(path: Path, chain: Iterable[Step], parts: Iterable[Entity]) -> Entity:
+    steps = list(chain)
     changed = sum(bool(step.changed) for step in steps)
     return {
         "@id": "./",
@@ -92,16 +92,16 @@ def _part(path: Path) -> Entity:
 
 def _software(costs: Mapping[str, Any]) -> list[Entity]:
     """Return the program; of its last work also machine, commit, seconds and versions."""
-    told: list[Entity] = []
+    properties: list[Entity] = []
     for key in ("commit", "device", "seconds", "pairs"):
         if key in costs:
-            told.append(_property(f"#cost-{key}", key, costs[key]))
+            properties.append(_property(f"#cost-{key}", key, costs[key]))
     for key, value in dict(costs.get("machine", {})).items():
-        told.append(_property(f"#machine-{quote(key)}", key, value))
+        properties.append(_property(f"#machine-{quote(key)}", key, value))
     program: Entity = {"@id": "#redistil", "@type": "SoftwareApplication", "name": "redistil"}
-    if told:
-        program["additionalProperty"] = _references(each["@id"] for each in told)
-    return [program, *told]
+    if properties:
+        program["additionalProperty"] = _references(each["@id"] for each in properties)
+    return [program, *properties]
 
 
 def _step(step: Step, places: Mapping[str, str]) -> list[Entity]:
@@ -110,10 +110,10 @@ def _step(step: Step, places: Mapping[str, str]) -> list[Entity]:
     entities: list[Entity] = []
     for key, value in step.made.settings.items():
         entities.append(_property(f"#set-{step.fingerprint}-{quote(key)}", key, value))
-    asked = _references(one["@id"] for one in entities)
+    setting_references = _references(one["@id"] for one in entities)
     if step.fingerprint not in places:
         alone = {"@id": made, "@type": "CreativeWork", "name": step.made.who}
-        more = _since(step) | {"additionalProperty": asked} if step.is_source else {}
+        more = _since(step) | {"additionalProperty": setting_references} if step.is_source else {}
         entities.append(alone | {"identifier": step.fingerprint} | more)
     if step.is_source:
         return entities if step.fingerprint not in places else []
@@ -124,7 +124,7 @@ def _step(step: Step, places: Mapping[str, str]) -> list[Entity]:
         "name": f"redistil {step.made.who}",
         "identifier": f"code {step.made.code}",
         "instrument": {"@id": "#redistil"},
-        "object": _references(reads) + asked,
+        "object": _references(reads) + setting_references,
         "result": {"@id": made},
     }
     return [*entities, action | _since(step)]

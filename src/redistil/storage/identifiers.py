@@ -49,8 +49,8 @@ class Identifiers:
     def codes(self, ids: pa.Array | pa.ChunkedArray) -> Codes:
         """Return the code of each id, given as text; -1 is unknown."""
         if self._table is None:
-            found = pc.index_in(ids, value_set=self._texts)
-            return np.asarray(pc.fill_null(found, -1)).astype(np.int32, copy=False)
+            places = pc.index_in(ids, value_set=self._texts)
+            return np.asarray(pc.fill_null(places, -1)).astype(np.int32, copy=False)
         numbers = _plain(ids)
         if numbers is None:  # those that are no plain numbers are unknown: as what lies beyond
             plain = pc.match_substring_regex(ids, PLAIN)

@@ -85,9 +85,9 @@ class Order:
         """Return how many passages tie, and what ordered them; nothing where none does."""
         if not self.tied:
             return []
-        told = f"{self.tied} of {self.passages} passages have the score of the one before them"
+        ties = f"{self.tied} of {self.passages} passages have the score of the one before them"
         return [
-            f"{told}: {self.by_rank} ordered by their rank, {self.tied - self.by_rank} by doc_id"
+            f"{ties}: {self.by_rank} ordered by their rank, {self.tied - self.by_rank} by doc_id"
         ]
 
 

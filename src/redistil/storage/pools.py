@@ -82,10 +82,10 @@ def pools(negatives: Path, teacher: Path | None = None) -> Iterator[Pools]:
     scores = _Scores(teacher)
     for piece in shaped:
         wanted = _query_of_each(piece)
-        found, absent = _joined(wanted, piece.doc_id, scores.upto(piece.query_id[-1].as_py()))
+        pool_scores, absent = _joined(wanted, piece.doc_id, scores.upto(piece.query_id[-1].as_py()))
         total, missing = total + len(wanted), missing + absent
         if not missing:
-            yield Pools(piece.query_id, piece.doc_id, piece.offsets, piece.relevance, found)
+            yield Pools(piece.query_id, piece.doc_id, piece.offsets, piece.relevance, pool_scores)
     if missing:
         raise BadTable(
             f"{teacher} has no score for {missing} of {total} pairs of {negatives}: score them "

@@ -31,11 +31,11 @@ def steps(path: Path, code_now: CodeNow) -> list[Step]:
     """Return the file's own record and those behind it, each before what it was made from."""
     made = lineage.of(path)
     chain = made.chain()
-    found: list[Step] = []
+    in_order: list[Step] = []
     for fingerprint in _ordered(made, chain):
         one = chain[fingerprint]
-        found.append(Step(one, fingerprint, _changed(one, code_now)))
-    return found
+        in_order.append(Step(one, fingerprint, _changed(one, code_now)))
+    return in_order
 
 
 def _ordered(made: Made, chain: Mapping[str, Made]) -> list[str]:
@@ -82,16 +82,16 @@ def costs(path: Path) -> dict[str, Any]:
 
 def lines(path: Path, code_now: CodeNow) -> Iterator[str]:
     """Yield the lines that tell a reader where a file comes from."""
-    found = steps(path, code_now)
-    first = found[0]
+    chain = steps(path, code_now)
+    first = chain[0]
     yield f"{path}: {first.made.who}, record {first.fingerprint}"
     yield from _told_costs(costs(path))
     changed = 0
-    for step in found:
+    for step in chain:
         yield from _told(step)
         changed += bool(step.changed)
     yield (
-        f"{changed} of {len(found)} have changed since."
+        f"{changed} of {len(chain)} have changed since."
         if changed
         else "Nothing has changed since."
     )

@@ -51,8 +51,8 @@ def stored_and_retrieved(study: Study) -> Iterator[Artefact]:
         assert study.retrieval is not None
         for dataset in datasets:
             dropped = study.datasets[dataset].drop_identical
-            asked = precision | {"depth": study.retrieval.depth, "drop_identical": dropped}
-            yield ("search", f"{retriever(cell)}/{dataset}"), asked
+            settings = precision | {"depth": study.retrieval.depth, "drop_identical": dropped}
+            yield ("search", f"{retriever(cell)}/{dataset}"), settings
 
 
 # --- what is refused ------------------------------------------------------------------------------

@@ -73,14 +73,14 @@ class Verdict:
 
     def _above(self) -> Values:
         """Return what the teacher does not beat: first stages, and its best member if better."""
-        found = {}
+        unbeaten = {}
         for name, value in self.baselines.items():
             if value >= self.value:
-                found[name] = value
+                unbeaten[name] = value
         best = max(self.members, key=self.members.__getitem__, default=None)
         if best is not None and self.members[best] > self.value:
-            found[best] = self.members[best]
-        return found
+            unbeaten[best] = self.members[best]
+        return unbeaten
 
     def _nearest(self) -> Values:
         """Return the best of what the teacher beats."""

@@ -354,9 +354,9 @@ def _p(of: Estimate, away: Floats) -> Floats:
     both = (queries.variance, queries.degrees, seeds.variance, seeds.degrees)
     args = [np.where(unknown, 1.0, value) for value in (*both, away)]
     ends = (np.log(below) - _ROUNDING, np.log(above) + _ROUNDING)
-    found = elementwise.find_root(short, ends, args=tuple(args))
+    root = elementwise.find_root(short, ends, args=tuple(args))
     # no root: the interval of the least p already ends before, or that of the largest beyond
     end = np.where(short(ends[0], *args) <= 0, below, above)
-    p = np.where(found.success, np.minimum(above, np.exp(found.x)), end)
+    p = np.where(root.success, np.minimum(above, np.exp(root.x)), end)
     p = np.where(certain, (away == 0).astype(float), p)
     return np.asarray(np.where(unknown, 1.0, p))
