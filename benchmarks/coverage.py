@@ -134,7 +134,7 @@ def _values(kind: Kind, difficulty: Floats, worth: Floats, rng: np.random.Genera
 
 @dataclass
 class Tally:
-    """What is counted in each study of a kind; every list is joined over the batches.
+    """Counts of each study of a kind; every list is joined over the batches.
 
     wrong, wrong_baselines, old_wrong: whether a family finds a false difference. held: whether an
     interval holds the truth [studies, comparisons]. finds, old_finds: which of the last loss's
@@ -213,7 +213,7 @@ def _old_widths(scope: Scope, compared: Sequence[Comparison]) -> Floats:
 
 @dataclass(frozen=True)
 class Line:
-    """What is printed of a kind: shares, and half-widths in units of the measure."""
+    """Numbers to print of a kind: shares, and half-widths in units of the measure."""
 
     kind: Kind
     studies: int

@@ -1,4 +1,4 @@
-"""What the stages hold in memory that millions of rows pass through: `python -m benchmarks.memory`.
+"""Memory of the stages that millions of rows pass through: `python -m benchmarks.memory`.
 
 Writes synthetic sources of the sizes given, and lets our commands read them in processes of their
 own, at half that size and at the whole: memory that grew with the rows would be twice as much.

@@ -26,7 +26,7 @@ LARGER = "larger"  # the study with other seeds
 
 
 class Planned(NamedTuple):
-    """What a plan took and said."""
+    """Cost and words of a plan."""
 
     seconds: float  # of the CPU, all threads
     gib: float

@@ -1,4 +1,4 @@
-"""What other libraries read of our exports, with these libraries themselves: `make peers`.
+"""Reading of our exports by the libraries that they are for: `make peers`.
 
 Makes their environment at the first use and runs the tests marked `peers` in it. Where a library
 cannot be loaded its test is skipped everywhere else; here that is a failure.

@@ -1,4 +1,4 @@
-"""What was measured, as a table: rates, ratios and the share of what the machine can do."""
+"""Table of the measurements: rates, ratios and the share of what the machine can do."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ HEAD = (
 
 @dataclass(frozen=True)
 class Measured:
-    """What one entry did over the rounds.
+    """Measurements of one entry over the rounds.
 
     rates: pairs/s of each round; flops: of a pair, without padding; differs: the greatest
     difference of its scores (re-ranking) or relative difference of its losses (training) to ours.

@@ -1,1 +1,1 @@
-"""What each contestant runs in a process of its own: the same tasks, answered its own way."""
+"""Tasks of each contestant, in a process of its own: the same for all, answered its own way."""

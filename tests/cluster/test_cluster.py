@@ -1,4 +1,4 @@
-"""What clusters do to a study: jobs cancelled, nodes lost, controllers killed, limits reached.
+"""Accidents of clusters: jobs cancelled, nodes lost, controllers killed, limits reached.
 
 After each the models, runs, measures and tables must have the bytes of an undisturbed study.
 """

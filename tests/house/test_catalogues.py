@@ -1,4 +1,4 @@
-"""What is written down twice is equal, and what is mentioned exists."""
+"""Facts that are written down twice are equal, and things that are mentioned exist."""
 
 import csv
 import inspect
@@ -65,7 +65,7 @@ def test_the_lock_holds_every_direct_version():
 
 
 def code_of(page):
-    """What a page sets as code: fenced blocks, and words between backticks."""
+    """Return the code of a page: fenced blocks, and words between backticks."""
     prose, *blocks = re.split(r"^```.*?\n(.*?)^```", read(page), flags=re.M | re.S)
     prose += "".join(blocks[1::2])
     return "\n".join([*blocks[::2], *re.findall(r"`([^`\n]+)`", prose)])

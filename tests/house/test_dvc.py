@@ -1,4 +1,4 @@
-"""What DVC keeps is what the rules make, and no text that nobody may hand on."""
+"""DVC keeps the files that the rules make, and no text that nobody may hand on."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What `make` puts around the workflow."""
+"""Settings that `make` puts around the workflow."""
 
 import os
 import subprocess

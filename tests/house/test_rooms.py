@@ -154,6 +154,7 @@ def test_files_are_short_and_named():
     for path in [*SRC.rglob("*.py"), *rules, *(ROOT / "tests").rglob("*.py")]:
         assert path.stem not in FORBIDDEN or path.suffix == ".smk", path
         assert len(path.read_text().splitlines()) <= 400, path
+    assert len(RULES["common"].splitlines()) <= 120
 
 
 def test_nothing_unpickles_or_fetches_code():

@@ -1,4 +1,4 @@
-"""What is told at the end of a run; what trains on queries is kept apart from the tests."""
+"""Messages at the end of a run; what trains on queries is kept apart from the tests."""
 
 import re
 from pathlib import Path

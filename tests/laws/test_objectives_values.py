@@ -1,4 +1,4 @@
-"""What every objective reads of labels and teachers, and where its value is least."""
+"""Laws of every objective: what it reads of labels and teachers, and where its value is least."""
 
 import itertools
 

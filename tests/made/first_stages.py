@@ -1,4 +1,4 @@
-"""What first stages are given and leave, in small, and BM25 over texts."""
+"""Inputs and outputs of first stages, in small, and BM25 over texts."""
 
 from redistil.stages.candidates import bm25
 from redistil.storage.tables import PASSAGES, QRELS, QUERIES, RUN

@@ -51,7 +51,7 @@ _CHANCES = np.cumsum(1 / np.arange(1, 20_001)) / np.sum(1 / np.arange(1, 20_001)
 
 
 def config() -> Any:
-    """Return the study of arXiv 2603.03010 as it is planned: 9 x 6 x 3 on 22 data sets."""
+    """Return the study of arXiv 2603.03010 as it is planned: 9 x 6 x 3 on 22 datasets."""
     found = resolved("morand2026")
     grid = found["grid"]
     assert (len(grid["students"]), len(grid["losses"]), len(grid["seeds"])) == (9, 6, 3)

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Seen(HTMLParser):
-    """What a browser would find: tags in order, their attributes, the text of the body."""
+    """A page as a browser reads it: tags in order, their attributes, the text of the body."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

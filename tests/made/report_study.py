@@ -30,7 +30,7 @@ HOSTILE = [
     "{{ 7 * 7 }} ${7 * 7} `code`",
 ]
 HOSTILE_LOSS = 'hinge"><img src=x onerror=window.pwned=1> $\\frac$'
-QUERIES = 40  # queries of each data set
+QUERIES = 40  # queries of each dataset
 DOCS = 12
 SYSTEMS = 8  # lines of its leaderboard
 QUALITY = {"random": 0.1, "first stage": 0.40, "teacher": 0.55}  # means of the invented values
@@ -238,7 +238,7 @@ def _model(folder: Path, made: Mapping[str, Made], system: studies.System) -> Pa
 def write_texts(
     folder: Path, study: Mapping[str, Any], text: Callable[[str], str] = str
 ) -> dict[str, dict[str, Any]]:
-    """Write queries, passages, qrels and runs; return the options that name them, by data set.
+    """Write queries, passages, qrels and runs; return the options that name them, by dataset.
 
     text: makes the text of a query or passage of its id.
     """
@@ -314,7 +314,7 @@ def page(folder: Path, options: dict[str, list[str]], departures: str = "None.")
 def compare(
     folder: Path, options: dict[str, list[str]], texts: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """Run `compare`, and `contrast` for each data set; their outputs join the options."""
+    """Run `compare`, and `contrast` for each dataset; their outputs join the options."""
     study, measures = options["study"][0], named(options, "measures")
     how = ["--resamples", 200, "--seed", 1]
     out = folder / "pairs.parquet"

@@ -1,4 +1,4 @@
-"""What DVC says of results that differ, and what made them."""
+"""DVC's comparison of results that differ, and of what made them."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What the studies are made of, in small: every file in its publisher's form, under its name.
+"""Sources of the studies, in small: every file in its publisher's form, under its name.
 
 A home of ir_datasets with the archives of MS MARCO, BEIR, NanoBEIR, LoTTE and TREC Robust (the
 library takes what lies there as it is), teacher files as Zenodo has them, and checkpoints as the

@@ -2,7 +2,7 @@
 
 It says how much there is of each collection, where the teacher files lie, how long is trained and,
 so that it takes minutes, which part of the grid is run. Ids, formats, protocol, rules and commands
-are those of the full size. Every student on every data set, with one loss, by hand:
+are those of the full size. Every student on every dataset, with one loss, by hand:
 `EVERY_DATASET=1 python -m pytest tests/pipeline/test_published_studies.py`.
 """
 

@@ -1,4 +1,4 @@
-"""What tests of several modules are given: five checkpoints, and libraries that keep quiet."""
+"""Fixtures of several modules: five checkpoints, and libraries that keep quiet."""
 
 from collections.abc import Iterator
 from pathlib import Path

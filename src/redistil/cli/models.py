@@ -108,5 +108,5 @@ def train(
     inputs = Inputs(backbone, queries, passages, negatives, teacher, predecessor, datasets)
     out.mkdir(parents=True, exist_ok=True)
     with Processes(device) as processes:
-        asked = typed(recipe, recipe.where)
-        models.train(asked, inputs, out, made, processes, tensorboard, checkpoint_every)
+        typed_recipe = typed(recipe, recipe.where)
+        models.train(typed_recipe, inputs, out, made, processes, tensorboard, checkpoint_every)

@@ -1,4 +1,4 @@
-"""What the commands share: parameter types, and the record of what is being made.
+"""Parameter types that the commands share, and the record of what is being made.
 
 Arguments name files. Options are settings, and go into the record of the file that is made;
 those declared with `how` (threads, device) change the work but not its result, and do not.
@@ -153,8 +153,8 @@ def test_queries(command: Callable[..., Any]) -> Callable[..., Any]:
         ("--test-elsewhere", "Queries of a test set over another corpus, known by their text"),
         ("--test", "Queries of a test set over the same corpus, known by id and text"),
     ):
-        told = f"{whose}: left out; repeatable."
-        command = click.option(flag, type=In(QUERIES), multiple=True, help=told)(command)
+        help_text = f"{whose}: left out; repeatable."
+        command = click.option(flag, type=In(QUERIES), multiple=True, help=help_text)(command)
     return command
 
 
@@ -182,7 +182,7 @@ def making(body: Callable[..., None]) -> Callable[..., None]:
 def record_of(context: click.Context, name: str | None, given: dict[str, Any]) -> lineage.Made:
     """Return the record of what a command makes with these arguments."""
     inputs: list[lineage.Made] = []
-    asked: dict[str, Any] = {}
+    recorded: dict[str, Any] = {}
     out = ""
     for param in context.command.params:
         value = given.get(param.name or "")
@@ -191,11 +191,11 @@ def record_of(context: click.Context, name: str | None, given: dict[str, Any]) -
         if has_kind(param, Out):
             out = out or str(value or "")
         elif isinstance(param.type, Settings):
-            asked |= value or {}
+            recorded |= value or {}
         elif isinstance(param, click.Option) and not isinstance(param, How):
-            asked |= _setting(param, value)
+            recorded |= _setting(param, value)
     command = str(context.command.name)
-    return lineage.make(command, name or out, asked, code_of(command, asked), inputs)
+    return lineage.make(command, name or out, recorded, code_of(command, recorded), inputs)
 
 
 def has_kind(param: click.Parameter, kind: type) -> bool:

@@ -103,10 +103,9 @@ def tabulate(
 
     OUT is the folder of the tables.
 
-    Refuses a number that is not the one the study asks for. Writes leaderboard.csv, losses.csv,
-    versus.csv, tests.csv, cells.csv, published.csv, costs.csv, machines.csv, lines.csv,
-    metrics.json, tables.json and made.json, and in the folder paste tables to paste (Markdown,
-    LaTeX).
+    Refuses a number that is not the one the study asks for. Writes the tables leaderboard, losses,
+    versus, tests, cells, published, costs, machines and lines (csv). Writes metrics.json,
+    tables.json and made.json. The folder paste has tables to paste (Markdown, LaTeX).
     """
     from redistil.stages.report.numbers import (
         claims,

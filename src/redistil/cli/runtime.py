@@ -6,7 +6,7 @@ import os
 def quiet(threads: int) -> None:
     """Set torch and transformers up for one job; call it before they are imported.
 
-    torch.use_deterministic_algorithms is left alone: it costs a job two seconds of imports, and on
+    torch.use_deterministic_algorithms is left alone: it costs a job two seconds of imports. On
     a fixed number of CPU threads every operation used here gives the same bytes without it.
     """
     os.environ["HF_HUB_OFFLINE"] = "1"

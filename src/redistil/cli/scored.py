@@ -1,4 +1,4 @@
-"""What the commands that score pairs have in common, whatever pairs they score."""
+"""Options of the commands that score pairs, whatever pairs they score."""
 
 from collections.abc import Callable
 from functools import reduce

@@ -1,6 +1,6 @@
 """Batches: which examples go through a model together, and in which order. Pure functions.
 
-The batch of a step depends on the seed and the step alone, so a training that is resumed needs no
+The batch of a step depends on the seed and the step alone, so a resumed training needs no
 state of a loader. A batch is split into micro-batches by length, so that little is padded.
 """
 
@@ -17,9 +17,8 @@ Rows = npt.NDArray[np.int64]
 # padded tokens in one forward pass, which bounds the memory whatever the lengths: on a CPU as many
 # as its caches keep, on a GPU as many as keep it busy
 BUDGET = {"cpu": 2048, "cuda": 1 << 16}
-CACHED = (
-    1 << 19
-)  # numbers in the states of a layer that a CPU's caches keep: narrow models read more
+# numbers in the states of a layer that a CPU's caches keep: narrow models read more
+CACHED = 1 << 19
 
 
 @lru_cache(maxsize=2)

@@ -28,12 +28,12 @@ class Reranker:
     def scores(self, query: Tokens) -> Tensor:
         """Return the raw scores of all passages for a query [N], float32 on the CPU."""
         places = np.arange(len(self.passages))
-        asked = np.zeros(len(places), np.int64)
+        query_places = np.zeros(len(places), np.int64)
         if self.stored is not None:
             states = self.student.encode_queries([query])
-            found: Tensor = self.student.interact(states, self.stored, asked, places)
-            return found.float().cpu()
-        pairs = Pairs([query], self.passages, asked, places)
+            stored_scores: Tensor = self.student.interact(states, self.stored, query_places, places)
+            return stored_scores.float().cpu()
+        pairs = Pairs([query], self.passages, query_places, places)
         scores = torch.empty(len(pairs))
         for group in by_budget(self.student.costs(pairs), self.student.budget):
             scores[torch.from_numpy(group)] = self.student.scores(pairs.at(group)).float().cpu()

@@ -12,10 +12,10 @@ Each objective takes
 and returns a float32 scalar. It computes in float32 even under autocast: a rank among 100 is a
 sum of 99 terms, too fine for the 8 bits of bfloat16. A batch with nothing to compare gives 0 and
 a zero gradient. Pairs never cross queries, and "mean over pairs" is one mean over the pairs of
-the whole batch, so a list with more pairs weighs more. A list of one has no pair:
-objectives over pairs pass over it, ranknet also over pairs that the targets tie, hinge over two
-positives or two negatives, infonce over a query without a positive. infonce, kl and adr_mse count
-a list of one in their mean, with the 0 that it costs; bce and pointwise_mse, which compare
+the whole batch. So a list with more pairs weighs more. A list of one has no pair: objectives over
+pairs pass over it. ranknet also passes over pairs that the targets tie; hinge over
+two positives or two negatives; infonce over a query without a positive. infonce, kl and adr_mse
+count a list of one in their mean, with the 0 that it costs; bce and pointwise_mse, which compare
 nothing, read it like any other. Options have no defaults here: their values live in params.yaml.
 Shapes that differ, and options out of range, raise ValueError.
 """
@@ -38,8 +38,8 @@ Objective = Callable[..., Tensor]
 def bce(scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     """Binary cross-entropy of each candidate against its label, mean over candidates.
 
-    Every (query, passage) pair weighs the same, so a triple is the 1:1 mean over 2B pairs of
-    arXiv:2603.03010 and a list of 1 + 7 is 1:7, with no weight for the rarer class.
+    Every (query, passage) pair weighs the same, with no weight for the rarer class. So a triple is
+    the 1:1 mean over 2B pairs of arXiv:2603.03010 and a list of 1 + 7 is 1:7.
     """
     scores, targets = _real(scores, targets, mask)
     return _mean(F.softplus(torch.where(targets > 0, -scores, scores)), mask)
@@ -65,7 +65,7 @@ def infonce(scores: Tensor, targets: Tensor, mask: Tensor, *, temperature: float
     (arXiv:2405.07920), where it is called localized contrastive estimation.
 
     The probabilities of several positives are summed, as experimaestro-ir does: it is the
-    likelihood of "the passage drawn is relevant", and is smallest when all positives are above
+    likelihood of "the passage drawn is relevant". It is smallest when all positives are above
     all negatives, however they share the mass. Lightning-ir counts the first positive only,
     which depends on the order of the list; a mean of log-probabilities punishes a positive for
     the success of another. With one positive, all that a training step has, the three agree.
@@ -86,9 +86,9 @@ def ranknet(scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     """Cross-entropy of every pair against its order in the targets, mean over pairs.
 
     The mean of softplus(-(s_i - s_j)) where t_i > t_j strictly; ties in the targets give no
-    pair. On triples with grades it is RankNet (Burges et al. 2005), on lists with teacher scores
-    or ranks the DistillRankNET of arXiv:2405.07920, section 3. Papers write a sum; the mean, as
-    in lightning-ir, only divides by the number of pairs. Natural logarithm, whereas the
+    pair. On triples with grades it is RankNet (Burges et al. 2005). On lists with teacher scores
+    or ranks it is the DistillRankNET of arXiv:2405.07920, section 3. Papers write a sum; the mean,
+    as in lightning-ir, only divides by the number of pairs. Natural logarithm, whereas the
     RankNetLoss of sentence-transformers counts in bits.
     """
     scores, targets = _real(scores, targets, mask)
@@ -100,8 +100,8 @@ def weighted_ranknet(
 ) -> Tensor:
     """RankNet of the positive over each other candidate, weighted by the teacher's margin.
 
-    The positive is candidate 0 of each list, as in a triple; this is the one objective to which
-    a place in the list means something, since the teacher may rank the two the other way.
+    The positive is candidate 0 of each list, as in a triple; to this objective alone
+    a place in the list means something. The teacher may rank the two the other way.
     Mean over pairs of w softplus(-(s_0 - s_j)), not divided by the sum of weights. `weight` is
     "signed", w = t_0 - t_j, as matchmaker computes arXiv:2010.02666: a pair the teacher inverts
     then pulls the positive *down*, without a lower bound; or "absolute", w = |t_0 - t_j|, which
@@ -167,7 +167,7 @@ def adr_mse(scores: Tensor, targets: Tensor, mask: Tensor, *, temperature: float
 
     Departure: where the originals sort, and so break the teacher's ties by accident, tied
     candidates share the mean of their ranks. That is the soft rank of the teacher as temperature
-    tends to 0, the only target a student with the same ties can meet, and blind to the order of
+    tends to 0, the only target a student with the same ties can meet. It is blind to the order of
     the list. Sentence-transformers' ADRMSELoss does the same.
     """
     _check_positive("temperature", temperature)
@@ -196,7 +196,7 @@ OBJECTIVES: dict[str, Objective] = {
 def _real(scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """`scores` and `targets` in float32, 0 where there is no candidate; targets detached.
 
-    Padding is replaced before any arithmetic: a NaN that meets a zero later is a NaN still, and
+    Padding is replaced before any arithmetic: a NaN that meets a zero later is a NaN still.
     `torch.where` would keep it out of the loss but not out of the gradient.
     """
     if scores.dim() != 2 or not scores.shape == targets.shape == mask.shape:

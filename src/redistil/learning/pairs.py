@@ -36,18 +36,18 @@ class Pairs:
         cls, queries: Ragged, passages: Ragged, query_rows: Rows, passage_rows: Rows
     ) -> "Pairs":
         """Return the pairs of N rows of two token files."""
-        asked, query = np.unique(query_rows, return_inverse=True)
-        shown, passage = np.unique(passage_rows, return_inverse=True)
-        query_texts = [queries[row] for row in asked]
-        passage_texts = [passages[row] for row in shown]
+        distinct_queries, query = np.unique(query_rows, return_inverse=True)
+        distinct_passages, passage = np.unique(passage_rows, return_inverse=True)
+        query_texts = [queries[row] for row in distinct_queries]
+        passage_texts = [passages[row] for row in distinct_passages]
         return cls(query_texts, passage_texts, query, passage)
 
     def at(self, places: Rows) -> "Pairs":
         """Return some of the pairs, with no text that none of them has."""
-        asked, query = np.unique(self.query[places], return_inverse=True)
-        shown, passage = np.unique(self.passage[places], return_inverse=True)
-        queries = [self.queries[place] for place in asked]
-        passages = [self.passages[place] for place in shown]
+        query_places, query = np.unique(self.query[places], return_inverse=True)
+        passage_places, passage = np.unique(self.passage[places], return_inverse=True)
+        queries = [self.queries[place] for place in query_places]
+        passages = [self.passages[place] for place in passage_places]
         return Pairs(queries, passages, query, passage)
 
     def query_texts(self) -> list[Tokens]:

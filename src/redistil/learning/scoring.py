@@ -43,8 +43,8 @@ def score_pairs(
         for start in range(0, len(scores), WINDOW):
             window = slice(start, start + WINDOW)
             pairs = Pairs.of_rows(queries, passages, query_rows[window], passage_rows[window])
-            for places, found in score(student, pairs):
-                scores[start + places] = found.float().cpu().numpy()
+            for places, logits in score(student, pairs):
+                scores[start + places] = logits.float().cpu().numpy()
                 bar.update(len(places))
     return scores
 

@@ -1,7 +1,7 @@
 """SPLADE: a text as sparse weights over its tokenizer's vocabulary.
 
-Weight of term t = max over tokens of log(1 + relu(logit_t)), float32, [CLS] and [SEP] taking part
-and padding not (SPLADE-v3, naver). Queries and passages go through the same encoder; the score of
+Weight of term t = max over tokens of log(1 + relu(logit_t)), float32 (SPLADE-v3, naver). [CLS] and
+[SEP] take part and padding does not. Queries and passages go through the same encoder; the score of
 a pair is the inner product.
 """
 

@@ -35,10 +35,10 @@ def score_stored(
     bar = tqdm(total=len(scores), unit="pair", mininterval=2)
     with torch.inference_mode(), bar:
         for stretch in _stretches(states):
-            asked, query = np.unique(query_rows[stretch], return_inverse=True)
-            of_queries = encoded(student, "query", [queries[row] for row in asked])
-            found = scores_of(student, of_queries, query, states[stretch])
-            scores[stretch] = found.float().cpu().numpy()
+            distinct_rows, query = np.unique(query_rows[stretch], return_inverse=True)
+            of_queries = encoded(student, "query", [queries[row] for row in distinct_rows])
+            logits = scores_of(student, of_queries, query, states[stretch])
+            scores[stretch] = logits.float().cpu().numpy()
             bar.update(len(query))
     return scores
 

@@ -25,7 +25,7 @@ NOTED = 1.0  # seconds between two notes of what a work has spent: a kill loses 
 
 @dataclass(frozen=True)
 class Spent:
-    """What a work took, over all its starts; None where an amount is not known.
+    """Amounts that a work took, over all its starts; None where one is not known.
 
     Seconds of the clock, joules, and seconds of all threads.
     """
@@ -81,12 +81,12 @@ class Note:
     def left(self) -> Spent:
         """Return what starts of this work that were interrupted spent."""
         try:
-            found = digests.read_json(self.path)
+            note = digests.read_json(self.path)
         except (OSError, UserError, ValueError):
             return Spent()
-        if found.get("made") != self.made:
+        if note.get("made") != self.made:
             return Spent()
-        return Spent.of(found.get("spent")) + Spent(interruptions=1)
+        return Spent.of(note.get("spent")) + Spent(interruptions=1)
 
     def write(self, spent: Spent) -> None:
         """Note what is spent so far; without room on the disk the last note stays."""
@@ -100,8 +100,8 @@ class Meter:
     """The time and energy that a work has spent: since it is entered, and in starts before.
 
     gpus: their UUIDs, as NVML knows them; note: where the work notes what it has spent. While it is
-    open a thread looks at the processors' counters, so that none goes round unseen, and writes the
-    note: a file of a few bytes for each.
+    open a thread looks at the processors' counters, so that none goes round unseen. It writes the
+    note too: a file of a few bytes for each.
     """
 
     def __init__(

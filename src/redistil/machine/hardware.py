@@ -54,20 +54,20 @@ _CHOOSING = ("MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_MAX_CPU_ISA", "DNNL_
 def kernels() -> dict[str, str]:
     """Return what decides the last digits of torch's arithmetic on this CPU.
 
-    That is the instructions of torch's own loops, the versions of the libraries that multiply
-    matrices, and the variables that tell these to take other instructions.
+    These are the instructions of torch's own loops; the versions of the libraries that multiply
+    matrices; and the variables that make these take other instructions.
     """
     import torch
 
-    told = {"instructions": torch.backends.cpu.get_cpu_capability()}
+    facts = {"instructions": torch.backends.cpu.get_cpu_capability()}
     built = torch.__config__.show()
     for library, pattern in _LIBRARIES.items():
-        found = re.search(pattern, built)
-        told[library] = found[1] if found else "none"
+        match = re.search(pattern, built)
+        facts[library] = match[1] if match else "none"
     for variable in _CHOOSING:
         if variable in os.environ:
-            told[variable] = os.environ[variable]
-    return told
+            facts[variable] = os.environ[variable]
+    return facts
 
 
 def _version(package: str) -> str:

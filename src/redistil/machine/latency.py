@@ -1,4 +1,4 @@
-"""What a trained student costs those who use it: time, memory and bytes, on one machine."""
+"""Costs of using a trained student: time, memory and bytes, on one machine."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -14,8 +14,8 @@ class Latency:
 
     student: its name, and `model` that of the training that was timed. median, p95: milliseconds
     a query. peak_bytes: memory of the process, or of its GPU, at most. Of a student that encodes
-    passages ahead, which are then stored: bytes of a passage, mean, at four and two bytes a
-    number, and the seconds that a million would take at the pace of these; else None. device,
+    passages ahead, which are then stored: mean bytes of a passage, at four and two bytes a
+    number; the seconds that a million would take at the pace of these; else None. device,
     threads: what it ran on.
     """
 
@@ -40,8 +40,8 @@ def write(latency: Latency, more: Mapping[str, Any], path: Path) -> None:
 
 def read(path: Path) -> Latency:
     """Return what `write` wrote."""
-    told = digests.read_json(path)
+    stored = digests.read_json(path)
     values = {}
     for field in fields(Latency):
-        values[field.name] = told[field.name]
+        values[field.name] = stored[field.name]
     return Latency(**values)

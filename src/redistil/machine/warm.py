@@ -1,9 +1,9 @@
 """A warm start of jobs: one process imports the libraries once, and forks for each job.
 
 To import torch and transformers takes a job 4 CPU seconds, often more than its own work.
-`python -m redistil.machine.warm COMMAND ...` asks the process that listens at its door for a fork.
-The fork works with the standard streams, folder and environment of the asker, which passes
-signals on and ends as the fork ends. Where nobody listens, the asker starts the job cold.
+`python -m redistil.machine.warm COMMAND ...` asks the process that listens at its socket for a
+fork. The fork has the standard streams, folder and environment of the client. The client passes
+signals on and ends as the fork ends. Where nobody listens, it starts the job cold.
 """
 
 import ctypes
@@ -21,8 +21,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, NoReturn
 
-DOOR = Path(".snakemake/warm")  # relative: the path of a socket has at most 107 bytes
-ELSEWHERE = "REDISTIL_WARM"  # the variable that names another door, in a submission to a cluster
+SOCKET = Path(".snakemake/warm")  # relative: the path of a socket has at most 107 bytes
+ELSEWHERE = "REDISTIL_WARM"  # the variable that names another socket, in a submission to a cluster
 LOG = Path(".snakemake/warm.log")
 OUTER = "slurm-jobstep"  # the executor with which a submission starts the Snakemake that runs jobs
 STREAMS = (0, 1, 2)
@@ -54,7 +54,7 @@ def offer(loads_torch: int, log: Path | None = LOG) -> None:
     if loads_torch < WORTH or not hasattr(os, "pidfd_open"):
         return
     command = [sys.executable, "-P", "-m", "redistil.cli.warm", str(os.getpid())]
-    # a process group of its own: Ctrl-C reaches a job through its asker alone, once
+    # a process group of its own: Ctrl-C reaches a job through its client alone, once
     with open(log, "w") if log else nullcontext(sys.stderr) as out:
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, process_group=0)
 
@@ -63,14 +63,14 @@ def offer_in_a_submission(words: Sequence[str], on_gpus: Collection[str]) -> Non
     """Do the same for the jobs that share a submission: there Snakemake calls no hook.
 
     words: the command line of the Snakemake of that submission, which names its jobs; on_gpus: the
-    rules whose jobs load torch. The door is on this machine alone, as other machines use the
-    same folder of the project.
+    rules whose jobs load torch. The socket is on this machine alone, as other machines
+    use the same folder of the project.
     """
     jobs = sum(rule in on_gpus for rule in _asked_for(words))
     if jobs < WORTH or OUTER in words:
         return
     _rooms.append(TemporaryDirectory(prefix="redistil-warm-"))
-    os.environ[ELSEWHERE] = str(Path(_rooms[-1].name, DOOR.name))
+    os.environ[ELSEWHERE] = str(Path(_rooms[-1].name, SOCKET.name))
     offer(jobs, log=None)
 
 
@@ -83,21 +83,21 @@ def _asked_for(words: Sequence[str]) -> Iterator[str]:
         yield word.partition(":")[0]
 
 
-def _door() -> Path:
-    return Path(os.environ.get(ELSEWHERE, DOOR))
+def _socket_path() -> Path:
+    return Path(os.environ.get(ELSEWHERE, SOCKET))
 
 
 # --- the process that forks ----------------------------------------------------------------------
 
 
 @contextmanager
-def listening(door: Path | None = None) -> Iterator[socket.socket]:
+def listening(socket_path: Path | None = None) -> Iterator[socket.socket]:
     """Give a socket at which only this user can ask."""
-    door = door or _door()
-    door.unlink(missing_ok=True)
+    socket_path = socket_path or _socket_path()
+    socket_path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as listener:
         before = os.umask(0o177)
-        listener.bind(str(door))
+        listener.bind(str(socket_path))
         os.umask(before)
         listener.listen(128)
         yield listener
@@ -115,57 +115,57 @@ def serve(listener: socket.socket, served: int) -> list[str] | None:
     listener.settimeout(PATIENCE)
     while os.getppid() == served:
         try:
-            asker, _ = listener.accept()
+            client, _ = listener.accept()
         except TimeoutError:
             continue
         if os.fork() == 0:
             listener.close()
-            asker.setblocking(True)
-            return _attended(asker)
-        asker.close()
+            client.setblocking(True)
+            return _attended(client)
+        client.close()
     return None
 
 
-def _attended(asker: socket.socket) -> list[str]:
-    """Fork the job and return its words there; stay with the asker here, and never return."""
+def _attended(client: socket.socket) -> list[str]:
+    """Fork the job and return its words there; stay with the client here, and never return."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    request, streams = _received(asker)
+    request, streams = _received(client)
     print(*request.words[:1], file=sys.stderr, flush=True)
     attendant = os.getpid()
-    asker.sendall(ACCEPTED)
+    client.sendall(ACCEPTED)
     job = os.fork()
     if job != 0:
-        _attend(asker, job)
-    asker.close()
+        _attend(client, job)
+    client.close()
     _die_with(attendant)
     _become(request, streams)
     return request.words
 
 
-def _received(asker: socket.socket) -> tuple[Request, list[int]]:
-    """Return what an asker sent: the request, and its standard streams."""
-    head, streams, _, _ = socket.recv_fds(asker, SIZE, len(STREAMS))
+def _received(client: socket.socket) -> tuple[Request, list[int]]:
+    """Return what a client sent: the request, and its standard streams."""
+    head, streams, _, _ = socket.recv_fds(client, SIZE, len(STREAMS))
     size = int.from_bytes(head, "big")
-    with asker.makefile("rb") as sent:
+    with client.makefile("rb") as sent:
         fields = json.loads(sent.read(size))
     return Request(*fields), streams
 
 
-def _attend(asker: socket.socket, job: int) -> NoReturn:
-    """Pass signals on to a job, and its end to the asker; an asker that is gone takes it along."""
+def _attend(client: socket.socket, job: int) -> NoReturn:
+    """Pass signals on to a job, and its end to the client; a client that is gone takes it along."""
     end = os.pidfd_open(job)
     while True:
-        ready, _, _ = select.select([asker.fileno(), end], [], [])
+        ready, _, _ = select.select([client.fileno(), end], [], [])
         if end in ready:
             break
-        numbers = asker.recv(1)
+        numbers = client.recv(1)
         os.kill(job, numbers[0] if numbers else signal.SIGKILL)
         if not numbers:
             break
     _, status = os.waitpid(job, 0)
     code = os.waitstatus_to_exitcode(status)
     try:
-        asker.sendall(code.to_bytes(2, "big", signed=True))
+        client.sendall(code.to_bytes(2, "big", signed=True))
     except BrokenPipeError:
         pass
     os._exit(0)
@@ -180,7 +180,7 @@ def _die_with(parent: int) -> None:
 
 
 def _become(request: Request, streams: list[int]) -> None:
-    """Take on the streams, folder, environment and signals of who asked."""
+    """Take on the streams, folder, environment and signals of the client."""
     for stream, given in zip(STREAMS, streams, strict=True):
         os.dup2(given, stream)
         os.close(given)
@@ -191,32 +191,32 @@ def _become(request: Request, streams: list[int]) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # SIGUSR1 stays ignored, as below Snakemake
 
 
-# --- the asker -----------------------------------------------------------------------------------
+# --- the client ----------------------------------------------------------------------------------
 
 
-def ask(words: list[str], door: Path | None = None) -> int | None:
+def ask(words: list[str], socket_path: Path | None = None) -> int | None:
     """Let a command run in a fork, and return its exit code; None where nobody accepted it."""
-    with socket.socket(socket.AF_UNIX) as asked:
+    with socket.socket(socket.AF_UNIX) as server:
         try:
-            asked.connect(str(door or _door()))
-            _send(asked, Request(words, os.getcwd(), dict(os.environ)))
-            is_accepted = asked.recv(1) == ACCEPTED
+            server.connect(str(socket_path or _socket_path()))
+            _send(server, Request(words, os.getcwd(), dict(os.environ)))
+            is_accepted = server.recv(1) == ACCEPTED
         except OSError:
             return None
         if not is_accepted:
             return None
         for number in PASSED_ON:
-            signal.signal(number, lambda number, frame: asked.sendall(bytes([number])))
-        with asked.makefile("rb") as told:
-            code = told.read(2)
+            signal.signal(number, lambda number, frame: server.sendall(bytes([number])))
+        with server.makefile("rb") as answer:
+            code = answer.read(2)
     # an attendant that is gone took the job along
     return int.from_bytes(code, "big", signed=True) if code else -signal.SIGKILL
 
 
-def _send(asked: socket.socket, request: Request) -> None:
+def _send(server: socket.socket, request: Request) -> None:
     sent = json.dumps(request).encode()
-    socket.send_fds(asked, [len(sent).to_bytes(SIZE, "big")], STREAMS)
-    asked.sendall(sent)
+    socket.send_fds(server, [len(sent).to_bytes(SIZE, "big")], STREAMS)
+    server.sendall(sent)
 
 
 def _end_as(code: int) -> NoReturn:

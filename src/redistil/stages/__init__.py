@@ -1,1 +1,1 @@
-"""What each rule does: read, think, write. A stage never imports another."""
+"""The work of each rule: read, think, write. A stage never imports another."""

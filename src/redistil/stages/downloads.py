@@ -45,8 +45,8 @@ def download(
         raise BadSource(f"{out} is not there, and has no `url`: put it there, or declare one")
     else:
         _fetch_checked(out, url, sums, size)
-    found = {"bytes": out.stat().st_size, "xxh3": digests.of(out)}
-    digests.write_json({"url": url, **sums, **found}, checked)
+    measured = {"bytes": out.stat().st_size, "xxh3": digests.of(out)}
+    digests.write_json({"url": url, **sums, **measured}, checked)
 
 
 def _fetch_checked(out: Path, url: str, sums: Mapping[str, str], size: int | None) -> None:

@@ -58,7 +58,7 @@ Examples = Iterator[Example]
 
 @dataclass(frozen=True)
 class Export:
-    """What is exported, and where the texts of all queries and passages lie."""
+    """Examples to export, and the files with the texts of all queries and passages."""
 
     examples: Examples
     queries: Path

@@ -1,6 +1,6 @@
 """The latency of students: how long one query waits until its passages are re-ranked.
 
-Tokens are at hand, the model is loaded, and what a student can encode ahead of the query is in
+Tokens are at hand and the model is loaded. What a student can encode ahead of the query is in
 memory. Times differ from run to run: nothing is made again by them. Their file holds the record
 of what was timed, which does not cover them.
 """
@@ -49,16 +49,16 @@ def time_student(
     source = commit()
     check_precision(precision, processes.device)
     allow_tf32(precision)
-    asked = _spread(query_tokens, queries, "latency.queries")
-    shown = _spread(passage_tokens, passages, "latency.passages")
+    query_texts = _spread(query_tokens, queries, "latency.queries")
+    passage_texts = _spread(passage_tokens, passages, "latency.passages")
     scorer = students.load(model).to(processes.device).for_scoring(precision)
     with torch.inference_mode():
-        reranker = Reranker(scorer, shown)
-        waits = _waits(reranker.scores, asked)
+        reranker = Reranker(scorer, passage_texts)
+        waits = _waits(reranker.scores, query_texts)
         pace = _seconds(reranker.encode) / passages if reranker.stored else None
     numbers = reranker.stored.values.numel() / passages if reranker.stored else None
     ran_on = costs.ran_on(processes, source)
-    found = latency.Latency(
+    measured = latency.Latency(
         student=made.name,
         model=lineage.of(model).name,
         queries=queries,
@@ -72,7 +72,7 @@ def time_student(
         device=ran_on["device"],
         threads=ran_on["threads"],
     )
-    latency.write(found, ran_on | {"record": made.dumps()}, out)
+    latency.write(measured, ran_on | {"record": made.dumps()}, out)
 
 
 def _spread(path: Path, count: int, key: str) -> list[Tokens]:

@@ -28,14 +28,15 @@ INCLUDE = "include"  # of `judged`
 
 # counted while negatives are drawn: queries with candidates, those with a relevant passage;
 # candidates with the text of one, and those that were judged not relevant
-KNOWN, ANSWERABLE, COPIES, BARRED = "known", "answerable", "copies", "barred"
+KNOWN, ANSWERABLE = "known", "answerable"
+COPIES, JUDGED_NOT_RELEVANT = "copies", "judged not relevant"
 
 Grades = Mapping[str, Mapping[str, int]]  # query_id -> doc_id -> relevance
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """How negatives are drawn, by the words of an entry of `negatives` in params.yaml.
+    """Settings of the drawing, by the words of an entry of `negatives` in params.yaml.
 
     kind: "triples" or "lists". positives: of a grade of at least `relevant_from`: all "judged"
     ones, retrieved or not; those "retrieved" at `depth`, as arXiv 2603.03010 did when it was
@@ -95,11 +96,12 @@ def mine(
             used += len(drawn)
         if not used:
             raise BadTable(_none_drawn(candidates, qrels, grades, counts, how))
+    not_relevant = counts[JUDGED_NOT_RELEVANT]
     return {
         "queries": used,
         "queries left out: no relevant passage, or no negative": len(grades) - used,
         "candidates left out: the text of a relevant passage": counts[COPIES],
-        "candidates left out: judged not relevant (`judged: include` draws them)": counts[BARRED],
+        "candidates left out: judged not relevant (`judged: include` draws them)": not_relevant,
         "relevant passages left out: not in the corpus": len(copies.absent),
     }
 
@@ -110,18 +112,18 @@ def _none_drawn(
     """Return why no query has a positive and a negative."""
     if not grades:
         return f"every query of {qrels} is asked by a test set too: none is left to train on"
-    told = f"no query of {qrels} has a relevant passage and a negative in {candidates}"
+    problem = f"no query of {qrels} has a relevant passage and a negative in {candidates}"
     if not counts[KNOWN]:
-        return f"{told}: they share no query, check that both are of one dataset"
+        return f"{problem}: they share no query, check that both are of one dataset"
     if not counts[ANSWERABLE]:
         return (
-            f"{told}: none of {len(grades)} queries has a passage of the grade {how.relevant_from} "
-            "or more, check `relevant_from`"
+            f"{problem}: none of {len(grades)} queries has a passage of the grade "
+            f"{how.relevant_from} or more, check `relevant_from`"
         )
     return (
-        f"{told}: of {counts[KNOWN]} queries with candidates, {counts[ANSWERABLE]} have a relevant "
-        f"passage; {counts[BARRED]} of their candidates were judged not relevant and "
-        f"{counts[COPIES]} have the text of a relevant passage"
+        f"{problem}: of {counts[KNOWN]} queries with candidates, {counts[ANSWERABLE]} have a "
+        f"relevant passage; {counts[JUDGED_NOT_RELEVANT]} of their candidates were judged not "
+        f"relevant and {counts[COPIES]} have the text of a relevant passage"
     )
 
 
@@ -160,7 +162,7 @@ def draw(
 
     Queries in the order of the run, positives by doc_id, negatives in the order of the run.
     counts: gets the numbers of queries that are KNOWN and ANSWERABLE, and of candidates that are
-    COPIES or BARRED.
+    COPIES or JUDGED_NOT_RELEVANT.
     """
     copies = copies or Copies()
     counts = counts if counts is not None else Counter()
@@ -195,7 +197,7 @@ def _pool(
     if how.judged == INCLUDE:
         return others
     pool = [doc_id for doc_id in others if doc_id not in judged]
-    counts[BARRED] += len(others) - len(pool)
+    counts[JUDGED_NOT_RELEVANT] += len(others) - len(pool)
     return pool
 
 

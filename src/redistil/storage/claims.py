@@ -45,7 +45,7 @@ class Holder:
         return cls(socket.gethostname(), os.getpid(), job, time.strftime("%Y-%m-%d %H:%M:%S"))
 
     @property
-    def told(self) -> str:
+    def described(self) -> str:
         job = f" (SLURM job {self.job})" if self.job else ""
         return f"process {self.process} on {self.host}{job}, since {self.since}"
 
@@ -103,9 +103,11 @@ def _acquired(path: Path, output: Path, patient: bool) -> tuple[IO[str], bool]:
         holder = _holder(file)
         file.close()
         if holder and not patient:
-            raise Claimed(f"{output} is being written by {holder.told}: wait for it, or end it")
+            raise Claimed(
+                f"{output} is being written by {holder.described}: wait for it, or end it"
+            )
         if holder and not waited:
-            _log.info("waits for %s, which is being written by %s", output, holder.told)
+            _log.info("waits for %s, which is being written by %s", output, holder.described)
             waited = True
         time.sleep(AGAIN)
 

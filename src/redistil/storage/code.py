@@ -1,8 +1,8 @@
 """The fingerprint of the code behind a command: formulas and constants, not words.
 
 It covers the command's function and every definition of this package that it reaches by name.
-A docstring, a comment, a message, a help text, a log line, the unit of a progress bar and the
-place of a module are no part of it.
+These are no part of it: docstrings, comments, messages, help texts, log lines, units of progress
+bars and places of modules.
 """
 
 import ast
@@ -64,7 +64,7 @@ class Module:
 
 @dataclass(frozen=True)
 class Import:
-    """What an imported name stands for: `name` of `module`, or the module itself."""
+    """Meaning of an imported name: `name` of `module`, or the module itself."""
 
     module: str
     name: str | None
@@ -99,10 +99,10 @@ def _module(package: Path, name: str) -> Module | None:
     if name.split(".")[0] != ROOT or not file.exists():
         return None
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    found = Module(name, file.parent)
+    module = Module(name, file.parent)
     for statement in tree.body:
-        _sort_in(found, statement)
-    return found
+        _sort_in(module, statement)
+    return module
 
 
 def _sort_in(module: Module, statement: ast.stmt) -> None:
@@ -171,7 +171,7 @@ def _statement(folder: Path, statement: ast.stmt) -> Statement:
 
 
 class _Reader:
-    """What one command reaches, definition by definition."""
+    """Definitions that one command reaches."""
 
     def __init__(self, package: Path, chosen: Chosen) -> None:
         self._package, self._chosen = package, chosen
@@ -290,11 +290,11 @@ class _Reader:
 
 
 def _local_imports(statement: ast.stmt) -> dict[str, Import]:
-    found: dict[str, Import] = {}
+    imports: dict[str, Import] = {}
     for node in ast.walk(statement):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
-            found.update(_imports(node))
-    return found
+            imports.update(_imports(node))
+    return imports
 
 
 def _files_named(folder: Path, clean: ast.AST) -> Iterator[str]:

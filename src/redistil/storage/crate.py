@@ -28,16 +28,16 @@ def text(path: Path, code_now: CodeNow) -> str:
 
 def of(path: Path, code_now: CodeNow) -> Entity:
     """Return the crate of a file: its chain, what its work cost, what has changed since."""
-    found = trace.steps(path, code_now)
+    steps = trace.steps(path, code_now)
     parts = [_part(path)]
-    places = {found[0].fingerprint: parts[0]["@id"]}
-    for step in found[1:]:
+    places = {steps[0].fingerprint: parts[0]["@id"]}
+    for step in steps[1:]:
         if step.made.command == "file" and _is_inside(Path(step.made.name)):
             parts.append(_part(Path(step.made.name)) | _since(step))
             places[step.fingerprint] = parts[-1]["@id"]
-    software = _software(trace.told(path, found))
-    graph = [_descriptor(), _root(path, found, parts), *parts, *software]
-    for step in found:
+    software = _software(trace.told(path, steps))
+    graph = [_descriptor(), _root(path, steps, parts), *parts, *software]
+    for step in steps:
         graph += _step(step, places)
     return {"@context": [CONTEXT, TERMS], "@graph": graph}
 
@@ -51,8 +51,8 @@ def _descriptor() -> Entity:
     }
 
 
-def _root(path: Path, found: Iterable[Step], parts: Iterable[Entity]) -> Entity:
-    steps = list(found)
+def _root(path: Path, chain: Iterable[Step], parts: Iterable[Entity]) -> Entity:
+    steps = list(chain)
     changed = sum(bool(step.changed) for step in steps)
     return {
         "@id": "./",
@@ -105,10 +105,10 @@ def _step(step: Step, places: Mapping[str, str]) -> list[Entity]:
     entities: list[Entity] = []
     for key, value in step.made.settings.items():
         entities.append(_property(f"#set-{step.fingerprint}-{quote(key)}", key, value))
-    asked = _references(one["@id"] for one in entities)
+    setting_references = _references(one["@id"] for one in entities)
     if step.fingerprint not in places:
         alone = {"@id": made, "@type": "CreativeWork", "name": step.made.who}
-        more = _since(step) | {"additionalProperty": asked} if step.is_source else {}
+        more = _since(step) | {"additionalProperty": setting_references} if step.is_source else {}
         entities.append(alone | {"identifier": step.fingerprint} | more)
     if step.is_source:
         return entities if step.fingerprint not in places else []
@@ -119,7 +119,7 @@ def _step(step: Step, places: Mapping[str, str]) -> list[Entity]:
         "name": f"redistil {step.made.who}",
         "identifier": f"code {step.made.code}",
         "instrument": {"@id": "#redistil"},
-        "object": _references(reads) + asked,
+        "object": _references(reads) + setting_references,
         "result": {"@id": made},
     }
     if "ended" in step.cost:

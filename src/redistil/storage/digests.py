@@ -174,10 +174,10 @@ def _place(path: Path) -> int | None:
     if not size:
         return None
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        found = data.rfind(MARK, max(size - _tail(data), 0))
-        if found < 0:
-            found = data.find(MARK, 0, _head(data))
-    return found if 0 <= found <= size - len(BLANK) else None
+        start = data.rfind(MARK, max(size - _tail(data), 0))
+        if start < 0:
+            start = data.find(MARK, 0, _head(data))
+    return start if 0 <= start <= size - len(BLANK) else None
 
 
 def _tail(data: mmap.mmap) -> int:

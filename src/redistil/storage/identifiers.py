@@ -24,7 +24,7 @@ class Identifiers:
     """Ids, sorted by their bytes. The code of an id is its place, so codes sort as ids do.
 
     numeric: every id is a plain decimal number ("7", never "007"), so that a code is read from a
-    table, which is several times faster than a look-up by text.
+    table. That is several times faster than a look-up by text.
     """
 
     def __init__(self, ids: pa.Array | pa.ChunkedArray) -> None:
@@ -49,8 +49,8 @@ class Identifiers:
     def codes(self, ids: pa.Array | pa.ChunkedArray) -> Codes:
         """Return the code of each id, given as text; -1 is unknown."""
         if self._table is None:
-            found = pc.index_in(ids, value_set=self._texts)
-            return np.asarray(pc.fill_null(found, -1)).astype(np.int32, copy=False)
+            places = pc.index_in(ids, value_set=self._texts)
+            return np.asarray(pc.fill_null(places, -1)).astype(np.int32, copy=False)
         numbers = _plain(ids)
         if numbers is None:  # those that are no plain numbers are unknown: as what lies beyond
             plain = pc.match_substring_regex(ids, PLAIN)

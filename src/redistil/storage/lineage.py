@@ -3,7 +3,7 @@
 Every artefact carries one record. Its fingerprint covers the command, its settings, the code
 behind it and the fingerprints of its inputs. So it names the whole chain that led to the file.
 The records of all ancestors travel along. A reader of several files can see whether they belong
-together, and the report compares each ancestor with what its study now asks for.
+together. The report compares each ancestor with what its study now asks for.
 """
 
 import hashlib

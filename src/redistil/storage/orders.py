@@ -30,7 +30,7 @@ def _as_they_are(rows: pa.Table) -> pa.Table:
 
 @dataclass
 class Order:
-    """What rank and score of a run said of each other, as its pieces passed by.
+    """Agreement of rank and score in a run, counted as its pieces pass by.
 
     inverted: passages that score less than one of a worse rank; first: an example.
     tied: passages with the score of the one before; by_rank: those of them that ranks tell apart.
@@ -85,9 +85,9 @@ class Order:
         """Return how many passages tie, and what ordered them; nothing where none does."""
         if not self.tied:
             return []
-        told = f"{self.tied} of {self.passages} passages have the score of the one before them"
+        ties = f"{self.tied} of {self.passages} passages have the score of the one before them"
         return [
-            f"{told}: {self.by_rank} ordered by their rank, {self.tied - self.by_rank} by doc_id"
+            f"{ties}: {self.by_rank} ordered by their rank, {self.tied - self.by_rank} by doc_id"
         ]
 
 

@@ -1,4 +1,4 @@
-"""What a training and a test set share: queries, by text or id, and relevant passages."""
+"""Overlaps of a training and a test set: queries, by text or id, and relevant passages."""
 
 import re
 import unicodedata
@@ -67,11 +67,11 @@ def shared_passages(training: Path, tests: Sequence[Path], relevant_from: int) -
     learned = _relevant(training, relevant_from)
     lines = []
     for path in tests:
-        asked = _relevant(path, 1)
-        both = len(asked & learned)
-        if both and both >= TOLD * len(asked):
+        relevant = _relevant(path, 1)
+        both = len(relevant & learned)
+        if both and both >= TOLD * len(relevant):
             lines.append(
-                f"{both} of {len(asked)} relevant passages of {path} are relevant to training "
+                f"{both} of {len(relevant)} relevant passages of {path} are relevant to training "
                 "queries too: the test measures what was seen in training"
             )
     return lines

@@ -1,8 +1,8 @@
-"""Training data, query by query, from files that are read in pieces.
+"""Readers of training data: the passages of a run, and pools with their teacher's scores.
 
-The passages of a run, and the pools of triples or lists with their teacher's scores. Both files are
+Both yield one query after another. Pools are joined with their scores: the files of both are
 sorted by query and merged, so that one piece of each is held. DuckDB joins them in the same CPU
-time, with 2.5 times the memory and a folder to spill to, which a reader does not have.
+time, with 2.5 times the memory. It needs a folder to spill to, which a reader does not have.
 """
 
 from collections.abc import Iterator
@@ -82,10 +82,10 @@ def pools(negatives: Path, teacher: Path | None = None) -> Iterator[Pools]:
     scores = _Scores(teacher)
     for piece in shaped:
         wanted = _query_of_each(piece)
-        found, absent = _joined(wanted, piece.doc_id, scores.upto(piece.query_id[-1].as_py()))
+        pool_scores, absent = _joined(wanted, piece.doc_id, scores.upto(piece.query_id[-1].as_py()))
         total, missing = total + len(wanted), missing + absent
         if not missing:
-            yield Pools(piece.query_id, piece.doc_id, piece.offsets, piece.relevance, found)
+            yield Pools(piece.query_id, piece.doc_id, piece.offsets, piece.relevance, pool_scores)
     if missing:
         raise BadTable(
             f"{teacher} has no score for {missing} of {total} pairs of {negatives}: score them "

@@ -51,8 +51,8 @@ MISREAD = re.compile(r"[-+]?(0[0-7_]+|\d[\d_]*(:[0-5]?\d)+(\.[\d_]*)?)")
 def mapping(path: Path) -> dict[str, Any]:
     """Return the settings in a YAML file that a person wrote.
 
-    Raises BadSettings where it cannot be read, is no mapping, says a key twice, or has a number
-    that YAML misreads.
+    Raises BadSettings where it cannot be read or is no mapping; where it says a key twice, or has a
+    number that YAML misreads.
     """
     try:
         settings = _loaded(path)

@@ -33,12 +33,12 @@ def steps(path: Path, code_now: CodeNow) -> list[Step]:
     made = origin.of(path)
     chain = made.chain()
     costs = works.costs(path, made)
-    found: list[Step] = []
+    in_order: list[Step] = []
     for fingerprint in _ordered(made, chain):
         one = chain[fingerprint]
         cost = costs.get(fingerprint, {})
-        found.append(Step(one, fingerprint, _changed(one, code_now), cost))
-    return found
+        in_order.append(Step(one, fingerprint, _changed(one, code_now), cost))
+    return in_order
 
 
 def _ordered(made: Made, chain: Mapping[str, Made]) -> list[str]:
@@ -86,17 +86,17 @@ def told(path: Path, found: Sequence[Step]) -> dict[str, Any]:
 
 def lines(path: Path, code_now: CodeNow) -> Iterator[str]:
     """Yield the lines that tell a reader where a file comes from."""
-    found = steps(path, code_now)
-    first = found[0]
+    chain = steps(path, code_now)
+    first = chain[0]
     yield f"{path}: {first.made.who}, record {first.fingerprint}"
-    for key, value in told(path, found).items():
+    for key, value in told(path, chain).items():
         yield f"    {key}: {value}"
     changed = 0
-    for step in found:
+    for step in chain:
         yield from _told(step)
         changed += bool(step.changed)
     yield (
-        f"{changed} of {len(found)} have changed since."
+        f"{changed} of {len(chain)} have changed since."
         if changed
         else "Nothing has changed since."
     )

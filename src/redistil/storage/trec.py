@@ -206,9 +206,9 @@ def delimiter(path: Path, names: Sequence[str]) -> str:
 
 def _parquet_pairs(path: Path) -> Iterator[pa.Table]:
     with _refusing(path, PAIR_COLUMNS), pq.ParquetFile(path) as file:
-        found = file.schema_arrow.names
-        names = [_called(path, name, found) for name in PAIR_COLUMNS]
-        has_rank = "rank" in found
+        columns = file.schema_arrow.names
+        names = [_called(path, name, columns) for name in PAIR_COLUMNS]
+        has_rank = "rank" in columns
         for batch in file.iter_batches(columns=[*names, "rank"] if has_rank else names):
             refuse_missing(path, batch, names)
             ids = [batch[name].cast(pa.string()) for name in names[:2]]
@@ -227,8 +227,8 @@ def refuse_missing(path: Path, batch: pa.RecordBatch, names: Sequence[str]) -> N
             )
 
 
-def _called(path: Path, wanted: str, found: Sequence[str]) -> str:
+def _called(path: Path, wanted: str, columns: Sequence[str]) -> str:
     for name in (wanted, *ALSO[wanted]):
-        if name in found:
+        if name in columns:
             return name
-    raise BadTable(f"{path}: wanted a run with the column {wanted}, got {', '.join(found)}")
+    raise BadTable(f"{path}: wanted a run with the column {wanted}, got {', '.join(columns)}")

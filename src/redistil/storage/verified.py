@@ -29,11 +29,11 @@ class Verified:
 
 def files(tops: Iterable[Path]) -> list[Path]:
     """Return the files of some trees, sorted; what is hidden belongs to jobs that go on."""
-    found: list[Path] = []
+    visible: list[Path] = []
     for top in tops:
         below = top.rglob("*") if top.is_dir() else [top]
-        found.extend(path for path in below if _is_visible(path, top))
-    return sorted(found)
+        visible.extend(path for path in below if _is_visible(path, top))
+    return sorted(visible)
 
 
 def _is_visible(path: Path, top: Path) -> bool:
@@ -94,8 +94,8 @@ def _check(path: Path, named: Sequence[str], seen: Verified) -> None:
 def _is_known(path: Path, named: Sequence[str]) -> bool:
     """Whether a file has a digest; Damaged or another UserError if its bytes are others."""
     for digest in named:
-        found = lineage.sha256(path) if len(digest) == 64 else digests.of(path)
-        if found != digest:
+        actual = lineage.sha256(path) if len(digest) == 64 else digests.of(path)
+        if actual != digest:
             raise digests.damaged(path)
     if named:
         return True

@@ -1,1 +1,1 @@
-"""What a study asks for: pure functions of its settings."""
+"""Settings of a study, and pure functions of them."""

@@ -1,7 +1,7 @@
 """The settings of every artefact that a study is made of.
 
 `settings_of` is the one place that says which settings decide which artefact. The rules pass its
-values to the commands, the commands record them with what they write, and the report compares the
+values to the commands, which record them with what they write. The report compares the
 two. The grid itself is in `grid`, what is refused in `checks`; both are at hand here.
 """
 
@@ -241,8 +241,8 @@ def _results(study: Study) -> Iterator[Artefact]:
     for system in systems(study):
         yield ("evaluate", system.name), _measured(study, levels)
     for cell in timed_cells(study):
-        asked = study.latency.settings() if study.latency else {}
-        yield ("time", cell.student), asked | {"precision": study.reranking.precision}
+        stated = study.latency.settings() if study.latency else {}
+        yield ("time", cell.student), stated | {"precision": study.reranking.precision}
     for student in study.grid.students:
         runs = []
         for cell in grid_cells(study):
@@ -276,7 +276,7 @@ def _gate(study: Study, name: str) -> Iterator[Artefact]:
     yield from _reranked_for(study, name, datasets)
     beside = [member for member in members(study, name) if member != name]
     levels = [study.datasets[dataset].relevant_from for dataset in datasets]
-    asked: Settings = {
+    stated: Settings = {
         "on": list(datasets),
         "baselines": _each_on(stages_to_beat(study), datasets),
         "measure": validation.measure,
@@ -284,8 +284,8 @@ def _gate(study: Study, name: str) -> Iterator[Artefact]:
         "relevant_from": levels,
     }
     if beside:
-        asked["members"] = _each_on(beside, datasets)
-    yield ("gate", name), asked
+        stated["members"] = _each_on(beside, datasets)
+    yield ("gate", name), stated
 
 
 def _each_on(names: Sequence[str], datasets: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a study's numbers come from, to the single file: runs of first stages, and downloads."""
+"""Files behind a study's numbers: runs of first stages, and downloads."""
 
 from itertools import product
 
@@ -22,44 +22,44 @@ def collections(study: Study) -> tuple[list[str], list[str]]:
 def runs(study: Study) -> set[tuple[str, str]]:
     """Return the first stage and the dataset of every run of candidates."""
     stages = [study.grid.first_stage, *study.grid.baselines]
-    found: set[tuple[str, str]] = set(product(stages, study.grid.datasets))
+    stage_runs: set[tuple[str, str]] = set(product(stages, study.grid.datasets))
     if study.validation:
         gated = stages_to_beat(study) if gated_teachers(study) else []
         stages = [study.validation.first_stage, *gated]
-        found.update(product(stages, study.validation.datasets))
+        stage_runs.update(product(stages, study.validation.datasets))
     names = needed(study)
     for name in names["negatives"]:
         negatives = study.negatives[name]
         if isinstance(negatives, MinedNegatives):
-            found.add((negatives.first_stage, negatives.dataset))
+            stage_runs.add((negatives.first_stage, negatives.dataset))
         teacher = study.teachers.get(negatives.get("teacher") or "")
         if isinstance(teacher, RankingTeacher):
-            found.add((teacher.first_stage, negatives.dataset))
-    return found
+            stage_runs.add((teacher.first_stage, negatives.dataset))
+    return stage_runs
 
 
 def files(study: Study) -> list[str]:
     """Return the published files of teachers and of first stages."""
-    found: set[str] = set()
+    published: set[str] = set()
     for name in needed(study)["teachers"]:
         teacher = study.teachers[name]
         if isinstance(teacher, ImportedTeacher):
-            found.add(teacher.file)
+            published.add(teacher.file)
     for stage, dataset in runs(study):
         if isinstance(study.first_stages[stage], ImportedStage):
             file = imported_run(study, stage, dataset)
-            found.update([file] if file else [])
-    return sorted(found)
+            published.update([file] if file else [])
+    return sorted(published)
 
 
 def fetched(study: Study) -> list[str]:
     """Return the checkpoints that come from the hub or a folder."""
     names = needed(study)
-    found = set(names["checkpoints"])
+    checkpoints = set(names["checkpoints"])
     for name in names["backbones"]:
         if not isinstance(study.backbones[name], (BuiltBackbone, WordsBackbone)):
-            found.add(name)
-    return sorted(found)
+            checkpoints.add(name)
+    return sorted(checkpoints)
 
 
 def docpairs(study: Study) -> list[str]:

@@ -43,7 +43,7 @@ Stemmer = Literal[
 
 
 class FirstStage(Entry):
-    """What finds the candidates of a query."""
+    """First stage, which finds the candidates of a query."""
 
     depth: _Depth | None = None
 
@@ -92,7 +92,7 @@ AnyFirstStage = Annotated[FirstStage | ImportedStage, by_key(FIRST_STAGES)]
 
 
 class Negatives(Entry):
-    """What training reads: queries with a positive and negatives."""
+    """Training queries, each with a positive and its negatives."""
 
     dataset: DatasetName
 
@@ -127,7 +127,7 @@ class DocpairNegatives(Negatives, kind="docpairs"):
 
 
 class BroughtNegatives(Negatives, kind="teacher"):
-    """What a teacher brings with its scores."""
+    """Negatives that a teacher brings with its scores."""
 
     teacher: Annotated[Name, Names("teachers")]
 

@@ -1,4 +1,4 @@
-"""Lengths of texts: none beyond the tokens that are kept, and room for a passage in every pair."""
+"""Lengths of texts: none beyond the tokens that are kept, and space for a passage in every pair."""
 
 from redistil.errors import BadSettings
 from redistil.study.fields import Entry

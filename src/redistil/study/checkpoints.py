@@ -98,8 +98,8 @@ class YesNo(Checkpoint):
 
     @model_validator(mode="after")
     def _check_prompt(self) -> "YesNo":
-        before, found, rest = self.prompt.partition("{query}")
-        if not found or "{passage}" not in rest or "{passage}" in before:
+        before, separator, rest = self.prompt.partition("{query}")
+        if not separator or "{passage}" not in rest or "{passage}" in before:
             raise mistake("wanted {query} and after it {passage}, each once", "prompt")
         return self
 

@@ -240,10 +240,10 @@ def _check_runs(study: Study) -> None:
 def _check_claims(study: Study) -> None:
     """Refuse a claim about what the grid does not have, and one that compares nothing."""
     for claim in study.claims:
-        asked = {"better": study.grid.losses, "than": study.grid.losses}
+        axes = {"better": study.grid.losses, "than": study.grid.losses}
         if claim.gap_to:
-            asked["gap_to"] = study.grid.students
-        for key, known in asked.items():
+            axes["gap_to"] = study.grid.students
+        for key, known in axes.items():
             name = claim[key]
             if name not in known:
                 close = nearest(name, known)

@@ -167,12 +167,12 @@ def stages_to_beat(study: Study) -> list[str]:
     validation = study.training.validation if study.training else None
     if not validation:
         return []
-    found = []
+    stages = []
     for name in dict.fromkeys([study.grid.first_stage, *study.grid.baselines]):
         stage = study.first_stages[name]
         if not isinstance(stage, ImportedStage) or all(map(stage.run_of, validation.datasets)):
-            found.append(name)
-    return found if study.grid.first_stage in found else []
+            stages.append(name)
+    return stages if study.grid.first_stage in stages else []
 
 
 def built_backbones(study: Study) -> list[str]:

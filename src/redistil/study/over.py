@@ -1,4 +1,4 @@
-"""What a pattern of paths may run over: rows of words that a study's catalogues give."""
+"""Rows of words that a pattern of paths runs over, from a study's catalogues."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any

@@ -28,8 +28,8 @@ GROUPS, TABLE = "groups", "table"  # keys of a study
 def overlay(name: str, folder: str | Path = "studies") -> dict[str, Any]:
     """Return what a study lays over params.yaml: its own file on top of the one it is like.
 
-    Raises BadSettings when there is no such study, when its file is no mapping of settings, or when
-    it is like itself.
+    Raises BadSettings when there is no such study, its file is no mapping of settings, or it is
+    like itself.
     """
     settings = reduce(laid_on, files.chain(name, Path(folder)).values())
     settings.pop(REDEFINES, None)
@@ -76,7 +76,7 @@ def laid_on(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     """Return the settings of a study with others on top.
 
     Groups are replaced as a whole. Where other datasets are tested on and no groups are given, a
-    group that lost a dataset goes, and so does the main table's column of it.
+    group that lost a dataset goes. So does its column of the main table.
     """
     both: dict[str, Any] = merged(below, above)
     datasets = (above.get("grid") or {}).get("datasets")

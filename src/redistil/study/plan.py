@@ -1,4 +1,4 @@
-"""What a study asks of a machine, before it runs: pairs to score, hours of a GPU, bytes on disk.
+"""Cost of a study before it runs: pairs to score, hours of a GPU, bytes on disk.
 
 A pair is a query with a passage. What cannot be known before anything is made is assumed, and the
 assumptions stand here: `ASSUMED` tells them to the reader of a plan.
@@ -93,13 +93,13 @@ def together(works: Iterable[Work]) -> Work:
 
 def machine(words: str) -> Machine:
     """Return the machine that "NAME=RANKED,LEARNT" stands for, in pairs a second."""
-    found = re.fullmatch(r"([^=]+)=([\d.]+),([\d.]+)", words)
-    if not found or not float(found[2]) or not float(found[3]):
+    match = re.fullmatch(r"([^=]+)=([\d.]+),([\d.]+)", words)
+    if not match or not float(match[2]) or not float(match[3]):
         raise BadSettings(
             f"--on: wanted a machine and its pairs a second, re-ranked and learnt from, such as "
             f"H200=20000,6000, got {words!r}"
         )
-    return Machine(found[1], float(found[2]), float(found[3]))
+    return Machine(match[1], float(match[2]), float(match[3]))
 
 
 def jobs(study: Study) -> Counter[str]:

@@ -33,7 +33,7 @@ _NegativesName = Annotated[Name, Names("negatives")]
 
 
 class Source(Entry):
-    """What one kind of training data is in this study."""
+    """One kind of training data of a study."""
 
     negatives: _NegativesName
     passages: Annotated[Whole, Field(ge=2, description="passages that a query shows in a step")]
@@ -180,7 +180,7 @@ class Reranking(Entry):
 
 
 class Claim(Entry):
-    """What a study is made to show: that one loss is better than another, student by student."""
+    """Claim that a study is made to show: one loss is better than another, student by student."""
 
     says: Annotated[Text, Field(description="the claim in words")]
     better: Annotated[Name, Names("losses")]
@@ -200,7 +200,7 @@ class Latency(Entry):
 
 
 class States(Entry):
-    """What students compute of passages ahead, where re-ranking reads it from a store."""
+    """States of passages that students compute ahead, for re-ranking to read from a store."""
 
     students: Annotated[
         list[Annotated[Name, Names("students")]],
@@ -214,7 +214,7 @@ class States(Entry):
 
 
 class Retrieval(States):
-    """What students retrieve by themselves: each searches the whole corpus of every test set.
+    """Retrieval by students themselves: each searches the whole corpus of every test set.
 
     They are of the grid, each with one vector for a text.
     """
@@ -240,7 +240,7 @@ class Statistics(Entry):
 
 
 class Page(Entry):
-    """What the page shows of single queries."""
+    """Single queries that the page shows."""
 
     queries: Annotated[CountOrNone, Field(description="of the whole study, in equal shares")]
     depth: Annotated[Count, Field(description="passages of each ranking that are shown")]
@@ -248,7 +248,7 @@ class Page(Entry):
 
 
 class Publishing(Entry):
-    """What is said of weights that are given away."""
+    """Statements on weights that are given away."""
 
     licence: Annotated[Text, Field(description="licence in the front matter of every model card")]
 

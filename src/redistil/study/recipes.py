@@ -24,7 +24,7 @@ from redistil.study.reading import read
 
 
 class Validated(Entry):
-    """What a training is validated on: each dataset with its least grade of a relevant passage."""
+    """Datasets that a training is validated on, each with its least grade of a relevant passage."""
 
     datasets: dict[str, Count]
     first_stage: Text
@@ -78,8 +78,8 @@ class Recipe(Entry):
 def recipe_class(architecture: str) -> type[Recipe]:
     """Return `Recipe` with the settings of an architecture."""
     bases: Any = (Recipe, ARCHITECTURES[architecture])
-    found: type[Recipe] = create_model(f"Recipe{architecture}", __base__=bases)
-    return found
+    with_settings: type[Recipe] = create_model(f"Recipe{architecture}", __base__=bases)
+    return with_settings
 
 
 def recipe(settings: Mapping[str, Any], where: str = "the recipe") -> Recipe:

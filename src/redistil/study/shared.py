@@ -1,8 +1,8 @@
-"""What a study decides of files that it shares with others, besides the entries behind them.
+"""Settings of a study that decide of files which other studies share.
 
-What is made of an entry lies below `data`, under the name of the entry alone. But the queries of a
-study's test sets are left out of what is trained on, and its protocol trains its teachers. Two
-studies that differ there would make one file anew in turn, and all that follows from it.
+A file made of an entry lies below `data`, under the name of the entry alone. Yet a study decides of
+it too: the queries of its test sets are left out of training data, and its protocol trains its
+teachers. Two studies that differ there would make one file anew in turn, and all that follows.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,9 +28,9 @@ Shared = dict[tuple[str, str], Decided]  # by catalogue and name of the entry
 def refuse(config: Mapping[str, Any], name: str, folder: Path) -> None:
     """Refuse, as BadSettings, a study that decides otherwise of a file than another one does.
 
-    config: params.yaml. A study that says `redefines: true` takes the place of the others, and one
-    that is like this study departs from it. Of one that its file alone does not make whole nothing
-    is known.
+    config: params.yaml. A study that says `redefines: true` takes the place of the others. One that
+    is like this study departs from it. Nothing is known of one that its file alone does not make
+    whole.
     """
     own = _decided_by(config, name, folder)
     for other in files.names(folder):

@@ -1,4 +1,4 @@
-"""What is stored of passages: by which trainings, as which numbers, in how many parts of a corpus.
+"""Stores of passages: of which trainings, as which numbers, in how many parts of a corpus.
 
 Re-ranking (`states`) and search (`retrieval`) read the same store of a training and a corpus.
 """
@@ -51,8 +51,8 @@ def stored_and_retrieved(study: Study) -> Iterator[Artefact]:
         assert study.retrieval is not None
         for dataset in datasets:
             dropped = study.datasets[dataset].drop_identical
-            asked = precision | {"depth": study.retrieval.depth, "drop_identical": dropped}
-            yield ("search", f"{retriever(cell)}/{dataset}"), asked
+            settings = precision | {"depth": study.retrieval.depth, "drop_identical": dropped}
+            yield ("search", f"{retriever(cell)}/{dataset}"), settings
 
 
 # --- what is refused ------------------------------------------------------------------------------

@@ -88,7 +88,7 @@ _DatasetNames = Annotated[list[DatasetName], Once]
 
 
 class Grid(Entry):
-    """What to run: every combination."""
+    """Grid to run: every combination of its lists."""
 
     students: Annotated[list[Annotated[Name, Names("students")]], Once]
     losses: Annotated[list[Annotated[Name, Names("losses")]], Once]

@@ -39,8 +39,8 @@ def patterns(study: Study) -> list[str]:
 def listed(study: Study) -> list[str]:
     """Add to `.dvcignore` of this folder the patterns that it lacks; return what to say of it.
 
-    Nothing is taken off: the files of another study may still be there. Raises Stale under DVC,
-    which has read the file already and would keep the texts at the end of this run.
+    Nothing is taken off: the files of another study may still be there. Raises Stale under DVC: it
+    has read the file already and would keep the texts at the end of this run.
     """
     text = FILE.read_text(encoding="utf-8") if FILE.exists() else ""
     known = text.splitlines()

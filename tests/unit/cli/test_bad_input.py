@@ -1,4 +1,4 @@
-"""What a user may get wrong about models: one sentence, exit status 2, and no work begun."""
+"""Mistakes of users about models: one sentence, exit status 2, and no work begun."""
 
 import json
 import shutil

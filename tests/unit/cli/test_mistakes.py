@@ -1,4 +1,4 @@
-"""What a user may get wrong on the command line: one sentence, exit status 2, nothing left behind.
+"""Mistakes of users on the command line: one sentence, exit status 2, nothing left behind.
 
 What may be wrong with tables is in test_cli.py, with checkpoints and models in test_bad_input.py.
 """

@@ -13,7 +13,7 @@ GUARD = ROOT / "profiles/slurm/guard"
 
 @pytest.fixture
 def said(tmp_path, monkeypatch):
-    """What `sacct` says behind the guard, where the cluster's own says some words."""
+    """Output of `sacct` behind the guard, where the cluster's own prints some words."""
 
     def run(words, code=0):
         cluster = tmp_path / "sacct"

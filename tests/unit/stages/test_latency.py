@@ -1,4 +1,4 @@
-"""What a student costs those who use it: measured, told, drawn, and never in a record."""
+"""Costs of using a student: measured, reported, drawn, and never in a record."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -144,7 +144,7 @@ judgements = st.dictionaries(
 
 
 def reference(scores: Scores, grades: Grades, relevant_from: int) -> dict[tuple[str, str], float]:
-    """What ir_measures says, with the binary measures asked for at the threshold.
+    """Values of ir_measures, with the binary measures at the threshold.
 
     It has no trec_eval behind RR@k, and what it has orders ties upwards: that measure alone sees
     the canonical order spelled out in distinct scores.

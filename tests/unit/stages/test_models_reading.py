@@ -1,4 +1,4 @@
-"""What a training reads: triples or lists, each pair with its teacher's score, or none at all."""
+"""Inputs of a training: triples or lists, each pair with its teacher's score, or none at all."""
 
 import numpy as np
 import pytest

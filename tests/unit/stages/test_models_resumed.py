@@ -33,11 +33,11 @@ def house(tmp_path_factory):
 
 
 class Killed(BaseException):
-    """What a scheduler does to a job."""
+    """End of a job by its scheduler."""
 
 
 def dying_at(step):
-    """What learns from a batch, until a step (from 0) is asked for."""
+    """Return a function that learns from batches, and fails at a step (counted from 0)."""
 
     def learn(student, pairs, loss_of, memory, precision, stream, processes):
         if stream[1] == step:
@@ -61,7 +61,7 @@ def test_a_killed_validating_training_goes_on_to_the_same_bytes(house, tmp_path,
 
 
 def warned_at(step, warning):
-    """What learns from a batch, and gets a signal in the middle of a step (from 0)."""
+    """Return a function that learns from batches; a signal comes within a step (counted from 0)."""
 
     def learn(student, pairs, loss_of, memory, precision, stream, processes):
         if stream[1] == step:
@@ -94,7 +94,7 @@ def test_a_warning_in_the_last_step_ends_well(house, tmp_path, monkeypatch):
 
 
 def noting(steps):
-    """What learns from a batch, and notes the step."""
+    """Return a function that learns from batches, and notes the steps."""
 
     def learn(student, pairs, loss_of, memory, precision, stream, processes):
         steps.append(stream[1])

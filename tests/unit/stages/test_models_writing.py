@@ -1,4 +1,4 @@
-"""What a training leaves beside its weights: its curve, its validations, the last weights."""
+"""Files that a training leaves beside its weights: curve, validations, the last weights."""
 
 import pytest
 

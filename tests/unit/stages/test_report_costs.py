@@ -1,4 +1,4 @@
-"""What work cost, gathered from beside models and runs and put beside effectiveness."""
+"""Costs of work, gathered from beside models and runs and put beside effectiveness."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the figures show, read back from the drawing; and that there is always a file."""
+"""Contents of the figures, read back from the drawing; and that there is always a file."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What the page carries for its comparisons: rounded without changing a verdict, and bounded."""
+"""Numbers in the page for its comparisons: rounded without changing a verdict, and bounded."""
 
 import numpy as np
 import pytest

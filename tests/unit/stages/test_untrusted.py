@@ -1,4 +1,4 @@
-"""What a checkpoint brings along besides weights: its code is never run."""
+"""Files of a checkpoint besides weights: their code is never run."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a backbone that is built here may see: no query of a test set, no passage judged too low."""
+"""Texts of a built backbone: no query of a test set, no passage judged too low."""
 
 import json
 

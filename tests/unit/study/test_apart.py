@@ -1,4 +1,4 @@
-"""What a backbone is warmed up on is training data: it is kept apart from the tests, and read."""
+"""Warm-up data of backbones are training data: kept apart from the tests, and read."""
 
 import pytest
 

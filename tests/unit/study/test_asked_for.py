@@ -1,4 +1,4 @@
-"""What a study asks for: the entries that its grid leads to, and no others."""
+"""Entries of the catalogues that a study's grid leads to, and no others."""
 
 import pytest
 

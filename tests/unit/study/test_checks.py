@@ -1,4 +1,4 @@
-"""What a study may not ask for: refused before any job, in one sentence that says where."""
+"""Wrong studies: refused before any job, in one sentence that says where."""
 
 import re
 import shutil

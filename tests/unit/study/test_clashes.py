@@ -1,4 +1,4 @@
-"""What two studies define otherwise never lies at one path."""
+"""Clashes of studies: files that two studies define otherwise never lie at one path."""
 
 import pytest
 import yaml

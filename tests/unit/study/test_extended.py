@@ -1,4 +1,4 @@
-"""What is added where docs say: an objective, an architecture, a kind of teacher."""
+"""Additions where docs say: an objective, an architecture, a kind of teacher."""
 
 from typing import Annotated, ClassVar
 

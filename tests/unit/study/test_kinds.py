@@ -1,4 +1,4 @@
-"""What an entry of a catalogue may say: the keys that its kind reads, and no others."""
+"""Keys of a catalogue's entry: those that its kind reads, and no others."""
 
 import copy
 

@@ -117,7 +117,7 @@ def test_merging_changes_neither_side():
 
 @pytest.fixture
 def config(monkeypatch, tmp_path):
-    """The study of 22 data sets, on a machine that has nothing in place."""
+    """The study of 22 datasets, on a machine that has nothing in place."""
     monkeypatch.setenv("IR_DATASETS_HOME", str(tmp_path / "home"))
     return config_of("morand2026")
 

@@ -1,4 +1,4 @@
-"""What a study asks of a machine: the arithmetic, by hand."""
+"""Cost of a study before it runs: the arithmetic, by hand."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a study asks of students that retrieve: artefacts, systems, paths, and what is refused."""
+"""Students that retrieve: their artefacts, systems and paths, and what is refused."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What studies decide of files that they share: the same, or a refusal before any job."""
+"""Decisions of studies on files that they share: the same, or a refusal before any job."""
 
 import shutil
 

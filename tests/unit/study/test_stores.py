@@ -1,4 +1,4 @@
-"""What a study asks of states that re-ranking reads: parts, paths, and what is refused."""
+"""States that re-ranking reads: their parts and paths, and what is refused."""
 
 import pytest
 

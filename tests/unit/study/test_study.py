@@ -241,7 +241,7 @@ def taken(command, flags):
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_commands_read_the_flags_as_what_was_asked(name):
-    """What its command spells otherwise would fail in the job, or be recorded as another."""
+    """A setting spelt unlike its command would fail in the job, or be recorded as another."""
     asked = study.settings_of(resolved(name))
     by_kind = {}
     for (command, called), settings in asked.items():

@@ -2,8 +2,8 @@
 
 The pairs of a training step differ in length, and a padded batch is as long as its longest. Here
 embeddings, linear maps, norms and feed-forward networks see the T real tokens of N pairs as one
-row [1, T]. Attention, the small part of the work at these lengths, lays what it reads out in a grid
-[N, L] of its own. What goes into the encoder and comes out of it is padded as ever, so that no head
+row [1, T]. Attention is the small part of the work at these lengths. It lays what it reads out in a
+grid [N, L]. What goes into the encoder and comes out of it is padded as ever, so that no head
 knows. Exact, forwards and backwards, with any kernel, dropout, window and precision.
 
 Scoring has no use for it: its pairs are sorted over so many that hardly any token is padding.

@@ -1,7 +1,7 @@
 """Attention by plain batched products, for scoring in bfloat16 on a CPU.
 
 torch's fused attention multiplies small matrices there at a fraction of the speed of oneDNN's
-batched products, and what lies in between costs less than that saves (`docs/benchmarks.md`).
+batched products. The steps in between cost less than that saves (`docs/benchmarks.md`).
 """
 
 from typing import Any

@@ -196,7 +196,7 @@ def _lay_out(module: nn.Module) -> None:
 class OneDnnLinear(nn.Module):
     """A linear map whose weights lie as oneDNN's kernels want them, for inference on a CPU.
 
-    torch lays them out anew at every call in bfloat16, and takes MKL in float32, which is slower
+    torch lays them out anew at every call in bfloat16. In float32 it takes MKL, which is slower
     on processors that are not Intel's. These are the operators that torch.compile puts in place.
     """
 

@@ -28,7 +28,7 @@ HEAD = "head."  # before the names of the map's weights
 
 
 class Parts(NamedTuple):
-    """What a student consists of, before it is put together."""
+    """Parts of a student, before it is put together."""
 
     network: Any
     tokenizer: Any

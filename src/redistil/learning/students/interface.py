@@ -16,7 +16,7 @@ from redistil.storage.ragged import Tokens
 
 @dataclass(frozen=True)
 class Kept:
-    """What a student can compute of a passage before it knows the query.
+    """Numbers that a student computes of a passage before it knows the query.
 
     rows: one row of numbers for a text, or one for each of its tokens; width: numbers in a row;
     search: the inner product of two rows is the score, so that the rows may be indexed.

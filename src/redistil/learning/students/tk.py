@@ -2,7 +2,7 @@
 
 The only student of arXiv 2010.02666 without BERT. A word's vector is a mix of its own and what a
 small transformer makes of the text. Cosines of all words of a query with all of a passage are
-counted by eleven soft bins, and a linear map of these counts is the score.
+counted by eleven soft bins. A linear map of these counts is the score.
 """
 
 import copy

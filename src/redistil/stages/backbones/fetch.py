@@ -110,7 +110,7 @@ def _settle_tokenizer(folder: Path) -> None:
     """Leave as `tokenizer.json` what transformers makes of the tokenizer's files.
 
     There may be only a vocabulary or a sentencepiece model; and from a `tokenizer.json` of the
-    families of BERT, RoBERTa and DeBERTa transformers takes the vocabulary alone, and does the
+    families of BERT, RoBERTa and DeBERTa transformers takes the vocabulary alone. It does the
     rest as that family does. Token files are made from this file.
     """
     from transformers import AutoConfig

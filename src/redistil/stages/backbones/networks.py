@@ -2,8 +2,8 @@
 
 A randomly initialised encoder learns nothing of matching in a few hundred steps. Mimetic
 initialisation (Trockman and Kolter 2023, arXiv:2305.09828) starts it where pre-training would
-lead: query and key projections near the identity, so that a token attends to its own copies, value
-and output projections near a multiple of it, over unit-norm word embeddings.
+lead: query and key projections near the identity, so that a token attends to its own copies; value
+and output projections near a multiple of it; word embeddings of unit norm.
 """
 
 import math

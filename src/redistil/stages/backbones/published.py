@@ -303,17 +303,17 @@ CONFIGS: dict[str, Callable[[Settings, Path], Settings]] = {
 
 
 def _json(file: Path) -> dict[str, Any]:
-    found = _parsed(file)
-    if not isinstance(found, dict):
-        raise BadSource(f"{file}: wanted a JSON object, got a {type(found).__name__}")
-    return found
+    parsed = _parsed(file)
+    if not isinstance(parsed, dict):
+        raise BadSource(f"{file}: wanted a JSON object, got a {type(parsed).__name__}")
+    return parsed
 
 
 def _json_list(file: Path) -> list[dict[str, Any]]:
-    found = _parsed(file)
-    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+    parsed = _parsed(file)
+    if not isinstance(parsed, list) or not all(isinstance(item, dict) for item in parsed):
         raise BadSource(f"{file}: wanted a list of modules")
-    return found
+    return parsed
 
 
 def _parsed(file: Path) -> Any:

@@ -48,7 +48,7 @@ def vocabulary(family: str, texts: Iterable[str], size: int) -> Any:
 def _word_pieces(texts: Iterable[str], size: int) -> Tokenizer:
     """Return BERT's kind of tokenizer, learned as its trainer would.
 
-    That trainer numbers the pieces inside a word ("##x") in the order of a hash map, so that no
+    That trainer numbers the pieces inside a word ("##x") in the order of a hash map. So no
     two of its vocabularies agree. The one for byte pairs sorts its alphabet: here it is given each
     letter inside a word as a letter of its own, and learns the same merges every time.
     """

@@ -83,13 +83,13 @@ def _splitter() -> tuple[normalizers.Normalizer, pre_tokenizers.PreTokenizer]:
 def _frequent(passages: Sequence[Path], least: int) -> list[str]:
     """Return the words that occur so often, the most frequent first."""
     normalizer, splitter = _splitter()
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for text in _texts(passages):
         for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)):
-            found[word] += 1
+            counts[word] += 1
     for special in (PAD, UNKNOWN):
-        found.pop(special, None)
-    frequent = [(word, count) for word, count in found.items() if count >= least]
+        counts.pop(special, None)
+    frequent = [(word, count) for word, count in counts.items() if count >= least]
     frequent.sort(key=lambda pair: (-pair[1], pair[0]))
     return [word for word, _ in frequent]
 
@@ -156,14 +156,14 @@ def _lines(path: Path, width: int) -> Iterator[_Line]:
         try:
             for number, text in enumerate(stream, start=1):
                 word, *numbers = text.rstrip("\r\n ").split(" ", 1)
-                found = numbers[0].count(" ") + 1 if numbers else 0
-                if number == 1 and found == 1:
+                count = numbers[0].count(" ") + 1 if numbers else 0
+                if number == 1 and count == 1:
                     _check_header(path, numbers[0], width)
                     continue
-                if found != width:
+                if count != width:
                     raise BadSource(
                         f"{path}, line {number}: wanted a word and {width} numbers (the width of "
-                        f"the backbone), got {found}: give the width of the file"
+                        f"the backbone), got {count}: give the width of the file"
                     )
                 yield _Line(number, word, numbers[0])
         except UnicodeDecodeError:
@@ -181,9 +181,9 @@ def _check_header(path: Path, said: str, width: int) -> None:
 
 def _numbers(line: _Line, path: Path) -> Vectors:
     try:
-        found = np.array(line.numbers.split(" "), np.float32)
+        vector = np.array(line.numbers.split(" "), np.float32)
     except ValueError:
-        found = np.array([np.nan])
-    if not np.isfinite(found).all():
+        vector = np.array([np.nan])
+    if not np.isfinite(vector).all():
         raise BadSource(f"{path}, line {line.number}: the vector of {line.word!r} is no numbers")
-    return found
+    return vector

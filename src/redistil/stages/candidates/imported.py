@@ -29,8 +29,8 @@ def import_run(
 ) -> None:
     """Write a TREC or Parquet run as a table: ranked anew by its scores, ties by its own ranks.
 
-    Refused are a (query, passage) that occurs twice, ranks that contradict the scores, a run of
-    other queries or passages than the judged ones, and one that finds nothing, as by `Judged`.
+    Refused are a (query, passage) that occurs twice and ranks that contradict the scores; a run of
+    other queries or passages than the judged ones; one that finds nothing, as by `Judged`.
     """
     judged, order, met = Judged(qrels, least_success), Order(), _Met(qrels)
     with (

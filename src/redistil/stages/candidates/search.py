@@ -46,8 +46,8 @@ def search(
     doc_ids: list[pa.Array] = [pa.array([], pa.string())]
     passages = 0
     for number, index in enumerate(indexes, 1):
-        told = {"total": queries.shape[0], "desc": f"searching piece {number}"}
-        with tqdm(unit="query", unit_scale=True, delay=1, **told) as bar:
+        bar_options = {"total": queries.shape[0], "desc": f"searching piece {number}"}
+        with tqdm(unit="query", unit_scale=True, delay=1, **bar_options) as bar:
             for start in starts:
                 block = queries[start : start + TOGETHER]
                 hits = top(block, index.postings, keep, threads).moved(start, passages)

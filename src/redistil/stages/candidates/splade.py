@@ -116,7 +116,7 @@ def retrieve(
     """Write the `depth` passages of highest inner product with each query, exactly.
 
     vectors: the shards of the corpus, in order. Raises BadSource if the vectors of all queries
-    are empty and, as `Judged` does, when too few queries find a relevant passage.
+    are empty; also, as `Judged` does, when too few queries find a relevant passage.
     """
     encoder = Splade.load(checkpoint).eval()
     texts = Ragged(tokens)

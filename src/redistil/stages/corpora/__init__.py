@@ -95,8 +95,8 @@ def export_queries(
         QRELS.write(_qrels(used.qrels), qrels_partial, made)
         if counts is not None:
             COUNTS.write(_counts(used.counts), counts, made)
-    found = len(used.queries), len(used.qrels)
-    _log.info("%s: %d queries, %d judgements", _called(dataset), *found)
+    sizes = len(used.queries), len(used.qrels)
+    _log.info("%s: %d queries, %d judgements", _called(dataset), *sizes)
 
 
 def _declared_queries(dataset: Entry) -> int | None:

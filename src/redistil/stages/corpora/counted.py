@@ -6,8 +6,8 @@ def counted(irds_id: str, what: str) -> int | None:
     import ir_datasets
 
     try:
-        told = ir_datasets.load(irds_id).metadata() or {}
+        metadata = ir_datasets.load(irds_id).metadata() or {}
     except KeyError:
         return None
-    count: int | None = told.get(what, {}).get("count")
+    count: int | None = metadata.get(what, {}).get("count")
     return count

@@ -36,7 +36,7 @@ def judged(source: Queries, absent: Collection[str], dataset: Entry, called: str
 
     A judgement of a passage that the corpus lacks stays, as in trec_eval: no run can find it, but
     measures count it. The log tells what is left out. Raises BadSource when a pair has two
-    grades, when too many judged passages are missing, and when no passage is relevant.
+    grades, too many judged passages are missing, or no passage is relevant.
     """
     counts: Counter[str] = Counter()
     counts["judgements of a passage that the corpus lacks, kept"] = _missing(

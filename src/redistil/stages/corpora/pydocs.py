@@ -2,8 +2,8 @@
 
 The query is the first paragraph of a docstring, the passage is the rest. Sources are read as text
 with `ast`: nothing is imported or run. So the corpus is as old as the packages it is read from,
-whose versions are part of its record, and the same for every Python. The standard library is no
-package, for each Python has another, nor is what a wheel holds for one Python and not for others.
+and the same for every Python. Their versions are part of its record. The standard library is left
+out, for each Python has another. So is what a wheel holds for one Python and not for others.
 """
 
 import ast

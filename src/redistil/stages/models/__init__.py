@@ -54,7 +54,7 @@ def train(
     The weights are the best of the validations or the last, as the recipe says; `last.safetensors`
     has the last where they are not the best. tensorboard: the folder of a board, if wanted;
     checkpoint_every: steps that a killed training loses at most.
-    Killed at any moment and started again, it goes on from its last checkpoint and ends in the
+    Killed at any moment and started again, it goes on from its last checkpoint. It ends in the
     same bytes (CPU, float32). Raises Stale for inputs that the recipe does not name.
     """
     _refuse_others(recipe, inputs)

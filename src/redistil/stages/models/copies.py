@@ -36,8 +36,8 @@ def firsts(tokens: Ragged, cap: int, passages: Rows) -> Rows:
     """Return for each passage the first row of `tokens` that a student reads as it reads this."""
     rows, places = np.unique(passages, return_inverse=True)
     _, first, twin = np.unique(_hashes(tokens, cap, rows), return_index=True, return_inverse=True)
-    found: Rows = rows[first][twin][places]
-    return found
+    first_rows: Rows = rows[first][twin][places]
+    return first_rows
 
 
 def _hashes(tokens: Ragged, cap: int, rows: Rows) -> Keys:

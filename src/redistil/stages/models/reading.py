@@ -1,4 +1,4 @@
-"""What a training reads: examples with their teacher's scores, candidates to validate on."""
+"""Inputs of a training: examples with their teacher's scores, candidates to validate on."""
 
 import logging
 from collections.abc import Iterator

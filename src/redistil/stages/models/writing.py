@@ -1,4 +1,4 @@
-"""What a training leaves beside its weights: curve and validations."""
+"""Files that a training leaves beside its weights: curve and validations."""
 
 from collections.abc import Sequence
 from dataclasses import asdict

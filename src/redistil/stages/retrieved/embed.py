@@ -59,15 +59,15 @@ def embed(
     ):
         for start in range(0, len(part), WINDOW):
             rows = part[start : start + WINDOW]
-            found = encoded(scoring, "passage", list(map(texts.__getitem__, rows)))
+            encoded_passages = encoded(scoring, "passage", list(map(texts.__getitem__, rows)))
             with np.errstate(over="ignore"):  # refused below
-                values = found.values.float().cpu().numpy().astype(numbers)
+                values = encoded_passages.values.float().cpu().numpy().astype(numbers)
             if not np.isfinite(values).all():
                 raise BadSource(
                     f"{model}: states of passages {rows.start} to {rows.stop - 1} of {tokens} are "
                     f"beyond {numbers}: store them as float32, or train the student anew"
                 )
-            append(ids.slice(rows.start, len(rows)), values, found.sizes)
+            append(ids.slice(rows.start, len(rows)), values, encoded_passages.sizes)
             bar.update(len(rows))
     size = Stored(out).bytes_per_passage
     _log.info("%s: %.0f bytes per passage (%s)", made.name, size, numbers)

@@ -72,9 +72,9 @@ def search(
     with RUN.writer(out, made) as write, torch.inference_mode():
         for start in range(0, len(texts), QUERIES):
             rows = range(start, min(start + QUERIES, len(texts)))
-            asked = encoded(scoring, "query", list(map(texts.__getitem__, rows)))
-            found = best(asked.values.float().numpy(), stores, keep)
-            pairs = found.pairs(query_ids.slice(start, len(rows)), doc_ids)
+            encoded_queries = encoded(scoring, "query", list(map(texts.__getitem__, rows)))
+            candidates = best(encoded_queries.values.float().numpy(), stores, keep)
+            pairs = candidates.pairs(query_ids.slice(start, len(rows)), doc_ids)
             write(first(pairs, depth, drop_identical))
 
 
@@ -89,13 +89,13 @@ def best(queries: Floats, stores: Sequence[Stored], keep: int, ties: int = TIES)
         return NOTHING
     scores, rows = _heaped(queries, stores, size)
     last = scores[:, min(keep, size) - 1]
-    found = _candidates(scores, rows, scores >= last[:, None])
+    candidates = _candidates(scores, rows, scores >= last[:, None])
     tied = np.flatnonzero(scores[:, -1] == last).astype(np.int32)
     if size == total or not len(tied):
-        return found
+        return candidates
     # a tie may go on beyond the last one kept: these queries get more
     again = best(queries[tied], stores, keep, ties * 8)
-    others = found.at(~np.isin(found.query, tied))
+    others = candidates.at(~np.isin(candidates.query, tied))
     return joined(others, again._replace(query=tied[again.query]))
 
 
@@ -116,17 +116,17 @@ def _heaped(
     heaps.nh, heaps.k = len(queries), size
     heaps.val, heaps.ids = faiss.swig_ptr(scores), faiss.swig_ptr(rows)
     heaps.heapify()
-    asked = torch.from_numpy(queries)
+    query_vectors = torch.from_numpy(queries)
     products = torch.empty(min(TOGETHER, len(queries)), BLOCK)
     total = sum(map(len, stores))
     passed = 0
     with tqdm(total=total, unit="passage", unit_scale=True, delay=1) as bar:
         for block, count in _blocks(stores, queries.shape[1]):
             for start in range(0, len(queries), TOGETHER):
-                part = asked[start : start + TOGETHER]
+                part = query_vectors[start : start + TOGETHER]
                 torch.mm(part, block.T, out=products[: len(part)])
-                found = np.ascontiguousarray(products[: len(part), :count].numpy())
-                heaps.addn(count, faiss.swig_ptr(found), passed, start, len(part))
+                block_scores = np.ascontiguousarray(products[: len(part), :count].numpy())
+                heaps.addn(count, faiss.swig_ptr(block_scores), passed, start, len(part))
             passed += count
             bar.update(count)
     heaps.reorder()

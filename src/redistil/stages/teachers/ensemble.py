@@ -33,10 +33,10 @@ def average(
 ) -> list[str]:
     """Write the mean of several teachers' scores, and how far they agree.
 
-    standardise: as of `ensembles.mean`. agreement: JSON with each member's mean and spread. It
-    also has, for each two members and each with the ensemble, the rank correlation and the share
-    of inverted margins. Members stream. What all members cost is written beside `out`, if it is
-    known. Returns the agreement in sentences. Raises UserError when members scored different pairs.
+    standardise: as of `ensembles.mean`. agreement: JSON with each member's mean and spread. It also
+    has the rank correlation and the share of inverted margins: for each two members and each with
+    the ensemble. Members stream. What all members cost is written beside `out`, if it is known.
+    Returns the agreement in sentences. Raises UserError when members scored different pairs.
     """
     names = [path.stem for path in members]
     agreed = Agreement([*names, ENSEMBLE])

@@ -1,7 +1,7 @@
 """The gate of a teacher: whether it ranks validation queries better than what was there before.
 
-A student learns the order of its teacher. One that is no better than the first stage, or than one
-of its own members, has nothing to teach that was not there without it.
+A student learns the order of its teacher. A teacher that is no better than the first stage, or than
+one of its own members, has nothing new to teach.
 """
 
 import json
@@ -73,14 +73,14 @@ class Verdict:
 
     def _above(self) -> Values:
         """Return what the teacher does not beat: first stages, and its best member if better."""
-        found = {}
+        unbeaten = {}
         for name, value in self.baselines.items():
             if value >= self.value:
-                found[name] = value
+                unbeaten[name] = value
         best = max(self.members, key=self.members.__getitem__, default=None)
         if best is not None and self.members[best] > self.value:
-            found[best] = self.members[best]
-        return found
+            unbeaten[best] = self.members[best]
+        return unbeaten
 
     def _nearest(self) -> Values:
         """Return the best of what the teacher beats."""

@@ -38,7 +38,7 @@ PASSAGE_IDS = ("doc_id", "positive_id", "negative_id")
 
 @dataclass
 class Sifted:
-    """What became of the rows of a file."""
+    """Counts of the rows of a file: read, kept and left out."""
 
     rows: int = 0
     unknown: int = 0

@@ -1,7 +1,7 @@
 """The figures of a study: one file each, with its caption and its drawing.
 
 The name of a file is the name of its figure. It has `CAPTION`, the text under the figure, and
-`draw`, which returns the figure, or a sentence that says why there is none.
+`draw`. That returns the figure, or a sentence that says why there is none.
 """
 
 from importlib import import_module

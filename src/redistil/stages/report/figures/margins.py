@@ -24,7 +24,7 @@ def draw(given: Given) -> "Figure | str":
     """Return the histograms of every teacher that scored labelled pairs.
 
     Teachers of one source share a panel. The legend gives how often a teacher puts the positive
-    first, and how often it and the first named teacher order the pair alike.
+    first. It gives how often it and the first named teacher order the pair alike.
     """
     by_source: dict[str, list[Margins]] = {}
     for taught in given.teachers:

@@ -1,4 +1,4 @@
-"""What a study was made to show: its claims, read off the tests between the losses of a student.
+"""Claims that a study was made to show, read off the tests between the losses of a student.
 
 A claim adds no test. It is that of two losses of each student, in the family of all losses.
 """
@@ -31,7 +31,7 @@ def tested(
     study: Study, claim: Claim, group: str, leaderboard: Sequence[Line], tests: Sequence[Test]
 ) -> list[Tested]:
     """Return the tests of a claim in a group, one for each student but the reference itself."""
-    lines, found = by_system(leaderboard), []
+    lines, results = by_system(leaderboard), []
     for student in study.grid.students:
         if student == claim.gap_to:
             continue
@@ -44,11 +44,11 @@ def tested(
             if test.family != LOSSES or test.group != group:
                 continue
             if (test.system, test.against) == (better, than):
-                found.append(Tested(student, test, _share(test, gap)))
+                results.append(Tested(student, test, _share(test, gap)))
             elif (test.system, test.against) == (than, better):
                 turned = test.turned()
-                found.append(Tested(student, turned, _share(turned, gap)))
-    return found
+                results.append(Tested(student, turned, _share(turned, gap)))
+    return results
 
 
 def _share(test: Test, gap: float | None) -> float | None:
@@ -65,23 +65,23 @@ def sentences(
 
     left_out: students of which nothing is told, because their backbone failed its gate.
     """
-    told = []
+    lines = []
     for claim in study.claims:
         words = []
         for group in study["groups"]:
-            found = tested(study, claim, group, leaderboard, tests)
-            found = [one for one in found if one.student not in left_out]
-            words.append(f"{group}: {_said(found)}")
-        told.append(f"Claim, {claim.says}. {' '.join(words)}")
-    return told
+            results = tested(study, claim, group, leaderboard, tests)
+            results = [one for one in results if one.student not in left_out]
+            words.append(f"{group}: {_said(results)}")
+        lines.append(f"Claim, {claim.says}. {' '.join(words)}")
+    return lines
 
 
-def _said(found: Sequence[Tested]) -> str:
+def _said(results: Sequence[Tested]) -> str:
     """Return where a claim stands in a group."""
-    proven = [one for one in found if one.test.verdict == BETTER]
+    proven = [one for one in results if one.test.verdict == BETTER]
     shown = [one.student for one in proven]
-    denied = [one.student for one in found if one.test.verdict == WORSE]
-    words = [f"shown on {len(shown)} of {len(found)} students{_named(shown)}"]
+    denied = [one.student for one in results if one.test.verdict == WORSE]
+    words = [f"shown on {len(shown)} of {len(results)} students{_named(shown)}"]
     words.append(f"contradicted on {len(denied)}{_named(denied)}")
     shares = [one.share for one in proven if one.share is not None]
     if shares:

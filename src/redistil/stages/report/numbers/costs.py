@@ -200,12 +200,12 @@ def files(
     scores: Iterable[tuple[str, Path]],
 ) -> list[Path]:
     """Return every cost file that may lie beside these, each once."""
-    found = [path.parent / TRAINED for path in models]
+    beside = [path.parent / TRAINED for path in models]
     for of_system in _of_runs(runs, study["grid"]["datasets"]).values():
-        found += of_system
+        beside += of_system
     for _, path in scores:
-        found.append(path.with_suffix(SCORED))
-    return list(dict.fromkeys(found))
+        beside.append(path.with_suffix(SCORED))
+    return list(dict.fromkeys(beside))
 
 
 def _together(files: Sequence[Path]) -> Spent:

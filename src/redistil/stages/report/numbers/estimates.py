@@ -1,4 +1,4 @@
-"""What a value or a difference owes to its queries and to its trainings.
+"""Variance of a value or a difference: its parts from queries and from trainings.
 
 A *cell* is a student under one loss, trained with some seeds, or a system that stays as it is. The
 value of seed s on query q of a dataset is taken for
@@ -10,19 +10,19 @@ McCulloch 1992, chapter 4). The mean over S seeds and Q queries then has the var
 
     var(query) / Q + var(seed) / S + var(luck) / (S Q)
 
-- *Queries.* The variance over queries of the difference of two cells (each query's mean over the
-  seeds), divided by Q, holds the first and the third term. It is paired: what makes a query hard
-  for both cells drops out.
+- *Queries.* Take the variance over queries of the difference of two cells (each query's mean over
+  the seeds). Divided by Q, it holds the first and the third term. It is paired: what makes a query
+  hard for both cells drops out.
 - *Seeds.* The variance over seeds of a cell's mean over queries holds the second term, and the
   third once more. The mean square of the luck takes that out again.
 - *Groups.* The value of a group is the unweighted mean over its datasets, whose queries are drawn
-  apart; their terms add up. A training has one value on the group, so nothing is assumed about
+  apart; their terms add up. A training has one value on the group. So nothing is assumed about
   how its worth on one dataset goes with that on another.
 
 Two or three seeds hardly tell the variance of a cell's seeds. So the cells of one student (a
-*pool*) lend each other theirs: a cell's variance is the mean of its own, which weighs its degrees
-of freedom, and the pool's, which weighs `PRIOR` (the moderated variance of Smyth 2004, with a
-prior weight that is declared: six cells cannot tell it). The half-widths of the intervals over
+*pool*) lend each other theirs. A cell's variance is the mean of its own, which weighs its degrees
+of freedom, and the pool's, which weighs `PRIOR`. This is the moderated variance of Smyth 2004, with
+a prior weight that is declared: six cells cannot tell it. The half-widths of the intervals over
 queries and over seeds add in quadrature (Howe 1974; Zou and Donner 2008).
 
 Equal seeds of two losses share the head and the order of the queries. Their worth is taken for
@@ -210,7 +210,7 @@ class _Trained:
 
 
 class Pool:
-    """What a seed is worth in the cells of one student: each cell's variance, moderated.
+    """Variance over seeds in the cells of one student: that of each cell, moderated.
 
     degrees: how many, over all cells; 0 if no cell has a second seed.
     """
@@ -354,9 +354,9 @@ def _p(of: Estimate, away: Floats) -> Floats:
     both = (queries.variance, queries.degrees, seeds.variance, seeds.degrees)
     args = [np.where(unknown, 1.0, value) for value in (*both, away)]
     ends = (np.log(below) - _ROUNDING, np.log(above) + _ROUNDING)
-    found = elementwise.find_root(short, ends, args=tuple(args))
+    root = elementwise.find_root(short, ends, args=tuple(args))
     # no root: the interval of the least p already ends before, or that of the largest beyond
     end = np.where(short(ends[0], *args) <= 0, below, above)
-    p = np.where(found.success, np.minimum(above, np.exp(found.x)), end)
+    p = np.where(root.success, np.minimum(above, np.exp(root.x)), end)
     p = np.where(certain, (away == 0).astype(float), p)
     return np.asarray(np.where(unknown, 1.0, p))

@@ -41,16 +41,16 @@ def read(backbones: Sequence[Path], teachers: Sequence[Path]) -> list[Gate]:
         if path.exists():
             gates.append(_of_backbone(path))
     for path in teachers:
-        told = json.loads(lineage.checked(path).read_text(encoding="utf-8"))
-        gates.append(Gate(TEACHER, told["subject"], told["passed"], told["reason"]))
+        gate = json.loads(lineage.checked(path).read_text(encoding="utf-8"))
+        gates.append(Gate(TEACHER, gate["subject"], gate["passed"], gate["reason"]))
     return gates
 
 
 def _of_backbone(path: Path) -> Gate:
-    told = json.loads(lineage.checked(path).read_text(encoding="utf-8"))
-    value, least = told["encoder"], told["least"]
+    gate = json.loads(lineage.checked(path).read_text(encoding="utf-8"))
+    value, least = gate["encoder"], gate["least"]
     reason = (
-        f"{told['measure']} {value:.3f} on {told['queries']} held-out training queries, where "
+        f"{gate['measure']} {value:.3f} on {gate['queries']} held-out training queries, where "
         f"{least:.3f} is the least that passes"
     )
     return Gate(BACKBONE, lineage.of(path).name, value >= least, reason)

@@ -4,7 +4,7 @@ What is displayed of a comparison, wherever it stands, is read from its `Record`
 difference is says `estimates`: its word is meant for other queries and for other seeds.
 
 LOSSES is the one primary family of a study: every two losses of each student, on the headline,
-in each group of datasets. Holm's correction is over all of it, so that with probability 1 - alpha
+in each group of datasets. Holm's correction is over all of it. So with probability 1 - alpha
 no "better" or "worse" of the whole page is false. Averages over students are in no family: they
 would test the same question again. BASELINES are the comparisons with what was there before.
 """

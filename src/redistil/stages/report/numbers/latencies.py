@@ -1,4 +1,4 @@
-"""What students cost those who use them, as a table; like costs, none of it is in a record."""
+"""Table of the costs of using students; like costs of training, none of it is in a record."""
 
 from collections.abc import Sequence
 

@@ -39,19 +39,19 @@ def kinds(files: Iterable[Path]) -> dict[Machine, int]:
     works: Counter[Machine] = Counter()
     for path in files:
         if path.exists():
-            told = digests.read_json(path)
-            works.update(_machines(told))
+            cost = digests.read_json(path)
+            works.update(_machines(cost))
     in_order = sorted(works.items(), key=lambda item: (-item[1], str(item[0])))
     return dict(in_order)
 
 
-def _machines(told: Mapping[str, Any]) -> list[Machine]:
+def _machines(cost: Mapping[str, Any]) -> list[Machine]:
     """Return the machine of a work; none where the kernels are not told, or were several."""
-    kernels = told.get("kernels")
-    if not isinstance(kernels, dict) or not isinstance(told.get("threads"), int):
+    kernels = cost.get("kernels")
+    if not isinstance(kernels, dict) or not isinstance(cost.get("threads"), int):
         return []
     words = [f"{name} {version}" for name, version in kernels.items()]
-    return [Machine(str(told.get("device")), told["threads"], ", ".join(words))]
+    return [Machine(str(cost.get("device")), cost["threads"], ", ".join(words))]
 
 
 def warning(works: Mapping[Machine, int]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a printed standard deviation says of an aggregate over several datasets.
+"""Standard deviations as printed, beside an aggregate over several datasets.
 
 The notebook of arXiv 2603.03010 prints beside an aggregate the root of the mean of its datasets'
 variances over seeds. That is no standard deviation of the aggregate: if the datasets vary apart,

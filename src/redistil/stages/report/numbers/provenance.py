@@ -2,7 +2,7 @@
 
 The worst failure of this pipeline is a table that is silently stale. The workflow rebuilds what
 changed; this is the second, independent guard. Every measures file carries the records of all that
-led to it, and before anything is computed each of those is compared with what the study now asks.
+led to it. Before anything is computed each of those is compared with what the study now asks.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -69,7 +69,7 @@ def _refuse_missing(what: str, missing: Sequence[str], rule: str) -> None:
 
 
 def _check_settings(
-    chain: Mapping[str, Made], asked: Mapping[tuple[str, str], Mapping[str, Any]]
+    chain: Mapping[str, Made], stated: Mapping[tuple[str, str], Mapping[str, Any]]
 ) -> None:
     """Refuse a chain with an artefact that the study does not ask for, or asks to be otherwise.
 
@@ -77,7 +77,7 @@ def _check_settings(
     """
     wrong: dict[str, str] = {}
     for key, made in chain.items():
-        reason = _wrong(made, asked)
+        reason = _wrong(made, stated)
         if reason:
             wrong[key] = reason
     for key, reason in wrong.items():
@@ -86,11 +86,11 @@ def _check_settings(
             raise Stale(f"{reason}{more}")
 
 
-def _wrong(made: Made, asked: Mapping[tuple[str, str], Mapping[str, Any]]) -> str | None:
+def _wrong(made: Made, stated: Mapping[tuple[str, str], Mapping[str, Any]]) -> str | None:
     """Return in what an artefact is not what the study asks for; None if it is."""
     if made.command in lineage.OUTSIDE:
-        return _wrong_outside(made, asked)
-    wanted = asked.get((made.command, made.name))
+        return _wrong_outside(made, stated)
+    wanted = stated.get((made.command, made.name))
     again = f"(`snakemake -R {made.command.replace('-', '_')}`)"
     if wanted is None:
         return (
@@ -105,13 +105,13 @@ def _wrong(made: Made, asked: Mapping[tuple[str, str], Mapping[str, Any]]) -> st
     return None
 
 
-def _wrong_outside(made: Made, asked: Mapping[tuple[str, str], Mapping[str, Any]]) -> str | None:
+def _wrong_outside(made: Made, stated: Mapping[tuple[str, str], Mapping[str, Any]]) -> str | None:
     """Let a file from elsewhere pass: its checksum is its record, and all chains agree on it.
 
     A table is from elsewhere only if it is a download of the study: every one that this pipeline
     writes has a record.
     """
-    downloaded = ("download", made.name.removeprefix("data/downloads/")) in asked
+    downloaded = ("download", made.name.removeprefix("data/downloads/")) in stated
     if downloaded or not made.name.endswith((".parquet", ".arrow")):
         return None
     return (

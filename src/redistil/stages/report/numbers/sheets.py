@@ -1,6 +1,6 @@
 """Tables as they are printed: which rows and columns each has, and its caption.
 
-The best student of a column is bold. A cell is shaded by how far it lies above (blue) or below
+The best student of a column is bold. Shades say how far a cell lies above (blue) or below
 (orange) the median of its column, as in the notebooks of arXiv 2603.03010.
 """
 
@@ -130,8 +130,8 @@ def _raised(tests: Sequence[Test], letters: Mapping[str, str]) -> dict[tuple[str
         elif test.verdict == WORSE:
             beaten.setdefault((test.against, test.group), []).append(letters[test.system])
     raised = {}
-    for place, found in beaten.items():
-        raised[place] = "".join(sorted(found, key=_ALPHABET.find))
+    for place, letters_beaten in beaten.items():
+        raised[place] = "".join(sorted(letters_beaten, key=_ALPHABET.find))
     return raised
 
 
@@ -221,8 +221,8 @@ def _losses(study: Study, losses: Sequence[LossRow], lacking: str) -> Sheet:
         "interval over queries and seeds, and how many of its students are better, the same (not "
         f"distinguishable or equivalent) and worse. {_tested(study)}"
     )
-    told = f"{caption} {lacking}".strip()
-    return Sheet(told, [*header, "worse"], _parted(rows), words=2)
+    full_caption = f"{caption} {lacking}".strip()
+    return Sheet(full_caption, [*header, "worse"], _parted(rows), words=2)
 
 
 def _counts(verdicts: Verdicts) -> list[str]:

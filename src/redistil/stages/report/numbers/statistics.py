@@ -1,7 +1,7 @@
 """Means, spreads and the randomisation test: pure functions of arrays.
 
 A group of datasets is a list of *strata*, one array per dataset, whose last axis is its queries.
-The value of a group is the unweighted mean of its datasets' means, and every function here is
+The value of a group is the unweighted mean of its datasets' means. Every function here is
 about that number: a dataset of 43 queries weighs as much as one of 6,980.
 """
 

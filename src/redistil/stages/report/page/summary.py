@@ -19,7 +19,7 @@ from redistil.study.study import Study
 
 
 class Standing(NamedTuple):
-    """What the tests between losses say of one student.
+    """Standing of the losses of one student, after the tests between them.
 
     winners: losses that beat another and that no loss beats; losers: those that only are beaten.
     p: the largest corrected p of the comparisons that show a difference.
@@ -78,17 +78,18 @@ def losses(study: Study, tabulated: Tabulated, tests: Sequence[Test]) -> str:
     if len(names) == 1:
         return f"{names[0]} is the only loss."
     failed = gates.students_left_out(study, tabulated.gates)
-    found = {}
+    standings = {}
     for student in study["grid"]["students"]:
         if student not in failed:
-            found[student] = standing(tests, _loss_of(tabulated.leaderboard, student), names)
-    if not found:
+            standings[student] = standing(tests, _loss_of(tabulated.leaderboard, student), names)
+    if not standings:
         return "no student passed its gate."
     words = []
-    while found:
-        alike = [name for name in found if found[name].is_like(next(iter(found.values())))]
+    while standings:
+        first = next(iter(standings.values()))
+        alike = [name for name in standings if standings[name].is_like(first)]
         whose = "every student" if len(alike) == len(study["grid"]["students"]) > 1 else _all(alike)
-        together = reduce(Standing.with_another, [found.pop(name) for name in alike])
+        together = reduce(Standing.with_another, [standings.pop(name) for name in alike])
         words.append(f"on {whose}, {_said(together)}")
     return f"{'; '.join(words)}."
 
@@ -121,17 +122,17 @@ def standing(tests: Sequence[Test], loss_of: Mapping[str, str], names: Sequence[
     return Standing(winners, losers, comparisons, len(p_values), max(p_values, default=1.0))
 
 
-def _said(found: Standing) -> str:
-    if not found.shown:
-        return f"no loss is shown to be better than another in {found.comparisons} comparisons"
+def _said(standing: Standing) -> str:
+    if not standing.shown:
+        return f"no loss is shown to be better than another in {standing.comparisons} comparisons"
     words = []
-    if found.winners:
-        words.append(f"{_all(found.winners)} win{'s' if len(found.winners) == 1 else ''}")
-    if found.losers:
-        words.append(f"{_all(found.losers)} lose{'s' if len(found.losers) == 1 else ''}")
+    if standing.winners:
+        words.append(f"{_all(standing.winners)} win{'s' if len(standing.winners) == 1 else ''}")
+    if standing.losers:
+        words.append(f"{_all(standing.losers)} lose{'s' if len(standing.losers) == 1 else ''}")
     result = " and ".join(words) or "losses beat each other and none wins"
-    p = f"{found.p:.3f}" if found.p >= 0.001 else "0.001"
-    return f"{result} ({found.shown} of {found.comparisons} comparisons, p at most {p})"
+    p = f"{standing.p:.3f}" if standing.p >= 0.001 else "0.001"
+    return f"{result} ({standing.shown} of {standing.comparisons} comparisons, p at most {p})"
 
 
 def baselines(leaderboard: Sequence[Line], group: str, tests: Sequence[Test]) -> str:
