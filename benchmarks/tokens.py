@@ -48,9 +48,7 @@ def main(passages: tuple[int, ...], threads: int, rounds: int, family: str, size
         words = np.array(" ".join(texts).split(), dtype=object)
         files = {count: folder / f"{count}.parquet" for count in sorted(passages)}
         for count, file in files.items():
-            with PASSAGES.writer(file, MADE) as append:
-                for batch in stretches(words, count):
-                    append(batch)
+            write(words, count, file)
         smallest = min(passages)
         click.echo(f"{family}, {threads} threads, {rounds} rounds of {smallest:,} passages")
         if rounds:
@@ -58,6 +56,13 @@ def main(passages: tuple[int, ...], threads: int, rounds: int, family: str, size
         for count, file in files.items():
             seconds, _, peak = tokenize(folder, file, threads)
             click.echo(f"{count:>10,} passages: {seconds:6.1f} s, peak memory {peak:6.0f} MiB")
+
+
+def write(words: np.ndarray, count: int, file: Path) -> None:
+    """Write a collection of `count` passages."""
+    with PASSAGES.writer(file, MADE) as append:
+        for batch in stretches(words, count):
+            append(batch)
 
 
 def stretches(words: np.ndarray, count: int) -> Iterator[pa.Table]:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
@@ -11,8 +13,13 @@ from redistil.cli.options import Settings, write_settings
 from redistil.errors import Stale, UserError
 from redistil.learning import students
 from redistil.learning.students.checkpoints import load_tokenizer
+from redistil.machine import latency
+from redistil.machine.latency import Latency
 from redistil.seeds import generator
-from redistil.storage import digests, lineage, verified
+from redistil.stages.backbones import gate
+from redistil.stages.report.numbers import gates
+from redistil.stages.teachers import gate as of_teacher
+from redistil.storage import digests, lineage, states, verified
 from redistil.storage.ragged import Ragged
 from redistil.storage.tables import TABLES
 from tests.made import tiny
@@ -92,6 +99,40 @@ def test_costs_are_whole_or_refused(tmp_path):
     path = tmp_path / "run.cost.json"
     digests.write_json({"seconds": 12.5, "pairs": 1000}, path)
     every_bit_counts(digests.read_json, path)
+
+
+def test_latencies_are_whole_or_refused(tmp_path):
+    path = tmp_path / "tiny-bert.json"
+    found = Latency("a", "a/hinge/1", 9, 10, 2.0, 3.5, 4_000, 64.0, 32.0, 12.0, "an abacus", 2)
+    latency.write(found, {"torch": "2"}, path)
+    every_bit_counts(latency.read, path)
+
+
+def test_gates_of_backbones_are_whole_or_refused(tmp_path):
+    folder = tmp_path / "bert"
+    folder.mkdir()
+    gate.Verdict(9, 4, encoder=0.8, random=0.2, bm25=0.5, least=0.5).write(folder)
+    tiny.record(folder, "build", "bert")
+    for file in sorted(folder.iterdir()):
+        every_bit_counts(lambda path: gates.read([path.parent / "made.json"], []), file)
+
+
+def test_gates_of_teachers_are_whole_or_refused(tmp_path):
+    folder = tmp_path / "mean"
+    folder.mkdir()
+    verdict = of_teacher.Verdict("mean", "RR@10", ["dev"], 0.4, {"one": 0.3}, {"bm25": 0.2})
+    verdict.write(folder, tiny.MADE)
+    for file in sorted(folder.iterdir()):
+        every_bit_counts(lambda path: gates.read([], [path.parent / gates.RECORD]), file)
+
+
+def test_stored_states_are_whole_or_refused(tmp_path):
+    path = tmp_path / "0.arrow"
+    rows = generator(16, "states").random((60, 3))
+    with states.writer(path, tiny.MADE, "float32", 3) as append:
+        append(pa.array(map(str, range(20))), rows, np.full(20, 3))
+    every_bit_counts(states.Stored, path)
+    every_bit_counts(lineage.of, path)
 
 
 def test_recipes_are_whole_or_refused(tmp_path):

@@ -211,10 +211,12 @@ def record(made: Made, folder: Path) -> None:
 def checked(path: Path) -> Path:
     """Return the path of a file that is, to the bit, what its folder's record says it was.
 
-    A folder without a record says nothing. Raises Damaged.
+    A folder without a record says nothing. Raises Damaged, for a record without its name too.
     """
     made = _of_folder(path.parent)
     if made is not None:
+        if made.files and path.name not in made.files:
+            raise digests.damaged(path.parent / SIDECAR)
         _check_files(made, path.parent, [path.name])
     return path
 

@@ -1,8 +1,8 @@
 """The lock that Snakemake leaves in a folder when it is killed, taken off without asking anyone.
 
-A run holds a lock of the system on a file of its own as long as its process lives; the system
-takes that back whatever ends the process. Who gets it knows that no other run of this folder
-lives, and that Snakemake's lock is left over.
+Every run shares a lock of the system on one file as long as its process lives; the system takes
+that back whatever ends the process. Who gets it alone for a moment knows that no other run of this
+folder lives, and that Snakemake's lock is left over.
 """
 
 import fcntl
@@ -21,11 +21,11 @@ _holding: list[IO[str]] = []  # open as long as this process lives
 
 
 def taken_off(state: Path) -> list[str]:
-    """Take a left-over lock off a folder, and hold the folder; return what to say of it.
+    """Take a left-over lock off a folder, and share the folder; return what to say of it.
 
-    state: where Snakemake keeps its records. The lock stays where another run lives, or where it
-    may be another machine's: systems of files need not share their locks. A folder that nobody
-    may write to is left as it is. Raises Full where the disk is full.
+    state: where Snakemake keeps its records. The lock stays where another run lives, a dry one too,
+    or where it may be another machine's: systems of files need not share their locks. A folder that
+    nobody may write to is left as it is. Raises Full where the disk is full.
     """
     refuse_full(state)
     try:
@@ -33,9 +33,15 @@ def taken_off(state: Path) -> list[str]:
         file = (state / HELD).open("a+", encoding="utf-8")
     except OSError:
         return []
-    left = sorted((state / "locks").glob("*.lock"))
-    if not _hold(file) or (left and not _is_ours(file)):
-        file.close()
+    said = _cleared(file, state / "locks") if _is_alone(file) else []
+    _share(file)
+    return said
+
+
+def _cleared(file: IO[str], locks: Path) -> list[str]:
+    """Take Snakemake's locks off where they are of this machine; return what to say of it."""
+    left = sorted(locks.glob("*.lock"))
+    if left and not _is_ours(file):
         return []
     file.truncate(0)
     file.write(socket.gethostname())
@@ -64,12 +70,24 @@ def _is_ours(file: IO[str]) -> bool:
     return file.read() == socket.gethostname()
 
 
-def _hold(file: IO[str]) -> bool:
-    """Lock a file until this process ends; say whether it was free."""
+def _is_alone(file: IO[str]) -> bool:
+    """Whether no other run holds a file; then nobody else can until it is shared."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        file.close()
         return False
-    _holding.append(file)
     return True
+
+
+def _share(file: IO[str]) -> None:
+    """Hold a file, beside others, until this process ends.
+
+    Another run may get the file alone in between. It is then let go on first: this one has no lock
+    of Snakemake's yet that it could lose.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH)
+    except OSError:  # a system of files without locks
+        file.close()
+    else:
+        _holding.append(file)

@@ -1,5 +1,6 @@
 """Settings as their user states them, in a file or on the command line: checked as they come in."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,6 +45,7 @@ def read(path: Path, what: str) -> Stated:
 
 # --- YAML as people write it ----------------------------------------------------------------------
 
+MERGE = "tag:yaml.org,2002:merge"  # of <<
 NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 MISREAD = re.compile(r"[-+]?(0[0-7_]+|\d[\d_]*(:[0-5]?\d)+(\.[\d_]*)?)")
 
@@ -71,12 +73,24 @@ def _loaded(path: Path) -> Any:
     """
     import yaml
 
-    text = path.read_text(encoding="utf-8-sig")
+    text = _as_yaml(path.read_text(encoding="utf-8-sig"))
     try:
         _check(yaml.compose(text, Loader=yaml.SafeLoader), str(path), "")
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from None
+
+
+def _as_yaml(text: str) -> str:
+    """Return JSON with blanks for its tabs, which YAML refuses; its strings have none. YAML stays.
+
+    Snakemake reads both, whatever a file is called.
+    """
+    try:
+        json.loads(text)
+    except ValueError:
+        return text
+    return text.replace("\t", " ")
 
 
 def _check(node: Any, file: str, path: str) -> None:
@@ -89,20 +103,28 @@ def _check(node: Any, file: str, path: str) -> None:
             _check(item, file, f"{path}.{number}")
     if kind != "mapping":
         return
-    lines: dict[str, int] = {}
+    lines: dict[Any, int] = {}
     for key, value in node.value:
-        if key.id != "scalar" or key.value == "<<":
+        if key.id != "scalar":
             continue
-        line = key.start_mark.line + 1
         below = f"{path}.{key.value}" if path else str(key.value)
-        if key.value in lines:
-            raise BadSettings(
-                f"{file}: {below} is said twice, in line {lines[key.value]} and in line "
-                f"{line}: keep one"
-            )
-        lines[key.value] = line
-        _refuse_misread(key, file, path)
         _check(value, file, below)
+        if key.tag == MERGE:
+            continue
+        _refuse_misread(key, file, path)
+        line, name = key.start_mark.line + 1, _constructed(key)
+        if name in lines:
+            raise BadSettings(
+                f"{file}: {below} is said twice, in line {lines[name]} and in line {line}: keep one"
+            )
+        lines[name] = line
+
+
+def _constructed(key: Any) -> Any:
+    """Return the value of a key: 1 and 0x1 are one, and so are yes and true."""
+    import yaml
+
+    return yaml.SafeLoader("").construct_object(key)
 
 
 def _refuse_misread(scalar: Any, file: str, path: str) -> None:

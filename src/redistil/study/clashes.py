@@ -5,14 +5,18 @@ an entry of params.yaml, or of another study, otherwise would write over what th
 """
 
 from collections.abc import Iterator, Mapping
-from functools import reduce
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from redistil.errors import BadSettings, nearest
 from redistil.storage.lineage import canonical
 from redistil.study import files
+from redistil.study.fields import plain
 from redistil.study.files import LIKE, REDEFINES, merged
+from redistil.study.study import Study
 
 PLACES = {
     "corpora": "corpora",
@@ -43,16 +47,35 @@ def refuse(config: Config, study: str, folder: Path) -> None:
     own = files.chain(study, folder)
     if redefines(own):
         return
-    defined = _defined(config, own)
+    defined, general = _defined(config, own), likened(config)
     for (catalogue, name), entry in defined.items():
-        there = config.get(catalogue, {}).get(name)
-        if there is not None and canonical(there) != canonical(entry):
+        there = _entries(general, catalogue).get(name)
+        if there is not None and not _are_same(catalogue, there, entry):
             raise _clash(catalogue, name, study, "params.yaml")
     for studies, theirs in _others(config, folder):
         departing = {name: one for name, one in own.items() if name not in studies}
         for key in _stated(departing) & defined.keys() & theirs.keys():
-            if canonical(defined[key]) != canonical(theirs[key]):
+            if not _are_same(key[0], defined[key], theirs[key]):
                 raise _clash(*key, study, f"studies/{_last_stating(key, studies)}.yaml")
+
+
+def _are_same(catalogue: str, one: Any, other: Any) -> bool:
+    """Whether two entries say the same, numbers as a study takes them: 2e-3 is text in YAML 1.1."""
+    return _typed(catalogue, one) == _typed(catalogue, other)
+
+
+def _typed(catalogue: str, entry: Any) -> str:
+    """Return the text of an entry as its class takes it; of one that it refuses, as it stands."""
+    try:
+        (read,) = _reader(catalogue).validate_python({catalogue: entry}).values()
+    except ValidationError:
+        return canonical(entry)
+    return canonical(plain(read))
+
+
+@cache
+def _reader(catalogue: str) -> TypeAdapter[Any]:
+    return TypeAdapter(Study.model_fields[catalogue].annotation)
 
 
 def _last_stating(key: tuple[str, str], studies: Studies) -> str:

@@ -295,6 +295,7 @@ CATALOGUES = (
     "first_stages",
     "negatives",
     "teachers",
+    "checkpoints",
     "exports",
     "sources",
 )
@@ -314,6 +315,9 @@ def asked_for(study: Study) -> dict[str, Any]:
         settings[catalogue] = {key: entries[key] for key in entries if key in names[catalogue]}
     training = settings.get("training") or {}
     training.pop("checkpoint_every", None)  # changes the work, not the result
+    if "sizes" in training:
+        used = {study.students[name].size for name in names["students"]}
+        training["sizes"] = {key: training["sizes"][key] for key in sorted(used)}
     return settings
 
 

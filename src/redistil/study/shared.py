@@ -1,28 +1,40 @@
 """Settings of a study that decide of files which other studies share.
 
 A file made of an entry lies below `data`, under the name of the entry alone. Yet a study decides of
-it too: the queries of its test sets are left out of training data, and its protocol trains its
-teachers. Two studies that differ there would make one file anew in turn, and all that follows.
+it too: the queries of its test sets are left out of training data, its protocol trains its
+teachers, and some of its settings reach such files. Two studies that differ there would keep
+overwriting one file, and all that follows from it.
 """
 
 from collections.abc import Iterator, Mapping
 from functools import reduce
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from redistil.errors import BadSettings
 from redistil.study import files, grid
 from redistil.study.artefacts import recipe
 from redistil.study.backbones import BuiltBackbone
+from redistil.study.candidates import ImportedStage
 from redistil.study.checks import resolve
-from redistil.study.clashes import PLACES, Studies, likened, redefines
+from redistil.study.clashes import Studies, likened, redefines
 from redistil.study.grid import Cell
 from redistil.study.overlays import laid_on
 from redistil.study.study import Study
-from redistil.study.teachers import TrainedTeacher
+from redistil.study.teachers import AdoptedTeacher, RankingTeacher, TrainedTeacher
+
+
+class File(NamedTuple):
+    """The entry that a file is made of, and the file's place below `data`."""
+
+    catalogue: str
+    name: str
+    place: str
+
 
 Decided = dict[str, Any]  # what a message calls it, and what it is
-Shared = dict[tuple[str, str], Decided]  # by catalogue and name of the entry
+Shared = dict[File, Decided]
 
 
 def refuse(config: Mapping[str, Any], name: str, folder: Path) -> None:
@@ -35,8 +47,8 @@ def refuse(config: Mapping[str, Any], name: str, folder: Path) -> None:
     own = _decided_by(config, name, folder)
     for other in files.names(folder):
         if name not in _like(other, folder):
-            for key, theirs in _decided_by(config, other, folder).items():
-                _refuse_other(name, other, key, own.get(key, theirs), theirs)
+            for file, theirs in _decided_by(config, other, folder).items():
+                _refuse_other(name, other, file, own.get(file, theirs), theirs)
 
 
 def _like(name: str, folder: Path) -> Studies:
@@ -47,18 +59,15 @@ def _like(name: str, folder: Path) -> Studies:
         return {}
 
 
-def _refuse_other(
-    study: str, other: str, key: tuple[str, str], own: Decided, theirs: Decided
-) -> None:
-    catalogue, name = key
+def _refuse_other(study: str, other: str, file: File, own: Decided, theirs: Decided) -> None:
+    catalogue, name, place = file
     for what, value in own.items():
         if value != theirs.get(what):
             raise BadSettings(
                 f"studies/{study}.yaml, {catalogue}.{name}: {what}: {value} here and "
-                f"{theirs.get(what)} in studies/{other}.yaml, and both would lie in "
-                f"data/{PLACES[catalogue]} under one name: let both say the same, give the entry "
-                f"another name here, as `{name}-of-{study}: {{like: {name}}}`, or say "
-                "`redefines: true` to take its place"
+                f"{theirs.get(what)} in studies/{other}.yaml, and both would lie at data/{place}: "
+                f"let both say the same, give the entry another name here, as "
+                f"`{name}-of-{study}: {{like: {name}}}`, or say `redefines: true` to take its place"
             )
 
 
@@ -85,20 +94,39 @@ def decided(study: Study) -> Shared:
     return dict(_decided(study))
 
 
-def _decided(study: Study) -> Iterator[tuple[tuple[str, str], Decided]]:
+def _decided(study: Study) -> Iterator[tuple[File, Decided]]:
     names = grid.needed(study)
     for name in sorted(names["backbones"]):
         backbone = study.backbones[name]
         if isinstance(backbone, BuiltBackbone):
-            yield ("backbones", name), _apart(study, backbone.build.dataset)
+            apart = _apart(study, backbone.build.dataset)
+            yield File("backbones", name, f"backbones/{name}"), apart
+    for catalogue in ("backbones", "checkpoints"):
+        for name in sorted(names[catalogue]):
+            kept = {"tokens.longest": study.tokens.longest}
+            yield File(catalogue, name, f"tokens/{name}"), kept
+    for name, dataset in product(sorted(names["first_stages"]), sorted(names["datasets"])):
+        stage = study.first_stages[name]
+        if not isinstance(stage, ImportedStage) or stage.run_of(dataset):
+            least = {"least_success": study.least_success}
+            yield File("first_stages", name, f"candidates/{name}/{dataset}"), least
     for name in sorted(names["negatives"]):
-        yield ("negatives", name), _apart(study, study.negatives[name].dataset)
+        apart = _apart(study, study.negatives[name].dataset)
+        yield File("negatives", name, f"negatives/{name}"), apart
     for name in sorted(names["teachers"]):
-        teacher = study.teachers[name]
-        if isinstance(teacher, TrainedTeacher):
-            model = teacher.model
-            trained = recipe(study, Cell(model.student, model.loss, model.seed))
-            yield ("teachers", name), _spelled(trained.stated())
+        yield File("teachers", name, f"teachers/{name}"), _of_teacher(study, name)
+
+
+def _of_teacher(study: Study, name: str) -> Decided:
+    """Return how a teacher is trained, and how precisely it scores."""
+    teacher, decided = study.teachers[name], Decided()
+    if isinstance(teacher, TrainedTeacher):
+        model = teacher.model
+        trained = recipe(study, Cell(model.student, model.loss, model.seed))
+        decided |= _spelled(trained.stated())
+    if isinstance(teacher, (TrainedTeacher, AdoptedTeacher, RankingTeacher)):
+        decided["reranking.precision"] = study.reranking.precision
+    return decided
 
 
 def _apart(study: Study, dataset: str) -> Decided:

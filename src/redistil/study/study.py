@@ -17,6 +17,7 @@ from redistil.study.candidates import (
 from redistil.study.checkpoints import FORMS, Checkpoint
 from redistil.study.corpora import AnyCorpus, AnyDataset, AnyDownload
 from redistil.study.fields import (
+    Count,
     Entry,
     Length,
     Measure,
@@ -94,7 +95,7 @@ class Grid(Entry):
     losses: Annotated[list[Annotated[Name, Names("losses")]], Once]
     seeds: Annotated[list[Seed], Once]
     fewer_seeds: Annotated[
-        dict[Name, Annotated[int, Field(ge=1)]],
+        dict[Name, Count],
         Field(description="of these students at most so many seeds, the first of the list"),
     ] = {}
     datasets: Annotated[_DatasetNames, Field(min_length=1)]

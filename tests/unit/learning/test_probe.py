@@ -10,6 +10,8 @@ from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, PreTrained
 from redistil.errors import BadSource
 from redistil.learning.splade import Splade
 from redistil.learning.students.cat import Cat
+from redistil.learning.students.checkpoints import load_tokenizer
+from redistil.study.architectures import ARCHITECTURES
 from tests.made.checkpoints import FORM, ROOMY, student_on, write_checkpoint
 from tests.made.hub import byte_pairs, word_pieces
 from tests.made.students import student_of
@@ -107,6 +109,15 @@ def test_a_missing_padding_token_is_named(tmp_path):
 def test_padding_on_the_left_is_refused(tmp_path):
     folder = checkpoint(tmp_path / "bert", "bert", pieces(padding_side="left"), **BERT)
     assert "its tokenizer pads on the left, where a pair scores" in refusal(folder)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES.keys() - {"cat", "tk"})  # tk's pads right
+def test_a_saved_student_pads_on_the_right(tmp_path, architecture):
+    """Texts that are read apart are padded on the right, whatever the backbone's tokenizer does."""
+    folder = checkpoint(tmp_path / "bert", "bert", pieces(padding_side="left"), **BERT)
+    (tmp_path / "saved").mkdir()
+    student_of(architecture, folder).save(tmp_path / "saved")
+    assert load_tokenizer(tmp_path / "saved").padding_side == "right"
 
 
 def test_unknown_token_types_are_refused(tmp_path):

@@ -321,7 +321,7 @@ def test_equivalence_is_offered_where_it_could_show():
     few, many = draws(1, 10, scale=0.1), draws(1, 4000, scale=0.1)
     for values, expected in ((few, UNDECIDED), (many, EQUIVALENT)):
         centred = np.repeat(values - values.mean(), 2, axis=0)
-        record = judged([centred], [np.zeros_like(centred)], margin=0.02)
+        record = judged([centred + 0.5], [np.full_like(centred, 0.5)], margin=0.02)
         assert record.word == expected
         assert (record.p_equivalence_holm is None) == (expected == UNDECIDED)
 
@@ -329,12 +329,16 @@ def test_equivalence_is_offered_where_it_could_show():
 def test_zeros_are_equivalent_to_nothing():
     zeros, ones = np.zeros((2, 4000)), np.ones((2, 4000))
     assert judged([zeros], [zeros]).word == UNDECIDED
+    nearly = zeros.copy()
+    nearly[:, :2] = 0.001
+    assert judged([zeros], [nearly]).word == judged([nearly], [zeros]).word == UNDECIDED
+    assert judged([nearly], [np.roll(nearly, 1, axis=1)]).word == EQUIVALENT
     assert judged([ones], [ones]).word == EQUIVALENT
 
 
 def test_equivalence_is_the_larger_of_two_one_sided_tests():
     values = draws(1, 200, scale=0.02)[0] + 0.002
-    record = judged([np.tile(values, (2, 1))], [np.zeros((2, 200))], margin=0.005)
+    record = judged([np.tile(0.5 + values, (2, 1))], [np.full((2, 200), 0.5)], margin=0.005)
     above = stats.ttest_1samp(values, 0.005, alternative="less").pvalue
     below = stats.ttest_1samp(values, -0.005, alternative="greater").pvalue
     assert record.p_equivalence_holm == pytest.approx(max(above, below))

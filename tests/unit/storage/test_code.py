@@ -128,6 +128,19 @@ def test_a_new_objective_remakes_nothing(package):
     assert stale(change) == set()
 
 
+WHOLE_STUDY = {"compare", "contrast", "page", "plot", "publish", "tabulate"}  # read all settings
+
+
+def test_a_new_export_format_retrains_nothing(package):
+    def change():
+        said = '"lightning-ir", "pylate"'
+        changed(package / "study/protocol.py", said, f'"new", {said}')
+        path = package / "stages/exports.py"
+        changed(path, '    "pylate": _pylate,', '    "new": _pylate,\n    "pylate": _pylate,')
+
+    assert stale(change) <= {"export-training"} | WHOLE_STUDY
+
+
 def test_packages_count_by_definition(package):
     more = "\n\nANOTHER = 1\n"
     path = package / "storage/trec.py"

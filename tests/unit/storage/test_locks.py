@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections import namedtuple
+from contextlib import contextmanager
 
 import pytest
 
@@ -19,17 +20,32 @@ time.sleep(60)
 """
 
 
-@pytest.fixture
-def state(tmp_path):
-    """Where Snakemake keeps its records; a run holds the folder, and lives."""
-    folder = tmp_path / ".snakemake"
+@contextmanager
+def living(folder):
+    """A run that holds the folder, and lives."""
     command = [sys.executable, "-c", HOLDING, str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout.readline() == "held\n"
+        yield run
+        run.kill()
+
+
+@pytest.fixture
+def state(tmp_path, monkeypatch):
+    """Where Snakemake keeps its records; a run holds the folder, and has locked it."""
+    monkeypatch.setattr(locks, "_holding", [])
+    folder = tmp_path / ".snakemake"
+    with living(folder) as run:
         (folder / "locks").mkdir()
         (folder / "locks" / "0.input.lock").touch()
         yield folder, run
-        run.kill()
+    ended()
+
+
+def ended():
+    """Let go of what this process holds, as its end would."""
+    while locks._holding:
+        locks._holding.pop().close()
 
 
 def locked(folder):
@@ -48,6 +64,19 @@ def test_a_killed_run_leaves_no_lock(state):
 def test_a_living_run_keeps_its_lock(state):
     folder, run = state
     assert locks.taken_off(folder) == [] and locked(folder)
+
+
+def test_a_later_run_keeps_its_lock(state):
+    """The first was a dry run, say: it ends, and the second one's lock is no left-over."""
+    folder, first = state
+    with living(folder) as second:
+        first.kill()
+        first.wait()
+        assert locks.taken_off(folder) == [] and locked(folder)
+        second.kill()
+        second.wait()
+        ended()
+        assert locks.taken_off(folder) != [] and not locked(folder)
 
 
 def test_another_machine_keeps_its_lock(state, monkeypatch):

@@ -3,7 +3,7 @@
 import pytest
 
 from redistil.study import artefacts
-from redistil.study.grid import asked_for
+from redistil.study.grid import CATALOGUES, asked_for
 from redistil.study.reading import read as typed
 from redistil.study.study import Study
 from tests.made.configs import STUDIES, config_of, resolved
@@ -23,13 +23,35 @@ def test_unasked_entries_change_no_artefact(name):
     assert asked_for(cut) == asked_for(whole)
 
 
-def test_an_unused_entry_is_left_out():
+@pytest.mark.parametrize("path", [*CATALOGUES, "training sizes"])
+def test_an_unused_entry_is_left_out(path):
     config = config_of("embedded")
     before = asked_for(resolved(config))
-    config["losses"]["unused"] = dict(config["losses"]["hinge"])
-    config["backbones"]["unused"] = dict(config["backbones"]["tiny-bert"])
+    entries = config
+    for key in path.split():
+        entries = entries[key]
+    entries["unused"] = dict(next(iter(entries.values())))
     assert asked_for(resolved(config)) == before
+
+
+def test_every_catalogue_is_cut():
+    config = config_of("embedded")
+    assert {key for key, value in config.items() if _is_catalogue(value)} == set(CATALOGUES)
+
+
+def _is_catalogue(value):
+    return isinstance(value, dict) and all(isinstance(entry, dict) for entry in value.values())
+
+
+def test_how_often_is_saved_is_left_out():
+    config = config_of("embedded")
+    before = asked_for(resolved(config))
     config["training"]["checkpoint_every"] += 1
     assert asked_for(resolved(config)) == before
+
+
+def test_a_used_entry_is_kept():
+    config = config_of("embedded")
+    config["losses"]["unused"] = dict(config["losses"]["hinge"])
     config["grid"]["losses"].append("unused")
     assert "unused" in asked_for(resolved(config))["losses"]

@@ -44,6 +44,15 @@ def test_equal_entries_share_a_path(refused):
     assert refused(mine=same, other=MINED) == ""
 
 
+def test_numbers_are_compared_as_taken(refused):
+    """2e-3 is text to a reader of YAML 1.1, and so is what `dvc exp run -S` writes."""
+    stage = {"k1": 2e-3, "b": 0.4, "stemmer": "none", "depth": 5}
+    mine = {"first_stages": {"mine": stage | {"k1": "2e-3", "depth": 5.0}}}
+    assert refused(mine=mine, other={"first_stages": {"mine": stage}}) == ""
+    other = {"first_stages": {"mine": stage | {"k1": "3e-3"}}}
+    assert "first_stages.mine: studies/other.yaml defines it" in refused(mine=mine, other=other)
+
+
 def test_a_study_may_say_that_it_redefines(refused):
     assert refused(mine=WIDER | {"redefines": True}) == ""
     assert refused(mine=MINED, other=DEEPER | {"redefines": True}) == ""

@@ -1,14 +1,19 @@
 """Settings as people write them: numbers of YAML 1.2, and keys that stand once."""
 
+import json
+import re
+import shutil
 from datetime import date
 
 import pytest
 import yaml
+from dvc.utils.hydra import apply_overrides
 
 from redistil.errors import BadSettings
 from redistil.storage import settings
 from redistil.study import artefacts as study
-from tests.made.configs import config_of, put, refusal
+from redistil.study.overlays import laid_on, overlay
+from tests.made.configs import ROOT, config_of, put, refusal
 
 
 @pytest.mark.parametrize(
@@ -18,6 +23,7 @@ from tests.made.configs import config_of, put, refusal
         ("training sizes tiny steps", 1.0e4, 10000),
         ("reranking depth", 5.0, 5),
         ("datasets pydocs-test relevant_from", 1.0, 1),
+        ("grid fewer_seeds", {"tiny-bert": 2.0}, {"tiny-bert": 2}),
     ],
 )
 def test_a_number_is_taken_as_meant(path, given, taken):
@@ -26,7 +32,7 @@ def test_a_number_is_taken_as_meant(path, given, taken):
     place = study.resolve(config)
     for key in path.split(" "):
         place = place[key]
-    assert place == taken and type(place) is type(taken)
+    assert place == taken and repr(place) == repr(taken)
 
 
 @pytest.mark.parametrize("given", [5.5, True, "5", "five"])
@@ -67,6 +73,41 @@ def test_a_merge_may_say_a_key_again(tmp_path):
     file = tmp_path / "merge.yaml"
     file.write_text("a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}\n", encoding="utf-8")
     assert settings.mapping(file)["b"] == {"x": 3, "y": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\nb: {<<: {x: 1, x: 2}}\n", "b.<<.x is said twice, in line 2 and in line 2"),
+        ("sizes:\n  1: a\n  0x1: b\n", "sizes.0x1 is said twice, in line 2 and in line 3"),
+        ("yes: a\ntrue: b\n", "true is said twice, in line 1 and in line 2"),
+        ('{"a": {"b": 1,\n\t"b": 2}}', "a.b is said twice, in line 1 and in line 2"),
+    ],
+)
+def test_keys_that_become_one_are_refused(tmp_path, text, said):
+    (tmp_path / "dup.yaml").write_text(text)
+    with pytest.raises(BadSettings, match=re.escape(said)):
+        settings.mapping(tmp_path / "dup.yaml")
+
+
+def test_keys_that_only_look_alike_are_kept(tmp_path):
+    (tmp_path / "keys.yaml").write_text("1: a\n'1': b\n0x2: c\n")
+    assert settings.mapping(tmp_path / "keys.yaml") == {1: "a", "1": "b", 2: "c"}
+
+
+def test_json_may_have_tabs(tmp_path):
+    study = {"title": "a\tb", "training": {"steps": 4}}
+    (tmp_path / "study.json").write_text(json.dumps(study, indent="\t"))
+    assert settings.mapping(tmp_path / "study.json") == study
+
+
+def test_dvc_hands_over_numbers(tmp_path):
+    """What `dvc exp run -S` writes into params.yaml: 1e-05, which YAML 1.1 takes for text."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    apply_overrides(tmp_path / "params.yaml", ["least_success=1e-5"])
+    written = settings.mapping(tmp_path / "params.yaml")
+    config = laid_on(written, overlay("embedded", ROOT / "studies"))
+    assert study.resolve(config).least_success == 1e-5
 
 
 @pytest.mark.parametrize("number", ["1:30", "010", "-1:30", "1:30:00", "1:30.5", "0_7", "[1, 02]"])

@@ -6,7 +6,8 @@ import pytest
 
 from redistil.errors import BadSettings
 from redistil.storage import settings
-from redistil.study import files, shared
+from redistil.study import artefacts, clashes, files, paths, shared
+from redistil.study.overlays import laid_on, overlay
 from tests.made.configs import ROOT
 
 CONFIG = settings.mapping(ROOT / "params.yaml")
@@ -54,6 +55,44 @@ def test_other_test_sets_are_refused(refused):
 )
 def test_another_training_of_a_teacher_is_refused(refused, text, said):
     assert f"teachers.pydocs-bert: {said}" in refused(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("tokens: {longest: 512}", "backbones.tiny-bert: tokens.longest: 512 here and 1024"),
+        ("least_success: 0.2", "first_stages.bm25: least_success: 0.2 here and 0.1"),
+        (
+            "reranking: {precision: bfloat16}",
+            "teachers.pydocs-bert: reranking.precision: bfloat16 here and float32",
+        ),
+    ],
+)
+def test_settings_that_reach_shared_files_are_refused(refused, text, said):
+    assert f"studies/mine.yaml, {said} in studies/" in refused(text)
+    assert refused(f"{text}\nredefines: true") == ""
+
+
+OWN = """
+backbones: {mine: {like: tiny-bert}}
+students: {mine: {like: tiny-bert, backbone: mine}}
+grid: {students: [mine]}
+"""
+
+
+def test_a_backbone_under_another_name_plans(tmp_path):
+    folder = shutil.copytree(ROOT / "studies", tmp_path / "studies")
+    (folder / "mine.yaml").write_text(f"like: embedded\n{OWN}")
+    shared.refuse(CONFIG, "mine", folder)
+    clashes.refuse(CONFIG, "mine", folder)
+    laid = laid_on(CONFIG, overlay("mine", folder)) | {"study": "mine"}
+    study = artefacts.resolve(clashes.likened(laid))
+    settings = artefacts.settings_of(study)
+    assert settings["build", "mine"] == settings["build", "tiny-bert"]
+    assert {cell.student for cell in artefacts.grid_cells(study)} == {"mine"}
+    tokens = "data/tokens/{backbone}/queries/{dataset}.arrow"
+    known = {"student": "mine", "dataset": "pydocs-dev"}
+    assert paths.paths(study, tokens, None, known) == ["data/tokens/mine/queries/pydocs-dev.arrow"]
 
 
 @pytest.mark.parametrize(

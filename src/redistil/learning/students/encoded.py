@@ -127,6 +127,7 @@ class Encoded(Apart):
     def save(self, folder: Path) -> None:
         """Write weights, configuration, tokenizer and settings into `folder`."""
         self.tokenizer.model_max_length = self.reads()
+        self.tokenizer.padding_side = "right"  # as the student learned, whatever its backbone says
         with files_aside(folder) as partial:
             self.network.save_pretrained(partial)
             self.tokenizer.save_pretrained(partial)

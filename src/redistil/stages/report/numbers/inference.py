@@ -111,7 +111,7 @@ def holm(p: Floats) -> Floats:
 class Comparison:
     """Two systems on a group of datasets, and the family of tests that they are in.
 
-    is_empty: neither has a value above 0 for any query, so nothing was measured.
+    is_empty: one of the two has no value above 0, so nothing of it was measured.
     """
 
     family: str
@@ -155,7 +155,7 @@ def compare(family: str, scope: Scope, system: str, against: str) -> Comparison:
     """Return the comparison of two cells of a group."""
     over = scope.over([system], [against])
     estimate = scope.estimate([system], [against])
-    is_empty = _is_empty(scope.cells[system]) and _is_empty(scope.cells[against])
+    is_empty = _is_empty(scope.cells[system]) or _is_empty(scope.cells[against])
     return Comparison(family, scope.group, system, against, over, estimate, is_empty)
 
 
@@ -173,7 +173,7 @@ class Record:
     p: two-sided; p_holm: corrected over the family, which has `size` members. word: BETTER, WORSE,
     EQUIVALENT or UNDECIDED, by p_holm. detectable: the smallest true difference that the family's
     hardest step finds with `POWER`. p_equivalence_holm: None where the study could not show it,
-    or where every value of both is 0.
+    or where every value of one of them is 0.
     """
 
     family: str
