@@ -75,7 +75,8 @@ def _typed(catalogue: str, entry: Any) -> str:
 
 @cache
 def _reader(catalogue: str) -> TypeAdapter[Any]:
-    return TypeAdapter(Study.model_fields[catalogue].annotation)
+    kind: Any = Study.model_fields[catalogue].annotation
+    return TypeAdapter(kind)
 
 
 def _last_stating(key: tuple[str, str], studies: Studies) -> str:
