@@ -264,3 +264,13 @@ def test_folders_and_titles_may_have_braces(house):
         path.write_bytes(kept + b"\n")
         assert house.planned(*flags).keys() == stale, file
         path.write_bytes(kept)
+
+
+def test_a_configfile_is_read_as_a_study(house):
+    """A key that it says twice is refused; JSON may have tabs."""
+    twice = "reranking: {depth: 4}\ntitle: x\nreranking: {depth: 3}\n"
+    (house.root / "twice.yaml").write_text(twice)
+    said = house.run("snakemake", "-n", "--configfile", "twice.yaml", ok=False)
+    assert "twice.yaml: reranking is said twice, in line 1 and in line 3: keep one" in said
+    (house.root / "tabs.json").write_text(json.dumps({"title": "Tabs"}, indent="\t"))
+    assert house.planned("--configfile", "tabs.json")
