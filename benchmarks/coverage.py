@@ -2,16 +2,18 @@
 
 `python -m benchmarks.coverage` prints a line for each kind of study. In all of them the losses are
 equal in expectation, so each difference that is found is false. A study has students, six losses,
-seeds, and a group of datasets. A query's value is its difficulty, the cell's own strength on it,
-what the seed is worth on the dataset, and the seed's luck with the query.
+seeds, and groups of datasets. The same trainings are measured on every group. BM25 and a teacher
+stand beside them. A query's value is its difficulty, the cell's own strength on it, what the seed
+is worth on the dataset, and the seed's luck with the query.
 
 The rule of `redistil.stages.report.numbers.inference` stands beside the one before it, a paired
 t-test over queries that takes the trained models as given (both corrected by Holm).
 
 Columns. losses, baselines: how often a family finds a false difference; TOST: how often one claims
-equivalence of losses that are a margin apart. coverage: of 95 % intervals; least: of the worst
-comparison. finds: how often a true lead is found. width: mean half-width of the intervals;
-old width: where each pair stands alone. detects: the smallest detectable difference.
+equivalence of losses that are a margin apart. coverage: of 95 % intervals of both families; least:
+of the worst comparison. finds: how often a true lead is found. width: mean half-width of the
+intervals between losses; old width: where each pair stands alone. detects: the smallest detectable
+difference.
 """
 
 import time
@@ -29,6 +31,7 @@ ALPHA, MARGIN = 0.05, 0.05
 STRENGTH = 0.12  # standard deviation of a cell's own strength on a query
 LUCK = 0.10  # of a seed's luck with a query
 LEAD = 0.05  # of the last loss, where power is measured
+BM25, TEACHER = "bm25", "teacher"  # the systems that no seed changes
 COVERAGE = (0.94, 0.97)  # of intervals of 95 %
 HEAD = [
     "losses", "baselines", "TOST", "coverage", "least", "finds", "old errs", "old finds",
@@ -41,9 +44,10 @@ _AT_ONCE = 1 << 21  # values that are simulated at once: 16 MiB
 class Kind:
     """A kind of study. spread: standard deviation of what a seed is worth on a dataset.
 
-    queries: of each dataset. noisy: by how much the first loss's spread is larger. shared: which
-    part of the variance of seeds is common to equal seeds of all losses. together: which part is
-    common to the datasets. clipped: values like nDCG's, many of them 0 or 1.
+    queries: of each dataset of a group. groups: how many have such datasets. noisy: by how much
+    the first loss's spread is larger. shared: which part of the variance of seeds is common to
+    equal seeds of all losses. together: which part is common to the datasets, of all groups.
+    clipped: values like nDCG's, many of them 0 or 1.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Kind:
     spread: float
     students: int = 1
     queries: tuple[int, ...] = (200,)
+    groups: int = 1
     losses: int = 6
     noisy: float = 1.0
     shared: float = 0.0
@@ -83,19 +88,33 @@ def _variations(base: Kind) -> Iterator[Kind]:
     yield replace(base, name="values of 0 and 1", clipped=True)
     yield replace(base, name="50 queries, of 0 and 1", clipped=True, queries=(50,))
     yield replace(base, name="2 students, 2 datasets", students=2, queries=(200, 50))
+    yield replace(base, name="2 groups, 2 students", groups=2, students=2)
     if base.spread > 0:
+        yield replace(base, name="2 groups that vary as one", groups=2, together=1.0)
         yield replace(base, name="2 losses", losses=2)
         yield replace(base, name="seeds shared by half", shared=0.5)
 
 
-def simulate(kind: Kind, studies: int, rng: np.random.Generator) -> list[Cell]:
-    """Return the cells of `studies` studies at once, strata [studies, seeds, queries].
-
-    The last cell is a first stage.
-    """
-    cells: list[list[Floats]] = [[] for _ in range(kind.students * kind.losses + 1)]
+def simulate(kind: Kind, studies: int, rng: np.random.Generator) -> list[Scope]:
+    """Return the groups of `studies` studies at once, strata [studies, seeds, queries]."""
     common = rng.normal(size=(kind.students, kind.losses, studies, kind.seeds))
     everywhere = rng.normal(size=(kind.students, studies, kind.seeds))
+    scopes = []
+    for group in range(kind.groups):
+        cells = _cells(kind, common, everywhere, rng)
+        scopes.append(Scope(f"group {group}", cells))
+    return scopes
+
+
+def _cells(kind: Kind, common: Floats, everywhere: Floats, rng: np.random.Generator) -> list[Cell]:
+    """Return the cells of one group, BM25 and the teacher last.
+
+    common: what each training is worth on every group [students, losses, studies, seeds];
+    everywhere: what equal seeds of all losses are.
+    """
+    studies = common.shape[2]
+    cells: list[list[Floats]] = [[] for _ in range(kind.students * kind.losses)]
+    still: dict[str, list[Floats]] = {BM25: [], TEACHER: []}
     for queries in kind.queries:
         difficulty = _difficulty(kind, (studies, 1, queries), rng)
         apart = rng.normal(size=common.shape)
@@ -107,13 +126,16 @@ def simulate(kind: Kind, studies: int, rng: np.random.Generator) -> list[Cell]:
                 scale = kind.spread * (kind.noisy if loss == 0 else 1.0)
                 values = _values(kind, difficulty, scale * worth, rng)
                 cells[student * kind.losses + loss].append(values)
-        still = replace(kind, seeds=1)
-        cells[-1].append(_values(still, difficulty, np.zeros((studies, 1)), rng))
+        unchanged = replace(kind, seeds=1)
+        for strata in still.values():
+            strata.append(_values(unchanged, difficulty, np.zeros((studies, 1)), rng))
     named = []
-    for place, strata in enumerate(cells[:-1]):
+    for place, strata in enumerate(cells):
         student, loss = divmod(place, kind.losses)
         named.append(Cell(f"{student}/{loss}", strata, str(student)))
-    return [*named, Cell("first stage", cells[-1])]
+    for name, strata in still.items():
+        named.append(Cell(name, strata))
+    return named
 
 
 def _difficulty(kind: Kind, shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
@@ -137,9 +159,9 @@ class Tally:
     """Counts of each study of a kind; every list is joined over the batches.
 
     wrong, wrong_baselines, old_wrong: whether a family finds a false difference. held: whether an
-    interval holds the truth [studies, comparisons]. finds, old_finds: which of the last loss's
-    comparisons find a true lead of `LEAD`. equivalent: whether a family claims equivalence of
-    losses that are `MARGIN` apart.
+    interval of either family holds the truth [studies, comparisons]. finds, old_finds: which of
+    the last loss's comparisons find a true lead of `LEAD`. equivalent: whether a family claims
+    equivalence of losses that are `MARGIN` apart.
     """
 
     wrong: list[Floats]
@@ -160,22 +182,23 @@ class Tally:
 
 def count(kind: Kind, studies: int, tally: Tally, rng: np.random.Generator) -> None:
     """Simulate some studies of a kind and add what is found to the tally."""
-    cells = simulate(kind, studies, rng)
-    scope = Scope("all", cells)
-    compared = inference.between_losses(scope)
+    scopes = simulate(kind, studies, rng)
+    compared, baselines = [], []
+    for scope in scopes:
+        compared += inference.between_losses(scope)
+        baselines += inference.with_baselines(scope, [BM25, TEACHER])
+        baselines.append(inference.compare(inference.BASELINES, scope, TEACHER, BM25))
+        tally.old_widths.append(_old_widths(scope, inference.between_losses(scope)))
     estimates = [comparison.estimate for comparison in compared]
     found = inference.tests(estimates, ALPHA, MARGIN)
     tally.wrong.append(found.p_holm.min(axis=-1) < ALPHA)
     tally.detectable.append(found.detectable)
-    widths = np.stack([one.half_width(inference.LEVEL) for one in estimates], axis=-1)
-    values = np.stack([one.value for one in estimates], axis=-1)
-    tally.held.append(np.abs(values) <= widths)
-    tally.widths.append(widths)
-    tally.old_widths.append(_old_widths(scope, compared))
+    tally.widths.append(_widths(estimates))
 
-    baselines = inference.with_baselines(scope, ["first stage"])
-    of_baselines = inference.tests([one.estimate for one in baselines], ALPHA, MARGIN)
-    tally.wrong_baselines.append(of_baselines.p_holm.min(axis=-1) < ALPHA)
+    of_baselines = [comparison.estimate for comparison in baselines]
+    tested = inference.tests(of_baselines, ALPHA, MARGIN)
+    tally.wrong_baselines.append(tested.p_holm.min(axis=-1) < ALPHA)
+    tally.held.append(_held([*estimates, *of_baselines]))
 
     old = inference.tests([_over_queries(one) for one in estimates], ALPHA, MARGIN)
     tally.old_wrong.append(old.p_holm.min(axis=-1) < ALPHA)
@@ -189,6 +212,17 @@ def count(kind: Kind, studies: int, tally: Tally, rng: np.random.Generator) -> N
     apart = inference.tests([_moved(one, MARGIN) for one in estimates], ALPHA, MARGIN)
     claims = np.where(apart.offered, apart.p_equivalence_holm, 1.0) < ALPHA
     tally.equivalent.append(claims.any(axis=-1))
+
+
+def _widths(estimates: Sequence[Estimate]) -> Floats:
+    """Return the half-widths of intervals [studies, comparisons]."""
+    return np.stack([one.half_width(inference.LEVEL) for one in estimates], axis=-1)
+
+
+def _held(estimates: Sequence[Estimate]) -> Floats:
+    """Return which intervals hold the truth, a difference of 0 [studies, comparisons]."""
+    values = np.stack([one.value for one in estimates], axis=-1)
+    return np.abs(values) <= _widths(estimates)
 
 
 def _moved(estimate: Estimate, by: float) -> Estimate:
@@ -263,7 +297,7 @@ class Line:
 def line(kind: Kind, studies: int, seed: int = 1) -> Line:
     """Simulate studies of a kind, and return what came of it."""
     tally = Tally.empty()
-    values = kind.students * kind.losses * kind.seeds * sum(kind.queries)
+    values = kind.groups * kind.students * kind.losses * kind.seeds * sum(kind.queries)
     most = max(1, _AT_ONCE // values)
     rng = generator(seed, "coverage", kind.name)
     left = studies

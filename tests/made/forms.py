@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import (
@@ -26,6 +27,8 @@ from tests.made.hub import REACH
 Score = Callable[[str, str], float]
 
 PROMPT = "<s>query: {query}\nbird: {passage}\nstone:"
+CHAT = ["<|im_start|>", "<|im_end|>"]
+PARAMS = Path(__file__).parents[2] / "params.yaml"
 
 
 def classifier(folder: Path, reach: int = REACH) -> Score:
@@ -89,14 +92,24 @@ def bert_cat(folder: Path, reach: int = REACH) -> Score:
     return first_state(network, tokenizer, weight, float(bias))
 
 
-def yes_no(folder: Path, prompt: str = PROMPT) -> Score:
-    """A causal language model on byte pairs, which answers `cat` or `dog`."""
+def qwen(folder: Path, reach: int = REACH) -> Score:
+    """A Qwen3-Reranker, as params.yaml names it: special tokens of a chat, and a long prompt."""
+    entry = yaml.safe_load(PARAMS.read_text())["checkpoints"]["qwen3-reranker-0.6b"]
+    return yes_no(folder, 16 * reach, entry["prompt"], (entry["yes"], entry["no"]))
+
+
+def yes_no(
+    folder: Path, reach: int = 128, prompt: str = PROMPT, answers: tuple[str, str] = ("cat", "dog")
+) -> Score:
+    """A causal language model on byte pairs, with a token for each answer."""
     theirs = folder / "theirs"
     theirs.mkdir(parents=True)
-    trained = hub.byte_pairs(["<s>", "<pad>", "</s>"])
+    trained = hub.byte_pairs(["<s>", "<pad>", "</s>", *CHAT])
+    trained.add_tokens([answer for answer in answers if answer not in trained.get_vocab()])
     trained.save(str(theirs / "tokenizer.json"))
     said = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>"}
-    hub.say(theirs, said | {"eos_token": "</s>", "model_max_length": 128})
+    said |= {"additional_special_tokens": CHAT, "eos_token": "</s>", "model_max_length": reach}
+    hub.say(theirs, said)
     config = AutoConfig.for_model(
         "qwen3",
         vocab_size=trained.get_vocab_size(),
@@ -106,7 +119,7 @@ def yes_no(folder: Path, prompt: str = PROMPT) -> Score:
         num_attention_heads=2,
         num_key_value_heads=1,
         head_dim=8,
-        max_position_embeddings=128,
+        max_position_embeddings=reach,
         initializer_range=0.4,
         tie_word_embeddings=True,
     )
@@ -114,7 +127,7 @@ def yes_no(folder: Path, prompt: str = PROMPT) -> Score:
     network = AutoModelForCausalLM.from_config(config).eval()
     network.save_pretrained(theirs)
     tokenizer = AutoTokenizer.from_pretrained(theirs)
-    yes, no = (tokenizer(word)["input_ids"][0] for word in ("cat", "dog"))
+    yes, no = (tokenizer(word)["input_ids"][0] for word in answers)
 
     def score(query: str, passage: str) -> float:
         text = prompt.format(query=query, passage=passage)

@@ -197,6 +197,7 @@ def write(
         "measures": [],
         "models": [],
         "curves": [],
+        "gates": [],
     }
     for system in studies.systems(study):
         record = made[f"evaluate {system.name}"]
@@ -292,7 +293,7 @@ def tabulate(
     folder: Path, options: dict[str, list[str]], alpha: float = 0.05, resources: Path = RESOURCES
 ) -> Result:
     given = [
-        *named(options, "measures", "models"),
+        *named(options, "measures", "models", "gates"),
         *("--published", resources / "published.csv", "--names", resources / "published.yaml"),
         *("--alpha", alpha, *STATISTICS, "--name", "small"),
     ]

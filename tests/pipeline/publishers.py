@@ -305,11 +305,12 @@ def moved(folder: Path, address: str) -> dict[str, Any]:
 
 # --- checkpoints ------------------------------------------------------------------------------
 
-RE_RANKERS = {  # of the study published-checkpoints: one of each form
+RE_RANKERS = {  # of the study published-checkpoints: one of each form that it has
     "ms-marco-minilm-l12": forms.classifier,
     "xpmir-bert-base-infonce": forms.classifier,
     "monoelectra-base": forms.lightning_ir,
     "ettin-reranker-17m": forms.modules,
+    "qwen3-reranker-0.6b": forms.qwen,
 }
 
 

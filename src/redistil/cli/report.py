@@ -128,16 +128,15 @@ def tabulate(
     records = {path: lineage.of(path) for path in measures}
     behind = list(map(lineage.of, chain(models, backbones, gates)))
     provenance.check(planned, list(records.values()), behind)
-    passed_or_not = gates_of.read(backbones, gates)
+    passed_or_not = gates_of.read(gates)
     warn(gates_of.failures(planned, passed_or_not))
-    left_out = gates_of.students_left_out(planned, passed_or_not)
     measured, sources = {}, {}
     for path, record in records.items():
         measured[record.name] = path
         sources[record.name] = From(str(path), record.fingerprint)
     values = leaderboard.read(planned, measured)
     how = leaderboard.Settings(alpha, resamples, seed, margin)
-    tables = leaderboard.tabulate(planned, values, how, left_out)
+    tables = leaderboard.tabulate(planned, values, how)
     lines = leaderboard.entries(studies.systems(planned))
     theirs = elsewhere.read(published, names)
     beside = elsewhere.beside(theirs, planned, lines, values, reproduced_within, leaderboard.LEVEL)
@@ -147,9 +146,8 @@ def tabulate(
     files = costs.files(planned, trainings, reranked, taught)
     works = machines_of.kinds(files)
     warn(machines_of.warning(works))
-    lacking = gates_of.left_out(left_out)
     parts = (tables.leaderboard, tables.losses, tables.versus, beside, tables.tests)
-    printed = sheets.sheets(planned, *parts, lacking)
+    printed = sheets.sheets(planned, *parts)
     if planned.claims:
         printed["claims"] = claims.sheet(planned, tables.leaderboard, tables.tests)
     if spent:

@@ -10,7 +10,6 @@ from redistil.study.fields import (
     Entry,
     Kinds,
     Length,
-    Licence,
     Name,
     Names,
     NotNegative,
@@ -26,16 +25,16 @@ from redistil.study.fields import (
     kinds,
     mistake,
 )
+from redistil.study.origins import Origin
 
 
-class Backbone(Entry):
+class Backbone(Origin):
     """A checkpoint with its tokenizer.
 
     of_words: its vocabulary is words, with a vector each, and no encoder is in it.
     """
 
     of_words: ClassVar[bool] = False
-    licence: Licence = None
 
 
 class HubBackbone(Backbone, kind="hub"):
@@ -46,6 +45,10 @@ class HubBackbone(Backbone, kind="hub"):
     lower_case: Annotated[
         bool | None, Field(description="for a tokenizer that forgets to lower-case")
     ] = None
+
+    @property
+    def origin(self) -> str:
+        return self.hub
 
 
 class FolderBackbone(Backbone, kind="folder"):
@@ -139,6 +142,7 @@ FAMILIES: Kinds = {"bert": EncoderBuild, "modernbert": EncoderBuild, "splade": S
 class BuiltBackbone(Backbone, kind="build"):
     """A checkpoint that is made here."""
 
+    unstated_licence: ClassVar[str] = "made here, from the training passages"
     build: Annotated[Build, by_value("family", FAMILIES)]
 
     def recipe(self) -> dict[str, Any]:

@@ -6,16 +6,16 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, ValidatorFunctionWrapHandler, create_model, model_validator
 
 from redistil.study.architectures import ARCHITECTURES
-from redistil.study.fields import Entry, Kinds, Licence, Text, kind_of, mistake
+from redistil.study.fields import Kinds, Text, kind_of, mistake
+from redistil.study.origins import Origin
 
 _SOURCE = ("hub", "revision", "folder", "lower_case", "form")
 
 
-class Checkpoint(Entry):
+class Checkpoint(Origin):
     """A trained re-ranker: where its files are, their form, and how it reads a pair."""
 
     form_settings: ClassVar[tuple[str, ...]] = ()  # the keys that only its form has
-    licence: Licence = None
     hub: Annotated[Text | None, Field(description="an id of the Hugging Face hub")] = None
     revision: Text | None = None
     folder: Text | None = None
@@ -42,6 +42,10 @@ class Checkpoint(Entry):
         if (self.hub is None) != (self.revision is None):
             raise mistake("`hub` and `revision` belong together")
         return self
+
+    @property
+    def origin(self) -> str:
+        return self.hub or ""
 
     def source(self) -> dict[str, Any]:
         """Return where its files are, and their form."""

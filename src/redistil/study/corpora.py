@@ -8,7 +8,6 @@ from redistil.errors import nearest
 from redistil.study.fields import (
     Count,
     Entry,
-    Licence,
     Measure,
     Name,
     Names,
@@ -21,15 +20,15 @@ from redistil.study.fields import (
     matching,
     mistake,
 )
+from redistil.study.origins import Origin
 
 
-class Corpus(Entry):
+class Corpus(Origin):
     """A set of passages, exported once and shared by every dataset over it."""
 
     passages: Annotated[
         Count | None, Field(description="how many it must have; another count is refused")
     ] = None
-    licence: Licence = None
     push: Annotated[bool, Field(description="whether DVC may keep and push its texts")] = True
 
     @property
@@ -69,6 +68,10 @@ class IrdsCorpus(Corpus, kind="irds"):
     @property
     def is_pushed(self) -> bool:
         return self.push and self.licensed is None
+
+    @property
+    def origin(self) -> str:
+        return self.irds
 
 
 class FolderCorpus(Corpus, kind="folder"):

@@ -201,10 +201,6 @@ Measure = Annotated[
     ),
 ]
 Precision = Literal["float32", "tf32", "bfloat16"]
-Licence = Annotated[
-    Text | None,
-    Field(description="SPDX identifier or words; shown on model cards, remakes nothing"),
-]
 
 
 def _once(values: list[Any]) -> list[Any]:

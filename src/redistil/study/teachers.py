@@ -1,5 +1,6 @@
 """Teachers: the classes of their entries, one for each way to come by scores."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -8,7 +9,6 @@ from redistil.study.candidates import StageName
 from redistil.study.fields import (
     Count,
     Entry,
-    Licence,
     Name,
     Names,
     NotNegative,
@@ -21,6 +21,7 @@ from redistil.study.fields import (
     mistake,
 )
 from redistil.study.objectives import MARGINS, ORDER, SCORES, Targets
+from redistil.study.origins import Model, Origin
 
 _Negatives = Annotated[
     list[Annotated[Name, Names("negatives")]],
@@ -29,7 +30,7 @@ _Negatives = Annotated[
 ]
 
 
-class Teacher(Entry):
+class Teacher(Origin):
     """Where the scores of (query, passage) pairs come from.
 
     re_ranks: it can score candidates; brings: it comes with negatives of its own name.
@@ -37,11 +38,14 @@ class Teacher(Entry):
 
     re_ranks: ClassVar[bool] = False
     brings: ClassVar[bool] = False
-    licence: Licence = None
 
     def gives(self) -> Targets:
         """Say what can be learnt from its scores, as far as is declared."""
         return frozenset({SCORES, MARGINS, ORDER})
+
+    def runs(self, backbone_of: Mapping[str, str]) -> Model | None:
+        """Return the model whose scores these are, if one is here; backbone_of: of each student."""
+        return None
 
 
 class TrainedCell(Entry):
@@ -56,22 +60,31 @@ class TrainedTeacher(Teacher, kind="model"):
     """A cell of the grid, trained in this study."""
 
     re_ranks: ClassVar[bool] = True
+    unstated_licence: ClassVar[str] = "trained here, from the sources in this table"
     model: TrainedCell
     over: _Negatives
+
+    def runs(self, backbone_of: Mapping[str, str]) -> Model | None:
+        return Model("backbone", "backbones", backbone_of[self.model.student])
 
 
 class AdoptedTeacher(Teacher, kind="checkpoint"):
     """A re-ranker that others trained."""
 
     re_ranks: ClassVar[bool] = True
+    unstated_licence: ClassVar[str] = "scored here, by the re-ranker in this table"
     checkpoint: Annotated[Name, Names("checkpoints")]
     over: _Negatives
+
+    def runs(self, backbone_of: Mapping[str, str]) -> Model | None:
+        return Model("re-ranker", "checkpoints", self.checkpoint)
 
 
 class Bm25Teacher(Teacher, kind="bm25"):
     """BM25, as a first stage has it: frequencies of words in all passages."""
 
     re_ranks: ClassVar[bool] = True
+    unstated_licence: ClassVar[str] = "computed here, from the words of the passages"
     bm25: Annotated[StageName, Field(description="whose k1, b and stemmer it takes")]
     over: _Negatives
 
@@ -83,6 +96,7 @@ ScoringTeacher = TrainedTeacher | AdoptedTeacher | Bm25Teacher
 class AveragedTeacher(Teacher, kind="average"):
     """The mean of other teachers' scores."""
 
+    unstated_licence: ClassVar[str] = TrainedTeacher.unstated_licence
     average: Annotated[list[Annotated[Name, Names("teachers")]], Once, Field(min_length=2)]
     standardise: Annotated[
         Literal["query"] | None,
@@ -104,6 +118,10 @@ class ImportedTeacher(Teacher, kind="import"):
         bool, Field(description="of a run: its scores are a model's, not places in an order")
     ] = False
 
+    @property
+    def origin(self) -> str:
+        return self.file
+
     def gives(self) -> Targets:
         is_run = self.format in {"trec", "ranking"}
         if self.format == "id-lists" or (is_run and not self.scored):
@@ -117,6 +135,7 @@ class RankingTeacher(Teacher, kind="llm"):
     """A language model that ranks the first passages of a first stage, window by window."""
 
     brings: ClassVar[bool] = True
+    unstated_licence: ClassVar[str] = "ranked here, by the language model in this table"
     llm: Annotated[Name, Names("backbones")]
     first_stage: StageName
     depth: Annotated[Whole, Field(ge=2, description="passages of a query")]
@@ -135,6 +154,9 @@ class RankingTeacher(Teacher, kind="llm"):
 
     def gives(self) -> Targets:
         return frozenset({ORDER})
+
+    def runs(self, backbone_of: Mapping[str, str]) -> Model | None:
+        return Model("language model", "backbones", self.llm)
 
 
 TEACHERS = kinds(

@@ -16,6 +16,7 @@ from redistil.storage.lineage import Made
 from redistil.storage.placed import checkpoint_files
 from tests.made import checkpoints, forms
 from tests.made.checkpoints import refused
+from tests.made.configs import resolved
 
 READS = {"query_length": 20, "passage_length": 30, "pair_length": 64, "pair_form": "native"}
 READS |= {"architecture": "cat"}
@@ -173,6 +174,18 @@ def test_spaces_before_both_or_none(tmp_path):
     uneven = ANSWERS | {"prompt": "query:{query}\nbird: {passage}"}
     with pytest.raises(BadSource, match="a space stands before one of"):
         fetched(tmp_path, "yes-no", **uneven)
+
+
+def test_the_catalogue_has_a_language_model(tmp_path):
+    """Its prompt reads a pair as one text is read; its answers are two tokens."""
+    entry = resolved("published-checkpoints").checkpoints["qwen3-reranker-0.6b"]
+    theirs = forms.qwen(tmp_path)
+    answers = {key: entry[key] for key in ANSWERS}
+    folder = fetched(tmp_path, "yes-no", **answers)
+    model = students.adopt(entry.how(), folder)
+    wanted = torch.tensor([theirs(*pair) for pair in PAIRS])
+    assert wanted.std() > 0.05
+    checkpoints.close(checkpoints.scores(model, PAIRS), wanted)
 
 
 def test_prompts_without_spaces_join_exactly(tmp_path):

@@ -1,27 +1,19 @@
-"""The page in headless Chromium: inert whatever it quotes, usable by mouse, keyboard and ear."""
+"""The page in headless Chromium: inert whatever it quotes, its leaderboard and comparisons.
 
-import re
-import shutil
+What it looks like is in test_report_looks.py.
+"""
+
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from redistil.stages.report.page import page as pages
-from redistil.stages.report.page import payload
-from redistil.stages.report.page.places import Places
 from redistil.storage.tables import CONTRASTS, PAIRS
-from redistil.study.study import LeftOut
-from tests.made import largest_study, report_study
+from tests.made import report_study
+from tests.made.browsing import Opened, launched, needs_browser
 
-playwright = pytest.importorskip("playwright.sync_api")
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-BROWSER = next((path for name in NAMES if (path := shutil.which(name))), None)
-pytestmark = pytest.mark.skipif(
-    BROWSER is None, reason=f"THE PAGE WAS NOT TRIED IN A BROWSER: none of {', '.join(NAMES)} here"
-)
+pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")
@@ -31,47 +23,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=BROWSER)
+    with launched() as chromium:
         yield chromium
-        chromium.close()
-
-
-class Opened:
-    """The page in a fresh browser context: what it asked the network for, what it complained of."""
-
-    def __init__(self, browser: Any, folder: Path, **how: Any) -> None:
-        self.context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | how))
-        self.context.set_default_timeout(5000)
-        self.page = self.context.new_page()
-        self.asked: list[str] = []
-        self.complaints: list[str] = []
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.on("console", lambda said: self.complaints.append(said.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.goto((folder / "index.html").resolve().as_uri())
-        if how.get("java_script_enabled", True):
-            self.page.wait_for_selector("#compare:not([hidden])")
-
-    def texts(self, selector: str) -> list[str]:
-        found = self.page.eval_on_selector_all(
-            selector, "all => all.filter(e => e.checkVisibility()).map(e => e.textContent.trim())"
-        )
-        return list(found)
-
-    def names(self) -> list[str]:
-        """Return the lines of the leaderboard that are shown, from top to bottom."""
-        return self.texts("#board tbody th")
-
-    def column(self, title: str) -> list[str]:
-        """Return what is shown of the first column of this title."""
-        place = self.page.eval_on_selector_all(
-            "#board thead tr:last-child th",
-            "(all, title) => all.findIndex(e => e.textContent === title)",
-            title,
-        )
-        assert place >= 0
-        return self.texts(f"#board tbody tr > :nth-child({place + 1})")
 
 
 @pytest.fixture
@@ -278,123 +231,5 @@ def test_the_most_different_queries_come_first_with_both_rankings(opened: Opened
             assert ("not judged" in text) != row["judged"]
 
 
-# --- light, dark, small, by keyboard ----------------------------------------------------------
-
-
-@pytest.mark.parametrize(("scheme", "other"), [("light", "dark"), ("dark", "light")])
-def test_light_and_dark_follow_the_system_and_the_switch(
-    browser: Any, built: Path, scheme: str, other: str
-):
-    opened = Opened(browser, built, color_scheme=scheme)
-    page, switch = opened.page, opened.page.get_by_role("button", name="Dark")
-
-    def shown() -> tuple[str, str | None]:
-        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        word = "light" if luminance(colour) > 0.5 else "dark"
-        return word, switch.get_attribute("aria-pressed")
-
-    assert shown() == (scheme, str(scheme == "dark").lower())
-    switch.click()
-    assert shown() == (other, str(other == "dark").lower())
-    page.reload()
-    assert shown()[0] == other
-    opened.context.close()
-
-
-@pytest.mark.parametrize("width", [360, 768])
-def test_nothing_sticks_out_of_a_small_screen(browser: Any, built: Path, width: int):
-    opened = Opened(browser, built, viewport={"width": width, "height": 800})
-    opened.page.click("#contrasts li:first-child summary")
-    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
-    name = opened.page.locator("#board tbody th").first.bounding_box()
-    assert name["width"] < width / 2 and name["height"] < 80
-    opened.context.close()
-
-
-def test_all_can_be_done_by_keyboard(opened: Opened):
-    page = opened.page
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "Skip to the leaderboard"
-    page.keyboard.press("Enter")
-    page.wait_for_url("**#leaderboard")
-    seen = set()
-    for _ in range(120):
-        page.keyboard.press("Tab")
-        focused = page.evaluate(
-            """() => { const e = document.activeElement, s = getComputedStyle(e);
-            return [e.tagName, e.id || e.name || e.textContent.slice(0, 20), s.outlineStyle]; }"""
-        )
-        if focused[0] == "BODY":
-            break
-        assert focused[2] != "none", f"{focused} does not show that it has the focus"
-        seen.add(focused[1])
-    assert {"kind", "student", "loss", "seed", "columns", "first", "swap", "second", "set"} <= seen
-    page.locator("#board thead button").first.focus()
-    page.keyboard.press("Enter")
-    assert page.locator("#board [aria-sort]").text_content() == "system"
-    page.locator("#contrasts summary").first.focus()
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#contrasts .two")
-
-
-def test_every_field_and_button_has_a_name(opened: Opened):
-    tree = opened.page.locator("body").aria_snapshot()
-    kinds = "button|combobox|link|dialog|region|table|figure|form"
-    assert len(re.findall(f"- (?:{kinds}) ", tree)) > 30
-    assert not re.findall(rf"^\s*- (?:{kinds})\s*:?$", tree, re.M)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_stands_out_from_what_is_behind_it(browser: Any, built: Path, scheme: str):
-    """WCAG 2.2 AA, 1.4.3: at least 4.5 to 1."""
-    opened = Opened(browser, built, color_scheme=scheme)
-    opened.page.click("#contrasts li:first-child summary")
-    pairs = opened.page.evaluate(
-        """() => {
-          const colour = (e) => getComputedStyle(e).backgroundColor;
-          const behind = (e) => !e ? colour(document.body)
-            : colour(e) === "rgba(0, 0, 0, 0)" ? behind(e.parentElement) : colour(e);
-          const says = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
-          return [...document.querySelectorAll("body *")]
-            .filter((e) => e.checkVisibility() && says(e))
-            .map((e) => [getComputedStyle(e).color, behind(e), `${e.tagName} ${e.className}`]);
-        }"""
-    )
-    assert len(pairs) > 100
-    for colour, behind, where in pairs:
-        lighter, darker = sorted((luminance(colour), luminance(behind)), reverse=True)
-        assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (where, colour, behind)
-    opened.context.close()
-
-
 def plain(text: str) -> float:
     return float(text.replace("\N{MINUS SIGN}", "-"))
-
-
-def luminance(colour: str) -> float:
-    """Return the relative luminance of `rgb(r, g, b)`, as WCAG defines it."""
-    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-
-
-def test_the_tables_of_the_papers_grid_fit_a_screen(browser: Any, tmp_path: Path):
-    """Its names and counts are long; what it left out is said at the top."""
-    study, rng = largest_study.config(), np.random.default_rng(1)
-    lost = LeftOut(dataset="robust04", groups=["Robust04"])
-    study = study.changed(left_out=[lost])
-    paths = largest_study.write(tmp_path, study, rng)
-    compared = payload.comparison(study, paths[0], [])
-    files = {name: tmp_path / name for name in ("study", "tables", "figures", "pairs")}
-    places = Places.around(tmp_path / "index.html", [], **files)
-    tables = largest_study.tables(study, rng)
-    text = pages.render(study, tables, [], {}, "None.", compared, places)
-    (tmp_path / "index.html").write_text(text, encoding="utf-8")
-    opened = Opened(browser, tmp_path)
-    for section in ("#losses", "#compare", "#cost"):
-        sizes = "found => found.map(e => [e.scrollWidth, e.clientWidth])"
-        for wide, room in opened.page.eval_on_selector_all(f"{section} .scroll", sizes):
-            assert wide <= room, section
-    assert "robust04 is left out, and with it Robust04" in opened.page.inner_text("header")
-    assert opened.complaints == []
-    opened.context.close()

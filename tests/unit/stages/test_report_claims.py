@@ -68,19 +68,12 @@ def test_the_share_of_the_gap_is_of_what_lacked_before(study: Any, tables: Table
 
 
 def test_a_sentence_says_where_a_claim_is_shown(study: Any, tables: Tables):
-    plain, gap = claims.sentences(study, tables.leaderboard, tables.tests, ())
+    plain, gap = claims.sentences(study, tables.leaderboard, tables.tests)
     assert plain.startswith(
         "Claim, lists beat triples. In domain: shown on 2 of 2 students (small-bert, "
         "small-electra); contradicted on 0. Out of domain: shown on"
     )
     assert "In domain: shown on 1 of 1 students (small-electra); contradicted on 0" in gap
-
-
-def test_a_student_whose_backbone_failed_is_in_no_count(study: Any, tables: Tables):
-    left_out = {"small-electra"}
-    plain, gap = claims.sentences(study, tables.leaderboard, tables.tests, left_out)
-    assert "In domain: shown on 1 of 1 students (small-bert); contradicted on 0." in plain
-    assert "In domain: shown on 0 of 0 students" in gap and "of the gap" not in gap
 
 
 def test_the_part_of_a_gap_is_a_mean_over_students(study: Any, tables: Tables):
@@ -100,13 +93,13 @@ def test_the_part_of_a_gap_is_a_mean_over_students(study: Any, tables: Tables):
         shares.append(one.share)
     assert shares == pytest.approx([0.1 / 0.2, 0.3 / 0.4])
     study = study.model_copy(update={"claims": [gap]})
-    (said,) = claims.sentences(study, [*lines, reference], tests, ())
+    (said,) = claims.sentences(study, [*lines, reference], tests)
     assert "there 62% of the gap is closed, on average over 2" in said
 
 
 def test_no_part_of_a_gap_is_told_where_a_claim_is_not_shown(study: Any, tables: Tables):
     unsure = [replace(test, verdict="not distinguishable") for test in tables.tests]
-    _, gap = claims.sentences(study, tables.leaderboard, unsure, ())
+    _, gap = claims.sentences(study, tables.leaderboard, unsure)
     assert "shown on 0 of 1 students" in gap and "of the gap" not in gap
     sheet = claims.sheet(study, tables.leaderboard, unsure)
     assert [(row or [])[-1].text for row in sheet.rows[-2:]] == ["–", "–"]

@@ -6,9 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchmarks import coverage
 from redistil.seeds import generator
-from redistil.stages.report.numbers import estimates, inference, printed
+from redistil.stages.report.numbers import estimates, inference
 from redistil.stages.report.numbers.inference import (
     BASELINES,
     BETTER,
@@ -352,46 +351,3 @@ def test_the_detectable_difference_is_found_with_its_power():
     true = float(np.mean(inference.tests([estimate], alpha, 0.01).detectable))
     found = estimate.p(estimate.value + true) < alpha
     assert float(found.mean()) == pytest.approx(inference.POWER, abs=0.025)
-
-
-# --- simulation: the truth is known -----------------------------------------------------------
-
-
-@pytest.mark.parametrize("seeds", [2, 4])
-def test_seeds_alone_seldom_make_a_verdict(seeds: int):
-    """Six equal losses whose seeds differ: today's promise holds, the one over queries does not."""
-    kind = coverage.Kind("test", seeds, 0.02, queries=(60,))
-    line = coverage.line(kind, 400)
-    assert not line.broken()
-    assert line.old_wrong > 0.08 > line.wrong
-
-
-def test_promises_that_are_broken_are_told():
-    kind = coverage.Kind("test", 2, 0.0, queries=(30,))
-    line = coverage.line(kind, 50)
-    bad = coverage.replace(line, wrong=0.2, coverage=0.8, least=0.7, coverage_error=0.01)
-    assert bad.broken() == ["losses", "too narrow", "least coverage"]
-    assert coverage.replace(bad, wrong=0, coverage=0.999, least=0.99).broken() == ["too wide"]
-    assert coverage.replace(bad, wrong=0.05, coverage=0.95, least=0.94).broken() == []
-
-
-# --- printed spreads --------------------------------------------------------------------------
-
-
-def test_a_root_mean_variance_gives_no_interval():
-    assert printed.deviation(0.004, 1) == 0.004
-    assert printed.deviation(0.004, 13) is None
-    assert printed.deviation(None, 1) is None
-    assert printed.bounds(0.013**0.5, 13) == pytest.approx((0.001**0.5, 0.013**0.5))
-
-
-def test_datasets_that_vary_apart_average_out():
-    rng = generator(1, "apart")
-    shared = rng.normal(size=(200_000, 1))
-    for correlation in (0.0, 0.5, 1.0):
-        own = rng.normal(size=(200_000, 3))
-        values = (correlation**0.5 * shared + (1 - correlation) ** 0.5 * own) * [1, 2, 3]
-        wanted = float(values.mean(axis=1).std())
-        assert printed.deviation_of_mean([1, 2, 3], correlation) == pytest.approx(wanted, rel=0.01)
-    with pytest.raises(ValueError, match="correlation"):
-        printed.deviation_of_mean([1.0], 1.5)

@@ -1,11 +1,12 @@
 """The page as a file: what it says, that it is whole, small, and loads nothing.
 
-What it does in a browser is in test_report_browser.py.
+What it does in a browser is in test_report_browser.py, how it looks there in test_report_looks.py.
 """
 
 import base64
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -245,16 +246,33 @@ def test_a_table_longer_than_the_page_shows_says_how_long_it_is(
     assert '/published.csv">published.csv</a>' in text
 
 
-def costly(folder: Path, options: dict[str, Any], out: Path) -> str:
-    """Return the page of a study that left a dataset out, and has published values and costs."""
+def test_published_values_are_counted_by_verdict(built: Any, tmp_path: Path):
+    verdicts = ["different", "close", "superseded", "close", "reproduced", "close"]
+    text = " ".join(costly(*built, tmp_path, verdicts).split())
+    told = "Of 6 published values 1 is reproduced, 3 are close, 1 is different, 1 is superseded."
+    assert told in text
+    assert text.index(told) < text.index("<h3>Published</h3>")
+    assert "<details><summary><h3>Published</h3>" in text, "the values themselves are folded"
+
+
+def costly(
+    folder: Path, options: dict[str, Any], out: Path, verdicts: Sequence[str] = ("close",) * 3
+) -> str:
+    """Return the page of a study that left a dataset out, and has published values and costs.
+
+    verdicts: of the published values.
+    """
     study = studies.read(Path(options["study"][0]))
     study = study.changed(left_out=[LeftOut(dataset="away", groups=[])])
     found = tabulated.read(folder / "tables")
-    row = report_study.published_row(cite="a value of theirs", ours=0.5, verdict="close")
+    beside = []
+    for verdict in verdicts:
+        value = {"cite": "a value of theirs", "ours": 0.5, "verdict": verdict}
+        beside.append(report_study.published_row(**value))
     training = costs.Spent(seconds=1234.5, device="<b>an abacus</b>")
     who = ("small-bert/infonce/1", "student", "small-bert", "infonce", 1)
     spent = costs.Cost(*who, training)
-    found = replace(found, published=[row] * 3, spent=[spent])
+    found = replace(found, published=beside, spent=[spent])
     places = Places.around(out, [], tables=folder / "tables", study=Path("s"), figures=out)
     text = pages.render(study, found, [], {}, "None.", payload.Comparison([]), places)
     assert Seen(text).unclosed == []

@@ -7,7 +7,6 @@ import pytest
 
 from redistil.stages.report.numbers import costs, leaderboard, rows
 from redistil.stages.report.numbers.costs import Cost, Spent
-from redistil.stages.report.numbers.gates import Gate
 from redistil.stages.report.numbers.tabulated import Tabulated
 from redistil.stages.report.page import summary
 from redistil.storage.lineage import Made
@@ -90,12 +89,6 @@ def test_students_that_differ_are_named(study: Any, found: Tabulated):
     assert said.startswith("on small-bert, infonce wins and hinge loses (1 of 1 comparisons, p ")
     assert said.endswith("; on small-electra, no loss is shown to be better than another in 1 "
                          "comparisons.")  # fmt: skip
-
-
-def test_failed_students_are_not_spoken_of(study: Any, found: Tabulated):
-    gate = Gate("backbone", "tiny", False, "badly")
-    failed = replace(found, gates=[gate])
-    assert summary.losses(study, failed, found.tests) == "no student passed its gate."
 
 
 @pytest.mark.parametrize(

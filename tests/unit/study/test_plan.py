@@ -53,7 +53,7 @@ COUNTED = {
     "hofstatter2020-losses": 84,
     "morand2026": 4797,
     "morand2026-rerun": 789,
-    "published-checkpoints": 1118,
+    "published-checkpoints": 1182,
     "rank-distillm": 100,
 }
 

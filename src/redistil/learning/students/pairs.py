@@ -118,7 +118,8 @@ class Encoded(NamedTuple):
 def two_texts(tokenizer: Any) -> list[Encoded]:
     """Return two texts that `tokenizer` knows."""
     special = set(tokenizer.all_special_ids)
-    around = tuple(tokenizer("", "")["input_ids"])  # a prompt may have words of its own
+    # a prompt may have words of its own; a list, since the library takes a second text "" for none
+    around = tuple(tokenizer([""], [""])["input_ids"][0])
     texts = []
     for text in "abcdefghijklmnopqrstuvwxyz0123456789":
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]

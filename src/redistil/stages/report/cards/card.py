@@ -16,6 +16,7 @@ from redistil.storage.lineage import OUTSIDE, SIDECAR, Made, canonical
 from redistil.study import artefacts as studies
 from redistil.study.architectures import ARCHITECTURES
 from redistil.study.artefacts import Cell
+from redistil.study.origins import Origin
 from redistil.study.study import Study
 
 TEMPLATE = Path(__file__).with_name("card.md.j2")
@@ -54,8 +55,8 @@ def text(
         cell=cell,
         why=why,
         recipe=recipe,
-        backbone=_origin(study["backbones"][backbone]) or backbone,
-        gates=gates.failures_behind(study, tabulated.gates, cell),
+        backbone=study.backbones[backbone].origin or backbone,
+        gates=gates.failures_behind(study, tabulated.gates, cell.loss),
         sources=list(sources(study, cell)),
         measures=study["measures"],
         datasets=study["grid"]["datasets"],
@@ -88,7 +89,7 @@ def front_matter(study: Study, tabulated: Tabulated, cell: Cell, licence: str) -
     import yaml
 
     student = study["students"][cell.student]
-    origin = _origin(study["backbones"][student["backbone"]])
+    origin = study.backbones[student["backbone"]].origin
     front: dict[str, Any] = {"license": licence, "pipeline_tag": "text-ranking"}
     loaded_as = ARCHITECTURES[student["architecture"]].loaded_as
     if loaded_as:
@@ -119,11 +120,6 @@ def _results(study: Study, tabulated: Tabulated, cell: Cell) -> Iterator[dict[st
         }
 
 
-def _origin(backbone: Mapping[str, Any]) -> str:
-    """Return the id of a backbone on the hub, or nothing."""
-    return str(backbone.get("hub", ""))
-
-
 def sources(study: Study, cell: Cell) -> Iterator[tuple[str, str, str]]:
     """Yield (what, which, licence) of all that the weights of `cell` descend from, each once."""
     known = studies.words(study, student=cell.student)
@@ -148,44 +144,21 @@ def _read_by(study: Study, known: Mapping[str, Any]) -> Iterator[tuple[str, str,
 
 def _behind_teacher(study: Study, member: str, teacher: str) -> Iterator[tuple[str, str, str]]:
     """Yield the model that a member of a teacher runs, or the member where it runs none."""
-    entry = study["teachers"][member]
-    model = entry.get("model")
-    if "llm" in entry:
-        what = f"language model of the teacher {member}"
-        yield _source(study, "backbones", what, entry["llm"])
-    elif "checkpoint" in entry:
-        what = f"re-ranker of the teacher {member}"
-        yield _source(study, "checkpoints", what, entry["checkpoint"])
-    elif model:
-        backbone = study["students"][model["student"]]["backbone"]
-        yield _source(study, "backbones", f"backbone of the teacher {member}", backbone)
+    backbone_of = {name: student.backbone for name, student in study.students.items()}
+    model = study.teachers[member].runs(backbone_of)
+    if model:
+        what = f"{model.called} of the teacher {member}"
+        yield _source(study, model.catalogue, what, model.name)
     elif member != teacher:
         yield _source(study, "teachers", f"teacher in {teacher}", member)
 
 
 def _source(study: Study, catalogue: str, what: str, name: str) -> tuple[str, str, str]:
-    entry = study[catalogue][name]
-    if "llm" in entry:
-        unknown = "ranked here, by the language model in this table"
-    elif "checkpoint" in entry:
-        unknown = "scored here, by the re-ranker in this table"
-    elif "bm25" in entry:
-        unknown = "computed here, from the words of the passages"
-    elif "build" in entry:
-        unknown = "made here, from the training passages"
-    elif "model" in entry or "average" in entry:
-        unknown = "trained here, from the sources in this table"
-    else:
-        unknown = "not declared: look it up before you share the weights"
-    where = _origin(entry) or entry.get("irds") or _published(study, entry)
-    return what, f"{name} ({where})" if where else name, entry.get("licence", unknown)
-
-
-def _published(study: Study, entry: Mapping[str, Any]) -> str | None:
-    """Return the address of the file that a teacher is imported from; its terms stand there."""
-    file = entry.get("import")
-    address: str | None = study["downloads"].get(file, {}).get("url", file)
-    return address
+    entry: Origin = getattr(study, catalogue)[name]
+    download = study.downloads.get(entry.origin)
+    where = download.url if download else entry.origin
+    licence = entry.licence or entry.unstated_licence
+    return what, f"{name} ({where})" if where else name, licence
 
 
 def provenance(made: Made, weights: str, trained: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 A claim adds no test. It is that of two losses of each student, in the family of all losses.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from redistil.stages.report.numbers.inference import BETTER, LOSSES, WORSE
@@ -58,19 +58,13 @@ def _share(test: Test, gap: float | None) -> float | None:
     return test.difference / gap
 
 
-def sentences(
-    study: Study, leaderboard: Sequence[Line], tests: Sequence[Test], left_out: Collection[str]
-) -> list[str]:
-    """Return a sentence or two for each claim: on which students it is shown, group by group.
-
-    left_out: students of which nothing is told, because their backbone failed its gate.
-    """
+def sentences(study: Study, leaderboard: Sequence[Line], tests: Sequence[Test]) -> list[str]:
+    """Return a sentence or two for each claim: on which students it is shown, group by group."""
     lines = []
     for claim in study.claims:
         words = []
         for group in study["groups"]:
             results = tested(study, claim, group, leaderboard, tests)
-            results = [one for one in results if one.student not in left_out]
             words.append(f"{group}: {_said(results)}")
         lines.append(f"Claim, {claim.says}. {' '.join(words)}")
     return lines

@@ -4,7 +4,7 @@ Which comparisons are one family, and how sure a difference is, says `inference`
 one record, and whatever is shown of it is read from there.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
@@ -48,10 +48,7 @@ class Settings:
 
 
 class Group:
-    """The datasets of one group, with the values of every line of the leaderboard on them.
-
-    left_out: the students that no average over students has.
-    """
+    """The datasets of one group, with the values of every line of the leaderboard on them."""
 
     def __init__(
         self,
@@ -60,9 +57,8 @@ class Group:
         lines: Sequence[Entry],
         reference: str,
         values: Values,
-        left_out: Collection[str] = (),
     ) -> None:
-        self.name, self.reference, self.left_out = name, reference, left_out
+        self.name, self.reference = name, reference
         self.students: list[Entry] = []
         self.baselines: list[str] = []
         self.given: list[str] = []
@@ -155,11 +151,9 @@ class Group:
         return Interval.of(self.scope.estimate(names, [self.reference]))
 
     def by_loss(self) -> dict[str, list[Entry]]:
-        """Return the entries of each loss, but for the students that are left out."""
+        """Return the entries of each loss."""
         by_loss: dict[str, list[Entry]] = {}
         for entry in self.students:
-            if entry.student in self.left_out:
-                continue
             by_loss.setdefault(str(entry.loss), []).append(entry)
         return by_loss
 

@@ -3,7 +3,7 @@
 What is compared with what, and in which family, says `redistil.stages.report.numbers.comparisons`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,19 +41,14 @@ class Tables:
     metrics: Metrics
 
 
-def tabulate(
-    study: Study, values: Values, settings: Settings, left_out: Collection[str] = ()
-) -> Tables:
-    """Return every table of the study.
-
-    left_out: students that no average over students has.
-    """
+def tabulate(study: Study, values: Values, settings: Settings) -> Tables:
+    """Return every table of the study."""
     systems = studies.systems(study)
     lines = entries(systems)
     groups = []
     first = study["grid"]["first_stage"]
     for name, datasets in study["groups"].items():
-        groups.append(Group(name, datasets, lines, first, values, left_out))
+        groups.append(Group(name, datasets, lines, first, values))
     tests = comparisons.tests(groups, settings)
     leaderboard = [_line(entry, study, groups, values, tests) for entry in lines]
     leaderboard.sort(key=lambda line: -line.value(groups[0].name))

@@ -65,16 +65,12 @@ def sheets(
     versus: Sequence[Versus],
     published: Sequence[PublishedRow],
     tests: Sequence[Test] = (),
-    lacking: str = "",
 ) -> dict[str, Sheet]:
-    """Return every sheet of the report by name; what has no rows has no sheet.
-
-    lacking: which students the averages over students lack, in words.
-    """
+    """Return every sheet of the report by name; what has no rows has no sheet."""
     every = {
         "main": main(study, leaderboard, tests),
-        "losses": _losses(study, losses, lacking),
-        "pairs": _pairs(study, versus, lacking),
+        "losses": _losses(study, losses),
+        "pairs": _pairs(study, versus),
         "published": _published(published),
     }
     filled = {}
@@ -208,7 +204,7 @@ def shading(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return shades
 
 
-def _losses(study: Study, losses: Sequence[LossRow], lacking: str) -> Sheet:
+def _losses(study: Study, losses: Sequence[LossRow]) -> Sheet:
     header = ["group", "loss", study["measures"][0], "difference", "interval", "better", "same"]
     rows = []
     for row in losses:
@@ -221,8 +217,7 @@ def _losses(study: Study, losses: Sequence[LossRow], lacking: str) -> Sheet:
         "interval over queries and seeds, and how many of its students are better, the same (not "
         f"distinguishable or equivalent) and worse. {_tested(study)}"
     )
-    full_caption = f"{caption} {lacking}".strip()
-    return Sheet(full_caption, [*header, "worse"], _parted(rows), words=2)
+    return Sheet(caption, [*header, "worse"], _parted(rows), words=2)
 
 
 def _counts(verdicts: Verdicts) -> list[str]:
@@ -234,7 +229,7 @@ def _tested(study: Study) -> str:
     return f"Tests over queries and seeds at {alpha:g} after Holm's correction over their family."
 
 
-def _pairs(study: Study, versus: Sequence[Versus], lacking: str) -> Sheet:
+def _pairs(study: Study, versus: Sequence[Versus]) -> Sheet:
     """Return every pair of losses: the mean lead, and for how many students it is shown."""
     header = ["group", "loss", "against", "difference", "interval", "better", "same", "worse"]
     rows = []
@@ -246,7 +241,7 @@ def _pairs(study: Study, versus: Sequence[Versus], lacking: str) -> Sheet:
         "queries and seeds, and for how many students the first is better, the same (not "
         f"distinguishable or equivalent) and worse. {_tested(study)}"
     )
-    return Sheet(f"{caption} {lacking}".strip(), header, _parted(rows), words=3)
+    return Sheet(caption, header, _parted(rows), words=3)
 
 
 def _parted(rows: Sequence[Sequence[str]]) -> list[PrintedRow | None]:

@@ -42,7 +42,7 @@ class Tabulated:
 
     published: ours beside published values. sizes: by student, where they are known.
     sources: by system. cells: by (system, dataset, measure), the mean over queries.
-    gates: of the study's backbones and teachers. spent: what each system cost; taught: what all
+    gates: of the study's teachers. spent: what each system cost; taught: what all
     teachers cost together. works: how many each kind of machine did. more: further tables by name,
     of a version that has them.
     """

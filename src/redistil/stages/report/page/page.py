@@ -80,7 +80,6 @@ def render(
         departures=prose.html(_departures(study, tabulated, departures), "Departures"),
         summary=summary.summary(study, tabulated),
         gates=gates.failures(study, tabulated.gates),
-        lacking=gates.left_out(gates.students_left_out(study, tabulated.gates)),
         works=tabulated.works,
         mixed=machines.warning(tabulated.works),
         versus=_versus(tabulated),

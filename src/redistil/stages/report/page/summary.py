@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import NamedTuple
 
-from redistil.stages.report.numbers import claims, costs, gates
+from redistil.stages.report.numbers import claims, costs
 from redistil.stages.report.numbers.inference import (
     BASELINES,
     BETTER,
@@ -56,8 +56,7 @@ def summary(study: Study, tabulated: Tabulated) -> list[str]:
         beside = baselines(tabulated.leaderboard, group, tests)
         taught = teachers(study, tabulated.leaderboard, tests)
         sentences.append(" ".join(filter(None, [f"{group}:", between, beside, taught])))
-    left_out = gates.students_left_out(study, tabulated.gates)
-    sentences += claims.sentences(study, tabulated.leaderboard, tabulated.tests, left_out)
+    sentences += claims.sentences(study, tabulated.leaderboard, tabulated.tests)
     return [*sentences, blind_spot(study, tabulated.tests), *cost(study, tabulated)]
 
 
@@ -77,13 +76,9 @@ def losses(study: Study, tabulated: Tabulated, tests: Sequence[Test]) -> str:
     names = study["grid"]["losses"]
     if len(names) == 1:
         return f"{names[0]} is the only loss."
-    failed = gates.students_left_out(study, tabulated.gates)
     standings = {}
     for student in study["grid"]["students"]:
-        if student not in failed:
-            standings[student] = standing(tests, _loss_of(tabulated.leaderboard, student), names)
-    if not standings:
-        return "no student passed its gate."
+        standings[student] = standing(tests, _loss_of(tabulated.leaderboard, student), names)
     words = []
     while standings:
         first = next(iter(standings.values()))
