@@ -49,6 +49,7 @@ def resolve(config: Mapping[str, Any]) -> Study:
     _check_names(study)
     _check_references(study)
     _check_order(study)
+    _check_without(study)
     _check_checkpoints(study)
     check_teachers(study)
     check_sources(study)
@@ -109,6 +110,31 @@ def _check_order(study: Study) -> None:
                     f"losses.{name}.after: {path}: one of them must start from the backbone"
                 )
             chain.append(after)
+
+
+def _check_without(study: Study) -> None:
+    """Refuse a dataset without the queries of one over other passages, or of itself."""
+    for name, dataset in study.datasets.items():
+        path, others = f"datasets.{name}.without", dataset.get("without", [])
+        for other in others:
+            if study.datasets[other].corpus != dataset.corpus:
+                raise BadSettings(
+                    f"{path}: {other!r} is over another corpus, whose ids mean nothing here: name "
+                    "a dataset over the same one"
+                )
+        if name in _left_out_of(study, others):
+            raise BadSettings(f"{path}: {name!r} would be made without itself: leave one out")
+
+
+def _left_out_of(study: Study, others: Iterable[str]) -> set[str]:
+    """Return datasets with all that these are made without."""
+    found, waiting = set[str](), [*others]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += study.datasets[name].get("without", [])
+    return found
 
 
 def _check_systems(study: Study) -> None:
