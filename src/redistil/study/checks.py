@@ -5,6 +5,7 @@ message names the path of the key, what was expected and the nearest valid name.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from redistil.errors import BadSettings, nearest
@@ -21,6 +22,7 @@ from redistil.study.grid import (
     default_groups,
     imported_run,
     members,
+    students_of,
     trained_cells,
     training_sets,
 )
@@ -67,7 +69,7 @@ def resolve(config: Mapping[str, Any]) -> Study:
     for name, export in study.exports.items():
         check_passages(f"exports.{name}.passages", export.library, export.passages)
     _check_depths(study)
-    _check_seeds(study)
+    _check_fewer(study)
     _check_runs(study)
     check_lengths(study)
     return study
@@ -226,12 +228,26 @@ def _check_training_sets(study: Study) -> None:
             raise BadSettings(f"training.validation.datasets: {name!r} is what is trained on")
 
 
-def _check_seeds(study: Study) -> None:
-    """Refuse fewer seeds of a student that nobody has defined."""
-    for student in study.grid.fewer_seeds:
-        if student not in study.students:
-            close = nearest(student, study.students)
-            raise BadSettings(f"grid.fewer_seeds: no students entry {student!r}{close}")
+def _check_fewer(study: Study) -> None:
+    """Refuse fewer seeds or students where nobody has defined them, and a loss without any."""
+    grid = study.grid
+    taught = chain.from_iterable(grid.fewer_students.values())
+    asked = (
+        ("fewer_seeds", "students", grid.fewer_seeds),
+        ("fewer_students", "losses", grid.fewer_students),
+        ("fewer_students", "students", taught),
+    )
+    for key, catalogue, names in asked:
+        for name in names:
+            if name not in study[catalogue]:
+                close = nearest(name, study[catalogue])
+                raise BadSettings(f"grid.{key}: no {catalogue} entry {name!r}{close}")
+    for loss in grid.losses if grid.students else []:
+        if not students_of(study, loss):
+            raise BadSettings(
+                f"grid.fewer_students: {loss!r} teaches no student of the grid: name one of "
+                "grid.students, or leave the loss out"
+            )
 
 
 def _check_depths(study: Study) -> None:
@@ -274,6 +290,11 @@ def _check_claims(study: Study) -> None:
             if name not in known:
                 close = nearest(name, known)
                 raise BadSettings(f"claims.{key}: {name!r} is not in the grid{close}")
+        if claim.gap_to and claim.gap_to not in students_of(study, claim.than):
+            raise BadSettings(
+                f"claims.gap_to: {claim.gap_to!r} is not taught with {claim.than!r}, by which the "
+                "gap is told: name a student that is"
+            )
         if claim.better == claim.than:
             raise BadSettings(f"claims.than: {claim.than!r} is `better` too: name another loss")
         if study.grid.students == [claim.gap_to]:

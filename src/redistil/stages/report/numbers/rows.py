@@ -155,7 +155,7 @@ class Verdicts:
 
 @dataclass(frozen=True)
 class Versus:
-    """Two losses on a group: the mean lead over all students, and the students' verdicts."""
+    """Two losses on a group: the mean lead over all students of both, and their verdicts."""
 
     group: str
     loss: str
@@ -306,9 +306,10 @@ def best(leaderboard: Iterable[Line], group: str) -> Line | None:
 
 
 def taught(grid: Mapping[str, Any], leaderboard: Iterable[Line]) -> dict[str, list[Line]]:
-    """Return each student's lines, in the order of the grid's losses."""
+    """Return each student's lines, in the order of the grid's losses; some are not for all."""
     lines = by_system(leaderboard)
     students: dict[str, list[Line]] = {}
     for student in grid["students"]:
-        students[student] = [lines[f"{student}/{loss}"] for loss in grid["losses"]]
+        names = [f"{student}/{loss}" for loss in grid["losses"]]
+        students[student] = [lines[name] for name in names if name in lines]
     return students
