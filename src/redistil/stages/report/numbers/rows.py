@@ -239,6 +239,17 @@ class PublishedRow:
 
 
 @dataclass(frozen=True)
+class Wait:
+    """A published latency of a student: milliseconds to re-rank so many passages, elsewhere."""
+
+    student: str
+    passages: int
+    milliseconds: float
+    published_as: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Size:
     """How large a student is, and the family of its network, as transformers calls it."""
 
