@@ -1,8 +1,9 @@
-"""Five architectures beside each other and beside peers: `python -m benchmarks.architectures`.
+"""The architectures beside each other and beside peers: `python -m benchmarks.architectures`.
 
 Three tables of one run. Re-ranking from states in memory and in a file against encoding anew; late
 interaction against sentence-transformers' and PyLate's, after all scores agree; and a training step
 of each student against one of CAT. Weights are random, and so are the texts; times are medians.
+Vocabularies are small: with real ones an optimiser has more to do, above all of TK.
 """
 
 import statistics
@@ -29,47 +30,71 @@ from redistil.learning.stored import scores_of
 from redistil.learning.students.states import States
 from redistil.machine.processes import Processes
 from redistil.seeds import generator
+from redistil.stages.backbones import words
 from redistil.stages.backbones.networks import network
 from redistil.stages.backbones.vocabularies import vocabulary
 from redistil.storage.lineage import Made
 from redistil.storage.ragged import Tokens
 from redistil.storage.states import WINDOW, Corpus, Stored, writer
+from redistil.storage.tables import PASSAGES
+from redistil.study.architectures import ARCHITECTURES
 
 SIZES = {"tiny": (2, 64, 2), "distilbert": (6, 768, 12)}  # layers, width, heads
+WORDS = {"tiny": 20, "distilbert": 300}  # width of TK's vectors
 LENGTHS = {"query_length": 32, "passage_length": 198}
 QUERY, PASSAGE = (4, 12), (40, 190)  # tokens, from and below
+IDS = (5, 30)  # of tokens, from and below
 MEMORY = Memory(at_once=2048, held=1 << 17)
 AGREE = 1e-4  # of the largest score
 
 
 def recipes(layers: int, width: int) -> dict[str, dict[str, Any]]:
-    """Return the settings of each student that has an encoder, CAT first."""
+    """Return the settings of each student, CAT first."""
     masks = {"masks": 8, "mask_position": "before"}
+    pair = {"pair_length": 233, "pair_form": "native"}
+    kernels = {"variant": "v2", "layers": 2, "heads": 10, "feed_forward": 300}
+    rates = {"kernel_rate": 10.0, "embedding_rate": 0.7}
     return {
-        "cat": {"pair_length": 233, "pair_form": "native"},
+        "cat": pair,
+        "cat-linear": pair,
         "dot": {},
         "colbert": {"dimensions": width} | masks,
         "prettr": {"split": layers // 2, "offset": "fixed"},
+        "tk": kernels | rates | {"passage_start": 500},
     }
 
 
-def made(folder: Path, layers: int, width: int, heads: int) -> dict[str, Any]:
-    """Return the students, on one encoder."""
+def made(folder: Path, size: str) -> dict[str, Any]:
+    """Return the students, on one encoder and on word vectors."""
+    layers, width, heads = SIZES[size]
     torch.manual_seed(1)
     tokenizer = vocabulary("bert", ["a re ranker is taught by its teachers"] * 9, 300)
     encoder = network("bert", tokenizer, layers=layers, width=width, heads=heads)
     encoder.base_model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    vectors = _word_vectors(folder, WORDS[size])
     found = {}
     for name, settings in recipes(layers, width).items():
-        found[name] = students.new({"architecture": name} | LENGTHS | settings, folder, 1)
+        backbone = vectors if ARCHITECTURES[name].reads_words else folder
+        found[name] = students.new({"architecture": name} | LENGTHS | settings, backbone, 1)
     return found
+
+
+def _word_vectors(folder: Path, width: int) -> Path:
+    """Write a vector for every id that a text may have, as `collect-words` does."""
+    passages, out = folder / "passages.parquet", folder / "words"
+    text = " ".join(f"word{number}" for number in range(IDS[1]))
+    rows = PASSAGES.rows({"doc_id": ["1"], "text": [text]})
+    PASSAGES.write(rows, passages, Made("corpus", "words"))
+    how = {"width": width, "least": 1, "vectors": None, "seed": 1}
+    words.collect([passages], out, Made("words", "words"), **how)
+    return out
 
 
 def texts(name: str, count: int, sizes: tuple[int, int]) -> list[Tokens]:
     """Return random texts as token ids."""
     rng = generator(1, "benchmark", name)
-    return [rng.integers(5, 30, size, dtype=np.int32) for size in rng.integers(*sizes, count)]
+    return [rng.integers(*IDS, size, dtype=np.int32) for size in rng.integers(*sizes, count)]
 
 
 def seconds(work: Callable[[], Any], turns: int) -> float:
@@ -234,9 +259,9 @@ def told(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> No
 def main(size: str, passages: int, batch: int, turns: int, threads: int) -> None:
     """Print what stored states, late interaction and training steps cost."""
     quiet(threads)
-    layers, width, heads = SIZES[size]
+    width = SIZES[size][1]
     with tempfile.TemporaryDirectory() as place:
-        found = made(Path(place), layers, width, heads)
+        found = made(Path(place), size)
         with torch.inference_mode():
             rows = stored({name: one.eval() for name, one in found.items()}, passages, turns)
             header = ["student", "anew, ms", "in memory, ms", "in a file, ms", "memory", "file"]

@@ -96,6 +96,9 @@ def tar(path: Path, files: Mapping[str, bytes]) -> None:
 MARCO = passages("msmarco", numbered(200))
 TRAIN = asked("train", MARCO, numbered(40, 1000))
 DEV = asked("dev", MARCO, numbered(12, 2000))
+OTHERS = asked("dev others", MARCO, numbered(14, 2100))
+JUDGED = Collection(MARCO, DEV.queries | OTHERS.queries, [*DEV.qrels, *OTHERS.qrels])
+HELD_OUT = 4  # of the other dev queries, to validate on
 TWIN = "1000"  # a training query that a test set asks too
 TRAIN.queries[TWIN] = DEV.queries["2000"]
 DL = {year: asked(f"dl{year}", MARCO, numbered(8, year), grades=3) for year in (2019, 2020)}
@@ -112,12 +115,14 @@ def msmarco(home: Path) -> dict[str, Collection]:
     }
     tar(root / "collectionandqueries.tar.gz", files)
     train = lines(*(TRAIN.queries | unjudged).items())
-    tar(root / "queries.tar.gz", {"queries.train.tsv": train})
+    dev = lines(*(JUDGED.queries | {"2900": "a dev query that nobody judged"}).items())
+    tar(root / "queries.tar.gz", {"queries.train.tsv": train, "queries.dev.tsv": dev})
     put(root / "train/qrels", qrels(TRAIN))
+    put(root / "dev/qrels", qrels(JUDGED))
     rng = generator(1, "docpairs")
     pairs = [(q, positive, str(rng.integers(200))) for q, positive, _ in TRAIN.qrels * 20]
     put(root / "train/docpairs.tsv.gz", gzip.compress(lines(*pairs)))
-    found = {"": DEV, "/train/judged": TRAIN, "/dev/small": DEV}
+    found = {"": DEV, "/train/judged": TRAIN, "/dev/small": DEV, "/dev/judged": JUDGED}
     for year, collection in DL.items():
         folder, more = root / f"trec-dl-{year}", {"9": "queries of the track that nobody judged"}
         put(folder / "qrels", qrels(collection, by=" "))
@@ -235,7 +240,9 @@ def counted(collections: Mapping[str, Collection]) -> dict[str, Any]:
     for name, entry in PARAMS["datasets"].items():
         if "irds" in entry:
             one = collections[entry["irds"]]
-            changed["datasets"][name] = {"queries": len(one.queries), "qrels": len(one.qrels)}
+            counts = {"queries": len(one.queries), "qrels": len(one.qrels)}
+            sample = {"at_most": HELD_OUT} if "at_most" in entry else {}
+            changed["datasets"][name] = counts | sample
     return changed
 
 

@@ -10,13 +10,15 @@ import csv
 import dataclasses
 import os
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from redistil.storage.tables import LISTS, RUN, TRIPLES, VALIDATION
+from redistil.storage.tables import LISTS, QUERIES, RUN, TRIPLES, VALIDATION, texts
+from redistil.study.architectures import ARCHITECTURES
 from redistil.study.overlays import merged, overlay
 from tests.made.served import serving
 from tests.pipeline import publishers
@@ -33,13 +35,18 @@ STUDIES = {  # of each, the part of its grid that is run: together, every kind o
     "morand2026-rerun": {"datasets": ["robust04"], "seeds": [662124363]},
     "rank-distillm": {"datasets": ["dl19", "nfcorpus"]},
     "hofstatter2020": {
-        "students": ["prettr", "colbert", "tk"],
-        "datasets": ["dl19"],
+        "losses": ["margin-mse-t1", "margin-mse-t2", "weighted-ranknet-t1", "pointwise-mse-t1"],
+        "fewer_students": {
+            "margin-mse-t2": ["distilbert-dot"],
+            "weighted-ranknet-t1": ["colbert"],
+            "pointwise-mse-t1": ["tk"],
+        },
+        "datasets": ["dl19", "dev-49k"],
     },
-    "hofstatter2020-losses": {"students": ["colbert"], "datasets": ["dl19"]},
 }
 CHECKED = "published-checkpoints"  # it trains nothing
 VALIDATED = ["nano-arguana"]
+DEV_SETS = ("dev-49k", "dev-held-out", "dev-small")
 
 
 def shorter(study: dict[str, Any]) -> dict[str, Any]:
@@ -67,6 +74,8 @@ def smaller(study: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
         return {"grid": {"losses": grid["losses"][2:3], "seeds": grid["seeds"][:1]}}
     kept, tested = part["datasets"], {name for one in STUDIES.values() for name in one["datasets"]}
     found = {"grid": part, "kept_apart": sorted(tested)}
+    if study.get("latency"):
+        found["latency"] = {"queries": 4, "passages": 20}
     if "table" in study:
         groups = {
             name: left
@@ -76,7 +85,9 @@ def smaller(study: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
         columns = [name for name in study["table"] if name in {*kept, *groups}]
         found |= {"groups": groups, "table": columns}
     if study["training"] and study["training"]["validation"]:
-        found["training"] = {"validation": {"datasets": VALIDATED}}
+        theirs = study["training"]["validation"]["datasets"]
+        large = [name for name in theirs if not name.startswith("nano-")]
+        found["training"] = {"validation": {"datasets": large or VALIDATED}}
     return found
 
 
@@ -123,7 +134,18 @@ def table(house: House, study: str, name: str) -> list[dict[str, str]]:
 
 
 def cells_of(grid: dict[str, Any]) -> list[str]:
-    return [f"{student}/{loss}" for student in grid["students"] for loss in grid["losses"]]
+    fewer = grid.get("fewer_students", {})
+    cells = []
+    for student, loss in product(grid["students"], grid["losses"]):
+        if student in fewer.get(loss, grid["students"]):
+            cells.append(f"{student}/{loss}")
+    return cells
+
+
+def retrieved_of(asked: dict[str, Any]) -> list[str]:
+    students = (asked.get("retrieval") or {}).get("students", [])
+    cells = cells_of(asked["grid"])
+    return [f"retrieved/{cell}" for cell in cells if cell.split("/")[0] in students]
 
 
 @every_study
@@ -134,7 +156,7 @@ def test_it_reports_and_then_rests(house: House, study: str):
     grid = asked["grid"]
     rows = table(house, study, "leaderboard")
     systems = {"random", grid["first_stage"], *grid.get("teachers", []), *cells_of(grid)}
-    assert {row["system"] for row in rows} == systems
+    assert {row["system"] for row in rows} == systems | {*retrieved_of(asked)}
     assert all(0 <= float(row[name]) <= 1 for row in rows for name in grid["datasets"])
     results = house.root / "results" / small(study)
     resolved = yaml.safe_load((results / "study.yaml").read_text())
@@ -169,23 +191,45 @@ def test_every_cell_is_complete(house: House, study: str):
 @every_study
 def test_published_values_stand_beside_ours(house: House, study: str):
     resources = ROOT / "workflow/resources"
-    name = study.removesuffix("-rerun").removesuffix("-losses")
+    name = study.removesuffix("-rerun")
     of = yaml.safe_load((resources / "published.yaml").read_text())[name]
-    grid, rows = asked_of(house, study)["grid"], table(house, study, "published")
+    asked, rows = asked_of(house, study), table(house, study, "published")
+    grid = asked["grid"]
     columns = {
         column
         for column, datasets in of["columns"].items()
         if set(datasets) <= set(grid["datasets"])
     }
     values = csv.DictReader((resources / "published.csv").read_text().splitlines())
-    published = {
-        (f"{of['students'].get(row['student'])}/{of['losses'].get(row['loss_or_teacher'])}", column)
-        for row in values
-        if row["study"] == name and (column := row["dataset"]) in columns
-    }
-    wanted = {(cell, column) for cell, column in published if cell in cells_of(grid)}
+    published = set()
+    for row in values:
+        if row["study"] == name and row["dataset"] in columns:
+            student = of["students"].get(row["student"])
+            loss, column = of["losses"].get(row["loss_or_teacher"]), row["dataset"]
+            searched = "retrieved/" if column in of.get("retrieved", []) else ""
+            published.add((f"{searched}{student}/{loss}", column))
+    systems = {*cells_of(grid), *retrieved_of(asked)}
+    wanted = {(system, column) for system, column in published if system in systems}
     assert wanted
     assert {(row["system"], row["column"]) for row in rows} >= wanted
+
+
+@pytest.mark.skipif(WHOLE, reason="one loss has no student of every architecture")
+def test_no_architecture_is_left_out(house: House):
+    results = house.root / "results" / small("hofstatter2020")
+    records = [*results.glob("models/*/*/*/recipe.yaml")]
+    records += (house.root / "data/teachers/models").glob("own-*/*/*/*/recipe.yaml")
+    trained = [yaml.safe_load(path.read_text())["architecture"] for path in records]
+    assert set(trained) == ARCHITECTURES.keys() and len(trained) == 9 + 3
+    timed = {path.stem for path in results.glob("latency/*.json")}
+    assert timed == {*asked_of(house, "hofstatter2020")["grid"]["students"]}
+
+
+def test_dev_queries_are_in_one_set_each(house: House):
+    folder = house.root / "data/corpora/queries"
+    sets = [texts(folder / f"{name}.parquet", QUERIES).keys() for name in DEV_SETS]
+    assert [len(one) for one in sets] == [10, publishers.HELD_OUT, 12]
+    assert set().union(*sets) == publishers.JUDGED.queries.keys(), "26: no query is in two"
 
 
 def test_checkpoints_are_measured_without_training(house: House):

@@ -20,6 +20,7 @@ rule export_queries:
     input:
         lambda w: placed.as_inputs(query_files(w)),
         passages=named("data/corpora/passages/{corpus}.parquet", "judged passages"),
+        others=named("data/corpora/queries/{dataset}.parquet", "without"),
     output:
         queries="data/corpora/queries/{dataset}.parquet",
         qrels="data/corpora/qrels/{dataset}.parquet",
@@ -31,10 +32,11 @@ rule export_queries:
     params:
         code=reading(code("export-queries"), query_files),
         passages=repeated("--passages", "passages"),
+        others=repeated("--without", "others"),
         settings=settings("export-queries", "{dataset}"),
     shell:
-        "redistil export-queries {output.queries} {output.qrels} {params.passages} {params.settings}"
-        " --counts {output.counts} 2> {log}"
+        "redistil export-queries {output.queries} {output.qrels} {params.passages} {params.others}"
+        " {params.settings} --counts {output.counts} 2> {log}"
 
 
 rule corpora:

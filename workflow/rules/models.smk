@@ -1,5 +1,8 @@
 rule recipe:
     """The settings of one training, resolved: all that `train` needs to know."""
+    input:
+        validated=named("data/corpora/queries/{dataset}.parquet", "validation"),
+        tested=named("data/corpora/queries/{test}.parquet", "validated and tested"),
     output:
         "results/{study}/models/{student}/{loss}/{seed}/recipe.yaml",
     log:
@@ -8,8 +11,12 @@ rule recipe:
         settings=lambda w: json.dumps(
             SETTINGS["train", f"{w.student}/{w.loss}/{w.seed}"]
         ),
+        apart=each(
+            "--apart data/corpora/queries/{dataset}.parquet data/corpora/queries/{test}.parquet",
+            "validated and tested",
+        ),
     shell:
-        "redistil recipe {output} --settings {params.settings:q} 2> {log}"
+        "redistil recipe {output} --settings {params.settings:q} {params.apart} 2> {log}"
 
 
 rule train:

@@ -7,6 +7,7 @@ import click
 
 from redistil.cli.declared import settings_from
 from redistil.cli.options import In, Json, Out, making, setting, test_queries, warn
+from redistil.errors import BadSettings
 from redistil.storage.lineage import Made
 from redistil.storage.tables import PASSAGES, QUERIES
 from redistil.study.candidates import DocpairNegatives
@@ -43,6 +44,12 @@ def export_passages(out: Path, corpus: dict[str, Any], made: Made) -> None:
     type=In(PASSAGES),
     help="Those of the corpus: judgements of others are counted, and too many are refused.",
 )
+@click.option(
+    "--without",
+    type=In(QUERIES),
+    multiple=True,
+    help="Queries of a dataset that `without` of the entry names: left out; repeatable.",
+)
 @click.option("--counts", type=Out(), help="Where the counts of what is left out are written.")
 @making
 def export_queries(
@@ -51,13 +58,21 @@ def export_queries(
     corpus: dict[str, Any],
     dataset: dict[str, Any],
     passages: Path | None,
+    without: tuple[Path, ...],
     counts: Path | None,
     made: Made,
 ) -> None:
     """Export the judged queries of a dataset, and the qrels."""
     from redistil.stages import corpora
 
-    corpora.export_queries(corpus, dataset, passages, queries_out, qrels_out, made, counts)
+    if len(without) != len(dataset.get("without", ())):
+        named = ", ".join(dataset.get("without", ())) or "none"
+        raise BadSettings(
+            f"--without: {len(without)} files for the datasets that it is without ({named}): "
+            "give the queries of each"
+        )
+    outputs = queries_out, qrels_out
+    corpora.export_queries(corpus, dataset, passages, *outputs, made, counts, without)
 
 
 @click.command("export-docpairs")

@@ -21,14 +21,28 @@ from redistil.cli.options import (
 )
 from redistil.storage.lineage import Made
 from redistil.storage.settings import Stated
-from redistil.storage.tables import QRELS, RUN
+from redistil.storage.tables import QRELS, QUERIES, RUN
 
 
 @click.command()
 @click.argument("out", type=Out())
 @setting("--settings", Json(), "The settings of one training, as JSON.")
-def recipe(out: Path, settings: dict[str, Any]) -> None:
-    """Write the resolved settings of one training as YAML."""
+@click.option(
+    "--apart",
+    type=(In(QUERIES), In(QUERIES)),
+    metavar="VALIDATED TESTED",
+    multiple=True,
+    help="Queries to validate on, and of a test over their corpus: none may be both; repeatable.",
+)
+def recipe(out: Path, settings: dict[str, Any], apart: tuple[tuple[Path, Path], ...]) -> None:
+    """Write the resolved settings of one training as YAML.
+
+    A validation set that shares a query with a test set is refused.
+    """
+    from redistil.storage import overlaps
+
+    for validated, tested in apart:
+        overlaps.refuse_shared(validated, tested)
     write_settings(settings, out)
 
 

@@ -149,14 +149,28 @@ def _works(study: Study, counts: Counts, sharing: Sharing) -> Iterator[Work]:
 def _counts(study: Study) -> Counts:
     """Return the sizes of collections: of what is made already, or what ir_datasets says."""
     queries: dict[str, int] = {}
-    for name, dataset in study.datasets.items():
-        path = Path("data/corpora/queries") / f"{name}.parquet"
-        queries |= _counted(name, QUERIES, path, getattr(dataset, "irds", None))
+    for name in study.datasets:
+        queries |= _queries(study, name)
     passages: dict[str, int] = {}
     for name, corpus in study.corpora.items():
         path = Path("data/corpora/passages") / f"{name}.parquet"
         passages |= _counted(name, PASSAGES, path, getattr(corpus, "irds", None))
     return Counts(queries, passages)
+
+
+def _queries(study: Study, name: str) -> dict[str, int]:
+    """Return the number of a dataset's queries under its name, if it is known.
+
+    Where it is not made yet, the queries of others are taken to be among those that it is without.
+    """
+    dataset = study.datasets[name]
+    path = Path("data/corpora/queries") / f"{name}.parquet"
+    found = _counted(name, QUERIES, path, dataset.get("irds"))
+    if found and not path.exists():
+        for other in dataset.get("without", []):
+            found[name] -= _queries(study, other).get(other, 0)
+        found[name] = min(found[name], dataset.get("at_most", found[name]))
+    return found
 
 
 def _counted(name: str, table: Table, path: Path, irds_id: str | None) -> dict[str, int]:

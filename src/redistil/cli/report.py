@@ -164,6 +164,7 @@ def tabulate(
         spent=spent,
         taught=costs.of_all_teachers(planned, taught, teaching),
         works=works,
+        waits=elsewhere.waits(theirs, planned),
         test_sets=counts.of_sets(planned, list(starmap(counts.SetFiles, test_set))),
     )
     click.echo(f"leaderboard: {out / 'leaderboard.csv'}", err=True)
@@ -340,7 +341,7 @@ def page(
         departures.read_text(encoding="utf-8"),
         payload.comparison(planned, pairs, contrasts),
         Places.around(out, models, **places),
-        latencies.sheet(list(map(read_latency, latency))),
+        latencies.sheet(list(map(read_latency, latency)), numbers.more.get("waits", [])),
     )
     with aside(out) as partial:
         digests.put_text(f"{text}\n{recorded(made)}", partial, comment=("<!-- ", " -->"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
+from redistil.errors import BadSettings
 from redistil.storage.tables import QRELS, QUERIES, texts
 
 TOLD = 0.1  # share of a test set's relevant passages from which it is told
@@ -34,6 +35,18 @@ def overlapping(
             for twin in by_text.get(normal(text), ()):
                 shared.setdefault(twin, f"text, in {path}")
     return shared
+
+
+def refuse_shared(validated: Path, tested: Path) -> None:
+    """Refuse a validation set and a test set over one corpus that share a query, by its id."""
+    ids = set(QUERIES.read(validated, ["query_id"])["query_id"].to_pylist())
+    shared = ids.intersection(QUERIES.read(tested, ["query_id"])["query_id"].to_pylist())
+    if shared:
+        raise BadSettings(
+            f"training.validation.datasets: {len(shared)} of {len(ids)} queries of {validated} are "
+            f"in the test set {tested} too (first: {min(shared)!r}), and a test set cannot choose "
+            "the weights: validate on others (`without` of a dataset leaves queries out)"
+        )
 
 
 def _by_text(queries: Mapping[str, str]) -> dict[str, list[str]]:

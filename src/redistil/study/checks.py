@@ -5,6 +5,7 @@ message names the path of the key, what was expected and the nearest valid name.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from redistil.errors import BadSettings, nearest
@@ -21,6 +22,7 @@ from redistil.study.grid import (
     default_groups,
     imported_run,
     members,
+    students_of,
     trained_cells,
     training_sets,
 )
@@ -49,6 +51,7 @@ def resolve(config: Mapping[str, Any]) -> Study:
     _check_names(study)
     _check_references(study)
     _check_order(study)
+    _check_without(study)
     _check_checkpoints(study)
     check_teachers(study)
     check_sources(study)
@@ -66,7 +69,7 @@ def resolve(config: Mapping[str, Any]) -> Study:
     for name, export in study.exports.items():
         check_passages(f"exports.{name}.passages", export.library, export.passages)
     _check_depths(study)
-    _check_seeds(study)
+    _check_fewer(study)
     _check_runs(study)
     check_lengths(study)
     return study
@@ -109,6 +112,31 @@ def _check_order(study: Study) -> None:
                     f"losses.{name}.after: {path}: one of them must start from the backbone"
                 )
             chain.append(after)
+
+
+def _check_without(study: Study) -> None:
+    """Refuse a dataset without the queries of one over other passages, or of itself."""
+    for name, dataset in study.datasets.items():
+        path, others = f"datasets.{name}.without", dataset.get("without", [])
+        for other in others:
+            if study.datasets[other].corpus != dataset.corpus:
+                raise BadSettings(
+                    f"{path}: {other!r} is over another corpus, whose ids mean nothing here: name "
+                    "a dataset over the same one"
+                )
+        if name in _left_out_of(study, others):
+            raise BadSettings(f"{path}: {name!r} would be made without itself: leave one out")
+
+
+def _left_out_of(study: Study, others: Iterable[str]) -> set[str]:
+    """Return datasets with all that these are made without."""
+    found, waiting = set[str](), [*others]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += study.datasets[name].get("without", [])
+    return found
 
 
 def _check_systems(study: Study) -> None:
@@ -200,12 +228,26 @@ def _check_training_sets(study: Study) -> None:
             raise BadSettings(f"training.validation.datasets: {name!r} is what is trained on")
 
 
-def _check_seeds(study: Study) -> None:
-    """Refuse fewer seeds of a student that nobody has defined."""
-    for student in study.grid.fewer_seeds:
-        if student not in study.students:
-            close = nearest(student, study.students)
-            raise BadSettings(f"grid.fewer_seeds: no students entry {student!r}{close}")
+def _check_fewer(study: Study) -> None:
+    """Refuse fewer seeds or students where nobody has defined them, and a loss without any."""
+    grid = study.grid
+    taught = chain.from_iterable(grid.fewer_students.values())
+    asked = (
+        ("fewer_seeds", "students", grid.fewer_seeds),
+        ("fewer_students", "losses", grid.fewer_students),
+        ("fewer_students", "students", taught),
+    )
+    for key, catalogue, names in asked:
+        for name in names:
+            if name not in study[catalogue]:
+                close = nearest(name, study[catalogue])
+                raise BadSettings(f"grid.{key}: no {catalogue} entry {name!r}{close}")
+    for loss in grid.losses if grid.students else []:
+        if not students_of(study, loss):
+            raise BadSettings(
+                f"grid.fewer_students: {loss!r} teaches no student of the grid: name one of "
+                "grid.students, or leave the loss out"
+            )
 
 
 def _check_depths(study: Study) -> None:
@@ -248,6 +290,11 @@ def _check_claims(study: Study) -> None:
             if name not in known:
                 close = nearest(name, known)
                 raise BadSettings(f"claims.{key}: {name!r} is not in the grid{close}")
+        if claim.gap_to and claim.gap_to not in students_of(study, claim.than):
+            raise BadSettings(
+                f"claims.gap_to: {claim.gap_to!r} is not taught with {claim.than!r}, by which the "
+                "gap is told: name a student that is"
+            )
         if claim.better == claim.than:
             raise BadSettings(f"claims.than: {claim.than!r} is `better` too: name another loss")
         if study.grid.students == [claim.gap_to]:

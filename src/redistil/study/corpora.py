@@ -137,28 +137,34 @@ class PydocsDataset(Dataset, kind="part"):
     at_most: Annotated[Count | None, Field(description="queries")] = None
 
 
-_Missing = Annotated[
-    Part | None,
-    Field(description="share of judgements whose passage may be missing; 0.1 where unsaid"),
-]
+class Judged(Dataset):
+    """Queries that others published, each with judgements."""
+
+    missing_at_most: Annotated[
+        Part | None,
+        Field(description="share of judgements whose passage may be missing; 0.1 where unsaid"),
+    ] = None
+    queries: _Queries = None
+    qrels: Annotated[Count | None, Field(description="how many it must have")] = None
+    without: Annotated[
+        Annotated[list[Annotated[Name, Names("datasets")]], Once, Field(min_length=1)] | None,
+        Field(description="datasets over the same corpus whose queries are left out, by id"),
+    ] = None
+    at_most: Annotated[
+        Count | None, Field(description="queries, those whose ids have the least hashes")
+    ] = None
 
 
-class IrdsDataset(Dataset, kind="irds"):
+class IrdsDataset(Judged, kind="irds"):
     """A dataset of ir_datasets."""
 
     irds: Annotated[Text, Field(description="an id of ir_datasets")]
-    missing_at_most: _Missing = None
-    queries: _Queries = None
-    qrels: Annotated[Count | None, Field(description="how many it must have")] = None
 
 
-class FolderDataset(Dataset, kind="split"):
+class FolderDataset(Judged, kind="split"):
     """The queries of one qrels file of the corpus's folder."""
 
     split: Annotated[Text, Field(description="the queries that qrels/SPLIT.tsv judges")]
-    missing_at_most: _Missing = None
-    queries: _Queries = None
-    qrels: Annotated[Count | None, Field(description="how many it must have")] = None
 
 
 DATASETS = kinds(PydocsDataset, IrdsDataset, FolderDataset)

@@ -59,18 +59,18 @@ class KeptApart:
 
 
 def grid_cells(study: Study) -> list[Cell]:
-    """Return every student x loss x seed of the grid."""
+    """Return every student x loss x seed of the grid, but for losses of fewer students."""
     cells = []
     for student, loss in product(study.grid.students, study.grid.losses):
-        for seed in seeds_of(study, student):
-            cells.append(Cell(student, loss, seed))
+        if student in students_of(study, loss):
+            cells += [Cell(student, loss, seed) for seed in seeds_of(study, student)]
     return cells
 
 
 def searching_cells(study: Study) -> list[Cell]:
     """Return the cells of the grid that retrieve too (`retrieval`)."""
-    students = study.retrieval.students if study.retrieval else []
-    return [cell for cell in grid_cells(study) if cell.student in students]
+    how = study.retrieval
+    return [cell for cell in grid_cells(study) if how and cell.student in how.students]
 
 
 def retriever(cell: Cell) -> str:
@@ -81,6 +81,12 @@ def retriever(cell: Cell) -> str:
 def seeds_of(study: Study, student: str) -> list[int]:
     """Return the seeds of a student: those of the grid, or the first of them."""
     return study.grid.seeds[: study.grid.fewer_seeds.get(student)]
+
+
+def students_of(study: Study, loss: str) -> list[str]:
+    """Return the students that a loss teaches: all of the grid, or some."""
+    taught = study.grid.fewer_students.get(loss, study.grid.students)
+    return [student for student in study.grid.students if student in taught]
 
 
 def timed_cells(study: Study) -> list[Cell]:

@@ -39,20 +39,22 @@ def _judged(study: Study, known: Words) -> Rows:
         yield {"dataset": known["dataset"]}
 
 
+def _without(study: Study, known: Words) -> Rows:
+    """Yield the datasets whose queries are left out of a dataset."""
+    for name in study.datasets[known["dataset"]].get("without", []):
+        yield {"dataset": name}
+
+
 def _students(study: Study, known: Words) -> Rows:
     for student in study.grid.students:
         yield {"student": student}
 
 
-def _checkpoints(study: Study, known: Words) -> Rows:
-    for checkpoint in study.grid.checkpoints:
-        yield {"backbone": checkpoint}
-
-
 def _readers(study: Study, known: Words) -> Rows:
     """Yield everything of the grid that reads tokens."""
     yield from _students(study, known)
-    yield from _checkpoints(study, known)
+    for checkpoint in study.grid.checkpoints:
+        yield {"backbone": checkpoint}
 
 
 def _losses(study: Study, known: Words) -> Rows:
@@ -87,8 +89,7 @@ def _tokens(study: Study, known: Words) -> Rows:
 
 
 def _first_stages(study: Study, known: Words) -> Rows:
-    stages = [study.grid.first_stage, *study.grid.baselines]
-    for first_stage in stages:
+    for first_stage in [study.grid.first_stage, *study.grid.baselines]:
         for dataset in _datasets(study, known):
             yield {"first_stage": first_stage} | dataset
 
@@ -192,13 +193,12 @@ def _model(study: Study, teacher: str) -> dict[str, str]:
         return _adopted(entry.checkpoint)
     if not isinstance(entry, TrainedTeacher):
         return {}
-    cells = grid.teacher_cells(study)
-    if teacher not in cells:
+    cell = grid.teacher_cells(study).get(teacher)
+    if cell is None:
         raise BadSettings(
             f"teachers.{teacher}: the study {study.study} neither tests it nor learns from it: "
             "choose another study (--study study=...), or name it in grid.teachers or a source"
         )
-    cell = cells[teacher]
     folder = f"data/teachers/models/{teacher}/{cell.name}"
     return {"model": folder, "backbone": study.students[cell.student].backbone}
 
@@ -243,19 +243,25 @@ def _teaching_models(study: Study, known: Words) -> Rows:
 
 def _tests(study: Study, known: Words) -> Rows:
     """Yield the test sets over the corpus of a training set."""
-    for dataset in grid.test_sets(study, _training_set(study, known)).same_corpus:
+    training_set = grid.words(study, **known)["dataset"]
+    for dataset in grid.test_sets(study, training_set).same_corpus:
         yield {"dataset": dataset}
 
 
 def _tests_elsewhere(study: Study, known: Words) -> Rows:
     """Yield the test sets over other corpora."""
-    for dataset in grid.test_sets(study, _training_set(study, known)).elsewhere:
+    training_set = grid.words(study, **known)["dataset"]
+    for dataset in grid.test_sets(study, training_set).elsewhere:
         yield {"dataset": dataset}
 
 
-def _training_set(study: Study, known: Words) -> str:
-    name: str = grid.words(study, **known)["dataset"]
-    return name
+def _validated_and_tested(study: Study, known: Words) -> Rows:
+    """Yield every validation set with every test set over its corpus."""
+    for row in _validated(study, known):
+        corpus = study.datasets[row["dataset"]].corpus
+        for test in study.grid.datasets:
+            if study.datasets[test].corpus == corpus:
+                yield {"dataset": row["dataset"], "test": test}
 
 
 def _shards(study: Study, known: Words) -> Rows:
@@ -376,10 +382,12 @@ OVER: dict[str, Callable[[Study, Words], Rows]] = {
     "teaching models": _teaching_models,
     "tests": _tests,
     "tests elsewhere": _tests_elsewhere,
+    "validated and tested": _validated_and_tested,
     "shards": _shards,
     "vectors": _vectors,
     "states": _states,
     "judged passages": _judged,
+    "without": _without,
     "searches": _searches,
     "import": _imported,
     "export": _exported,

@@ -98,6 +98,10 @@ class Grid(Entry):
         dict[Name, Count],
         Field(description="of these students at most so many seeds, the first of the list"),
     ] = {}
+    fewer_students: Annotated[
+        dict[Name, Annotated[list[Name], Once, Field(min_length=1)]],
+        Field(description="these losses teach these students of the grid alone"),
+    ] = {}
     datasets: Annotated[_DatasetNames, Field(min_length=1)]
     first_stage: Annotated[StageName, Field(description="whose candidates are re-ranked")]
     baselines: Annotated[list[StageName], Once]

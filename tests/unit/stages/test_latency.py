@@ -163,6 +163,15 @@ def test_the_page_tells_latency(shown: tuple[Path, str]):
     assert "milliseconds for 1,000 passages" in (folder / "figures/latency.svg").read_text()
 
 
+def test_published_waits_have_a_column():
+    timed = [replace(ONE, student=name) for name in ("tk", "cat")]
+    waits = [{"student": "tk", "milliseconds": 13.6}]
+    plain, beside = latencies.sheet(timed), latencies.sheet(timed, waits)
+    assert plain and beside and len(beside.header) == len(plain.header) + 1
+    assert beside.header[-1] == "published ms" and "another machine" in beside.caption
+    assert [row[-1].text for row in beside.rows if row] == ["13.6", "–"]
+
+
 def test_a_page_without_latency_says_nothing_of_it(tmp_path: Path):
     options: dict[str, Any] = report_study.write(tmp_path, report_study.config())
     report_study.ended_well(report_study.tabulate(tmp_path, options))

@@ -97,6 +97,24 @@ def test_a_student_may_have_fewer_seeds(tmp_path: Path):
     assert seeds == {"1"} and len(study["grid"]["seeds"]) > 1
 
 
+def test_losses_meet_on_the_students_of_both(tmp_path: Path):
+    study = report_study.config()
+    last, students = study["grid"]["losses"][-1], study["grid"]["students"]
+    study["grid"]["fewer_students"] = {last: students[:1]}
+    options = report_study.write(tmp_path, study)
+    for done in (tabulate(tmp_path, options), plot(tmp_path, options), page(tmp_path, options)):
+        ended_well(done)
+    losses = rows_of(tmp_path / "tables/losses.csv")
+    assert {row["students"] for row in losses if row["loss"] == last} == {"1"}
+    means = {row["system"]: row for row in rows_of(tmp_path / "tables/leaderboard.csv")}
+    assert f"{students[1]}/{last}" not in means
+    for row in rows_of(tmp_path / "tables/versus.csv"):
+        one, other = (means[f"{students[0]}/{row[key]}"] for key in ("loss", "against"))
+        apart = float(one[row["group"]]) - float(other[row["group"]])
+        assert (row["against"] != last) or float(row["difference"]) == pytest.approx(apart)
+    assert f"({last}: {students[0]} alone)" in (tmp_path / "index.html").read_text()
+
+
 @pytest.fixture
 def small(tmp_path: Path) -> tuple[Path, dict[str, list[str]]]:
     """Tables, and figures without curves, of a study of its own, to be spoiled."""

@@ -252,5 +252,39 @@ def test_the_study_of_architectures_has_a_counterpart_for_every_point_of_the_pap
         for column in ("trec-dl-2019-passage", "msmarco-dev"):
             assert (f"{student}/{loss}", column) in rows
     assert rows["own-t1", "trec-dl-2019-passage"].theirs == 0.730
-    assert rows["bm25-1000", "msmarco-dev"].remark.startswith("other queries")
+    assert rows["bm25-1000", "msmarco-dev"].remark.startswith("most likely the 48,598 queries")
     assert rows["tk/margin-mse-t2", "trec-dl-2019-passage"].theirs == 0.666
+
+
+def test_values_of_dense_retrieval_stand_beside_students_that_search():
+    rows = [row for row in beside_half("hofstatter2020") if "full-retrieval" in row.column]
+    found = {(row.system, row.column.split("|")[0], row.measure): row.theirs for row in rows}
+    system = "retrieved/distilbert-dot/margin-mse-t2"
+    assert found[system, "trec-dl-2019-passage", "RR@10"] == 0.868
+    assert found[system, "msmarco-dev", "R@1000"] == 0.957
+    assert found[system, "msmarco-dev-small-6980", "AP"] == pytest.approx(0.3308, abs=1e-4)
+    assert {row.system for row in rows} == {system, "bm25-1000"}
+
+
+def test_every_timed_student_has_its_published_latency():
+    theirs, study = published.read(VALUES, NAMES), resolved("hofstatter2020")
+    found = {wait.student: wait.milliseconds for wait in published.waits(theirs, study)}
+    assert found == {
+        "tk": 13.6,
+        "distilbert-dot": 23.7,
+        "colbert": 28.3,
+        "bert-base-dot": 35.6,
+        "prettr": 455.0,
+        "distilbert-cat": 955.0,
+    }
+    fewer = study.changed(latency=study.latency.changed(passages=100))
+    assert published.waits(theirs, fewer) == [], "they re-ranked 1,000 passages"
+    assert published.waits(theirs, study.changed(latency=None)) == []
+
+
+def test_dev_values_stand_beside_the_set_they_are_of():
+    columns = published.read(VALUES, NAMES).names["hofstatter2020"]["columns"]
+    for column, datasets in columns.items():
+        if column.startswith("msmarco-dev"):
+            is_small = "6980" in column or "7k" in column
+            assert datasets == (["dev-small"] if is_small else ["dev-49k"])

@@ -46,6 +46,39 @@ def test_the_paper_has_its_grid():
     assert sum(made == "rerank" for made, _ in study.settings_of(config)) == 9 * 6 * 3 * 22
 
 
+def test_the_study_of_architectures_has_its_trainings():
+    """Six students x three supervisions, three of them x two more losses, and three teachers."""
+    config = resolved("hofstatter2020")
+    cells = study.grid_cells(config)
+    main = [cell for cell in cells if cell.loss in ("ranknet", "margin-mse-t1", "margin-mse-t2")]
+    ablated = [cell for cell in cells if cell not in main]
+    assert (len(main), len(ablated), len(study.teacher_cells(config))) == (18, 6, 3)
+    assert len(set(study.trained_cells(config))) == 18 + 6 + 3
+    teachers = {study.teachers_behind(config, cell.loss)[0] for cell in ablated}
+    assert teachers == {*study.teachers_behind(config, "margin-mse-t1")}
+
+
+def test_a_loss_may_have_fewer_students(config):
+    config["grid"] |= {"students": ["s", "t"], "losses": ["bce", "kl"], "seeds": [7]}
+    config["grid"]["fewer_students"] = {"kl": ["t", "u"]}
+    names = [cell.name for cell in study.grid_cells(config)]
+    assert names == ["s/bce/7", "t/bce/7", "t/kl/7"]
+
+
+@pytest.mark.parametrize(
+    ("fewer", "message"),
+    [
+        ({"bec": ["tiny-bert"]}, "grid.fewer_students: no losses entry 'bec'"),
+        ({"bce": ["tiny-bart"]}, "grid.fewer_students: no students entry 'tiny-bart'"),
+        ({"bce": ["bert-base"]}, "grid.fewer_students: 'bce' teaches no student of the grid"),
+        ({"bce": []}, "grid.fewer_students.bce"),
+    ],
+)
+def test_a_loss_must_teach_somebody(config, fewer, message):
+    put(config, "grid fewer_students", fewer)
+    assert message in refusal(config)
+
+
 def test_a_student_may_have_fewer_seeds(config):
     config["grid"] |= {"students": ["s", "t"], "losses": ["bce"], "seeds": [7, 8, 9]}
     config["grid"]["fewer_seeds"] = {"t": 2}

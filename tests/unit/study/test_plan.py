@@ -49,8 +49,7 @@ def test_validations_add_pairs():
 COUNTED = {
     "architectures": 422,
     "embedded": 255,
-    "hofstatter2020": 179,
-    "hofstatter2020-losses": 84,
+    "hofstatter2020": 350,
     "morand2026": 4797,
     "morand2026-rerun": 789,
     "published-checkpoints": 1182,

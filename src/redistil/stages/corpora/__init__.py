@@ -6,7 +6,7 @@ A collection is an entry of the catalogue in params.yaml. Its first key tells it
 
 import logging
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +16,7 @@ import pyarrow as pa
 from redistil.errors import BadSettings, BadSource
 from redistil.stages.corpora import beir, irds, pydocs
 from redistil.stages.corpora.entries import Entry, Judgement, Queries, Text, progress, whole
-from redistil.stages.corpora.judgements import absent_of, judged
+from redistil.stages.corpora.judgements import absent_of, judged, without
 from redistil.storage.lineage import Made
 from redistil.storage.tables import COUNTS, PASSAGES, QRELS, QUERIES, aside
 from redistil.study.corpora import WITH_POSITIVE
@@ -74,12 +74,13 @@ def export_queries(
     qrels: Path,
     made: Made,
     counts: Path | None = None,
+    others: Sequence[Path] = (),
 ) -> None:
     """Write the judged queries of `dataset` and their judgements: all files, or none.
 
     passages: those of the corpus; without them no judgement is held against them. counts: where to
-    write what was left out. Raises BadSource when there is no query, or not as many as the entry
-    declares.
+    write what was left out. others: queries of the datasets that `without` of the entry names.
+    Raises BadSource when there is no query, or not as many as the entry declares.
     """
     kind = _kind(corpus)
     wanted_queries = _declared_queries(dataset)
@@ -88,6 +89,8 @@ def export_queries(
     source = kind.queries(corpus, dataset)
     _refuse_count("queries", wanted_queries, len(source.queries), dataset)
     _refuse_count("qrels", wanted_qrels, len(source.qrels), dataset)
+    if others:
+        source = without(source, others, _called(dataset))
     absent = absent_of(source.qrels, passages) if passages else set()
     used = judged(source, absent, dataset, _called(dataset))
     with aside(queries) as queries_partial, aside(qrels) as qrels_partial:

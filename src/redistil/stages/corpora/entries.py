@@ -12,7 +12,9 @@ from redistil.errors import BadSettings, BadSource
 Entry = Mapping[str, Any]  # an entry of a catalogue in params.yaml
 
 # keys of a dataset's entry that no kind of corpus reads itself
-ELSEWHERE = frozenset({"corpus", "relevant_from", "drop_identical", "missing_at_most"})
+ELSEWHERE = frozenset(
+    {"corpus", "relevant_from", "drop_identical", "missing_at_most", "without", "at_most"}
+)
 
 Item = TypeVar("Item")
 

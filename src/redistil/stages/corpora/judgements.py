@@ -2,13 +2,14 @@
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from redistil import seeds
 from redistil.errors import BadSettings, BadSource
-from redistil.stages.corpora.entries import Entry, Judgement, Queries
-from redistil.storage.tables import PASSAGES
+from redistil.stages.corpora.entries import Entry, Judgement, Queries, whole
+from redistil.storage.tables import PASSAGES, QUERIES
 from redistil.study.corpora import WITH_POSITIVE
 
 MISSING = "missing_at_most"  # key of a dataset: a share of its judgements
@@ -57,7 +58,8 @@ def judged(source: Queries, absent: Collection[str], dataset: Entry, called: str
     _warn(counts, called)
     if dataset.get("queries") == WITH_POSITIVE:
         ids = _with_positive(kept, _least_grade(dataset), ids, counts, called)
-        kept = [each for each in kept if each.query_id in ids]
+    ids = _at_most(whole(dataset, "at_most", "dataset"), ids, called)
+    kept = [each for each in kept if each.query_id in ids]
     return Judged(sorted(ids), kept, +counts)
 
 
@@ -130,6 +132,38 @@ def _least_grade(dataset: Entry) -> int:
             f"got {least!r}"
         )
     return least
+
+
+# --- queries that another dataset has -------------------------------------------------------------
+
+
+def without(source: Queries, others: Iterable[Path], called: str) -> Queries:
+    """Return what a source has besides the queries of other datasets, known by their ids."""
+    theirs: set[str] = set()
+    for path in others:
+        theirs.update(QUERIES.read(path, ["query_id"])["query_id"].to_pylist())
+    texts = {key: text for key, text in source.queries.items() if key not in theirs}
+    qrels = [each for each in source.qrels if each.query_id not in theirs]
+    shared = len(source.queries) - len(texts)
+    if theirs and not shared:
+        raise BadSource(
+            f"{called}: it has no query of the datasets that `without` names: name those that it "
+            "holds, or leave the key out"
+        )
+    _log.info("%s: queries of other datasets, left out: %d", called, shared)
+    return Queries(texts, qrels, source.unjudged)
+
+
+def _at_most(count: int | None, ids: set[str], called: str) -> set[str]:
+    """Return so many queries, those whose ids have the least hashes; None is all."""
+    if count is None:
+        return ids
+    if count > len(ids):
+        raise BadSource(
+            f"{called}: {count} queries wanted, {len(ids)} found: lower its `at_most`, or leave it "
+            "out"
+        )
+    return set(sorted(ids, key=seeds.fraction)[:count])
 
 
 # --- judgements of passages that are not there ----------------------------------------------------

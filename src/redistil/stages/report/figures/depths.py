@@ -85,6 +85,8 @@ def _lines(
                     if known is not None:  # a student may have fewer seeds than the grid
                         at_depth.append(known)
             means.append(float(np.mean(at_depth)) if at_depth else np.nan)
+        if np.isnan(means).all():  # a loss may have fewer students than the grid
+            continue
         axes.plot(
             range(len(depths)),
             means,

@@ -55,11 +55,11 @@ def _panel(axes: "Axes", given: Given, group: str, waits: dict[str, float]) -> N
             continue
         values = [line.value(group) for line in lines]
         axes.vlines(waits[student], min(values), max(values), color="#999999", linewidth=0.8)
-        for place, value in enumerate(values):
+        for line, value in zip(lines, values, strict=True):
             axes.scatter(
                 waits[student],
                 value,
-                color=pick(COLOURS, place),
+                color=pick(COLOURS, grid["losses"].index(line.loss)),
                 marker=pick(MARKS, mark),
                 s=26,
                 zorder=2,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 CAPTION = (
     "Losses against losses. Colour: by how many points the loss of the row leads over that of the "
-    "column, over all students. Text: for how many students it is better, the same (not "
+    "column, over all students of both. Text: for how many students it is better, the same (not "
     "distinguishable or equivalent) and worse, over queries and seeds, after Holm's correction."
 )
 

@@ -78,8 +78,10 @@ def _lines_of_loss(
     for mark, students in enumerate(families.values()):
         parameters, rows = [], []
         for student in students:
-            parameters.append(given.tables.sizes[student].parameters)
-            rows.append(lines[f"{student}/{loss}"])
+            line = lines.get(f"{student}/{loss}")
+            if line:  # a loss may have fewer students than the grid
+                parameters.append(given.tables.sizes[student].parameters)
+                rows.append(line)
         _join(axes, np.array(parameters) * apart, rows, group, place, mark)
 
 

@@ -37,7 +37,7 @@ def tested(
             continue
         better, than = f"{student}/{claim.better}", f"{student}/{claim.than}"
         gap = None
-        if claim.gap_to:
+        if claim.gap_to and than in lines:
             reference = lines[f"{claim.gap_to}/{claim.than}"]
             gap = reference.value(group) - lines[than].value(group)
         for test in tests:

@@ -199,14 +199,17 @@ class Group:
         return counted(words)
 
     def versus(self, tests: Sequence[Test]) -> list[Versus]:
-        """Return every two losses: the mean lead over all students, and the students' verdicts.
+        """Return every two losses that share students: the mean lead over these, their verdicts.
 
         The mean is in no family, so it has an interval and no word. tests: of this group.
         """
         words = self._words_between(tests)
         rows = []
         for (one, members), (other, others) in combinations(self.by_loss().items(), 2):
-            estimate = self.scope.estimate(_names(members), _names(others))
+            both = _students(members) & _students(others)
+            if not both:
+                continue
+            estimate = self.scope.estimate(_names(members, both), _names(others, both))
             lead = Interval.of(estimate)
             between = (lead.difference, lead.low, lead.high)
             rows.append(Versus(self.name, one, other, *between, counted(words[one, other])))
@@ -260,8 +263,13 @@ def counted(verdicts: Sequence[str]) -> Verdicts:
     return Verdicts(better, equivalent, len(verdicts) - better - equivalent - worse, worse)
 
 
-def _names(entries: Sequence[Entry]) -> list[str]:
-    return [entry.name for entry in entries]
+def _names(entries: Sequence[Entry], students: Collection[str | None] | None = None) -> list[str]:
+    """Return the names of entries: of all, or of those of some students."""
+    return [entry.name for entry in entries if students is None or entry.student in students]
+
+
+def _students(entries: Sequence[Entry]) -> set[str | None]:
+    return {entry.student for entry in entries}
 
 
 def records(groups: Sequence[Group], settings: Settings) -> dict[str, list[Record]]:

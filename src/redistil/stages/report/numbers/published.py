@@ -17,7 +17,7 @@ import numpy as np
 from redistil.errors import BadTable
 from redistil.stages.report.numbers import printed
 from redistil.stages.report.numbers.entries import Entry, Values
-from redistil.stages.report.numbers.rows import PublishedRow
+from redistil.stages.report.numbers.rows import PublishedRow, Wait
 from redistil.stages.report.numbers.statistics import Floats, spread
 from redistil.storage import settings
 from redistil.study.study import Study
@@ -105,6 +105,22 @@ class Ours:
     measured: Floats | None
 
 
+def waits(published: Published, study: Study) -> list[Wait]:
+    """Return the published latencies of this study's students, over as many passages."""
+    found = []
+    for row in published.rows:
+        names = published.names.get(row["study"])
+        if not names or study.grid.first_stage not in names["first_stages"]:
+            continue
+        student = names["students"].get(row["student"])
+        passages = names.get("waits", {}).get(row["dataset"])
+        is_timed = study.latency is not None and study.latency.passages == passages
+        if is_timed and student in study.grid.students:
+            source = f"{names['cite']}, {row['source']}"
+            found.append(Wait(student, passages, float(row["value"]), row["student"], source))
+    return found
+
+
 def _checkpoint(
     row: Mapping[str, str], names: Mapping[str, Any], lines: Sequence[Entry]
 ) -> Entry | None:
@@ -122,8 +138,9 @@ def _counterpart(
     student = names["students"].get(row["student"])
     loss = names["losses"].get(row["loss_or_teacher"])
     baseline = names["baselines"].get(row["student"])
+    kind = "retriever" if row["dataset"] in names.get("retrieved", []) else "student"
     for entry in lines:
-        if entry.kind == "student" and (entry.student, entry.loss) == (student, loss):
+        if entry.kind == kind and (entry.student, entry.loss) == (student, loss):
             return entry
         if entry.kind in ("first stage", "teacher") and entry.name == baseline:
             return entry

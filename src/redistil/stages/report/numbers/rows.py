@@ -155,7 +155,7 @@ class Verdicts:
 
 @dataclass(frozen=True)
 class Versus:
-    """Two losses on a group: the mean lead over all students, and the students' verdicts."""
+    """Two losses on a group: the mean lead over all students of both, and their verdicts."""
 
     group: str
     loss: str
@@ -239,6 +239,17 @@ class PublishedRow:
 
 
 @dataclass(frozen=True)
+class Wait:
+    """A published latency of a student: milliseconds to re-rank so many passages, elsewhere."""
+
+    student: str
+    passages: int
+    milliseconds: float
+    published_as: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Size:
     """How large a student is, and the family of its network, as transformers calls it."""
 
@@ -306,9 +317,10 @@ def best(leaderboard: Iterable[Line], group: str) -> Line | None:
 
 
 def taught(grid: Mapping[str, Any], leaderboard: Iterable[Line]) -> dict[str, list[Line]]:
-    """Return each student's lines, in the order of the grid's losses."""
+    """Return each student's lines, in the order of the grid's losses; some are not for all."""
     lines = by_system(leaderboard)
     students: dict[str, list[Line]] = {}
     for student in grid["students"]:
-        students[student] = [lines[f"{student}/{loss}"] for loss in grid["losses"]]
+        names = [f"{student}/{loss}" for loss in grid["losses"]]
+        students[student] = [lines[name] for name in names if name in lines]
     return students

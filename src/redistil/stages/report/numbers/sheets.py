@@ -237,8 +237,8 @@ def _pairs(study: Study, versus: Sequence[Versus]) -> Sheet:
         words = [row.group, row.loss, row.against, signed(row.difference)]
         rows.append([*words, interval(row.low, row.high), *_counts(row.verdicts)])
     caption = (
-        "Losses against each other: the mean lead over all students with its 95 % interval over "
-        "queries and seeds, and for how many students the first is better, the same (not "
+        "Losses against each other: the mean lead over all students of both with its 95 % interval "
+        "over queries and seeds, and for how many students the first is better, the same (not "
         f"distinguishable or equivalent) and worse. {_tested(study)}"
     )
     return Sheet(caption, header, _parted(rows), words=3)

@@ -22,6 +22,7 @@ from redistil.stages.report.numbers.rows import (
     Test,
     Verdicts,
     Versus,
+    Wait,
     flat,
 )
 from redistil.stages.report.numbers.sealed import sealing, unsealed
@@ -77,11 +78,12 @@ def write(
     taught: costs.Spent | None = None,
     test_sets: Sequence[SetCounts] = (),
     works: Mapping[machines.Machine, int] | None = None,
+    waits: Sequence[Wait] = (),
 ) -> None:
     """Write the folder; its record is removed first and written last.
 
     published, sizes, gates, spent, taught, works: as in `Tabulated`; sheets: what is to be pasted
-    elsewhere; test_sets: their queries, a further table.
+    elsewhere; test_sets: their queries, a further table, as are the published `waits`.
     """
     files: dict[str, list[Columns]] = {
         "leaderboard": list(map(flat, tables.leaderboard)),
@@ -103,6 +105,7 @@ def write(
         "sources": sources,
         "taught": taught or costs.Spent(),
         "test_sets": test_sets,
+        "waits": waits,
     }
     with sealing(folder, [JSON, CELLS], made):
         for name, rows in files.items():
