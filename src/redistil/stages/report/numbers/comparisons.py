@@ -4,7 +4,7 @@ Which comparisons are one family, and how sure a difference is, says `inference`
 one record, and whatever is shown of it is read from there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
