@@ -92,4 +92,6 @@ def test_another_study_takes_its_run_as_first_stage(house):
     assert imported["doc_id"].to_pylist() == searched["doc_id"].to_pylist()
     table = house.root / "results/mine/report/tables/leaderboard.csv"
     kinds = {row["system"]: row["kind"] for row in csv.DictReader(table.read_text().splitlines())}
-    assert kinds["mine"] == kinds["bm25"] == "first stage" and kinds["tiny-dot/infonce"] == "student"
+    assert (
+        kinds["mine"] == kinds["bm25"] == "first stage" and kinds["tiny-dot/infonce"] == "student"
+    )

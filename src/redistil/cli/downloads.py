@@ -16,7 +16,12 @@ from redistil.study.corpora import Download, Md5Download, Sha256Download
 @settings_from(Md5Download, "md5", optional=True)
 @settings_from(Sha256Download, "sha256", optional=True)
 def download(
-    out: Path, checked: Path, url: str | None, md5: str | None, sha256: str | None, bytes: int | None
+    out: Path,
+    checked: Path,
+    url: str | None,
+    md5: str | None,
+    sha256: str | None,
+    bytes: int | None,
 ) -> None:
     """Download a published file and check it.
 
