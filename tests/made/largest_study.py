@@ -269,7 +269,7 @@ def _curves(folder: Path, study: dict[str, Any], rng: np.random.Generator) -> tu
     paths = []
     for cell in studies.grid_cells(study):
         loss = np.exp(-steps / 4e4) + rng.normal(1, 0.1, len(steps))
-        columns = {"step": steps, "loss": loss, "gradient_norm": loss, "learning_rate": loss}
+        columns = dict.fromkeys(CURVE.schema.names, loss) | {"step": steps}
         paths.append(folder / "curves" / f"{cell.name}.parquet")
         CURVE.write(CURVE.rows(columns), paths[-1], Made("train", cell.name))
     return tuple(paths)

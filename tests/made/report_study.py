@@ -231,6 +231,8 @@ def _model(folder: Path, made: Mapping[str, Made], system: studies.System) -> Pa
         "loss": np.exp(-steps / 100) + 0.2 + noise,
         "gradient_norm": np.ones(len(steps)),
         "learning_rate": np.full(len(steps), 1e-3),
+        "positive_score": steps / 100,
+        "negative_score": -steps / 100,
     }
     CURVE.write(CURVE.rows(columns), folder / "curve.parquet", record)
     return folder / "made.json"

@@ -19,7 +19,8 @@ EXAMPLES = {
     "triples": {"query_id": ["2", "1"], "positive_id": ["b", "a"], "negative_id": ["a", "b"]},
     "lists": {"query_id": ["2", "1"], "doc_ids": [["b", "a"], ["c"]], "relevances": [[1, 0], [2]]},
     "teacher_scores": {"query_id": ["2", "1"], "doc_id": ["b", "a"], "score": [0.5, -3.0]},
-    "curve": {"step": [2, 1], "loss": [1.0, 2.0], "gradient_norm": [1, 1], "learning_rate": [0, 1]},
+    "curve": {"step": [2, 1], "loss": [1.0, 2.0], "gradient_norm": [1, 1], "learning_rate": [0, 1]}
+    | dict.fromkeys(("positive_score", "negative_score"), [0.5, -3.0]),
     "validation": {"step": [2, 1], "dataset": "ab", "measure": "ab", "value": [0.0, 1.0]},
     "measures": {"query_id": ["2", "1"], "dataset": "ab", "measure": "ab", "value": [0.0, 1.0]},
     "depths": {"system": "ba", "dataset": "ab", "depth": [2, 1], "value": [0.0, 1.0]},

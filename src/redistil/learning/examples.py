@@ -14,6 +14,8 @@ import numpy.typing as npt
 from redistil.learning.batches import Rows, step_rows
 from redistil.seeds import generator
 
+Flags = npt.NDArray[np.bool_]
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -47,7 +49,8 @@ class Examples:
         lists = []
         for row in rows:
             places = self._shown(int(row), width, rng)
-            lists.append(_List(self.passages[places], values[places]))
+            positive = _positive(self.relevance[places])
+            lists.append(_List(self.passages[places], values[places], positive))
         if self.in_batch:
             lists = self._widened(rows, lists)
         sizes = np.array([len(shown.passages) for shown in lists])
@@ -55,7 +58,9 @@ class Examples:
         targets = np.zeros(mask.shape, np.float32)
         targets[mask] = np.concatenate([shown.targets for shown in lists])
         queries = np.repeat(self.queries[rows], sizes)
-        return Batch(queries, np.concatenate([shown.passages for shown in lists]), targets, mask)
+        passages = np.concatenate([shown.passages for shown in lists])
+        positive = np.concatenate([shown.positive for shown in lists])
+        return Batch(queries, passages, targets, mask, positive)
 
     def _widened(self, rows: Rows, lists: Sequence["_List"]) -> list["_List"]:
         """Return the lists of a step, each with the passages of the others at its end."""
@@ -67,7 +72,9 @@ class Examples:
             others = np.setdiff1d(every, np.concatenate([shown.passages, relevant]))
             no_targets = np.zeros(len(others), shown.targets.dtype)
             passages = np.concatenate([shown.passages, others])
-            wide.append(_List(passages, np.concatenate([shown.targets, no_targets])))
+            targets = np.concatenate([shown.targets, no_targets])
+            positive = np.concatenate([shown.positive, np.zeros(len(others), bool)])
+            wide.append(_List(passages, targets, positive))
         return wide
 
     def _shown(self, row: int, width: int, rng: np.random.Generator) -> Rows:
@@ -88,18 +95,47 @@ def _some(pool: Rows, count: int, rng: np.random.Generator) -> Rows:
     return pool if len(pool) <= count else np.sort(rng.choice(pool, count, replace=False))
 
 
+def _positive(relevance: npt.NDArray[np.int32]) -> Flags:
+    """Return which passages of a list are relevant; of one without any, the first."""
+    found: Flags = relevance > 0
+    if not found.any():
+        found[:1] = True
+    return found
+
+
 class _List(NamedTuple):
-    """Passages of a query, as rows of token files, and their targets."""
+    """Passages of a query, as rows of token files, their targets, and which are positives."""
 
     passages: Rows
     targets: npt.NDArray[Any]
+    positive: Flags
+
+
+class Means(NamedTuple):
+    """The mean scores of positives and of negatives, None where there are none."""
+
+    positive: float | None
+    negative: float | None
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The pairs of a step, flat in the order of the mask [B, D], and their targets [B, D]."""
+    """The pairs of a step, flat in the order of the mask [B, D], and their targets [B, D].
+
+    positive: which pairs are positives. Where a list has no relevant passage, it is the first: a
+    ranking that nobody judged has its best there.
+    """
 
     queries: Rows
     passages: Rows
     targets: npt.NDArray[np.float32]
-    mask: npt.NDArray[np.bool_]
+    mask: Flags
+    positive: Flags
+
+    def means(self, scores: npt.NDArray[np.float32]) -> Means:
+        """Return the mean scores of the positives and of the negatives, of the scores of pairs."""
+        return Means(_mean(scores[self.positive]), _mean(scores[~self.positive]))
+
+
+def _mean(scores: npt.NDArray[np.float32]) -> float | None:
+    return float(scores.mean(dtype=np.float64)) if len(scores) else None

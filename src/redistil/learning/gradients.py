@@ -40,6 +40,13 @@ class Part(NamedTuple):
     rows: Rows
 
 
+class Outcome(NamedTuple):
+    """The loss of a step and the raw scores [N] of all its pairs, without a graph."""
+
+    loss: Tensor
+    scores: Tensor
+
+
 class Step(NamedTuple):
     """A training step: its pairs, and how their loss is computed.
 
@@ -58,15 +65,15 @@ class Step(NamedTuple):
         """Let products be computed in the precision of the step."""
         return autocast(self.processes.device, self.precision)
 
-    def loss_and_gradients(self, scores: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss, and its gradients [N] with respect to the scores.
+    def outcome_and_gradients(self, scores: Tensor) -> tuple[Outcome, Tensor]:
+        """Return the loss with all scores, and its gradients [N] with respect to these.
 
         scores [N]: of this process's pairs, 0 for those of other processes.
         """
         together = self.processes.total(scores).requires_grad_()
         loss = self.loss_of(together)
         (gradients,) = torch.autograd.grad(loss, together)
-        return loss.detach(), gradients
+        return Outcome(loss.detach(), together.detach()), gradients
 
     def add_up(self) -> None:
         """Add up the gradients of the weights over the processes."""
@@ -82,8 +89,8 @@ def learn(
     precision: str,
     stream: tuple[int, int],
     processes: Processes,
-) -> Tensor:
-    """Leave the gradients of a loss of N scores in the student's weights; return the loss.
+) -> Outcome:
+    """Leave the gradients of a loss of N scores in the student's weights; return both.
 
     The arguments are those of `Step`. The gradients are those of the whole batch, however it is
     split and shared out: the loss is of all scores, and only the backward pass goes by
@@ -95,7 +102,7 @@ def learn(
     return _learn_together(step)
 
 
-def _learn_together(step: Step) -> Tensor:
+def _learn_together(step: Step) -> Outcome:
     """Learn from pairs whose two texts are read together, micro-batch by micro-batch."""
     seed, number = step.stream
     lengths = np.asarray(step.student.costs(step.pairs))
@@ -113,7 +120,7 @@ def _learn_together(step: Step) -> Tensor:
         for part in parts:
             kept.append(score(part))
             scores[torch.from_numpy(part.rows)] = kept[-1].detach().float()
-    loss, gradients = step.loss_and_gradients(scores)
+    outcome, gradients = step.outcome_and_gradients(scores)
     for place, part in enumerate(parts):
         if not hold:
             with step.autocast():
@@ -122,7 +129,7 @@ def _learn_together(step: Step) -> Tensor:
         kept[place].backward(own.to(kept[place].dtype))  # type: ignore[no-untyped-call]
         kept[place] = kept[place].detach()  # its graph may go
     step.add_up()
-    return loss
+    return outcome
 
 
 def _share(lengths: Rows, memory: Memory, processes: Processes) -> list[Part]:
@@ -167,7 +174,7 @@ class Side(NamedTuple):
     padded: int
 
 
-def _learn_apart(step: Step) -> Tensor:
+def _learn_apart(step: Step) -> Outcome:
     """Learn from pairs of texts that are encoded apart.
 
     A query that many passages meet has one state, with one dropout, for all of them. A process
@@ -189,7 +196,7 @@ def _learn_apart(step: Step) -> Tensor:
     own = _interacted(step, leaves, (queries, passages), rows)
     scores = torch.zeros(len(step.pairs), device=step.processes.device)
     scores[torch.from_numpy(rows)] = own.detach().float()
-    loss, gradients = step.loss_and_gradients(scores)
+    outcome, gradients = step.outcome_and_gradients(scores)
     if len(rows):
         chosen = gradients[torch.from_numpy(rows).to(gradients.device)]
         own.backward(chosen.to(own.dtype))  # type: ignore[no-untyped-call]
@@ -201,7 +208,7 @@ def _learn_apart(step: Step) -> Tensor:
                 states.backward(back)  # type: ignore[no-untyped-call]
             kept[place] = leaves[place]  # its graph may go
     step.add_up()
-    return loss
+    return outcome
 
 
 def _interacted(step: Step, states: list[States], sides: tuple[Side, Side], rows: Rows) -> Tensor:

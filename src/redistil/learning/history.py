@@ -2,8 +2,9 @@
 
 import json
 import logging
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import torch
@@ -20,12 +21,18 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Point:
-    """One step: its loss, gradient norm before clipping, and learning rate."""
+    """One step: its loss, gradient norm before clipping, and learning rate.
+
+    positive_score, negative_score: the mean raw scores of its positives and of its negatives, None
+    where it showed none.
+    """
 
     step: int
     loss: float
     gradient_norm: float
     learning_rate: float
+    positive_score: float | None = None
+    negative_score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class History:
         return max(self.validations, key=lambda one: (one.mean, -one.step), default=None)
 
 
-_POINT = ("step", "loss", "gradient_norm", "learning_rate")
+_POINT = tuple(one.name for one in fields(Point))
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,9 @@ class Checkpoint:
         adam.load_state_dict({"state": state, "param_groups": adam.state_dict()["param_groups"]})
         history = History()
         for step, *numbers in tensors["points"].T.tolist():
-            history.points.append(Point(int(step), *numbers))
+            *always, positive, negative = numbers
+            scores = [None if math.isnan(score) else score for score in (positive, negative)]
+            history.points.append(Point(int(step), *always, *scores))
         for step, values in json.loads(metadata["validations"]):
             history.validations.append(Validated(step, values))
         _log.info("the training goes on after step %d", len(history.points))
@@ -166,7 +175,8 @@ def _state(model: nn.Module, adam: torch.optim.AdamW, history: History) -> dict[
             tensors[f"adam.{number}.{key}"] = value
     columns = []
     for name in _POINT:
-        columns.append([getattr(point, name) for point in history.points])
+        values = [getattr(point, name) for point in history.points]
+        columns.append([math.nan if value is None else value for value in values])
     tensors["points"] = torch.tensor(columns, dtype=torch.float64)
     return tensors
 

@@ -54,17 +54,25 @@ class Group(NamedTuple):
     factor: float
 
 
-# step -> its loss without a graph; the gradients of that loss are then in the weights
-Learn = Callable[[int], Tensor]
+class Learned(NamedTuple):
+    """The loss of a step, without a graph, and the mean raw scores of what it showed."""
+
+    loss: Tensor
+    positive_score: float | None = None
+    negative_score: float | None = None
+
+
+# a step is learned: the gradients of its loss are then in the weights
+Learn = Callable[[int], Learned]
 
 
 def whole(loss_of: Callable[[int], Tensor]) -> Learn:
     """Return the `Learn` of a loss whose graph is held whole."""
 
-    def learn(step: int) -> Tensor:
+    def learn(step: int) -> Learned:
         loss = loss_of(step)
         loss.backward()  # type: ignore[no-untyped-call]
-        return loss.detach()
+        return Learned(loss.detach())
 
     return learn
 
@@ -142,9 +150,9 @@ def optimise(
             model.train()
             torch.manual_seed(derive(schedule.seed, "dropout", step))
             adam.zero_grad(set_to_none=True)
-            loss = learn(step)
+            loss, *scores = learn(step)
             norm = nn.utils.clip_grad_norm_(weights, limit)
-            point = Point(step, float(loss), float(norm), schedule.rate(step))
+            point = Point(step, float(loss), float(norm), schedule.rate(step), *scores)
             _refuse_non_finite(point, watch)
             _update(adam, groups, point.learning_rate)
             history.points.append(point)

@@ -40,7 +40,7 @@ class Table:
     key: no two rows agree on these columns (triples of docpairs may). order: rows are sorted by
     these; () keeps the order they come in. plain: columns that hardly repeat a value, stored
     without a dictionary. counted: a list column whose elements, and not only the rows, are bounded
-    in memory.
+    in memory. optional: columns that need no value.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Table:
     order: tuple[tuple[str, str], ...]
     plain: frozenset[str] = frozenset()
     counted: str = ""
+    optional: frozenset[str] = frozenset()
 
     def rows(self, columns: Mapping[str, Sequence[object] | pa.Array]) -> pa.Table:
         """Return `columns` as a table of this schema."""
@@ -64,7 +65,8 @@ class Table:
         """Return `rows` in canonical order; BadTable if they break the contract."""
         self._check_schema(rows.schema, where)
         for name in self.schema.names:
-            check_values(rows[name], f"{where}: {{}} of {len(rows)} {name}")
+            given = rows[name].drop_null() if name in self.optional else rows[name]
+            check_values(given, f"{where}: {{}} of {len(rows)} {name}")
         check_lengths(rows, where)
         self._check_key(rows, where)
         return rows.sort_by(list(self.order)) if self.order else rows
@@ -210,11 +212,13 @@ def _table(
     order: str,
     plain: str = "",
     counted: str = "",
+    optional: str = "",
     **types: pa.DataType,
 ) -> Table:
-    """`order` and `plain` list columns, divided by blanks."""
+    """`order`, `plain` and `optional` list columns, divided by blanks."""
     ascending = tuple((column, "ascending") for column in order.split())
-    return Table(name, pa.schema(types), tuple(key), ascending, frozenset(plain.split()), counted)
+    some = frozenset(plain.split()), counted, frozenset(optional.split())
+    return Table(name, pa.schema(types), tuple(key), ascending, *some)
 
 
 _ID, _TEXT, _SCORE = pa.string(), pa.large_string(), pa.float32()
@@ -279,10 +283,10 @@ CURVE = _table(
     "curve",
     ["step"],
     "step",
+    optional="positive_score negative_score",
     step=pa.int32(),
-    loss=pa.float64(),
-    gradient_norm=pa.float64(),
-    learning_rate=pa.float64(),
+    **dict.fromkeys(("loss", "gradient_norm", "learning_rate"), pa.float64()),
+    **dict.fromkeys(("positive_score", "negative_score"), pa.float64()),
 )
 VALIDATION = _table(
     "validation",

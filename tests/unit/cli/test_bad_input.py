@@ -13,8 +13,9 @@ import transformers
 import yaml
 
 import redistil.cli
-from redistil.storage.tables import LISTS, RUN
-from tests.made import tiny
+from redistil.storage.tables import LISTS, PASSAGES, RUN
+from tests.made import stores, tiny
+from tests.made.students import SETTINGS
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -151,6 +152,70 @@ def test_an_invalid_hub_id_is_refused(refused, house, hub):
 def test_an_incomplete_source_is_refused(refused, house, source):
     message = refused("fetch", house / "x", "--source", json.dumps(source))
     assert 'wanted {"hub": id, "revision": ...} or {"folder": path}, got {' in message
+
+
+# --- students of several architectures ------------------------------------------------------------
+
+LENGTHS = ["--query-length", 8, "--passage-length", 12]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "alpha 1 2 3\nbeta 1 2\n",
+            "line 2: wanted a word and 3 numbers (the width of the backbone)",
+        ),
+        ("alpha 1 2 3\nalpha 3 2 1\n", "line 2: 'alpha' has a vector in line 1 already: keep one"),
+    ],
+)
+def test_unfit_word_vectors_are_refused(refused, house, text, said):
+    (house / "vectors.txt").write_text(text)
+    rows = {"doc_id": ["d0"], "text": ["alpha beta"]}
+    PASSAGES.write(PASSAGES.rows(rows), house / "passages.parquet", tiny.MADE)
+    how = ["--width", 3, "--least", 1, "--vectors", house / "vectors.txt", "--seed", 1]
+    line = ["collect-words", house / "out" / "words", house / "passages.parquet", *how]
+    assert f"{house / 'vectors.txt'}, {said}" in refused(*line)
+    nothing_made(house)
+
+
+def test_a_split_outside_the_backbone_is_refused(refused, house):
+    recipe = tiny.recipe(architecture="prettr", split=1, offset="fixed")
+    del recipe["pair_length"], recipe["pair_form"]
+    line = train(house)
+    line[1].write_text(yaml.safe_dump(recipe))
+    assert "split: the backbone has 1 layers, so that at most 0 may read" in refused(*line)
+    nothing_made(house)
+
+
+@pytest.mark.parametrize("architecture", ["dot", "colbert", "prettr"])
+def test_a_checkpoint_of_another_architecture_is_refused(refused, house, architecture):
+    tiny.model(house / "model", house / "bert")
+    own = []
+    for key, value in SETTINGS[architecture].items():
+        own += [f"--{key.replace('_', '-')}", value]
+    line = ["adopt", house / "model", house / "out" / "model", "--architecture", architecture]
+    message = refused(*line, *LENGTHS, *own)
+    assert f"{house / 'model'} is a checkpoint of another architecture: wanted " in message
+    nothing_made(house)
+
+
+@pytest.mark.parametrize("other", [{"dimensions": 4}, {"passage_length": 11}], ids=str)
+def test_states_of_another_model_are_refused(refused, house, other):
+    """Of another projection, or of passages that were cut elsewhere."""
+    for side in "qd":
+        stores.write_tokens(house / f"bert-{side}.arrow", house / "bert", tiny.texts(4, side))
+    for name, changed in (("colbert", {}), ("other", other)):
+        stores.write_model(house / name, house / "bert", "colbert", **changed)
+    (states,) = stores.embedded(house, house, model="other")
+    rows = RUN.rows({"query_id": ["q0"], "doc_id": ["d0"], "rank": [1], "score": [0.0]})
+    RUN.write(rows, house / "run.parquet", tiny.MADE)
+    files = [house / name for name in ("colbert", "bert-q.arrow", "bert-d.arrow")]
+    line = ["rerank", house / "run.parquet", *files, house / "out" / "run.parquet"]
+    how = ["--depth", 5, "--precision", "float32", "--device", "cpu", "--states", states]
+    message = refused(*line, *how)
+    assert f"{states} holds states of another model: wanted those of train colbert" in message
+    nothing_made(house)
 
 
 # --- token files ------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForMaskedLM
 
 from redistil.errors import BadSource
 from redistil.learning import batches, scoring, students
@@ -14,7 +15,7 @@ from redistil.learning.scoring import encoded, score_pairs
 from redistil.machine.processes import Processes
 from redistil.storage import lineage, ragged
 from redistil.storage.ragged import Ragged
-from tests.made.checkpoints import close
+from tests.made.checkpoints import close, write_checkpoint
 from tests.made.students import (
     CASES,
     ON_ENCODERS,
@@ -232,8 +233,29 @@ def test_another_architecture_is_refused(checkpoints, architecture, family, tmp_
     from tests.made.checkpoints import student_on
 
     student_on(checkpoints["bert"]).save(tmp_path)
-    if architecture == "dot":
-        return  # an encoder is all that it needs
     said = "has no word vectors" if architecture == "tk" else "is a checkpoint of another archi"
     with pytest.raises(BadSource, match=said):
         students.adopt(settings_of(architecture), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "found"), [("colbert", "head.bias, head.weight"), ("prettr", "head.weight")]
+)
+def test_dot_refuses_a_map_on_the_encoder(checkpoints, architecture, found, tmp_path):
+    student_of(architecture, checkpoints["bert"]).save(tmp_path)
+    with pytest.raises(BadSource, match=f"wanted no map on the encoder, found {found}: name"):
+        students.adopt(settings_of("dot"), tmp_path)
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "modernbert"])
+def test_dot_passes_over_other_heads(family, tmp_path):
+    """A pooler and the head of a masked language model are no map of a student."""
+    folder = write_checkpoint(family, tmp_path / family, AutoModelForMaskedLM)
+    student = students.adopt(settings_of("dot"), folder)
+    assert student.head is None and scored(student, pairs_of(student)).std() > 0
+
+
+def test_another_variant_of_tk_is_refused(grounds, tmp_path):
+    student_of("tk", grounds["words"]).save(tmp_path)
+    with pytest.raises(BadSource, match="not those of a TK of variant ecai with 2 layers: say its"):
+        students.adopt(settings_of("tk", variant="ecai"), tmp_path)

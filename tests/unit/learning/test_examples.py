@@ -79,6 +79,39 @@ def test_a_teacher_is_shown_with_every_positive_of_a_list():
     assert sorted(batch.passages) == [1000, 1001, 1002, 1003]
 
 
+# --- positives ------------------------------------------------------------------------------------
+
+
+def test_relevant_passages_are_the_positives():
+    """With a teacher a list shows all relevant ones; where there is none, the first stands in."""
+    batch = examples([[0, 2, 1, 0]], teacher=True).batch(1, 4, seed=1, step=0)
+    found = dict(zip(batch.passages.tolist(), batch.positive.tolist(), strict=True))
+    assert found == {1000: False, 1001: True, 1002: True, 1003: False}
+    unjudged = examples([[0, 0, 0]], teacher=True).batch(1, 2, seed=1, step=0)
+    assert unjudged.positive.tolist() == [True, False]
+    assert unjudged.passages[0] < unjudged.passages[1]  # the better one of a ranking
+
+
+@given(pools, st.booleans(), st.integers(1, 6), st.integers(1, 5), st.integers(0, 20))
+def test_every_list_has_a_positive(pools, in_batch, documents, size, step):
+    given = examples(pools, in_batch=in_batch)
+    batch = given.batch(size, documents, seed=1, step=step)
+    grid = np.zeros(batch.mask.shape, bool)
+    grid[batch.mask] = batch.positive
+    assert grid[:, 0].all() and grid.sum() == size  # labels show one, and it is the first
+
+
+def test_mean_scores_by_hand():
+    batch = examples([[1, 0, 0], [2, 0, 0]]).batch(2, 3, seed=1, step=0)
+    scores = np.array([4, 1, -3, 7, 0, 2], np.float32)
+    assert batch.means(scores) == ((4 + 7) / 2, (1 - 3 + 0 + 2) / 4)
+    alone = examples([[1]]).batch(1, 3, seed=1, step=0)
+    assert alone.means(scores[:1]) == (4.0, None)
+
+
+# --- what fixes a batch ---------------------------------------------------------------------------
+
+
 def test_seed_and_step_alone_fix_batches():
     given = examples(POOLS)
     wanted = given.batch(3, 3, seed=1, step=7)

@@ -1,5 +1,7 @@
 """PreTTR: a slow implementation of the split, positions, and what is refused."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -51,6 +53,61 @@ def test_scores_are_those_of_the_split(checkpoints, family):
             got = student.score(ids(student, query), ids(student, passage))
         wanted = slow(student, folder, query, passage, start=22)
         assert float(got) == pytest.approx(wanted, rel=1e-4, abs=1e-5)
+
+
+# --- by hand --------------------------------------------------------------------------------------
+
+# Two directions at right angles, of mean 0: a layer norm only sets the length of their sums.
+EAST, NORTH = torch.tensor([1.0, -1.0, 0.0]) / 2**0.5, torch.tensor([1.0, 1.0, -2.0]) / 6**0.5
+
+
+def hand_made(folder):
+    """Return a student of width 3 whose attention adds up what it reads, and which does no more.
+
+    Below the split every token is read alike. Above it a token that points east by x counts e^x
+    times. `[CLS]` and `[SEP]` point east and `cat` north; `dog` points west, but at the first
+    position of a passage, 10, north.
+    """
+    shape = {"hidden_size": 3, "num_attention_heads": 1}
+    student = student_of("prettr", write_checkpoint("distilbert", folder, settings=shape))
+    network, one = student.network, torch.eye(3)
+    for name, weight in network.named_parameters():
+        weight.data.fill_(1.0 if "orm.weight" in name else 0.0)
+    for layer in network.transformer.layer:
+        for lin in (layer.attention.k_lin, layer.attention.v_lin, layer.attention.out_lin):
+            lin.weight.data = one.clone()
+    network.transformer.layer[1].attention.q_lin.bias.data = EAST.clone()
+    words, places = network.embeddings.word_embeddings, network.embeddings.position_embeddings
+    vocabulary = student.tokenizer.get_vocab()
+    for word, points in (("[CLS]", EAST), ("[SEP]", EAST), ("cat", NORTH), ("dog", -EAST)):
+        words.weight.data[vocabulary[word]] = points
+    places.weight.data[10] = EAST + NORTH
+    student.head.weight.data = EAST[None] / 3**0.5
+    return student
+
+
+def towards(x, y):
+    """Return the direction of a point."""
+    return x / math.hypot(x, y), y / math.hypot(x, y)
+
+
+def test_a_score_by_hand(tmp_path):
+    """The query reads [CLS] cat [SEP], the passage dog [SEP]; each token is (east, north)."""
+    cls = sep = towards(1 + 2 / 3, 1 / 3)  # the mean of (1, 0), (0, 1), (1, 0) is added
+    cat = towards(2 / 3, 1 + 1 / 3)
+    dog, end = towards(1 / 2, 1 + 1 / 2), towards(1 + 1 / 2, 1 / 2)  # that of (0, 1), (1, 0)
+    above = [cls, cat, sep, dog, end]
+    counts = [math.exp(token[0]) for token in above]
+    east, north = np.average(above, axis=0, weights=counts)
+    wanted, _ = towards(cls[0] + east, cls[1] + north)
+    student = hand_made(tmp_path / "bert")
+    with torch.no_grad():
+        got = student.score(ids(student, "cat"), ids(student, "dog"))
+    assert float(got) == pytest.approx(wanted, rel=1e-5)
+    assert wanted == pytest.approx(0.9456, abs=1e-4)
+
+
+# --- positions and refusals -----------------------------------------------------------------------
 
 
 def test_an_offset_of_the_batch(checkpoints):

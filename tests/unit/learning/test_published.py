@@ -1,6 +1,7 @@
 """The published checkpoints of arXiv 2010.02666: files with their keys and shapes, by name."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from transformers import AutoModel, DistilBertConfig, DistilBertModel
 
 from redistil.errors import BadSource
 from redistil.learning import students
+from redistil.learning.students import published as names
 from tests.made.checkpoints import write_tokenizer
 from tests.made.students import PASSAGES, QUERIES, ids, settings_of
 
@@ -40,6 +42,72 @@ def published(folder, architecture):
     own = {name: weight.detach().clone() for name, weight in weights.items()}
     save_file(own, folder / "model.safetensors", metadata={"format": "pt"})
     return encoder, head
+
+
+# --- at full size, of which no number is held -----------------------------------------------------
+
+LINEAR = {"weight": (768, 768), "bias": (768,)}
+NORM = {"weight": (768,), "bias": (768,)}
+LAYER = {f"attention.{name}_lin": LINEAR for name in ("q", "k", "v", "out")} | {
+    "sa_layer_norm": NORM,
+    "ffn.lin1": {"weight": (3072, 768), "bias": (3072,)},
+    "ffn.lin2": {"weight": (768, 3072), "bias": (768,)},
+    "output_layer_norm": NORM,
+}
+EMBEDDINGS = {
+    "embeddings.word_embeddings": {"weight": (30522, 768)},
+    "embeddings.position_embeddings": {"weight": (512, 768)},
+    "embeddings.LayerNorm": NORM,
+}
+HEADS = {
+    "dot": {},
+    "prettr": {"_classification_layer.weight": (1, 768)},
+    "colbert": {"compressor.weight": (768, 768), "compressor.bias": (768,)},
+    "cat-linear": {"_classification_layer.weight": (1, 768), "_classification_layer.bias": (1,)},
+}
+WRAPPED = ("colbert", "cat-linear")  # encoders that stand under `bert_model`
+
+
+def keys_of_a_file(architecture):
+    """Return names and shapes of a published file: DistilBERT's, six layers of 768, and a map."""
+    parts = dict(EMBEDDINGS)
+    for number in range(6):
+        for name, weights in LAYER.items():
+            parts[f"transformer.layer.{number}.{name}"] = weights
+    keys = dict(HEADS[architecture])
+    prefix = "bert_model." if architecture in WRAPPED else ""
+    for part, weights in parts.items():
+        for kind, shape in weights.items():
+            keys[f"{prefix}{part}.{kind}"] = shape
+    return keys
+
+
+def called_here(name):
+    """Return the name that a weight of theirs has in a student."""
+    for prefix in names.HEADS:
+        if name.startswith(prefix):
+            return "head." + name.removeprefix(prefix)
+    for pattern, instead in names.ENCODERS.items():
+        name = re.sub(pattern, instead, name)
+    return f"network.{name}"
+
+
+@pytest.mark.parametrize("architecture", HEADS)
+def test_full_size_has_the_keys_of_the_files(architecture):
+    kind = students.ARCHITECTURES[architecture]
+    changed = {"dimensions": 768} if architecture == "colbert" else {}
+    with torch.device("meta"):
+        network = DistilBertModel(DistilBertConfig())
+        head = kind.head_on(network, kind.own(settings_of(architecture, **changed)))
+    student = torch.nn.Module()
+    student.network, student.head = network, head
+    wanted = {name: tuple(weight.shape) for name, weight in student.state_dict().items()}
+    theirs = keys_of_a_file(architecture)
+    assert {called_here(name): shape for name, shape in theirs.items()} == wanted
+    assert len(theirs) == 100 + len(HEADS[architecture])
+
+
+# --- small files ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("architecture", ["cat-linear", "dot", "colbert", "prettr"])

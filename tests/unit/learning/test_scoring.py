@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from redistil.learning import batches, scoring
-from redistil.learning.gradients import Memory, learn
+from redistil.learning.gradients import Memory, Outcome, learn
 from redistil.learning.pairs import Pairs
 from redistil.learning.scoring import score_pairs
 from redistil.learning.students.cat import Cat
@@ -105,7 +105,7 @@ MEMORIES = {
 }
 
 
-def learnt(memory: tuple[int, int]) -> tuple[Mean, Tensor]:
+def learnt(memory: tuple[int, int]) -> tuple[Mean, Outcome]:
     def loss(scores: Tensor) -> Tensor:
         return (scores.view(3, 3).softmax(-1)[:, 0] - 0.2).square().sum()
 
@@ -121,7 +121,8 @@ def test_micro_batches_have_the_whole_gradient(memory):
     scores = whole_batch.scores(nine_pairs())
     loss = (scores.view(3, 3).softmax(-1)[:, 0] - 0.2).square().sum()
     loss.backward()
-    torch.testing.assert_close(parts[1], loss.detach())
+    torch.testing.assert_close(parts[1].loss, loss.detach())
+    torch.testing.assert_close(parts[1].scores, scores.detach())
     torch.testing.assert_close(parts[0].words.weight.grad, whole_batch.words.weight.grad)
 
 

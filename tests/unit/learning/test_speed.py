@@ -32,7 +32,7 @@ def learnt(folder):
     queries, passages = [ids_of(student, side) for side in zip(*PAIRS, strict=True)]
     how = Memory(90, 0), "float32", (1, 1), Processes("cpu")
     pairs = Pairs.aligned(queries, passages)
-    loss = learn(student, pairs, lambda scores: scores.softmax(0)[0], *how)
+    loss, _ = learn(student, pairs, lambda scores: scores.softmax(0)[0], *how)
     return loss, {name: weight.grad for name, weight in student.named_parameters()}
 
 

@@ -53,6 +53,15 @@ def test_a_training_leaves_weights_tokenizer_curve_and_record(house, tmp_path):
     assert all(row["loss"] > 0 and row["gradient_norm"] > 0 for row in curve)
 
 
+def test_a_curve_has_the_mean_scores(house, tmp_path):
+    """Far from its margin, hinge is that margin less the difference of the two means."""
+    how = {"objective": "hinge", "options": {"margin": 50.0}, "passages": 2, "batch": 4}
+    rows = CURVE.read(train(house, tmp_path / "m", **how) / "curve.parquet").to_pylist()
+    for row in rows:
+        assert row["loss"] == pytest.approx(50 - row["positive_score"] + row["negative_score"])
+    assert len({row["positive_score"] for row in rows}) == len(rows) == 2
+
+
 def test_only_the_first_process_asks_git(house, tmp_path, monkeypatch):
     monkeypatch.setattr(Processes, "first", False)
     monkeypatch.setattr(models, "commit", lambda: pytest.fail("another process asked"))

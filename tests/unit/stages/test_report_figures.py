@@ -26,6 +26,7 @@ from redistil.stages.report.figures import (
     curves,
     depths,
     forest,
+    magnitudes,
     pairs,
     published,
     reranking,
@@ -41,7 +42,7 @@ from redistil.stages.report.numbers.leaderboard import Settings, Tables
 from redistil.stages.report.numbers.rows import Line, Size
 from redistil.stages.report.numbers.tabulated import Tabulated
 from redistil.storage import digests, lineage
-from redistil.storage.tables import DEPTHS, QRELS, RUN, VALIDATION, ranked
+from redistil.storage.tables import CURVE, DEPTHS, QRELS, RUN, VALIDATION, ranked
 from redistil.study import artefacts as studies
 from tests.made import report_study
 from tests.made.report_study import only
@@ -110,16 +111,33 @@ def test_a_validation_is_the_mean_over_its_sets(given: Given, tmp_path: Path):
     assert figure.get_supylabel() == "validation, AP"
 
 
+def test_magnitudes_are_means_over_seeds(given: Given, tmp_path: Path):
+    """Two seeds, of which one has no negative in its second step and one more step."""
+    paths = []
+    for seed, positive, negative in ((1, [1, 2, 3, 4], [0, None, 1, 2]), (2, [3, 4, 5], [2, 2, 3])):
+        count = len(positive)
+        columns = dict.fromkeys(CURVE.schema.names, [0.0] * count) | {"step": range(1, count + 1)}
+        columns |= {"positive_score": positive, "negative_score": negative}
+        paths.append(tmp_path / f"{seed}.parquet")
+        made = lineage.make("train", f"small-bert/hinge/{seed}", {}, "", [])
+        CURVE.write(CURVE.rows(columns), paths[-1], made)
+    figure = magnitudes.draw(replace(given, curves=tuple(paths)))
+    positives, negatives = figure.axes[0].lines
+    assert positives.get_xydata().tolist() == [[1, 2], [3, 4]]
+    assert negatives.get_xydata().tolist() == [[1, 1], [3, 2]]
+    assert figure.legends[0].get_texts()[0].get_text() == "small-bert"
+
+
 def test_a_drawn_point_is_a_mean_of_steps():
     steps = np.arange(1, 6)
-    assert curves._last(steps, 2).tolist() == [2, 4, 5]
-    assert curves._mean(np.array([0.0, 1.0, 2.0, 3.0, 4.0]), 2).tolist() == [0.5, 2.5, 4.0]
+    assert curves.last(steps, 2).tolist() == [2, 4, 5]
+    assert curves.means(np.array([0.0, 1.0, 2.0, 3.0, 4.0]), 2).tolist() == [0.5, 2.5, 4.0]
 
 
 def test_a_curve_is_thinned_to_means_of_neighbours():
-    assert curves._thinned(np.arange(6.0), most=3).tolist() == [0.5, 2.5, 4.5]
-    assert len(curves._thinned(np.arange(450.0))) <= 100
-    assert curves._thinned(np.arange(5.0)).tolist() == [0, 1, 2, 3, 4]
+    assert curves.thinned(np.arange(6.0), most=3).tolist() == [0.5, 2.5, 4.5]
+    assert len(curves.thinned(np.arange(450.0))) <= 100
+    assert curves.thinned(np.arange(5.0)).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_a_curve_of_no_cell_is_refused(study: dict[str, Any]):

@@ -112,8 +112,9 @@ class Encoded(Apart):
         parts = Parts(*load_encoder(folder, key_mapping=published.ENCODERS))
         head = cls.head_on(parts.network, own)
         if head is not None:
-            found = published.head(folder, HEAD)
-            _fill(head, found, folder, cls.called)
+            _fill(head, published.head(folder, HEAD), folder, cls.called)
+        elif maps := published.maps(folder, HEAD):
+            raise _another(folder, f"{cls.called} on the encoder", ", ".join(maps))
         return cls._probed(parts, head, own, folder)
 
     @classmethod
@@ -179,8 +180,12 @@ def _fill(head: nn.Linear, found: Mapping[str, Tensor], folder: Path, called: st
     wanted = {name: tuple(weight.shape) for name, weight in head.state_dict().items()}
     given = {name: tuple(weight.shape) for name, weight in found.items()}
     if wanted != given:
-        raise BadSource(
-            f"{folder} is a checkpoint of another architecture: wanted {called} of shapes "
-            f"{wanted}, found {given or 'none'}: name the architecture that it was trained with"
-        )
+        raise _another(folder, f"{called} of shapes {wanted}", str(given or "none"))
     head.load_state_dict(dict(found))
+
+
+def _another(folder: Path, wanted: str, found: str) -> BadSource:
+    return BadSource(
+        f"{folder} is a checkpoint of another architecture: wanted {wanted}, found {found}: name "
+        "the architecture that it was trained with"
+    )

@@ -5,8 +5,9 @@ PreTTR is an encoder with the map `_classification_layer`. Ours is an encoder wi
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from safetensors import safe_open
 from torch import Tensor
@@ -17,6 +18,7 @@ from redistil.learning.students.checkpoints import usable
 MODELS = {"ColBERT": "distilbert-base-uncased"}
 ENCODERS = {r"^bert_model\.": ""}  # patterns of names, and what stands in their place
 HEADS = ("compressor.", "_classification_layer.")
+STOCK = ("classifier.", "pre_classifier.")  # of re-rankers as transformers has them: `cat`
 
 
 def settle_configuration(folder: Path) -> None:
@@ -36,10 +38,26 @@ def head(folder: Path, ours: str) -> Mapping[str, Tensor]:
     ours: what stands before them in our own checkpoints.
     """
     found: dict[str, Tensor] = {}
+    for name, file in _weights(folder):
+        for prefix in (ours, *HEADS):
+            if name.startswith(prefix):
+                found[name.removeprefix(prefix)] = file.get_tensor(name)
+    return found
+
+
+def maps(folder: Path, ours: str) -> list[str]:
+    """Return the names of weights by which a checkpoint is no encoder alone.
+
+    Poolers and heads of masked language models are not among them, though ModernBERT's is called
+    as ours: `head.dense`.
+    """
+    alone = tuple(prefix + kind for prefix in (ours, *HEADS) for kind in ("weight", "bias"))
+    return [name for name, _ in _weights(folder) if name in alone or name.startswith(STOCK)]
+
+
+def _weights(folder: Path) -> Iterator[tuple[str, Any]]:
+    """Yield the name of each weight, and the open file that has it."""
     for path in sorted(folder.glob("model*.safetensors")):
         with usable(folder), safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 - not a mapping
-                for prefix in (ours, *HEADS):
-                    if name.startswith(prefix):
-                        found[name.removeprefix(prefix)] = file.get_tensor(name)
-    return found
+                yield name, file

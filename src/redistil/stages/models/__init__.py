@@ -1,7 +1,7 @@
 """Trained students: a backbone, a loss and a seed, resolved in a recipe."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from redistil.learning.examples import Batch, Examples
 from redistil.learning.gradients import Memory, learn
 from redistil.learning.history import Checkpoint, Point
 from redistil.learning.objectives import OBJECTIVES
-from redistil.learning.optimise import Schedule, Validation, Watch, optimise
+from redistil.learning.optimise import Learned, Schedule, Validation, Watch, optimise
 from redistil.learning.pairs import Pairs
 from redistil.learning.scoring import score_shared
 from redistil.machine.costs import account
@@ -109,8 +109,8 @@ class _Lessons:
         recipe = self.recipe
         return self.examples.batch(recipe.batch, recipe.passages, recipe.seed, step)
 
-    def learn(self, step: int) -> Tensor:
-        """Leave the gradients of a step with the student and return its loss."""
+    def learn(self, step: int) -> Learned:
+        """Leave the gradients of a step with the student; return its loss and mean scores."""
         recipe, batch, device = self.recipe, self.batch(step), self.processes.device
         mask = torch.from_numpy(batch.mask).to(device)
         targets = torch.from_numpy(batch.targets).to(device)
@@ -123,7 +123,9 @@ class _Lessons:
         pairs = Pairs.of_rows(*self.tokens, batch.queries, batch.passages)
         stream = recipe.seed, step
         memory = Memory(recipe.memory.at_once, recipe.memory.held)
-        return learn(self.student, pairs, loss_of, memory, recipe.precision, stream, self.processes)
+        how = memory, recipe.precision, stream, self.processes
+        loss, scores = learn(self.student, pairs, loss_of, *how)
+        return Learned(loss, *batch.means(scores.cpu().numpy()))
 
     def names(self, step: int) -> str:
         """Return the ids of the queries of a step, for an error."""
@@ -152,8 +154,11 @@ class _board:
 
     def _tell(self, point: Point) -> None:
         if self.writer:
-            for name in ("loss", "gradient_norm", "learning_rate"):
-                self.writer.add_scalar(name, getattr(point, name), point.step + 1)
+            values = asdict(point)
+            step = values.pop("step") + 1
+            for name, value in values.items():
+                if value is not None:
+                    self.writer.add_scalar(name, value, step)
 
     def __exit__(self, *error: object) -> None:
         if self.writer:

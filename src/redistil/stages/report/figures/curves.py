@@ -47,7 +47,7 @@ def draw(given: Given) -> "Figure | str":
     for path in given.curves:
         table = CURVE.read(path)
         steps, losses = table["step"].to_numpy(), table["loss"].to_numpy()
-        runs[lineage.of(path).name] = Curve(_last(steps, every), _mean(losses, every))
+        runs[lineage.of(path).name] = Curve(last(steps, every), means(losses, every))
     return curves(runs, given.study, "training loss")
 
 
@@ -57,7 +57,7 @@ def curves(runs: Mapping[str, Curve], study: Study, label: str) -> "Figure":
     runs: by the name of the cell; the seeds of one student share a colour. Raises BadSettings for
     a cell that the study does not have.
     """
-    cells = _cells(study, runs)
+    cells = cells_of(study, runs)
     students, losses = study["grid"]["students"], study["grid"]["losses"]
     with styled():
         figure, axes_of = panels(len(losses), 2.9, 2.2, across=3)
@@ -76,8 +76,8 @@ def curves(runs: Mapping[str, Curve], study: Study, label: str) -> "Figure":
 def _line(axes: "Axes", curve: Curve, student: str, place: int) -> None:
     """Draw a curve in the colour of its student."""
     axes.plot(
-        _thinned(curve.steps),
-        _thinned(curve.values),
+        thinned(curve.steps),
+        thinned(curve.values),
         color=pick(COLOURS, place),
         linestyle=pick(DASHES, place),
         linewidth=1.0,
@@ -85,7 +85,7 @@ def _line(axes: "Axes", curve: Curve, student: str, place: int) -> None:
     )
 
 
-def _cells(study: Study, names: Iterable[str]) -> dict[str, studies.Cell]:
+def cells_of(study: Study, names: Iterable[str]) -> dict[str, studies.Cell]:
     """Return the cells of a study by name; raises BadSettings if one of `names` is none."""
     cells = {cell.name: cell for cell in studies.grid_cells(study)}
     for name in names:
@@ -95,14 +95,14 @@ def _cells(study: Study, names: Iterable[str]) -> dict[str, studies.Cell]:
     return cells
 
 
-def _thinned(values: Floats, most: int = 40) -> Floats:
+def thinned(values: Floats, most: int = 40) -> Floats:
     """Return at most `most` means of neighbouring values: a curve needs no more ink."""
     block = -(-len(values) // most)
     whole = len(values) // block * block
-    return _mean(values[:whole], block)
+    return means(values[:whole], block)
 
 
-def _mean(values: Floats, every: int) -> Floats:
+def means(values: Floats, every: int) -> Floats:
     """Return the means of stretches of so many values; the last one may be shorter."""
     starts = np.arange(0, len(values), every)
     sizes = np.minimum(every, len(values) - starts)
@@ -110,7 +110,7 @@ def _mean(values: Floats, every: int) -> Floats:
     return means
 
 
-def _last(steps: Floats, every: int) -> Floats:
+def last(steps: Floats, every: int) -> Floats:
     """Return the last step of each of these stretches."""
     starts = np.arange(0, len(steps), every)
     ends: Floats = steps[np.minimum(starts + every, len(steps)) - 1]
