@@ -4,7 +4,7 @@ from itertools import product
 
 from redistil.study.backbones import BuiltBackbone, WordsBackbone
 from redistil.study.candidates import DocpairNegatives, ImportedStage, MinedNegatives
-from redistil.study.grid import gated_teachers, imported_run, needed, stages_to_beat, training_sets
+from redistil.study.grid import gated_teachers, needed, stages_to_beat, training_sets
 from redistil.study.study import Study
 from redistil.study.teachers import ImportedTeacher, RankingTeacher
 
@@ -45,9 +45,10 @@ def files(study: Study) -> list[str]:
         teacher = study.teachers[name]
         if isinstance(teacher, ImportedTeacher):
             published.add(teacher.file)
-    for stage, dataset in runs(study):
-        if isinstance(study.first_stages[stage], ImportedStage):
-            file = imported_run(study, stage, dataset)
+    for name, dataset in runs(study):
+        stage = study.first_stages[name]
+        if isinstance(stage, ImportedStage):
+            file = stage.run_of(dataset)
             published.update([file] if file else [])
     return sorted(published)
 

@@ -20,7 +20,6 @@ from redistil.study.fields import NAME, references
 from redistil.study.grid import (
     Cell,
     default_groups,
-    imported_run,
     members,
     students_of,
     trained_cells,
@@ -275,7 +274,7 @@ def _check_runs(study: Study) -> None:
     for name in [study.grid.first_stage, *study.grid.baselines]:
         stage = study.first_stages[name]
         for dataset in study.grid.datasets if isinstance(stage, ImportedStage) else []:
-            if imported_run(study, name, dataset) is None:
+            if stage.run_of(dataset) is None:
                 raise BadSettings(f"first_stages.{name}.import: no run for {dataset!r} of the grid")
 
 

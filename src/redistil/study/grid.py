@@ -392,13 +392,3 @@ def names_behind(study: Study) -> set[str]:
         if catalogue not in {"students", "losses", "sources"}:
             names |= of_catalogue
     return names
-
-
-def imported_run(study: Study, first_stage: str, dataset: str) -> str | None:
-    """Return the download that holds an imported first stage's candidates for a dataset.
-
-    It may be one for all; or each dataset has its own, and None stands for those that have none.
-    """
-    stage = study.first_stages[first_stage]
-    assert isinstance(stage, ImportedStage)
-    return stage.run_of(dataset)

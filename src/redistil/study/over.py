@@ -6,7 +6,7 @@ from typing import Any
 from redistil.errors import BadSettings
 from redistil.study import behind, grid, stores
 from redistil.study.backbones import WordsBackbone
-from redistil.study.candidates import SpladeStage
+from redistil.study.candidates import ImportedStage, SpladeStage
 from redistil.study.grid import Cell
 from redistil.study.protocol import States
 from redistil.study.study import Study
@@ -302,11 +302,13 @@ def _imported(study: Study, known: Words) -> Rows:
         assert isinstance(teacher, ImportedTeacher)
         yield {"file": teacher.file}
         return
-    stage, dataset = known["imported"], known["dataset"]
-    file = grid.imported_run(study, stage, dataset)
+    name, dataset = known["imported"], known["dataset"]
+    stage = study.first_stages[name]
+    assert isinstance(stage, ImportedStage)
+    file = stage.run_of(dataset)
     if file is None:
         raise BadSettings(
-            f"first_stages.{stage}.import: no run for {dataset}, which this study asks for: name "
+            f"first_stages.{name}.import: no run for {dataset}, which this study asks for: name "
             "its file, or leave the dataset out"
         )
     yield {"file": file}

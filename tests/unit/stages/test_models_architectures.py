@@ -12,12 +12,8 @@ from redistil.machine.processes import Processes
 from redistil.stages import models, runs
 from redistil.stages.models.reading import Dataset, Inputs
 from redistil.storage.lineage import Made
-<<<<<<< HEAD
-from redistil.storage.tables import RUN
-from redistil.study.architectures import ARCHITECTURES
-=======
 from redistil.storage.tables import CURVE, RUN
->>>>>>> b12a651 (Curves have the mean scores of positives and negatives, and a figure draws them; bfloat16 and torchrun are tested on other architectures)
+from redistil.study.architectures import ARCHITECTURES
 from redistil.study.recipes import recipe as typed
 from tests.made import tiny, trained
 from tests.made.checkpoints import write_checkpoint
