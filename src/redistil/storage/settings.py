@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ def read(path: Path, what: str) -> Stated:
 
 # --- YAML as people write it ----------------------------------------------------------------------
 
+TRUTH = "tag:yaml.org,2002:bool"
 MERGE = "tag:yaml.org,2002:merge"  # of <<
 NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 MISREAD = re.compile(r"[-+]?(0[0-7_]+|\d[\d_]*(:[0-5]?\d)+(\.[\d_]*)?)")
@@ -75,10 +77,28 @@ def _loaded(path: Path) -> Any:
 
     text = _as_yaml(path.read_text(encoding="utf-8-sig"))
     try:
-        _check(yaml.compose(text, Loader=yaml.SafeLoader), str(path), "")
-        return yaml.safe_load(text)
+        reader = _reader()(text)
+        node = reader.get_single_node()
+        _check(node, str(path), "")
+        return None if node is None else reader.construct_document(node)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from None
+
+
+@cache
+def _reader() -> Any:
+    """Return a reader to which yes, no, on and off are words, as they are in YAML 1.2.
+
+    DVC writes params.yaml by that version, and so without their quotation marks.
+    """
+    import yaml
+
+    faster = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    resolvers = {}
+    for first, known in faster.yaml_implicit_resolvers.items():
+        is_older = first in "yYnNoO"
+        resolvers[first] = [kind for kind in known if kind[0] != TRUTH or not is_older]
+    return type("Reader", (faster,), {"yaml_implicit_resolvers": resolvers})
 
 
 def _as_yaml(text: str) -> str:
@@ -121,7 +141,7 @@ def _check(node: Any, file: str, path: str) -> None:
 
 
 def _constructed(key: Any) -> Any:
-    """Return the value of a key: 1 and 0x1 are one, and so are yes and true."""
+    """Return the value of a key: 1 and 0x1 are one, and so are true and True."""
     import yaml
 
     return yaml.SafeLoader("").construct_object(key)
@@ -129,7 +149,7 @@ def _constructed(key: Any) -> Any:
 
 def _refuse_misread(scalar: Any, file: str, path: str) -> None:
     """Refuse what YAML 1.1 reads in base 60 or base 8, such as 1:30 and 010."""
-    if scalar.style is None and scalar.tag in NUMBERS and MISREAD.fullmatch(scalar.value):
+    if not scalar.style and scalar.tag in NUMBERS and MISREAD.fullmatch(scalar.value):
         raise BadSettings(
             f"{file}, line {scalar.start_mark.line + 1}: YAML takes {scalar.value} in "
             f"{path or 'it'} for another number, in base 60 or 8: write it without colons and "

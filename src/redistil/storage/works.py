@@ -1,4 +1,4 @@
-"""What the works behind a file cost, on which machine and when: told beside what they made.
+"""Costs of the works behind a file, their machines and times: told beside what they made.
 
 No record covers it, for it differs from run to run: a cost lies in a file of its own, and the times
 of any rule in Snakemake's records.

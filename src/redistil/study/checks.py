@@ -273,7 +273,9 @@ def _check_runs(study: Study) -> None:
     """Refuse a dataset that is tested on, and for which an imported first stage has no run."""
     for name in [study.grid.first_stage, *study.grid.baselines]:
         stage = study.first_stages[name]
-        for dataset in study.grid.datasets if isinstance(stage, ImportedStage) else []:
+        if not isinstance(stage, ImportedStage):
+            continue
+        for dataset in study.grid.datasets:
             if stage.run_of(dataset) is None:
                 raise BadSettings(f"first_stages.{name}.import: no run for {dataset!r} of the grid")
 

@@ -307,10 +307,8 @@ def _imported(study: Study, known: Words) -> Rows:
     assert isinstance(stage, ImportedStage)
     file = stage.run_of(dataset)
     if file is None:
-        raise BadSettings(
-            f"first_stages.{name}.import: no run for {dataset}, which this study asks for: name "
-            "its file, or leave the dataset out"
-        )
+        lacking = f"first_stages.{name}.import: no run for {dataset}, which this study asks for"
+        raise BadSettings(f"{lacking}: name its file, or leave the dataset out")
     yield {"file": file}
 
 

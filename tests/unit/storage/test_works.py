@@ -1,4 +1,4 @@
-"""What the works of a chain tell of themselves: found by their records, and put together."""
+"""Costs of the works of a chain: found by their records, and put together."""
 
 import json
 from base64 import urlsafe_b64encode
