@@ -1,4 +1,4 @@
-"""What a model card says of an entry that others may have made: where it is from, its terms."""
+"""Origins and terms of entries that others may have made, as a model card tells them."""
 
 from typing import Annotated, ClassVar, NamedTuple
 

@@ -136,14 +136,17 @@ def test_the_first_of_several_processes_holds_for_all(monkeypatch, tmp_path):
     with gpus.in_turn("auto"):
         assert not gpus.FOLDER.exists()
     monkeypatch.setenv("LOCAL_RANK", "0")
+    begun = fork.Event()
+    other = fork.Process(target=lambda: begun.wait(30) and compute(tmp_path, 2, 0))
+    other.start()  # before this process holds a file that it would inherit
     with gpus.in_turn("auto"):
         assert gpus.VISIBLE not in os.environ  # each computes on the GPU of its number
         assert {path.name for path in gpus.FOLDER.glob("GPU-*")} == set(FOUR[:3])
-        other = fork.Process(target=lambda: compute(gpus.FOLDER.parent, 2, 0))
-        other.start()
+        begun.set()
         other.join(0.3)
         assert other.is_alive()  # one GPU is free
     other.join(30)
+    assert other.exitcode == 0
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch):

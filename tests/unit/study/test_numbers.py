@@ -80,7 +80,7 @@ def test_a_merge_may_say_a_key_again(tmp_path):
     [
         ("a: 1\nb: {<<: {x: 1, x: 2}}\n", "b.<<.x is said twice, in line 2 and in line 2"),
         ("sizes:\n  1: a\n  0x1: b\n", "sizes.0x1 is said twice, in line 2 and in line 3"),
-        ("yes: a\ntrue: b\n", "true is said twice, in line 1 and in line 2"),
+        ("True: a\ntrue: b\n", "true is said twice, in line 1 and in line 2"),
         ('{"a": {"b": 1,\n\t"b": 2}}', "a.b is said twice, in line 1 and in line 2"),
     ],
 )
@@ -102,7 +102,7 @@ def test_json_may_have_tabs(tmp_path):
 
 
 def test_dvc_hands_over_numbers(tmp_path):
-    """What `dvc exp run -S` writes into params.yaml: 1e-05, which YAML 1.1 takes for text."""
+    """As `dvc exp run -S` writes params.yaml: 1e-05, which YAML 1.1 takes for text."""
     shutil.copy(ROOT / "params.yaml", tmp_path)
     apply_overrides(tmp_path / "params.yaml", ["least_success=1e-5"])
     written = settings.mapping(tmp_path / "params.yaml")
