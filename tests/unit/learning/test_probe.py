@@ -111,7 +111,9 @@ def test_padding_on_the_left_is_refused(tmp_path):
     assert "its tokenizer pads on the left, where a pair scores" in refusal(folder)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES.keys() - {"cat", "tk"})  # tk's pads right
+@pytest.mark.parametrize(
+    "architecture", sorted(ARCHITECTURES.keys() - {"cat", "tk"})
+)  # tk's pads right
 def test_a_saved_student_pads_on_the_right(tmp_path, architecture):
     """Texts that are read apart are padded on the right, whatever the backbone's tokenizer does."""
     folder = checkpoint(tmp_path / "bert", "bert", pieces(padding_side="left"), **BERT)
