@@ -125,7 +125,8 @@ def test_magnitudes_are_means_over_seeds(given: Given, tmp_path: Path):
     positives, negatives = figure.axes[0].lines
     assert positives.get_xydata().tolist() == [[1, 2], [3, 4]]
     assert negatives.get_xydata().tolist() == [[1, 1], [3, 2]]
-    assert figure.legends[0].get_texts()[0].get_text() == "small-bert"
+    assert figure.axes[0].get_title(loc="left") == "small-bert"
+    assert figure.legends[0].get_texts()[0].get_text() == "hinge"
 
 
 def test_a_drawn_point_is_a_mean_of_steps():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CAPTION = (
     "The mean raw scores that a student gives its training passages by step, a panel for each "
-    "loss, which has its own scale. The solid line is that of positives, the dashed one that of "
+    "student, which has its own scale. The solid line is that of positives, the dashed one that of "
     "negatives, and the area between them is the margin. A line is the mean over seeds, as far as "
     "all of them went."
 )
@@ -36,7 +36,7 @@ class Magnitudes(NamedTuple):
 
 
 def draw(given: Given) -> "Figure | str":
-    """Return the mean scores of every student, a panel for each loss."""
+    """Return the mean scores under every loss, a panel for each student."""
     training = given.study.training
     if not given.curves or training is None:
         return "no training curve given"
@@ -47,12 +47,12 @@ def draw(given: Given) -> "Figure | str":
         found = _magnitudes(path, training.log_every)
         seeds.setdefault((cells[name].student, cells[name].loss), []).append(found)
     with styled():
-        figure, axes_of = panels(len(grid["losses"]), 2.9, 2.2, across=3)
-        for loss, axes in zip(grid["losses"], axes_of, strict=True):
-            axes.set_title(loss)
+        figure, axes_of = panels(len(grid["students"]), 2.9, 2.2, across=3)
+        for student, axes in zip(grid["students"], axes_of, strict=True):
+            axes.set_title(student)
         for (student, loss), runs in seeds.items():
-            axes = axes_of[grid["losses"].index(loss)]
-            _area(axes, _over_seeds(runs), student, grid["students"].index(student))
+            axes = axes_of[grid["students"].index(student)]
+            _area(axes, _over_seeds(runs), loss, grid["losses"].index(loss))
         figure.supxlabel("step", fontsize=9)
         figure.supylabel("mean score (logits)", fontsize=9)
         one_legend(figure, axes_of, loc="outside upper center", ncols=4)
@@ -83,12 +83,12 @@ def _over_seeds(runs: Sequence[Magnitudes]) -> Magnitudes:
     return Magnitudes(steps, np.mean(positive, axis=0), np.mean(negative, axis=0))
 
 
-def _area(axes: "Axes", found: Magnitudes, student: str, place: int) -> None:
-    """Draw both scores of a student, and what lies between, in its colour."""
+def _area(axes: "Axes", found: Magnitudes, loss: str, place: int) -> None:
+    """Draw both scores under a loss, and what lies between, in its colour."""
     if not len(found.steps):
         return
     steps, positive, negative = (thinned(values, most=25) for values in found)
     colour = pick(COLOURS, place)
     axes.fill_between(steps, negative, positive, color=colour, alpha=0.15, linewidth=0)
-    axes.plot(steps, positive, color=colour, linewidth=1.0, label=student)
+    axes.plot(steps, positive, color=colour, linewidth=1.0, label=loss)
     axes.plot(steps, negative, color=colour, linewidth=1.0, linestyle="--")

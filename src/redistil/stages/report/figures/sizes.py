@@ -82,7 +82,8 @@ def _lines_of_loss(
             if line:  # a loss may have fewer students than the grid
                 parameters.append(given.tables.sizes[student].parameters)
                 rows.append(line)
-        _join(axes, np.array(parameters) * apart, rows, group, place, mark)
+        if rows:
+            _join(axes, np.array(parameters) * apart, rows, group, place, mark)
 
 
 def _join(
