@@ -99,6 +99,7 @@ def killed(folder: Path, kills: int, seed: int, longest: float) -> Iterator[Kill
             if not ends:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+                wait_for_jobs(folder)
                 study.after.append(time.time() - begun)
                 study.noted.update(notes(folder))
                 left -= 1
@@ -129,6 +130,19 @@ def meters(folder: Path, begun: float, process: "subprocess.Popen[bytes]") -> bo
                 if path.stat().st_mtime > begun:
                     return True
     return False
+
+
+def wait_for_jobs(folder: Path) -> None:
+    """Return when no process works in a folder: those that started warm have a group of their own."""
+    while any(_works_in(folder, process) for process in Path("/proc").glob("[0-9]*")):
+        time.sleep(0.05)
+
+
+def _works_in(folder: Path, process: Path) -> bool:
+    try:
+        return (process / "cwd").resolve() == folder.resolve()
+    except OSError:  # it has ended, or is another user's
+        return False
 
 
 def notes(folder: Path) -> dict[Path, float]:

@@ -114,7 +114,7 @@ def test_gates_of_backbones_are_whole_or_refused(tmp_path):
     gate.Verdict(9, 4, encoder=0.8, random=0.2, bm25=0.5, least=0.5).write(folder)
     tiny.record(folder, "build", "bert")
     for file in sorted(folder.iterdir()):
-        every_bit_counts(lambda path: gates.read([path.parent / "made.json"], []), file)
+        every_bit_counts(lambda path: lineage.checked_folder(path.parent), file)
 
 
 def test_gates_of_teachers_are_whole_or_refused(tmp_path):
@@ -123,7 +123,7 @@ def test_gates_of_teachers_are_whole_or_refused(tmp_path):
     verdict = of_teacher.Verdict("mean", "RR@10", ["dev"], 0.4, {"one": 0.3}, {"bm25": 0.2})
     verdict.write(folder, tiny.MADE)
     for file in sorted(folder.iterdir()):
-        every_bit_counts(lambda path: gates.read([], [path.parent / gates.RECORD]), file)
+        every_bit_counts(lambda path: gates.read([path.parent / of_teacher.RECORD]), file)
 
 
 def test_stored_states_are_whole_or_refused(tmp_path):

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import (
@@ -21,6 +20,7 @@ from transformers import (
     AutoTokenizer,
 )
 
+from redistil.storage import settings
 from tests.made import checkpoints, hub
 from tests.made.hub import REACH
 
@@ -28,7 +28,7 @@ Score = Callable[[str, str], float]
 
 PROMPT = "<s>query: {query}\nbird: {passage}\nstone:"
 CHAT = ["<|im_start|>", "<|im_end|>"]
-PARAMS = Path(__file__).parents[2] / "params.yaml"
+STUDY = Path(__file__).parents[2] / "studies/published-checkpoints.yaml"
 
 
 def classifier(folder: Path, reach: int = REACH) -> Score:
@@ -93,8 +93,8 @@ def bert_cat(folder: Path, reach: int = REACH) -> Score:
 
 
 def qwen(folder: Path, reach: int = REACH) -> Score:
-    """A Qwen3-Reranker, as params.yaml names it: special tokens of a chat, and a long prompt."""
-    entry = yaml.safe_load(PARAMS.read_text())["checkpoints"]["qwen3-reranker-0.6b"]
+    """A Qwen3-Reranker, as the study of published ones names it: special tokens of a chat, and a long prompt."""
+    entry = settings.mapping(STUDY)["checkpoints"]["qwen3-reranker-0.6b"]
     return yes_no(folder, 16 * reach, entry["prompt"], (entry["yes"], entry["no"]))
 
 

@@ -33,7 +33,7 @@ def test_the_tables_are_written_with_their_record(built: tuple[Path, Any]):
         "versus.csv",
     ]  # fmt: skip
     told = report_study.command("tabulate", "--help").output
-    assert [path.name for path in folder.iterdir() if path.name not in told] == []
+    assert [path.name for path in folder.iterdir() if path.stem not in told] == []
     assert len(rows_of(folder / "leaderboard.csv")) == 8
     assert len(rows_of(folder / "losses.csv")) == 4
     made = lineage.of(folder)

@@ -67,7 +67,8 @@ def test_a_card_counts_unanswerable_queries(built):
     keys = ("architecture", "pair_length", "query_length", "passage_length", "objective")
     keys += ("negatives", "steps", "batch", "passages", "learning_rate", "warmup_steps")
     recipe = SimpleNamespace(
-        settings=dict.fromkeys([*keys, "precision"], "x"), fingerprint=made.fingerprint
+        settings=dict.fromkeys([*keys, "precision"], "x") | {"architecture": "cat"},
+        fingerprint=made.fingerprint,
     )
     tables = tabulated.read(folder / "tables")
     text = card.text(study, tables, cell, recipe, "mit", "the only one", {})

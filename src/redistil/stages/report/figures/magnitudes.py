@@ -87,7 +87,7 @@ def _area(axes: "Axes", found: Magnitudes, loss: str, place: int) -> None:
     """Draw both scores under a loss, and what lies between, in its colour."""
     if not len(found.steps):
         return
-    steps, positive, negative = (thinned(values, most=25) for values in found)
+    steps, positive, negative = (thinned(values, most=12) for values in found)
     colour = pick(COLOURS, place)
     axes.fill_between(steps, negative, positive, color=colour, alpha=0.15, linewidth=0)
     axes.plot(steps, positive, color=colour, linewidth=1.0, label=loss)
