@@ -133,7 +133,7 @@ def meters(folder: Path, begun: float, process: "subprocess.Popen[bytes]") -> bo
 
 
 def wait_for_jobs(folder: Path) -> None:
-    """Return when no process works in a folder: those that started warm have a group of their own."""
+    """Return when no process works in a folder: warm starts have a group of their own."""
     while any(_works_in(folder, process) for process in Path("/proc").glob("[0-9]*")):
         time.sleep(0.05)
 

@@ -93,7 +93,7 @@ def bert_cat(folder: Path, reach: int = REACH) -> Score:
 
 
 def qwen(folder: Path, reach: int = REACH) -> Score:
-    """A Qwen3-Reranker, as the study of published ones names it: special tokens of a chat, and a long prompt."""
+    """A Qwen3-Reranker, as our study names it: special tokens of a chat, and a long prompt."""
     entry = settings.mapping(STUDY)["checkpoints"]["qwen3-reranker-0.6b"]
     return yes_no(folder, 16 * reach, entry["prompt"], (entry["yes"], entry["no"]))
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CAPTION = (
     "The mean raw scores that a student gives its training passages by step, a panel for each "
     "student, which has its own scale. The solid line is that of positives, the dashed one that of "
-    "negatives, and the area between them is the margin. A line is the mean over seeds, as far as "
+    "negatives, and the distance between them is the margin. A line is the mean over seeds, as far as "
     "all of them went."
 )
 
@@ -52,7 +52,7 @@ def draw(given: Given) -> "Figure | str":
             axes.set_title(student)
         for (student, loss), runs in seeds.items():
             axes = axes_of[grid["students"].index(student)]
-            _area(axes, _over_seeds(runs), loss, grid["losses"].index(loss))
+            _lines(axes, _over_seeds(runs), loss, grid["losses"].index(loss))
         figure.supxlabel("step", fontsize=9)
         figure.supylabel("mean score (logits)", fontsize=9)
         one_legend(figure, axes_of, loc="outside upper center", ncols=4)
@@ -83,12 +83,11 @@ def _over_seeds(runs: Sequence[Magnitudes]) -> Magnitudes:
     return Magnitudes(steps, np.mean(positive, axis=0), np.mean(negative, axis=0))
 
 
-def _area(axes: "Axes", found: Magnitudes, loss: str, place: int) -> None:
-    """Draw both scores under a loss, and what lies between, in its colour."""
+def _lines(axes: "Axes", found: Magnitudes, loss: str, place: int) -> None:
+    """Draw both scores under a loss in its colour."""
     if not len(found.steps):
         return
     steps, positive, negative = (thinned(values, most=12) for values in found)
     colour = pick(COLOURS, place)
-    axes.fill_between(steps, negative, positive, color=colour, alpha=0.15, linewidth=0)
     axes.plot(steps, positive, color=colour, linewidth=1.0, label=loss)
     axes.plot(steps, negative, color=colour, linewidth=1.0, linestyle="--")
