@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 CAPTION = (
     "The mean raw scores that a student gives its training passages by step, a panel for each "
     "student, which has its own scale. The solid line is that of positives, the dashed one that of "
-    "negatives, and the distance between them is the margin. A line is the mean over seeds, as far as "
-    "all of them went."
+    "negatives; their distance is the margin. A line is the mean over seeds, as far as all of them "
+    "went."
 )
 
 
