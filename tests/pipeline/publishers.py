@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from redistil.seeds import generator
+from redistil.storage import settings
 from tests.made import forms, hub
 
 PARAMS = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())
@@ -312,6 +313,7 @@ def moved(folder: Path, address: str) -> dict[str, Any]:
 
 # --- checkpoints ------------------------------------------------------------------------------
 
+CHECKPOINTS = PARAMS["checkpoints"] | settings.mapping(forms.STUDY)["checkpoints"]
 RE_RANKERS = {  # of the study published-checkpoints: one of each form that it has
     "ms-marco-minilm-l12": forms.classifier,
     "xpmir-bert-base-infonce": forms.classifier,
@@ -326,13 +328,13 @@ def re_rankers(folder: Path) -> dict[str, Path]:
     found = {}
     for name, write in RE_RANKERS.items():
         write(folder / name, REACH)
-        found[PARAMS["checkpoints"][name]["hub"]] = folder / name / "theirs"
+        found[CHECKPOINTS[name]["hub"]] = folder / name / "theirs"
     return found
 
 
 def revisions() -> set[str]:
-    """Return the revisions at which params.yaml asks for re-rankers of others."""
-    return {PARAMS["checkpoints"][name]["revision"] for name in RE_RANKERS}
+    """Return the revisions at which the study asks for re-rankers of others."""
+    return {CHECKPOINTS[name]["revision"] for name in RE_RANKERS}
 
 
 def checkpoints(folder: Path) -> dict[str, Path]:
