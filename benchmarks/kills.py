@@ -40,21 +40,38 @@ class Killed:
     """A copy of the study that was killed, and came to its end.
 
     after: the seconds from each start to its kill; noted: of each work that was killed, by the path
-    of its cost, the seconds that it had noted last.
+    of its cost, the seconds that it had noted last; held: the costs that were held to such a note.
     """
 
     folder: Path
     after: list[float] = field(default_factory=list)
     noted: dict[Path, float] = field(default_factory=dict)
+    held: list[Path] = field(default_factory=list)
+    lacking: list[Path] = field(default_factory=list)
+
+    def note(self) -> None:
+        """Read the notes that a kill left, after the costs of works that had ended by then.
+
+        Snakemake may not know yet that such a work has ended. It then makes it again, and the
+        second cost does not tell of the first.
+        """
+        left = notes(self.folder)
+        for path in [path for path in self.noted if path.exists() and path not in left]:
+            self._hold(path)
+            del self.noted[path]
+        self.noted.update(left)
 
     def unpaid(self) -> list[Path]:
         """Return the costs that lack seconds spent before a kill, or do not tell of it."""
-        lacking: list[Path] = []
-        for path, seconds in self.noted.items():
-            cost = digests.read_json(path)
-            if cost["seconds"] < round(seconds, 3) or not cost["interruptions"]:
-                lacking.append(path)
-        return lacking
+        for path in self.noted:
+            self._hold(path)
+        return self.lacking
+
+    def _hold(self, path: Path) -> None:
+        cost = digests.read_json(path)
+        self.held.append(path)
+        if cost["seconds"] < round(self.noted[path], 3) or not cost["interruptions"]:
+            self.lacking.append(path)
 
 
 def started(folder: Path) -> "subprocess.Popen[bytes]":
@@ -101,7 +118,7 @@ def killed(folder: Path, kills: int, seed: int, longest: float) -> Iterator[Kill
                 process.wait()
                 wait_for_jobs(folder)
                 study.after.append(time.time() - begun)
-                study.noted.update(notes(folder))
+                study.note()
                 left -= 1
                 continue
             if process.returncode:
@@ -214,7 +231,7 @@ def main(kills: int, seed: int, folder: Path) -> None:
         bad += len(others) + len(unpaid)
         told = ", ".join(f"{each:.1f}" for each in study.after)
         print(f"killed after {told} s: {len(others)} of {len(wanted)} files differ {others[:5]}")
-        print(f"works killed: {len(study.noted)}; their costs are incomplete: {unpaid}")
+        print(f"works killed: {len(study.held)}; their costs are incomplete: {unpaid}")
     sys.exit(bad > 0)
 
 

@@ -69,7 +69,7 @@ def test_killed_anywhere_it_ends_in_the_same_bytes(house, tmp_path):
         assert kills.differing(wanted, kills.bytes_made(tmp_path)) == []
         assert study.unpaid() == []
         starts += len(study.after)
-        works += len(study.noted)
+        works += len(study.held)
     assert starts == 8 and works > 0
 
 
