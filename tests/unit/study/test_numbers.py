@@ -101,6 +101,13 @@ def test_json_may_have_tabs(tmp_path):
     assert settings.mapping(tmp_path / "study.json") == study
 
 
+@pytest.mark.parametrize("word", ["yes", "no", "on", "off", "No"])
+def test_yes_and_no_are_words(tmp_path, word):
+    """As in YAML 1.2, by which DVC writes params.yaml: without quotation marks."""
+    (tmp_path / "study.yaml").write_text(f"{word}: {word}\ntrue: false\n")
+    assert settings.mapping(tmp_path / "study.yaml") == {word: word, True: False}
+
+
 def test_dvc_hands_over_numbers(tmp_path):
     """As `dvc exp run -S` writes params.yaml: 1e-05, which YAML 1.1 takes for text."""
     shutil.copy(ROOT / "params.yaml", tmp_path)
