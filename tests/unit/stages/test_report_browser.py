@@ -3,7 +3,6 @@
 What it looks like is in test_report_looks.py.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 from redistil.storage.tables import CONTRASTS, PAIRS
 from tests.made import report_study
-from tests.made.browsing import Opened, launched, needs_browser
+from tests.made.browsing import Opened, needs_browser
 
 pytestmark = needs_browser
 
@@ -19,19 +18,6 @@ pytestmark = needs_browser
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return report_study.build(tmp_path_factory.mktemp("study"))[0]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with launched() as chromium:
-        yield chromium
-
-
-@pytest.fixture
-def opened(browser: Any, built: Path) -> Iterator[Opened]:
-    found = Opened(browser, built)
-    yield found
-    found.context.close()
 
 
 # --- it is inert ------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 import io
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from redistil.stages.report.page import payload
 from redistil.stages.report.page.places import Places
 from redistil.study.study import LeftOut
 from tests.made import largest_study, report_study
-from tests.made.browsing import Opened, launched, luminance, needs_browser
+from tests.made.browsing import Opened, luminance, needs_browser
 
 pytestmark = needs_browser
 SHADE = 30  # by which a shadow darkens an edge, of 255
@@ -24,19 +23,6 @@ SHADE = 30  # by which a shadow darkens an edge, of 255
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return report_study.build(tmp_path_factory.mktemp("study"))[0]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with launched() as chromium:
-        yield chromium
-
-
-@pytest.fixture
-def opened(browser: Any, built: Path) -> Iterator[Opened]:
-    found = Opened(browser, built)
-    yield found
-    found.context.close()
 
 
 @pytest.mark.parametrize(("scheme", "other"), [("light", "dark"), ("dark", "light")])
