@@ -274,3 +274,17 @@ def test_a_configfile_is_read_as_a_study(house):
     assert "twice.yaml: reranking is said twice, in line 1 and in line 3: keep one" in said
     (house.root / "tabs.json").write_text(json.dumps({"title": "Tabs"}, indent="\t"))
     assert house.planned("--configfile", "tabs.json")
+
+
+def test_yes_and_no_are_words_in_settings(house):
+    """DVC writes params.yaml by YAML 1.2, where they need no quotation marks."""
+    entry = (
+        "{folder: theirs, form: yes-no, yes: yes, no: no, prompt: '{query} {passage}', "
+        "architecture: cat, query_length: 32, passage_length: 64, pair_length: 99, "
+        "pair_form: native}"
+    )
+    (house.root / "words.yaml").write_text(f"checkpoints:\n  theirs: {entry}\n")
+    assert house.planned("--configfile", "words.yaml")
+    house.edit("params.yaml", "checkpoints:\n", f"checkpoints:\n  theirs: {entry}\n")
+    assert house.planned()
+    house.run("git", "checkout", "--quiet", "HEAD", "--", "params.yaml")

@@ -8,19 +8,18 @@ from pathlib import Path
 from redistil.cli.commands import code_of
 from redistil.errors import UserError
 from redistil.stages.corpora import beir
-from redistil.storage import locks, logs, placed, settings as yaml
+from redistil.storage import locks, logs, placed
 from redistil.study import artefacts, grid, overlays, paths, patterns, shared, withheld
 from snakemake.exceptions import WorkflowError
 
 try:
-    # Snakemake read these already; a key that one of them says twice is refused here
-    for file in [*workflow.configfiles, *workflow.config_settings.configfiles]:
-        yaml.mapping(Path(file))
-    STUDY, left_out = overlays.planned(
-        config, workflow.config_settings.overwrite_config
-    )
+    # Snakemake read these files already, by YAML 1.1; our reader refuses what that misreads
+    flags = overlays.of_files(map(Path, workflow.config_settings.configfiles))
+    flags = overlays.merged(flags, workflow.config_settings.config)
+    stated = overlays.merged(overlays.of_files(map(Path, workflow.configfiles)), flags)
+    STUDY, left_out = overlays.planned(stated, flags)
     if workflow.is_main_process:
-        shared.refuse(config, config["study"], Path("studies"))
+        shared.refuse(stated, stated["study"], Path("studies"))
 except UserError as mistake:
     raise WorkflowError(str(mistake))
 

@@ -8,7 +8,7 @@ rule adopt:
     log:
         "logs/teachers/models/{adopted}.log",
     params:
-        code=code("adopt"),
+        code=code("adopt", lambda w: SETTINGS["adopt", w.adopted]),
         settings=settings("adopt", "{adopted}"),
     shell:
         "redistil adopt {input} $(dirname {output.made}) {params.settings} 2> {log}"

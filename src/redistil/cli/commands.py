@@ -58,14 +58,20 @@ COLD = ("download", "fetch")
 # commands that make nothing, and have no rule: they answer
 QUESTIONS = {"plan": "plan", "trace": "trace", "verify": "verify"}
 
+# commands that read a model: its record covers the code of its architecture
+READING = ("score", "embed", "search", "rerank", "time")
+
 # of a command: the registries of which it uses one entry, and the setting that names the entry
-CHOSEN = {"train": {"OBJECTIVES": "objective", "ARCHITECTURES": "architecture"}}
+CHOSEN = {
+    "train": {"OBJECTIVES": "objective", "ARCHITECTURES": "architecture"},
+    "adopt": {"ARCHITECTURES": "architecture"},
+}
 
 
 def code_of(command: str, settings: Mapping[str, Any]) -> str:
     """Return the fingerprint of the code that makes an artefact of these settings."""
     module = f"redistil.cli.{COMMANDS[command]}"
-    chosen = {}
+    chosen = {"ARCHITECTURES": ""} if command in READING else {}
     for registry, key in CHOSEN.get(command, {}).items():
         if key in settings:  # a recipe that lacks it is refused by its command
             chosen[registry] = str(settings[key])

@@ -65,6 +65,10 @@ class _Wordless(ast.NodeTransformer):
         node.keywords = [one for one in node.keywords if one.arg not in DESCRIBING]
         return self.generic_visit(node)
 
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        # the words that a setting admits are in the settings, if it is one of them
+        return node.value if _called(node.value) == "Literal" else self.generic_visit(node)
+
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
         return None if (node.module or "").split(".")[0] == ROOT else node
 

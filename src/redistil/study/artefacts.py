@@ -11,15 +11,7 @@ from typing import Any
 
 from redistil.errors import nearest
 from redistil.storage import digests, settings
-from redistil.study.backbones import BuiltBackbone, WordsBackbone
-from redistil.study.candidates import (
-    Bm25Stage,
-    DocpairNegatives,
-    FirstStage,
-    ImportedStage,
-    MinedNegatives,
-    SpladeStage,
-)
+from redistil.study.candidates import FirstStage, SpladeStage
 from redistil.study.checks import resolve
 from redistil.study.flags import flags
 from redistil.study.grid import (
@@ -44,20 +36,12 @@ from redistil.study.grid import (
     training_sets,
     words,
 )
+from redistil.study.made import ByRule
 from redistil.study.measures import of_dataset
 from redistil.study.reading import read as typed
 from redistil.study.recipes import Recipe, Validated, recipe_class
 from redistil.study.stores import stored_and_retrieved
 from redistil.study.study import Study
-from redistil.study.teachers import (
-    AdoptedTeacher,
-    AveragedTeacher,
-    Bm25Teacher,
-    ImportedTeacher,
-    RankingTeacher,
-    Teacher,
-    TrainedTeacher,
-)
 
 __all__ = [
     "Cell",
@@ -114,32 +98,22 @@ def _data(study: Study) -> Iterator[Artefact]:
     for name, dataset in study.datasets.items():
         of_corpus = study.corpora[dataset.corpus].exported()
         yield ("export-queries", name), {"corpus": of_corpus, "dataset": dataset.exported()}
-    for name in study.backbones:
-        yield from _backbone(study, name)
+    for name, backbone in study.backbones.items():
+        yield (backbone.command, name), backbone.how(study)
+        yield from _tokens(study, name)
     for name, checkpoint in study.checkpoints.items():
         yield ("fetch", name), {"source": checkpoint.source()}
         yield ("adopt", name), checkpoint.how()
         yield from _tokens(study, name)
     for name, stage in study.first_stages.items():
         yield from _first_stage(study, name, stage)
-    for name in study.negatives:
-        yield from _negatives(study, name)
+    for name, negatives in study.negatives.items():
+        if isinstance(negatives, ByRule):
+            yield (negatives.command, name), negatives.how(study)
     for name, teacher in study.teachers.items():
-        yield from _teacher(study, name, teacher)
+        yield (teacher.command, name), teacher.how(study)
     for name, export in study.exports.items():
         yield ("export-training", name), {"library": export.library, "per_example": export.passages}
-
-
-def _backbone(study: Study, name: str) -> Iterator[Artefact]:
-    backbone = study.backbones[name]
-    if isinstance(backbone, BuiltBackbone):
-        relevant_from = study.datasets[backbone.build.dataset].relevant_from
-        yield ("build", name), backbone.recipe() | {"relevant_from": relevant_from}
-    elif isinstance(backbone, WordsBackbone):
-        yield ("collect-words", name), backbone.recipe()
-    else:
-        yield ("fetch", name), {"source": backbone.settings()}
-    yield from _tokens(study, name)
 
 
 def _tokens(study: Study, checkpoint: str) -> Iterator[Artefact]:
@@ -151,22 +125,16 @@ def _tokens(study: Study, checkpoint: str) -> Iterator[Artefact]:
         yield ("tokenize", f"{checkpoint}/queries/{dataset}"), tokens
 
 
-def _first_stage(study: Study, name: str, stage: FirstStage | ImportedStage) -> Iterator[Artefact]:
+def _first_stage(study: Study, name: str, stage: FirstStage) -> Iterator[Artefact]:
     if isinstance(stage, SpladeStage):
         yield from _shards(study, name, stage)
     for dataset, entry in study.datasets.items():
-        key = f"{name}/{dataset}"
         checked: Settings = {
             "drop_identical": entry.drop_identical,
             "least_success": study.least_success,
         }
-        if isinstance(stage, SpladeStage):
-            kept = {"query_length": stage.query_length, "depth": stage.depth}
-            yield ("retrieve", key), kept | checked
-        elif isinstance(stage, FirstStage):
-            yield ("retrieve-bm25", key), stage.settings() | checked
-        elif stage.run_of(dataset):
-            yield ("import-run", key), checked
+        if stage.covers(dataset):
+            yield (stage.command, f"{name}/{dataset}"), stage.how(study) | checked
 
 
 def _shards(study: Study, name: str, stage: SpladeStage) -> Iterator[Artefact]:
@@ -175,44 +143,6 @@ def _shards(study: Study, name: str, stage: SpladeStage) -> Iterator[Artefact]:
         for shard in range(count):
             lengths = {"passage_length": stage.passage_length, "shards": count}
             yield ("encode", f"{name}/{corpus}/{shard}"), lengths | {"shard": shard}
-
-
-def _negatives(study: Study, name: str) -> Iterator[Artefact]:
-    entry = study.negatives[name]
-    if isinstance(entry, MinedNegatives):
-        drawn = entry.settings(without=frozenset({"dataset", "first_stage"}))
-        relevant_from = study.datasets[entry.dataset].relevant_from
-        yield ("mine", name), drawn | {"relevant_from": relevant_from}
-    elif isinstance(entry, DocpairNegatives):
-        rows = {"irds": entry.docpairs, "at_most": entry.at_most, "seed": entry.seed}
-        yield ("export-docpairs", name), rows
-
-
-def _teacher(study: Study, name: str, teacher: Teacher) -> Iterator[Artefact]:
-    precision = {"precision": study.reranking.precision}
-    if isinstance(teacher, (TrainedTeacher, AdoptedTeacher)):
-        yield ("score", name), precision
-    elif isinstance(teacher, Bm25Teacher):
-        yield ("score-bm25", name), _bm25(study, teacher)
-    elif isinstance(teacher, AveragedTeacher):
-        yield ("average", name), _fused(teacher)
-    elif isinstance(teacher, RankingTeacher):
-        how = teacher.settings(without=frozenset({"llm", "first_stage", "licence"}))
-        yield ("rank", name), how | precision
-    elif isinstance(teacher, ImportedTeacher):
-        how = {"format": teacher.format, "unknown": teacher.unknown, "tolerance": teacher.tolerance}
-        yield ("import-scores", name), how
-
-
-def _bm25(study: Study, teacher: Bm25Teacher) -> Settings:
-    """Return the settings of the first stage that a teacher scores as."""
-    stage = study.first_stages[teacher.bm25]
-    assert isinstance(stage, Bm25Stage)
-    return stage.settings(without=frozenset({"depth"}))
-
-
-def _fused(teacher: AveragedTeacher) -> Settings:
-    return {"standardise": teacher.standardise} if teacher.standardise else {}
 
 
 # --- results --------------------------------------------------------------------------------------
@@ -297,14 +227,9 @@ def _each_on(names: Sequence[str], datasets: Sequence[str]) -> list[str]:
 
 def _reranked_by(study: Study, name: str, dataset: str) -> Iterator[Artefact]:
     """Yield the run of a teacher: a model's, BM25's, or that of an ensemble."""
-    teacher, run = study.teachers[name], f"{name}/{dataset}"
-    if isinstance(teacher, (TrainedTeacher, AdoptedTeacher)):
-        yield ("rerank", run), study.reranking.settings()
-    elif isinstance(teacher, Bm25Teacher):
-        how = {"depth": study.reranking.depth}
-        yield ("rerank-bm25", run), how | _bm25(study, teacher)
-    elif isinstance(teacher, AveragedTeacher):
-        yield ("fuse", run), _fused(teacher)
+    run = study.teachers[name].run(study)
+    if run:
+        yield (run.command, f"{name}/{dataset}"), run.settings
 
 
 def _measured(study: Study, levels: Mapping[str, int]) -> Settings:

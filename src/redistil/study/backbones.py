@@ -1,6 +1,6 @@
 """Backbones: checkpoints fetched from a hub, read from a folder, or built here."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -25,10 +25,14 @@ from redistil.study.fields import (
     kinds,
     mistake,
 )
+from redistil.study.made import ByRule
 from redistil.study.origins import Origin
 
+if TYPE_CHECKING:
+    from redistil.study.study import Study
 
-class Backbone(Origin):
+
+class Backbone(Origin, ByRule):
     """A checkpoint with its tokenizer.
 
     of_words: its vocabulary is words, with a vector each, and no encoder is in it.
@@ -37,7 +41,17 @@ class Backbone(Origin):
     of_words: ClassVar[bool] = False
 
 
-class HubBackbone(Backbone, kind="hub"):
+class FetchedBackbone(Backbone):
+    """A checkpoint that others made."""
+
+    wildcard: ClassVar[str] = "fetched"
+    command: ClassVar[str] = "fetch"
+
+    def how(self, study: "Study") -> dict[str, Any]:
+        return {"source": self.settings()}
+
+
+class HubBackbone(FetchedBackbone, kind="hub"):
     """A checkpoint of the Hugging Face hub."""
 
     hub: Annotated[Text, Field(description="an id of the Hugging Face hub")]
@@ -51,7 +65,7 @@ class HubBackbone(Backbone, kind="hub"):
         return self.hub
 
 
-class FolderBackbone(Backbone, kind="folder"):
+class FolderBackbone(FetchedBackbone, kind="folder"):
     """A checkpoint in a folder."""
 
     folder: Text
@@ -142,12 +156,14 @@ FAMILIES: Kinds = {"bert": EncoderBuild, "modernbert": EncoderBuild, "splade": S
 class BuiltBackbone(Backbone, kind="build"):
     """A checkpoint that is made here."""
 
+    wildcard: ClassVar[str] = "built"
+    command: ClassVar[str] = "build"
     unstated_licence: ClassVar[str] = "made here, from the training passages"
     build: Annotated[Build, by_value("family", FAMILIES)]
 
-    def recipe(self) -> dict[str, Any]:
-        """Return how it is built, but for what it is built from."""
-        return self.build.settings(without=frozenset({"corpus", "dataset"}))
+    def how(self, study: "Study") -> dict[str, Any]:
+        recipe = self.build.settings(without=frozenset({"corpus", "dataset"}))
+        return recipe | {"relevant_from": study.datasets[self.build.dataset].relevant_from}
 
 
 class Words(Entry):
@@ -167,11 +183,12 @@ class Words(Entry):
 class WordsBackbone(Backbone, kind="words"):
     """Word vectors and a vocabulary of words, for students that read words."""
 
+    wildcard: ClassVar[str] = "worded"
+    command: ClassVar[str] = "collect-words"
     of_words: ClassVar[bool] = True
     words: Words
 
-    def recipe(self) -> dict[str, Any]:
-        """Return how it is made, but for what it is made from."""
+    def how(self, study: "Study") -> dict[str, Any]:
         return self.words.settings(without=frozenset({"corpora"}))
 
 

@@ -2,7 +2,7 @@
 
 from itertools import product
 
-from redistil.study.backbones import BuiltBackbone, WordsBackbone
+from redistil.study.backbones import FetchedBackbone
 from redistil.study.candidates import DocpairNegatives, ImportedStage, MinedNegatives
 from redistil.study.grid import gated_teachers, needed, stages_to_beat, training_sets
 from redistil.study.study import Study
@@ -58,7 +58,7 @@ def fetched(study: Study) -> list[str]:
     names = needed(study)
     checkpoints = set(names["checkpoints"])
     for name in names["backbones"]:
-        if not isinstance(study.backbones[name], (BuiltBackbone, WordsBackbone)):
+        if isinstance(study.backbones[name], FetchedBackbone):
             checkpoints.add(name)
     return sorted(checkpoints)
 

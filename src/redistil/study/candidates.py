@@ -1,6 +1,6 @@
 """First stages, and the negatives that are drawn from them: the classes of their entries."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,10 @@ from redistil.study.fields import (
     one_or_each,
 )
 from redistil.study.fields import Number as _Number
+from redistil.study.made import ByRule
+
+if TYPE_CHECKING:
+    from redistil.study.study import Study
 
 DatasetName = Annotated[Name, Names("datasets")]
 DownloadName = Annotated[Name, Names("downloads")]
@@ -42,14 +46,24 @@ Stemmer = Literal[
 ]
 
 
-class FirstStage(Entry):
+class FirstStage(ByRule):
     """First stage, which finds the candidates of a query."""
 
-    depth: _Depth | None = None
+    @property
+    def deepest(self) -> int | None:
+        """The last rank that its runs have; None where only they can say."""
+        return None
+
+    def covers(self, dataset: str) -> bool:
+        """Say whether it has candidates for the queries of a dataset."""
+        return True
 
 
 class SpladeStage(FirstStage, kind="encoder"):
     """Sparse vectors of a learned encoder."""
+
+    wildcard: ClassVar[str] = "splade"
+    command: ClassVar[str] = "retrieve"
 
     encoder: Annotated[
         Annotated[Name, Names("backbones")], Field(description="with a masked-LM head")
@@ -61,10 +75,19 @@ class SpladeStage(FirstStage, kind="encoder"):
     shard: Annotated[Count, Field(description="passages that one job encodes")]
     depth: _Depth
 
+    @property
+    def deepest(self) -> int:
+        return self.depth
+
+    def how(self, study: "Study") -> dict[str, Any]:
+        return {"query_length": self.query_length, "depth": self.depth}
+
 
 class Bm25Stage(FirstStage, kind="k1"):
     """BM25."""
 
+    wildcard: ClassVar[str] = "bm25"
+    command: ClassVar[str] = "retrieve-bm25"
     k1: Annotated[_Number, Field(ge=0, le=10, description="term frequency saturation")]
     b: Annotated[Part, Field(description="length normalisation")]
     stemmer: Annotated[
@@ -72,10 +95,19 @@ class Bm25Stage(FirstStage, kind="k1"):
     ]
     depth: _Depth
 
+    @property
+    def deepest(self) -> int:
+        return self.depth
 
-class ImportedStage(Entry, kind="import"):
+    def how(self, study: "Study") -> dict[str, Any]:
+        return self.settings()
+
+
+class ImportedStage(FirstStage, kind="import"):
     """A published run, as deep as it is."""
 
+    wildcard: ClassVar[str] = "imported"
+    command: ClassVar[str] = "import-run"
     runs: Annotated[
         DownloadName | dict[DatasetName, DownloadName],
         one_or_each(DownloadName, dict[DatasetName, DownloadName]),
@@ -86,9 +118,12 @@ class ImportedStage(Entry, kind="import"):
         """Return the download with the candidates of a dataset, if there is one."""
         return self.runs.get(dataset) if isinstance(self.runs, dict) else self.runs
 
+    def covers(self, dataset: str) -> bool:
+        return self.run_of(dataset) is not None
+
 
 FIRST_STAGES = kinds(SpladeStage, Bm25Stage, ImportedStage)
-AnyFirstStage = Annotated[FirstStage | ImportedStage, by_key(FIRST_STAGES)]
+AnyFirstStage = Annotated[FirstStage, by_key(FIRST_STAGES)]
 
 
 class Negatives(Entry):
@@ -97,11 +132,13 @@ class Negatives(Entry):
     dataset: DatasetName
 
 
-class MinedNegatives(Negatives, kind="kind"):
+class MinedNegatives(Negatives, ByRule, kind="kind"):
     """Candidates of a first stage, drawn at random from its first `depth`; unjudged ones alone,
     unless `judged` says otherwise.
     """
 
+    wildcard: ClassVar[str] = "mined"
+    command: ClassVar[str] = "mine"
     kind: Annotated[Literal["triples", "lists"], Field(description="what is written")]
     positives: Annotated[
         Literal["judged", "retrieved", "first-retrieved"],
@@ -117,13 +154,22 @@ class MinedNegatives(Negatives, kind="kind"):
         Field(description="include: passages judged not relevant may be negatives"),
     ] = None
 
+    def how(self, study: "Study") -> dict[str, Any]:
+        drawn = self.settings(without=frozenset({"dataset", "first_stage"}))
+        return drawn | {"relevant_from": study.datasets[self.dataset].relevant_from}
 
-class DocpairNegatives(Negatives, kind="docpairs"):
+
+class DocpairNegatives(Negatives, ByRule, kind="docpairs"):
     """Rows of a published file of (query, positive, negative)."""
 
+    wildcard: ClassVar[str] = "docpairs"
+    command: ClassVar[str] = "export-docpairs"
     docpairs: Annotated[Text, Field(description="an id of ir_datasets")]
     at_most: Annotated[Whole, Field(ge=1, description="rows, drawn at random")]
     seed: Annotated[Seed, Field(description="seed of the stream that draws them")]
+
+    def how(self, study: "Study") -> dict[str, Any]:
+        return {"irds": self.docpairs, "at_most": self.at_most, "seed": self.seed}
 
 
 class BroughtNegatives(Negatives, kind="teacher"):

@@ -11,8 +11,6 @@ from typing import Any
 from redistil.errors import BadSettings, nearest
 from redistil.study.architectures import ARCHITECTURES
 from redistil.study.candidates import (
-    FirstStage,
-    ImportedStage,
     MinedNegatives,
 )
 from redistil.study.caps import check_lengths
@@ -263,9 +261,9 @@ def _check_depths(study: Study) -> None:
 
 def _check_depth(study: Study, path: str, first_stage: str, depth: int) -> None:
     stage = study.first_stages[first_stage]
-    if isinstance(stage, FirstStage) and stage.depth and depth > stage.depth:
+    if stage.deepest and depth > stage.deepest:
         raise BadSettings(
-            f"{path}: {depth} exceeds first_stages.{first_stage}.depth ({stage.depth})"
+            f"{path}: {depth} exceeds first_stages.{first_stage}.depth ({stage.deepest})"
         )
 
 
@@ -273,11 +271,11 @@ def _check_runs(study: Study) -> None:
     """Refuse a dataset that is tested on, and for which an imported first stage has no run."""
     for name in [study.grid.first_stage, *study.grid.baselines]:
         stage = study.first_stages[name]
-        if not isinstance(stage, ImportedStage):
-            continue
         for dataset in study.grid.datasets:
-            if stage.run_of(dataset) is None:
-                raise BadSettings(f"first_stages.{name}.import: no run for {dataset!r} of the grid")
+            if not stage.covers(dataset):
+                raise BadSettings(
+                    f"first_stages.{name}.{stage.of_kind}: no run for {dataset!r} of the grid"
+                )
 
 
 def _check_claims(study: Study) -> None:

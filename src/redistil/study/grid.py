@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 from redistil.study.backbones import BuiltBackbone
-from redistil.study.candidates import ImportedStage, MinedNegatives, SpladeStage
+from redistil.study.candidates import MinedNegatives, SpladeStage
 from redistil.study.fields import Entry, Reference, references
 from redistil.study.objectives import Loss
 from redistil.study.study import Study
@@ -176,7 +176,7 @@ def stages_to_beat(study: Study) -> list[str]:
     stages = []
     for name in dict.fromkeys([study.grid.first_stage, *study.grid.baselines]):
         stage = study.first_stages[name]
-        if not isinstance(stage, ImportedStage) or all(map(stage.run_of, validation.datasets)):
+        if all(map(stage.covers, validation.datasets)):
             stages.append(name)
     return stages if study.grid.first_stage in stages else []
 

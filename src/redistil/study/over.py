@@ -1,21 +1,16 @@
 """Rows of words that a pattern of paths runs over, from a study's catalogues."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from redistil.errors import BadSettings
-from redistil.study import behind, grid, stores
+from redistil.study import behind, grid, stores, teaching_rows
 from redistil.study.backbones import WordsBackbone
 from redistil.study.candidates import ImportedStage, SpladeStage
 from redistil.study.grid import Cell
 from redistil.study.protocol import States
 from redistil.study.study import Study
-from redistil.study.teachers import AdoptedTeacher, ImportedTeacher, ScoringTeacher, TrainedTeacher
-
-Words = Mapping[str, Any]
-Rows = Iterator[dict[str, Any]]
-
-TEACHERS = ("scored", "lexical", "averaged", "teacher")  # wildcards that name a teacher
+from redistil.study.teachers import ImportedTeacher
+from redistil.study.teaching_rows import Rows, Words
 
 
 def _datasets(study: Study, known: Words) -> Rows:
@@ -162,85 +157,6 @@ def _built_backbones(study: Study, known: Words) -> Rows:
         yield {"built": name}
 
 
-def _over(study: Study, known: Words) -> Rows:
-    """Yield the negatives whose pairs a teacher scores."""
-    name = known["scored"] if "scored" in known else known["lexical"]
-    teacher = study.teachers[name]
-    assert isinstance(teacher, ScoringTeacher)
-    for negatives in teacher.over:
-        yield {"over": negatives}
-
-
-def _members(study: Study, known: Words) -> Rows:
-    """Yield the single teachers behind a teacher, with model and backbone where it has them."""
-    if "adopted" in known:
-        yield _adopted(known["adopted"])
-        return
-    (name,) = (known[wildcard] for wildcard in TEACHERS if wildcard in known)
-    for member in grid.members(study, name):
-        yield {"member": member} | _model(study, member) | _taught_on(study, member, known)
-
-
-def _adopted(checkpoint: str) -> dict[str, str]:
-    """Return the folder of the model that a checkpoint is, and whose tokens it reads."""
-    return {"model": f"data/teachers/models/{checkpoint}", "backbone": checkpoint}
-
-
-def _model(study: Study, teacher: str) -> dict[str, str]:
-    """Return the folder of the model that a teacher is, and the backbone whose tokens it reads."""
-    entry = study.teachers[teacher]
-    if isinstance(entry, AdoptedTeacher):
-        return _adopted(entry.checkpoint)
-    if not isinstance(entry, TrainedTeacher):
-        return {}
-    cell = grid.teacher_cells(study).get(teacher)
-    if cell is None:
-        raise BadSettings(
-            f"teachers.{teacher}: the study {study.study} neither tests it nor learns from it: "
-            "choose another study (--study study=...), or name it in grid.teachers or a source"
-        )
-    folder = f"data/teachers/models/{teacher}/{cell.name}"
-    return {"model": folder, "backbone": study.students[cell.student].backbone}
-
-
-def _taught_on(study: Study, teacher: str, known: Words) -> dict[str, str]:
-    """Return the dataset whose pairs a teacher scores, unless the job names another."""
-    entry = study.teachers[teacher]
-    if "dataset" in known or not isinstance(entry, ScoringTeacher):
-        return {}
-    return {"dataset": study.negatives[entry.over[0]].dataset}
-
-
-def _teaching(study: Study, known: Words) -> Rows:
-    """Yield every teacher behind a loss of the grid and its members, with the pairs scored."""
-    seen = set()
-    for loss in study.grid.losses:
-        source = study.sources[study.losses[loss].reads]
-        teacher = source.teacher
-        if not teacher:
-            continue
-        for name in [teacher, *grid.members(study, teacher)]:
-            if (name, source.negatives) not in seen:
-                seen.add((name, source.negatives))
-                yield {"teacher": name, "negatives": source.negatives}
-
-
-def _taught(study: Study, known: Words) -> Rows:
-    """Yield every teacher whose scores a loss of the grid reads."""
-    read = [study.sources[study.losses[loss].reads].teacher for loss in study.grid.losses]
-    for teacher in dict.fromkeys(read):
-        if teacher:
-            yield {"taught": teacher}
-
-
-def _teaching_models(study: Study, known: Words) -> Rows:
-    """Yield the models that were trained for such a teacher."""
-    for row in _taught(study, known):
-        for member in grid.members(study, row["taught"]):
-            if isinstance(study.teachers[member], TrainedTeacher):
-                yield row | _model(study, member)
-
-
 def _tests(study: Study, known: Words) -> Rows:
     """Yield the test sets over the corpus of a training set."""
     training_set = grid.words(study, **known)["dataset"]
@@ -375,11 +291,11 @@ OVER: dict[str, Callable[[Study, Words], Rows]] = {
     "members validated": _members_validated,
     "stages validated": _stages_validated,
     "built backbones": _built_backbones,
-    "over": _over,
-    "members": _members,
-    "teaching": _teaching,
-    "taught": _taught,
-    "teaching models": _teaching_models,
+    "over": teaching_rows.over,
+    "members": teaching_rows.members,
+    "teaching": teaching_rows.teaching,
+    "taught": teaching_rows.taught,
+    "teaching models": teaching_rows.teaching_models,
     "tests": _tests,
     "tests elsewhere": _tests_elsewhere,
     "validated and tested": _validated_and_tested,

@@ -6,12 +6,13 @@ Snakemake merges configuration files. `groups` is replaced too: it names the col
 """
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
 from redistil.errors import BadSettings
+from redistil.storage.settings import mapping
 from redistil.study import clashes, files
 from redistil.study.checks import resolve
 from redistil.study.corpora import IrdsCorpus
@@ -34,6 +35,17 @@ def overlay(name: str, folder: str | Path = "studies") -> dict[str, Any]:
     settings = reduce(laid_on, files.chain(name, Path(folder)).values())
     settings.pop(REDEFINES, None)
     return settings
+
+
+def of_files(files: Iterable[Path]) -> dict[str, Any]:
+    """Return the settings of YAML files, each laid on those before it.
+
+    Raises BadSettings for a file that `storage.settings.mapping` refuses.
+    """
+    stated: dict[str, Any] = {}
+    for file in files:
+        stated = merged(stated, mapping(file))
+    return stated
 
 
 def planned(config: Mapping[str, Any], command_line: Mapping[str, Any]) -> tuple[Study, list[str]]:

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from redistil.study import grid
-from redistil.study.over import OVER, Words
+from redistil.study.over import OVER
 from redistil.study.study import Study
+from redistil.study.teaching_rows import Words
 
 NEGATIVES = ("mined", "docpairs", "published", "ranked")  # wildcards that name negatives
 

@@ -1,26 +1,20 @@
 """The names that a wildcard of the workflow may take, as patterns."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from redistil.study import grid
-from redistil.study.fields import Entry
+from redistil.study.backbones import BACKBONES
+from redistil.study.candidates import FIRST_STAGES, NEGATIVES
+from redistil.study.made import ByRule, by_rule
 from redistil.study.study import Study
+from redistil.study.teachers import TEACHERS, TrainedTeacher
 
-KINDS = {  # wildcard: catalogue, keys of which an entry has one
-    "built": ("backbones", "build"),
-    "worded": ("backbones", "words"),
-    "splade": ("first_stages", "encoder"),
-    "bm25": ("first_stages", "k1"),
-    "imported": ("first_stages", "import"),
-    "mined": ("negatives", "kind"),
-    "docpairs": ("negatives", "docpairs"),
-    "scored": ("teachers", "model", "checkpoint"),
-    "trained": ("teachers", "model"),
-    "lexical": ("teachers", "bm25"),
-    "averaged": ("teachers", "average"),
-    "published": ("teachers", "import"),
-    "ranked": ("teachers", "llm"),
+KINDS = {  # catalogue: the classes of its entries
+    "backbones": BACKBONES,
+    "first_stages": FIRST_STAGES,
+    "negatives": NEGATIVES,
+    "teachers": TEACHERS,
 }
 CATALOGUES = {
     "corpus": "corpora",
@@ -40,13 +34,12 @@ def constraints(study: Study) -> dict[str, str]:
     patterns = {"seed": r"\d+", "shard": r"\d+", "side": "passages|queries"}
     for wildcard, catalogue in CATALOGUES.items():
         patterns[wildcard] = one_of(study[catalogue])
-    for wildcard, (catalogue, *keys) in KINDS.items():
-        patterns[wildcard] = one_of(_with_key(study[catalogue], keys))
+    made = _made(study)
     # a checkpoint is fetched and tokenised as a backbone is
+    made["fetched"] += study.checkpoints
     patterns["backbone"] = one_of([*study.backbones, *study.checkpoints])
-    patterns["fetched"] = one_of(
-        [*_with_key(study.backbones, ("hub", "folder")), *study.checkpoints]
-    )
+    for wildcard, names in made.items():
+        patterns[wildcard] = one_of(names)
     systems = grid.systems(study)
     stages = [system.name for system in systems if system.kind == "first stage"]
     patterns["baseline"] = one_of(stages)
@@ -54,13 +47,18 @@ def constraints(study: Study) -> dict[str, str]:
     return patterns
 
 
-def _with_key(entries: Mapping[str, Entry], keys: Iterable[str]) -> list[str]:
-    """Return the names of the entries that have one of these keys."""
-    names = []
-    for name, entry in entries.items():
-        if any(key in entry for key in keys):
-            names.append(name)
-    return names
+def _made(study: Study) -> dict[str, list[str]]:
+    """Return the names of the entries that rules make, by the wildcard of the rule."""
+    made: dict[str, list[str]] = {"trained": []}
+    for catalogue, classes in KINDS.items():
+        for kind in by_rule(classes):
+            made.setdefault(kind.wildcard, [])
+        for name, entry in study[catalogue].items():
+            if isinstance(entry, ByRule):
+                made[entry.wildcard].append(name)
+            if isinstance(entry, TrainedTeacher):
+                made["trained"].append(name)
+    return made
 
 
 def one_of(names: Iterable[str]) -> str:

@@ -14,13 +14,21 @@ from math import ceil
 from redistil.errors import BadSettings
 from redistil.study import behind
 from redistil.study.artefacts import Key, recipe, settings_of
-from redistil.study.candidates import DocpairNegatives, MinedNegatives, SpladeStage
+from redistil.study.backbones import BACKBONES
+from redistil.study.candidates import (
+    FIRST_STAGES,
+    NEGATIVES,
+    DocpairNegatives,
+    MinedNegatives,
+    SpladeStage,
+)
 from redistil.study.grid import grid_cells, needed, trained_cells
+from redistil.study.made import by_rule
 from redistil.study.recipes import Recipe
 from redistil.study.stores import store_of
 from redistil.study.study import Study
 from redistil.study.submissions import Started
-from redistil.study.teachers import AdoptedTeacher, TrainedTeacher
+from redistil.study.teachers import TEACHERS, AdoptedTeacher, TrainedTeacher
 
 WEIGHTS = 440_000_000  # bytes of a model: BERT base, 110 million weights in float32
 ROW = 16  # bytes of a pair in a run: compressed ids, rank and score
@@ -141,11 +149,10 @@ def _needed(study: Study) -> dict[str, set[str]]:
         "encode": _encoded(study),
         "contrast": {name for name in study.grid.datasets if _is_pushed(study, name)},
     }
-    made |= dict.fromkeys(("fetch", "build", "collect-words"), checkpoints)
-    made |= dict.fromkeys(("retrieve", "retrieve-bm25", "import-run"), runs)
-    made |= dict.fromkeys(("mine", "export-docpairs"), names["negatives"])
-    made |= dict.fromkeys(("score", "score-bm25", "average"), names["teachers"])
-    made |= dict.fromkeys(("rank", "import-scores"), names["teachers"])
+    made |= {kind.command: checkpoints for kind in by_rule(BACKBONES)}
+    made |= {kind.command: runs for kind in by_rule(FIRST_STAGES)}
+    made |= {kind.command: names["negatives"] for kind in by_rule(NEGATIVES)}
+    made |= {kind.command: names["teachers"] for kind in by_rule(TEACHERS)}
     return made
 
 

@@ -1,11 +1,11 @@
 """Teachers: the classes of their entries, one for each way to come by scores."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from redistil.study.candidates import StageName
+from redistil.study.candidates import Bm25Stage, StageName
 from redistil.study.fields import (
     Count,
     Entry,
@@ -20,8 +20,12 @@ from redistil.study.fields import (
     kinds,
     mistake,
 )
+from redistil.study.made import ByRule
 from redistil.study.objectives import MARGINS, ORDER, SCORES, Targets
 from redistil.study.origins import Model, Origin
+
+if TYPE_CHECKING:
+    from redistil.study.study import Study
 
 _Negatives = Annotated[
     list[Annotated[Name, Names("negatives")]],
@@ -30,7 +34,14 @@ _Negatives = Annotated[
 ]
 
 
-class Teacher(Origin):
+class Run(NamedTuple):
+    """How candidates are re-ranked: a command and its settings."""
+
+    command: str
+    settings: dict[str, Any]
+
+
+class Teacher(Origin, ByRule):
     """Where the scores of (query, passage) pairs come from.
 
     re_ranks: it can score candidates; brings: it comes with negatives of its own name.
@@ -43,9 +54,33 @@ class Teacher(Origin):
         """Say what can be learnt from its scores, as far as is declared."""
         return frozenset({SCORES, MARGINS, ORDER})
 
+    def run(self, study: "Study") -> Run | None:
+        """Return how candidates get its scores; None where it scores its own pairs alone."""
+        return None
+
     def runs(self, backbone_of: Mapping[str, str]) -> Model | None:
         """Return the model whose scores these are, if one is here; backbone_of: of each student."""
         return None
+
+
+class ScoringTeacher(Teacher):
+    """A teacher that scores the pairs of the negatives it names."""
+
+    over: _Negatives
+
+
+class ModelTeacher(ScoringTeacher):
+    """A model that is here."""
+
+    re_ranks: ClassVar[bool] = True
+    wildcard: ClassVar[str] = "scored"
+    command: ClassVar[str] = "score"
+
+    def how(self, study: "Study") -> dict[str, Any]:
+        return {"precision": study.reranking.precision}
+
+    def run(self, study: "Study") -> Run:
+        return Run("rerank", study.reranking.settings())
 
 
 class TrainedCell(Entry):
@@ -56,46 +91,50 @@ class TrainedCell(Entry):
     seed: Seed
 
 
-class TrainedTeacher(Teacher, kind="model"):
+class TrainedTeacher(ModelTeacher, kind="model"):
     """A cell of the grid, trained in this study."""
 
-    re_ranks: ClassVar[bool] = True
     unstated_licence: ClassVar[str] = "trained here, from the sources in this table"
     model: TrainedCell
-    over: _Negatives
 
     def runs(self, backbone_of: Mapping[str, str]) -> Model | None:
         return Model("backbone", "backbones", backbone_of[self.model.student])
 
 
-class AdoptedTeacher(Teacher, kind="checkpoint"):
+class AdoptedTeacher(ModelTeacher, kind="checkpoint"):
     """A re-ranker that others trained."""
 
-    re_ranks: ClassVar[bool] = True
     unstated_licence: ClassVar[str] = "scored here, by the re-ranker in this table"
     checkpoint: Annotated[Name, Names("checkpoints")]
-    over: _Negatives
 
     def runs(self, backbone_of: Mapping[str, str]) -> Model | None:
         return Model("re-ranker", "checkpoints", self.checkpoint)
 
 
-class Bm25Teacher(Teacher, kind="bm25"):
+class Bm25Teacher(ScoringTeacher, kind="bm25"):
     """BM25, as a first stage has it: frequencies of words in all passages."""
 
     re_ranks: ClassVar[bool] = True
+    wildcard: ClassVar[str] = "lexical"
+    command: ClassVar[str] = "score-bm25"
     unstated_licence: ClassVar[str] = "computed here, from the words of the passages"
     bm25: Annotated[StageName, Field(description="whose k1, b and stemmer it takes")]
-    over: _Negatives
 
+    def how(self, study: "Study") -> dict[str, Any]:
+        stage = study.first_stages[self.bm25]
+        assert isinstance(stage, Bm25Stage)
+        return stage.settings(without=frozenset({"depth"}))
 
-# scores the pairs of the negatives it names
-ScoringTeacher = TrainedTeacher | AdoptedTeacher | Bm25Teacher
+    def run(self, study: "Study") -> Run:
+        depth = {"depth": study.reranking.depth}
+        return Run("rerank-bm25", depth | self.how(study))
 
 
 class AveragedTeacher(Teacher, kind="average"):
     """The mean of other teachers' scores."""
 
+    wildcard: ClassVar[str] = "averaged"
+    command: ClassVar[str] = "average"
     unstated_licence: ClassVar[str] = TrainedTeacher.unstated_licence
     average: Annotated[list[Annotated[Name, Names("teachers")]], Once, Field(min_length=2)]
     standardise: Annotated[
@@ -103,10 +142,18 @@ class AveragedTeacher(Teacher, kind="average"):
         Field(description="bring each member's scores of a query to mean 0, deviation 1 first"),
     ] = None
 
+    def how(self, study: "Study") -> dict[str, Any]:
+        return {"standardise": self.standardise} if self.standardise else {}
+
+    def run(self, study: "Study") -> Run:
+        return Run("fuse", self.how(study))
+
 
 class ImportedTeacher(Teacher, kind="import"):
     """A published file, with triples or lists of its own."""
 
+    wildcard: ClassVar[str] = "published"
+    command: ClassVar[str] = "import-scores"
     brings: ClassVar[bool] = True
     file: Annotated[Annotated[Name, Names("downloads")], Field(alias="import")]
     format: Literal["scored-triples", "trec", "ranking", "id-lists", "margins"]
@@ -122,6 +169,9 @@ class ImportedTeacher(Teacher, kind="import"):
     def origin(self) -> str:
         return self.file
 
+    def how(self, study: "Study") -> dict[str, Any]:
+        return {"format": self.format, "unknown": self.unknown, "tolerance": self.tolerance}
+
     def gives(self) -> Targets:
         is_run = self.format in {"trec", "ranking"}
         if self.format == "id-lists" or (is_run and not self.scored):
@@ -134,6 +184,8 @@ class ImportedTeacher(Teacher, kind="import"):
 class RankingTeacher(Teacher, kind="llm"):
     """A language model that ranks the first passages of a first stage, window by window."""
 
+    wildcard: ClassVar[str] = "ranked"
+    command: ClassVar[str] = "rank"
     brings: ClassVar[bool] = True
     unstated_licence: ClassVar[str] = "ranked here, by the language model in this table"
     llm: Annotated[Name, Names("backbones")]
@@ -151,6 +203,10 @@ class RankingTeacher(Teacher, kind="llm"):
         if self.stride > self.window:
             raise mistake("more than its window skips passages", "stride")
         return self
+
+    def how(self, study: "Study") -> dict[str, Any]:
+        asked = self.settings(without=frozenset({"llm", "first_stage", "licence"}))
+        return asked | {"precision": study.reranking.precision}
 
     def gives(self) -> Targets:
         return frozenset({ORDER})

@@ -9,7 +9,7 @@ from redistil.cli.commands import COMMANDS, code_of
 from redistil.errors import BadSettings
 from redistil.storage import code
 
-HINGE = {"objective": "hinge"}
+CAT = {"objective": "hinge", "architecture": "cat"}
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def of(command: str, **settings: str) -> str:
 
 
 def fingerprint(command: str, **settings: str) -> str:
-    return code_of(command, HINGE | settings if command == "train" else settings)
+    return code_of(command, CAT | settings if command in ("train", "adopt") else settings)
 
 
 def changed(path: Path, old: str, new: str) -> None:
@@ -138,7 +138,24 @@ def test_a_new_export_format_retrains_nothing(package):
         path = package / "stages/exports.py"
         changed(path, '    "pylate": _pylate,', '    "new": _pylate,\n    "pylate": _pylate,')
 
-    assert stale(change) <= {"export-training"} | WHOLE_STUDY
+    assert stale(change) == {"export-training"}
+
+
+def test_a_new_architecture_is_read_by_no_model(package):
+    def change():
+        for file in ("study/architectures.py", "learning/students/__init__.py"):
+            changed(package / file, '    "tk": Tk,', '    "tk": Tk,\n    "new": Tk,')
+
+    assert stale(change) == WHOLE_STUDY
+
+
+def test_a_changed_architecture_remakes_its_own_models(package):
+    architectures = ("dot", "colbert")
+    commands = ("train", "adopt", "score", "rerank")
+    before = {(c, a): of(c, architecture=a) for c in commands for a in architectures}
+    changed(package / "learning/students/dot.py", "of_passages).sum(-1)", "of_passages).mean(-1)")
+    moved = {key for key, code in before.items() if of(key[0], architecture=key[1]) != code}
+    assert moved == {("train", "dot"), ("adopt", "dot")}
 
 
 def test_packages_count_by_definition(package):

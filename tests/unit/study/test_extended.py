@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 import pytest
 from pydantic import Field
 
-from redistil.study import architectures, objectives, teachers
+from redistil.study import architectures, objectives, patterns, teachers
 from redistil.study import artefacts as study
 from redistil.study.fields import Count, Positive
 from tests.made.configs import config_of, put, refusal
@@ -21,7 +21,8 @@ class Sums(architectures.Architecture):
 
 
 class Oracle(teachers.Teacher, kind="oracle"):
-    re_ranks: ClassVar[bool] = False
+    wildcard: ClassVar[str] = "asked"
+    command: ClassVar[str] = "ask"
     oracle: str
 
 
@@ -57,6 +58,8 @@ def test_a_kind_of_teacher_is_declared_once(config, monkeypatch):
     monkeypatch.setitem(teachers.TEACHERS, "oracle", Oracle)
     put(config, "teachers sage", {"oracle": "knows"})
     put(config, "sources scored-triples teacher", "sage")
-    study.resolve(config)
+    resolved = study.resolve(config)
+    assert study.settings_of(resolved)["ask", "sage"] == {}
+    assert patterns.constraints(resolved)["asked"] == "sage"
     put(config, "teachers sage depth", 3)
     assert refusal(config) == "teachers.sage.depth: an entry with `oracle` takes licence"
