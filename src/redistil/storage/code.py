@@ -75,7 +75,8 @@ def fingerprint(module: str, function: str, chosen: Chosen | None = None) -> str
     """Return 16 hexadecimal digits for the code that `function` of `module` reaches.
 
     chosen: of a registry (a dict at the top of a module) the one key that is used, empty where
-    none is; what the other keys stand for is not reached. Raises BadSettings where there is no such function.
+    none is; what the other keys stand for is not reached. Raises BadSettings where there is no such
+    function.
     """
     pairs = tuple(sorted((chosen or {}).items()))
     return _fingerprint(PACKAGE, module, function, pairs)
