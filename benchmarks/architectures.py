@@ -2,8 +2,10 @@
 
 Three tables of one run. Re-ranking from states in memory and in a file against encoding anew; late
 interaction against sentence-transformers' and PyLate's, after all scores agree; and a training step
-of each student against one of CAT. Weights are random, and so are the texts; times are medians.
-Vocabularies are small: with real ones an optimiser has more to do, above all of TK.
+of each student against one of CAT. DOT and ColBERT have a step of sentence-transformers beside
+theirs, from the same weights and token ids, after the losses agree. Weights are random, and so are
+the texts; times are medians. Vocabularies are small: with real ones an optimiser has more to do,
+above all of TK.
 """
 
 import statistics
@@ -12,12 +14,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
 import pyarrow as pa
+import sentence_transformers
 import torch
+from sentence_transformers.multi_vector_encoder.losses import MultiVectorMarginMSELoss
+from sentence_transformers.sentence_transformer.losses import MarginMSELoss
+from sentence_transformers.util import pairwise_dot_score
 
 from benchmarks.environments import OUT, environment
 from benchmarks.protocol import Worker
@@ -46,6 +52,11 @@ QUERY, PASSAGE = (4, 12), (40, 190)  # tokens, from and below
 IDS = (5, 30)  # of tokens, from and below
 MEMORY = Memory(at_once=2048, held=1 << 17)
 AGREE = 1e-4  # of the largest score
+RATE = 1e-6  # of a training step
+THEIR_LOSSES = {
+    "SentenceTransformer": partial(MarginMSELoss, similarity_fct=pairwise_dot_score),
+    "MultiVectorEncoder": MultiVectorMarginMSELoss,
+}
 
 
 def recipes(layers: int, width: int) -> dict[str, dict[str, Any]]:
@@ -213,28 +224,102 @@ def _pylate(query: Any, grid: Any, mask: Any, turns: int, threads: int) -> dict[
 # --- a step of training ---------------------------------------------------------------------------
 
 
-def steps(found: Mapping[str, Any], batch: int, turns: int) -> list[list[str]]:
-    """Return milliseconds of a step of Margin-MSE on `batch` triples."""
+Step = Callable[[], float]  # of training; it returns the loss
+
+
+class Triples(NamedTuple):
+    """Triples of a step: query i with the passages 2i and 2i + 1; teacher: [batch, 2]."""
+
+    queries: list[Tokens]
+    passages: list[Tokens]
+    teacher: torch.Tensor
+
+
+def triples_of(batch: int) -> Triples:
+    """Return random triples."""
+    teacher = generator(1, "teacher").normal(size=(batch, 2)).astype(np.float32)
     queries, passages = texts("asked", batch, QUERY), texts("shown", 2 * batch, PASSAGE)
-    pairs = Pairs(queries, passages, np.repeat(np.arange(batch), 2), np.arange(2 * batch))
-    teacher = torch.from_numpy(generator(1, "teacher").normal(size=(batch, 2)).astype(np.float32))
+    return Triples(queries, passages, torch.from_numpy(teacher))
+
+
+def our_step(student: Any, triples: Triples) -> Step:
+    """Return a step of Margin-MSE, as `train` takes it."""
+    batch = len(triples.queries)
+    query, passage = np.repeat(np.arange(batch), 2), np.arange(2 * batch)
+    pairs = Pairs(triples.queries, triples.passages, query, passage)
     mask = torch.ones(batch, 2, dtype=torch.bool)
+    optimiser = torch.optim.AdamW(student.parameters(), lr=RATE)
+    processes = Processes("cpu")
+    student.train()
 
     def loss_of(scores: torch.Tensor) -> torch.Tensor:
-        return objectives.OBJECTIVES["margin-mse"](scores.view(batch, 2), teacher, mask)
+        return objectives.margin_mse(scores.view(batch, 2), triples.teacher, mask)
 
-    times, processes = {}, Processes("cpu")
+    def step() -> float:
+        outcome = learn(student, pairs, loss_of, MEMORY, "float32", (1, 1), processes)
+        optimiser.step()
+        optimiser.zero_grad()
+        return float(outcome.loss)
+
+    return step
+
+
+def their_step(name: str, student: Any, triples: Triples, folder: Path) -> Step | None:
+    """Return a step of sentence-transformers on a copy of a student, None where it has no such."""
+    loaded_as = ARCHITECTURES[name].loaded_as
+    if loaded_as not in THEIR_LOSSES:
+        return None
+    student.save(folder)
+    model = getattr(sentence_transformers, loaded_as)(
+        str(folder), device="cpu", local_files_only=True
+    )
+    objective = THEIR_LOSSES[loaded_as](model)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=RATE)
+    columns = [_features(student.queries, triples.queries)]
+    for first in (0, 1):
+        columns.append(_features(student.passages, triples.passages[first::2]))
+    margins = triples.teacher[:, 0] - triples.teacher[:, 1]
+    model.train()
+
+    def step() -> float:
+        loss = objective([dict(column) for column in columns], margins)
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        return float(loss.detach())
+
+    return step
+
+
+def _features(template: Any, column: Sequence[Tokens]) -> dict[str, torch.Tensor]:
+    inputs = template.inputs(column, torch.device("cpu"))
+    return {"input_ids": inputs.ids, "attention_mask": inputs.mask}
+
+
+def steps(found: Mapping[str, Any], batch: int, turns: int) -> list[list[str]]:
+    """Return milliseconds of a step of each student, and of sentence-transformers' beside it."""
+    triples, rows, first = triples_of(batch), [], 0.0
     for name, student in found.items():
-        student.train()
-        optimiser = torch.optim.AdamW(student.parameters(), lr=1e-6)
+        with tempfile.TemporaryDirectory() as folder:
+            theirs = their_step(name, student, triples, Path(folder))
+        ours, beside = in_turn(our_step(student, triples), theirs, turns, name)
+        first = first or ours
+        compared = [_ms(beside), f"{beside / ours:.2f}x"] if beside else ["", ""]
+        rows.append([name, _ms(ours), f"{ours / first:.2f}x", *compared])
+    return rows
 
-        def step(student: Any = student, optimiser: Any = optimiser) -> None:
-            learn(student, pairs, loss_of, MEMORY, "float32", (1, 1), processes)
-            optimiser.step()
-            optimiser.zero_grad()
 
-        times[name] = seconds(step, turns)
-    return [[name, _ms(took), f"{took / times['cat']:.2f}x"] for name, took in times.items()]
+def in_turn(ours: Step, theirs: Step | None, turns: int, name: str) -> tuple[float, float | None]:
+    """Return the median seconds of both steps, taken one after the other."""
+    loss = ours()
+    if theirs is None:
+        return seconds(ours, turns), None
+    agree(loss, theirs(), f"{name}, a step")
+    times = []
+    for _ in range(turns):
+        times.append([seconds(step, 1) for step in (ours, theirs)])
+    first, second = map(statistics.median, zip(*times, strict=True))
+    return first, second
 
 
 # --- one run --------------------------------------------------------------------------------------
@@ -269,7 +354,8 @@ def main(size: str, passages: int, batch: int, turns: int, threads: int) -> None
             rows = late(found["colbert"], width, passages, turns, threads)
             told("late interaction", ["who", "ms", "of redistil"], rows)
         rows = steps(found, batch, turns)
-        told(f"a step of {batch} triples", ["student", "ms", "of cat"], rows)
+        header = ["student", "ms", "of cat", "sentence-transformers, ms", "of ours"]
+        told(f"a step of {batch} triples", header, rows)
 
 
 if __name__ == "__main__":

@@ -69,8 +69,8 @@ def cell(loss: str) -> str:
     return f"results/miniature/models/tiny-bert/{loss}/1"
 
 
-def run_of(loss: str) -> str:
-    return f"results/miniature/runs/tiny-bert/{loss}/1/pydocs-test.parquet"
+def run_of(loss: str, dataset: str = "pydocs-test") -> str:
+    return f"results/miniature/runs/tiny-bert/{loss}/1/{dataset}.parquet"
 
 
 @dataclass(frozen=True)

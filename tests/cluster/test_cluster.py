@@ -150,3 +150,26 @@ def test_a_node_without_the_package_says_so(house):
     said = house.run("snakemake", "-n", ok=False)
     assert re.search(r"python\S* on \S+ cannot import redistil", said)
     assert "Traceback" not in said
+
+
+def test_a_job_on_such_a_node_says_so(house, tmp_path):
+    """The controller can import the package; a node finds an empty one first."""
+    (tmp_path / "redistil").mkdir()
+    (tmp_path / "redistil/__init__.py").touch()
+    house.profile(train={"slurm_extra": f"'--export=ALL,PYTHONPATH={tmp_path}'"})
+    controller = house.submit("--retries", "0", "--", run_of("hinge"))
+    assert controller.wait(PATIENCE) != 0
+    (log,) = (house.root / ".snakemake/slurm_logs/rule_train").rglob("*.log")
+    said = log.read_text()
+    assert re.search(r"python\S* on \S+ cannot import redistil", said) and "Traceback" not in said
+
+
+def test_runs_that_share_a_submission_start_warm(house):
+    datasets = ("pydocs-test", "pydocs-dev", "pydocs-train")
+    runs = [run_of("infonce", dataset) for dataset in datasets]
+    for run in runs:
+        (house.root / run).unlink(missing_ok=True)
+    house.ends(house.submit("--slurm-keep-successful-logs", "--", *runs))
+    logs = (house.root / ".snakemake/slurm_logs").rglob("*.log")
+    served = [log.read_text().splitlines().count("rerank") for log in logs]
+    assert max(served) == len(runs)

@@ -34,6 +34,8 @@ def test_every_architecture_has_a_training_step(tables):
     assert tables[2].keys() == ARCHITECTURES.keys()
     assert tables[2]["cat"][1] == "1.00x"
     assert all(float(row[0]) > 0 for row in tables[2].values())
+    beside = [name for name, row in tables[2].items() if row[2].strip()]
+    assert beside == ["dot", "colbert"]
 
 
 def test_all_that_keep_something_read_stored_states(tables):
