@@ -209,7 +209,7 @@ def late(student: Any, width: int, passages: int, turns: int, threads: int) -> l
 
 
 def _pylate(query: Any, grid: Any, mask: Any, turns: int, threads: int) -> dict[str, Any]:
-    python = environment("readers", OUT / "environments", "--no-deps")
+    python = environment("pylate", OUT / "environments", "--no-deps")
     asked = {"threads": threads, "device": "cpu", "tf32": False}
     worker = Worker(python, "benchmarks.workers.maxsim", OUT / "logs/maxsim.log", asked)
     with tempfile.NamedTemporaryFile(suffix=".npz") as file:

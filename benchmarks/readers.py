@@ -1,7 +1,8 @@
 """Reading of our exports by the libraries that they are for: `make peers`.
 
-Makes their environment at the first use and runs the tests marked `peers` in it. Where a library
-cannot be loaded its test is skipped everywhere else; here that is a failure.
+Makes their environments at the first use and runs the tests marked `peers`, each where its
+libraries are. Where a library cannot be loaded its test is skipped everywhere else; here that is a
+failure.
 """
 
 import os
@@ -13,18 +14,26 @@ from xml.etree import ElementTree
 from benchmarks.environments import OUT, environment
 
 ROOT = Path(__file__).parent.parent
+# the tests that are for each environment; PyLate wants another sentence-transformers than ours
+ENVIRONMENTS = {"readers": "peers and not pylate", "pylate": "pylate"}
+TESTS = ["tests/unit/stages/test_exports.py", "tests/unit/learning/test_colbert.py"]
 
 
 def main() -> None:
     """Run the tests; exit with 1 if one fails or is skipped."""
+    for name, marked in ENVIRONMENTS.items():
+        run(name, marked)
+
+
+def run(name: str, marked: str) -> None:
+    """Run the tests of one environment."""
     # the list is whole: what these libraries ask for beyond it would replace half of ours
-    python = environment("readers", OUT / "environments", "--no-deps")
-    report = OUT / "readers.xml"
+    python = environment(name, OUT / "environments", "--no-deps")
+    report = OUT / f"{name}.xml"
     report.unlink(missing_ok=True)
-    tests = "tests/unit/stages/test_exports.py"
-    asked = ["-m", "peers", "-v", "-W", "default", "-p", "no:cacheprovider"]
+    asked = ["-m", marked, "-v", "-W", "default", "-p", "no:cacheprovider"]
     subprocess.run(
-        [str(python), "-m", "pytest", tests, *asked, f"--junitxml={report}"],
+        [str(python), "-m", "pytest", *TESTS, *asked, f"--junitxml={report}"],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1"},
     )

@@ -113,8 +113,8 @@ def _starting_up(whole: Work, machines: Sequence[Machine]) -> str:
             share = started.hours / (hours + started.hours)
             shares.append(f", {share:.1%} of all hours with {machine.name}")
     return (
-        f"Starting up: {started.submissions} submissions x {submissions.STARTS} starts of "
-        f"Snakemake x {submissions.SNAKEMAKE} s + {started.imports} imports of torch x "
+        f"Starting up: ({started.submissions} submissions + {started.jobs} jobs) x a start of "
+        f"Snakemake of {submissions.SNAKEMAKE} s + {started.imports} imports of torch x "
         f"{submissions.TORCH} s = {started.hours:.1f} CPU hours (measured on other machines)"
         f"{''.join(shares)}."
     )

@@ -24,7 +24,6 @@ from typing import Any, NamedTuple, NoReturn
 SOCKET = Path(".snakemake/warm")  # relative: the path of a socket has at most 107 bytes
 ELSEWHERE = "REDISTIL_WARM"  # the variable that names another socket, in a submission to a cluster
 LOG = Path(".snakemake/warm.log")
-OUTER = "slurm-jobstep"  # the executor with which a submission starts the Snakemake that runs jobs
 STREAMS = (0, 1, 2)
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 ACCEPTED = b"a"
@@ -63,11 +62,12 @@ def offer_in_a_submission(words: Sequence[str], on_gpus: Collection[str]) -> Non
     """Do the same for the jobs that share a submission: there Snakemake calls no hook.
 
     words: the command line of the Snakemake of that submission, which names its jobs; on_gpus: the
-    rules whose jobs load torch. The socket is on this machine alone, as other machines
-    use the same folder of the project.
+    rules whose jobs load torch. On SLURM it starts another Snakemake for each of them, by `srun`.
+    These name one job each, and inherit where to ask. The socket is on this machine alone, as
+    other machines use the same folder of the project.
     """
     jobs = sum(rule in on_gpus for rule in _asked_for(words))
-    if jobs < WORTH or OUTER in words:
+    if jobs < WORTH:
         return
     _rooms.append(TemporaryDirectory(prefix="redistil-warm-"))
     os.environ[ELSEWHERE] = str(Path(_rooms[-1].name, SOCKET.name))

@@ -14,8 +14,7 @@ from redistil.study.grid import grid_cells, systems
 from redistil.study.study import Study
 
 # measured (docs/cluster.md, docs/running.md), CPU seconds
-SNAKEMAKE = 2.3  # of a start of Snakemake
-STARTS = 2  # of Snakemake in a submission
+SNAKEMAKE = 2.3  # of a start of Snakemake: one of a submission, and one of each of its jobs
 TORCH = 4.0  # of an import of torch and its libraries
 SECONDS = 3600
 
@@ -55,18 +54,23 @@ class Sharing:
 
 @dataclass(frozen=True)
 class Started:
-    """How often something is started for some jobs: submissions, and imports of torch."""
+    """How often something is started for some jobs: submissions, the jobs, imports of torch."""
 
     submissions: int = 0
+    jobs: int = 0
     imports: int = 0
 
     def __add__(self, more: "Started") -> "Started":
-        return Started(self.submissions + more.submissions, self.imports + more.imports)
+        return Started(
+            self.submissions + more.submissions,
+            self.jobs + more.jobs,
+            self.imports + more.imports,
+        )
 
     @property
     def hours(self) -> float:
         """CPU hours of starting."""
-        of_snakemake = self.submissions * STARTS * SNAKEMAKE
+        of_snakemake = (self.submissions + self.jobs) * SNAKEMAKE
         return (of_snakemake + self.imports * TORCH) / SECONDS
 
 
@@ -76,13 +80,13 @@ def started(jobs: Iterable[Job], sharing: Sharing) -> Started:
     for job in jobs:
         group, loads = sharing.group(job), job.command in LOADS_TORCH
         if group is None:
-            whole += Started(1, int(loads))
+            whole += Started(1, 1, int(loads))
         else:
             groups[*group, loads, job.rule in ON_GPU] += 1
     for (_, size, loads, is_warm), count in groups.items():
         full, rest = divmod(count, size)
         imports = full * _imports(size, is_warm) + _imports(rest, is_warm)
-        whole += Started(ceil(count / size), imports if loads else 0)
+        whole += Started(ceil(count / size), count, imports if loads else 0)
     return whole
 
 

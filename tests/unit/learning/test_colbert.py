@@ -1,6 +1,9 @@
 """ColBERT: best products by hand, by a slow implementation, and by sentence-transformers."""
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,6 +87,26 @@ def test_masks_can_be_written_out(checkpoints, tmp_path):
     queries = theirs.encode_query(asked)
     passages = theirs.encode_document(list(PASSAGES))
     compare(student, theirs.similarity(queries, passages))
+
+
+@pytest.mark.peers
+@pytest.mark.pylate
+@pytest.mark.parametrize("family", ["bert", "distilbert"])
+def test_pylate_gives_the_scores_by_the_lines_of_the_docs(checkpoints, tmp_path, family):
+    pytest.importorskip("pylate.models")
+    student = student_of("colbert", checkpoints[family], masks=0)
+    student.save(tmp_path)
+    page = (Path(__file__).parents[3] / "docs/models.md").read_text()
+    (lines,) = [code for code in re.findall(r"```python\n(.*?)```", page, re.S) if "pylate" in code]
+    there = lines.replace("results/my-study/models/tiny-colbert/margin-mse/1", str(tmp_path))
+    asked = there.replace('["how to sort a list"]', repr(list(QUERIES)))
+    known: dict[str, Any] = {}
+    exec(asked.replace('["Return a new sorted list."]', repr(list(PASSAGES))), known)
+    scores = []
+    for query in known["queries"]:
+        best = [(query @ passage.T).max(axis=1).sum() for passage in known["passages"]]
+        scores.append(torch.tensor(best))
+    compare(student, torch.stack(scores))
 
 
 def test_masks_need_a_token(checkpoints, monkeypatch):

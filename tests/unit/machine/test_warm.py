@@ -154,9 +154,7 @@ def test_members_of_a_submission_have_a_socket_of_their_own(offered: list[int]) 
     assert folder.stat().st_mode & 0o777 == 0o700 and not list(folder.iterdir())
 
 
-@pytest.mark.parametrize(
-    "words", [GROUP[:4], [*GROUP, "--executor", "slurm-jobstep"], ["rerank"] * 9]
-)
+@pytest.mark.parametrize("words", [GROUP[:4], ["rerank"] * 9])
 def test_others_are_offered_nothing(offered: list[int], words: list[str]) -> None:
     warm.offer_in_a_submission(words, {"rerank"})
     assert not offered and os.environ[warm.ELSEWHERE] == "none"

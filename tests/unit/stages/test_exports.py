@@ -1,8 +1,8 @@
 """Training data for other libraries, read back as they read it.
 
-sentence-transformers is in the development environment. `make peers` makes one for Lightning IR,
-PyLate and Tevatron and runs what is marked `peers` in it; elsewhere that is skipped. matchmaker has
-no package: what its loader does with a line is written down here, from its source.
+sentence-transformers is in the development environment. `make peers` makes others for Lightning
+IR, Tevatron and PyLate and runs what is marked `peers` there; elsewhere that is skipped. matchmaker
+has no package: what its loader does with a line is written down here, from its source.
 """
 
 import json
@@ -187,6 +187,7 @@ def test_pylate_is_given_three_tables(files):
 
 
 @pytest.mark.peers
+@pytest.mark.pylate
 def test_pylate_itself_reads_three_tables(files):
     pytest.importorskip("pylate.utils")
     out, _ = export(files, "pylate")

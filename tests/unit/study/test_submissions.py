@@ -37,11 +37,11 @@ def test_enough_members_share_an_import():
 
 def test_others_have_a_submission_and_an_import_each():
     jobs = [Job("train", "train", {})] * 3 + [Job("page", "page", {})]
-    assert submissions.started(jobs, PAIRS) == Started(4, 3)
+    assert submissions.started(jobs, PAIRS) == Started(4, 4, 3)
 
 
 def test_hours_of_starting_by_hand():
-    assert Started(submissions=3600, imports=900).hours == pytest.approx(2 * 2.3 + 1)
+    assert Started(submissions=1800, jobs=5400, imports=900).hours == pytest.approx(2 * 2.3 + 1)
 
 
 def test_first_stages_are_evaluated_apart():
