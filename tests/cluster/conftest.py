@@ -26,8 +26,13 @@ PATIENCE = float(
 )  # seconds, on a busy machine more
 LEADERBOARD = "results/miniature/report/tables/leaderboard.csv"
 LOSSES = ("hinge", "infonce")
+SETS = ("pydocs-test", "few", "fewer")  # as many re-rankings of a model as start warm
 STUDY = {  # fewer jobs than the miniature, and trainings that last long enough to be disturbed
-    "grid": {"losses": [*LOSSES], "baselines": [], "teachers": []},
+    "datasets": {
+        "few": {"like": "pydocs-test", "at_most": 10},
+        "fewer": {"like": "pydocs-test", "at_most": 5},
+    },
+    "grid": {"losses": [*LOSSES], "datasets": [*SETS], "baselines": [], "teachers": []},
     "negatives": {"pydocs-triples": {"first_stage": "bm25"}},
     "training": {
         "checkpoint_every": 5,
@@ -48,6 +53,7 @@ SMALL: dict[str, Any] = {  # a profile for minutes on two small nodes
     "latency-wait": 5,
     "slurm-init-seconds-before-status-checks": 2,
     "slurm-efficiency-report": False,
+    "slurm-keep-successful-logs": True,
 }
 
 
@@ -69,8 +75,8 @@ def cell(loss: str) -> str:
     return f"results/miniature/models/tiny-bert/{loss}/1"
 
 
-def run_of(loss: str, dataset: str = "pydocs-test") -> str:
-    return f"results/miniature/runs/tiny-bert/{loss}/1/{dataset}.parquet"
+def run_of(loss: str) -> str:
+    return f"results/miniature/runs/tiny-bert/{loss}/1/pydocs-test.parquet"
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,8 @@ class Cluster(House):
         asked = profile["set-resources"]
         for rule in asked:
             asked[rule] = {key: asked[rule][key] for key in asked[rule] if key == "slurm_extra"}
+        # of runs that start warm, the memory that they share is counted for each
+        asked["rerank"] = {"mem_mb": 4000}
         profile["set-resources"] = merged(asked, rules)
         folder = self.root / "profiles/small"
         folder.mkdir(exist_ok=True)
@@ -147,7 +155,8 @@ class Cluster(House):
         for path in (self.root / cell(loss)).iterdir():
             if path.name != "recipe.yaml":
                 path.unlink()
-        (self.root / run_of(loss)).unlink()
+        for path in (self.root / run_of(loss)).parent.iterdir():
+            path.unlink()
         (self.root / f"results/miniature/measures/tiny-bert/{loss}/1.parquet").unlink()
         (self.root / LEADERBOARD).unlink(missing_ok=True)
 

@@ -9,7 +9,7 @@ import signal
 
 import pytest
 
-from tests.cluster.conftest import LOSSES, PATIENCE, run_of
+from tests.cluster.conftest import LOSSES, PATIENCE, SETS, run_of
 from tests.cluster.slurm import wait_for
 from tests.house.test_profiles import SLURM, on_gpus
 
@@ -41,6 +41,13 @@ def test_short_jobs_share_a_submission(undisturbed):
     submitted = len(re.findall("has been submitted with SLURM jobid", said))
     jobs = int(re.search(r"^total +(\d+)$", said, re.M)[1])
     assert submitted < jobs * 0.85
+
+
+def test_runs_that_share_a_submission_start_warm(undisturbed):
+    logs = undisturbed.root / ".snakemake/slurm_logs"
+    for loss in LOSSES:
+        (log,) = (logs / f"group_runs of tiny-bert {loss} 1_rerank").iterdir()
+        assert log.read_text().splitlines().count("rerank") == len(SETS)
 
 
 def test_the_rules_of_a_gpu_alone_ask_for_one(slurm, undisturbed):
@@ -161,15 +168,3 @@ def test_a_job_on_such_a_node_says_so(house):
     (log,) = (house.root / ".snakemake/slurm_logs").rglob("*.log")
     said = log.read_text()
     assert re.search(r"python\S* on \S+ cannot import redistil", said) and "Traceback" not in said
-
-
-def test_runs_that_share_a_submission_start_warm(house):
-    """Three test sets of one model; the process that they fork from needs memory too."""
-    sets = {"few": {"like": "pydocs-test", "at_most": 10}}
-    sets["fewer"] = {"like": "pydocs-test", "at_most": 5}
-    house.study({"datasets": sets, "grid": {"datasets": ["pydocs-test", *sets]}})
-    house.profile(rerank={"mem_mb": "4000"})
-    runs = [run_of("hinge", name) for name in ("pydocs-test", *sets)]
-    house.ends(house.submit("--slurm-keep-successful-logs", "--", *runs))
-    (log,) = (house.root / ".snakemake/slurm_logs/group_runs of tiny-bert hinge 1_rerank").iterdir()
-    assert log.read_text().splitlines().count("rerank") == len(runs)
