@@ -219,7 +219,8 @@ def undisturbed(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> Clust
 @pytest.fixture
 def house(undisturbed: Cluster, slurm: Slurm, tmp_path: Path) -> Iterator[Cluster]:
     """A copy of what was built, without one training and what follows from it."""
-    shutil.copytree(undisturbed.root, tmp_path / "house", symlinks=True)
+    logs = shutil.ignore_patterns("slurm_logs")
+    shutil.copytree(undisturbed.root, tmp_path / "house", symlinks=True, ignore=logs)
     copied = Cluster(tmp_path / "house")
     copied.forget("hinge")
     yield copied
