@@ -36,10 +36,10 @@ from redistil.study.grid import (
     training_sets,
     words,
 )
-from redistil.study.made import ByRule
 from redistil.study.measures import of_dataset
 from redistil.study.reading import read as typed
 from redistil.study.recipes import Recipe, Validated, recipe_class
+from redistil.study.rules import ByRule
 from redistil.study.stores import stored_and_retrieved
 from redistil.study.study import Study
 

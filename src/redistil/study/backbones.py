@@ -25,8 +25,8 @@ from redistil.study.fields import (
     kinds,
     mistake,
 )
-from redistil.study.made import ByRule
 from redistil.study.origins import Origin
+from redistil.study.rules import ByRule
 
 if TYPE_CHECKING:
     from redistil.study.study import Study

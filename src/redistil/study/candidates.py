@@ -19,7 +19,7 @@ from redistil.study.fields import (
     one_or_each,
 )
 from redistil.study.fields import Number as _Number
-from redistil.study.made import ByRule
+from redistil.study.rules import ByRule
 
 if TYPE_CHECKING:
     from redistil.study.study import Study

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from redistil.study import grid
 from redistil.study.backbones import BACKBONES
 from redistil.study.candidates import FIRST_STAGES, NEGATIVES
-from redistil.study.made import ByRule, by_rule
+from redistil.study.rules import ByRule, by_rule
 from redistil.study.study import Study
 from redistil.study.teachers import TEACHERS, TrainedTeacher
 

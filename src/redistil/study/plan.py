@@ -23,8 +23,8 @@ from redistil.study.candidates import (
     SpladeStage,
 )
 from redistil.study.grid import grid_cells, needed, trained_cells
-from redistil.study.made import by_rule
 from redistil.study.recipes import Recipe
+from redistil.study.rules import by_rule
 from redistil.study.stores import store_of
 from redistil.study.study import Study
 from redistil.study.submissions import Started

@@ -20,9 +20,9 @@ from redistil.study.fields import (
     kinds,
     mistake,
 )
-from redistil.study.made import ByRule
 from redistil.study.objectives import MARGINS, ORDER, SCORES, Targets
 from redistil.study.origins import Model, Origin
+from redistil.study.rules import ByRule
 
 if TYPE_CHECKING:
     from redistil.study.study import Study

@@ -5,7 +5,7 @@ from typing import Any
 
 from redistil.errors import BadSettings
 from redistil.study import grid
-from redistil.study.made import by_rule
+from redistil.study.rules import by_rule
 from redistil.study.study import Study
 from redistil.study.teachers import TEACHERS, AdoptedTeacher, ScoringTeacher, TrainedTeacher
 
