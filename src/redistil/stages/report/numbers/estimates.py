@@ -27,8 +27,8 @@ queries and over seeds add in quadrature (Howe 1974; Zou and Donner 2008).
 
 Equal seeds of two losses share the head and the order of the queries. Their worth is taken for
 independent all the same: were it alike, intervals would be wider than they need be (half alike:
-98 % of 95 % intervals hold the truth). A loss whose seeds spread three times as much as the others'
-borrows too little: its own intervals hold the truth in 89 % (2 seeds) to 93 % (5 seeds).
+97 % of 95 % intervals hold the truth). A loss whose seeds spread three times as much as the others'
+borrows too little: its own intervals hold the truth in 88 % (2 seeds) to 94 % (5 seeds).
 
 Measured on simulated studies: `python -m benchmarks.coverage`, docs/protocol.md.
 """
