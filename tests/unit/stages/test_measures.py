@@ -159,9 +159,13 @@ def reference(scores: Scores, grades: Grades, relevant_from: int) -> dict[tuple[
     found = {}
     for name in NAMES:
         word, at, cutoff = name.partition("@")
-        spelled = name if word == "nDCG" else f"{word}(rel={relevant_from}){at}{cutoff}"
+        measure = getattr(ir_measures, word)  # its parser of names warns from Python 3.12 on
+        if word != "nDCG":
+            measure = measure(rel=relevant_from)
+        if at:
+            measure = measure @ int(cutoff)
         shown = ordered if word == "RR" and at else scores
-        for metric in ir_measures.iter_calc([ir_measures.parse_measure(spelled)], grades, shown):
+        for metric in ir_measures.iter_calc([measure], grades, shown):
             found[metric.query_id, name] = metric.value
     return found
 

@@ -144,7 +144,7 @@ def test_trec_eval_agrees_on_exported_runs(tmp_path: Path):
     assert invoke("export-run", tmp_path / "run.parquet", run, "--tag", "x").exit_code == 0
     assert invoke("export-qrels", tmp_path / "qrels.parquet", qrels).exit_code == 0
     theirs = ir_measures.iter_calc(
-        [ir_measures.parse_measure("nDCG@10")],
+        [ir_measures.nDCG @ 10],
         ir_measures.read_trec_qrels(str(qrels)),
         ir_measures.read_trec_run(str(run)),
     )
