@@ -108,7 +108,8 @@ def reranking(folder: Path, passages: int, pairs: int) -> Callable[[], None]:
     """Return the work of re-ranking a run of `pairs` pairs over `passages` passages."""
     queries = pairs // rerank_memory.DEPTH
     rerank_memory.model(folder / "model")
-    lineage.record(Made("train", "tiny"), folder / "model")
+    made = lineage.of(folder / "model")
+    lineage.record(made, folder / "model")  # with digests of the files, as a training leaves it
     model = runs.Model(
         folder / "model",
         rerank_memory.tokens(folder / "q.arrow", "q", queries, 8),
