@@ -1,14 +1,17 @@
-"""Texts of a built backbone: no query of a test set, no passage judged too low."""
+"""Texts of a built backbone: no test query, no passage judged too low, no copy as a negative."""
 
 import json
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from redistil.cli import cli
 from redistil.errors import BadTable
 from redistil.stages import backbones
-from redistil.storage.tables import QUERIES
+from redistil.stages.backbones.build import prepare
+from redistil.stages.backbones.pairs import Pairs, Relevant
+from redistil.storage.tables import PASSAGES, QUERIES
 from tests.made import tiny
 from tests.made.warm_up import FAMILIES, SETTINGS, WARMUP, sources, write
 
@@ -65,3 +68,31 @@ def test_an_empty_training_set_is_refused(tmp_path, how):
     with pytest.raises(BadTable, match="no query of .*queries.parquet has a passage of"):
         backbones.build(paths, tmp_path / "out", tiny.MADE, family="bert", **SETTINGS | how)
     assert not (tmp_path / "out").exists()
+
+
+# --- copies are no negatives --------------------------------------------------------------------
+
+
+def test_copies_of_relevant_passages_are_no_negatives(caplog):
+    caplog.set_level("INFO")
+    passages = [np.array(tokens) for tokens in ([1, 2, 3], [1, 2, 4], [5], [1, 2], [], [], [5, 6])]
+    pairs = Pairs(passages, ["a", "a", "b"], [np.array([1])] * 3, np.array([0, 2, 4]))
+    relevant = Relevant(pairs, length=2)
+    every = np.tile(np.arange(len(passages)), (2, 1))
+    of_a, of_b = relevant.among(np.array([1, 2]), every)
+    assert of_a.nonzero()[0].tolist() == [0, 1, 2, 3], "both relevant ones, and texts cut alike"
+    assert of_b.nonzero()[0].tolist() == [4], "an empty passage has no copy"
+    assert "2 passages read like a relevant one: no negatives of its query" in caplog.messages
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("beginning, learns", [("rank the tensor " * 4, False), ("", True)])
+def test_a_step_of_copies_contrasts_nothing(tmp_path, family, beginning, learns):
+    passages, queries, qrels = collection(tmp_path)
+    texts = {name: beginning + text for name, text in tiny.texts(20, "d", 9).items()}
+    write(passages, PASSAGES, texts, texts.values())
+    bm25 = WARMUP["bm25"] | {"margins": 0.0, "tokens": 0.0}
+    contrast_alone = WARMUP | {"bm25": bm25, "flops": 0.0}
+    how = SETTINGS | {"warmup": contrast_alone}
+    warming = prepare((passages, queries, qrels), family=family, **how)
+    assert (warming.loss(0).item() > 1e-6) == learns

@@ -1,5 +1,7 @@
 """The training pairs of a warm-up: queries and passages as token ids."""
 
+import logging
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +11,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from redistil.storage.ragged import Tokens
+
+_log = logging.getLogger(__name__)
+
+Rows = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -21,7 +28,7 @@ class Pairs:
     passages: list[Tokens]
     ids: list[str]
     queries: list[Tokens]
-    positives: npt.NDArray[np.int64]
+    positives: Rows
 
     @classmethod
     def of(cls, tokenizer: Any, passages: pa.Table, queries: pa.Table, qrels: pa.Table) -> "Pairs":
@@ -56,6 +63,44 @@ class Pairs:
     def _only(self, rows: list[int]) -> "Pairs":
         ids = [self.ids[row] for row in rows]
         return Pairs(self.passages, ids, taken(self.queries, rows), self.positives[rows])
+
+
+class Relevant:
+    """The passages that are no negatives of a query: the relevant ones, and their copies.
+
+    A copy has the tokens of another passage, as far as the encoder reads. A passage without a token
+    has none. The log counts the copies of relevant passages.
+    """
+
+    def __init__(self, pairs: Pairs, length: int) -> None:
+        """Find the copies; length: the tokens of a passage that the encoder reads."""
+        self._first = _first_rows(pairs.passages, length)
+        self._ids = pairs.ids
+        self._of_query: defaultdict[str, set[int]] = defaultdict(set)
+        own = self._first[pairs.positives]
+        for query_id, row in zip(pairs.ids, own, strict=True):
+            self._of_query[query_id].add(row)
+        copies = np.isin(self._first, own).sum() - len(np.unique(pairs.positives))
+        if copies:
+            _log.info("%d passages read like a relevant one: no negatives of its query", copies)
+
+    def among(self, rows: Rows, passages: Rows) -> Flags:
+        """Return which of the passages [N, W] are no negatives of the queries of `rows` [N]."""
+        relevant = np.zeros(passages.shape, bool)
+        for place, row in enumerate(rows):
+            own = list(self._of_query[self._ids[row]])
+            relevant[place] = np.isin(self._first[passages[place]], own)
+        return relevant
+
+
+def _first_rows(passages: Sequence[Tokens], length: int) -> Rows:
+    """Return for each passage the first row of the same tokens, up to `length`."""
+    first: dict[bytes, int] = {}
+    rows = np.arange(len(passages))
+    for row, tokens in enumerate(passages):
+        if len(tokens):
+            rows[row] = first.setdefault(tokens[:length].tobytes(), row)
+    return rows
 
 
 def _tokens(tokenizer: Any, texts: Sequence[str]) -> list[Tokens]:

@@ -16,7 +16,7 @@ from redistil.learning.students.cat import Cat
 from redistil.seeds import generator
 from redistil.stages.backbones.gate import Gate, Verdict, held_out
 from redistil.stages.backbones.lexicon import Lexicon
-from redistil.stages.backbones.pairs import Pairs, taken
+from redistil.stages.backbones.pairs import Pairs, Relevant, taken
 from redistil.storage.ragged import Tokens
 
 
@@ -42,6 +42,7 @@ class CrossEncoder:
         self.learner.add_module("probe", self._probe)
         bm25 = settings["bm25"]
         self._passages = _cut(pairs.passages, settings["passage_length"])
+        self._relevant = Relevant(self._pairs, settings["passage_length"])
         self._lexicon = Lexicon.of(self._passages, len(tokenizer), bm25["k1"], bm25["b"])
         queries = _cut(self._pairs.queries, settings["query_length"])
         self._near = self._lexicon.neighbours(queries, self._passages, bm25["depth"])
@@ -69,8 +70,7 @@ class CrossEncoder:
         rows = step_rows(len(pairs.queries), count, seed, step)
         rng = generator(seed, "warm-up negatives", step)
         chosen = _candidates(pairs, self._near, rows, width, rng)
-        # a passage drawn may be the query's own: it is then no negative
-        mask = torch.from_numpy(chosen != chosen[:, :1])
+        mask = torch.from_numpy(~self._relevant.among(rows, chosen))
         mask[:, 0] = True
         queries = taken(pairs.queries, np.repeat(rows, width))
         return _Batch(queries, taken(pairs.passages, chosen.ravel()), mask)
@@ -160,6 +160,7 @@ class SpladeEncoder:
     ) -> None:
         self.encoder, self.tokenizer = model, tokenizer
         self._pairs, self._settings = pairs, settings
+        self._relevant = Relevant(pairs, settings["passage_length"])
         self.learner = Splade(model, tokenizer)
 
     def loss(self, step: int) -> Tensor:
@@ -169,7 +170,10 @@ class SpladeEncoder:
         own = pairs.positives[rows]
         queries = self.learner.vectors(taken(pairs.queries, rows), settings["query_length"])
         passages = self.learner.vectors(taken(pairs.passages, own), settings["passage_length"])
-        labels, mask = torch.eye(count), torch.ones(count, count, dtype=torch.bool)
+        in_batch = np.broadcast_to(own, (count, count))
+        mask = torch.from_numpy(~self._relevant.among(rows, in_batch))
+        mask.fill_diagonal_(True)
+        labels = torch.eye(count)
         contrast = objectives.infonce(queries @ passages.T, labels, mask, temperature=1.0)
         total: Tensor = contrast + settings["flops"] * (flops(queries) + flops(passages))
         return total
