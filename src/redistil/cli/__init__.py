@@ -83,8 +83,8 @@ def main() -> None:
         _end(f"{path}: {reason}: check the path and who may write there")
 
 
-def _end(said: str) -> NoReturn:
-    click.echo(f"redistil: {said}", err=True)
+def _end(message: str) -> NoReturn:
+    click.echo(f"redistil: {message}", err=True)
     sys.exit(2)
 
 

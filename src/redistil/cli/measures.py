@@ -74,8 +74,8 @@ def evaluate(
     levels = stage.thresholds(list(files), relevant_from)
     tables = []
     for dataset, (its_run, its_qrels) in files.items():
-        given = exchange.run(its_run), exchange.qrels(its_qrels)
-        evaluation = stage.evaluate(dataset, *given, wanted[dataset], levels[dataset])
+        inputs = exchange.run(its_run), exchange.qrels(its_qrels)
+        evaluation = stage.evaluate(dataset, *inputs, wanted[dataset], levels[dataset])
         for line in evaluation.lines(dataset):
             click.echo(line, err=out is not None)
         warn(_named(dataset, evaluation.doubts))

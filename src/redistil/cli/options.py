@@ -173,19 +173,19 @@ def making(body: Callable[..., None]) -> Callable[..., None]:
 
     @click.option("--name", cls=How, help="What the study calls the output; kept in its record.")
     @functools.wraps(body)
-    def command(name: str | None, **given: Any) -> None:
-        body(made=record_of(click.get_current_context(), name, given), **given)
+    def command(name: str | None, **arguments: Any) -> None:
+        body(made=record_of(click.get_current_context(), name, arguments), **arguments)
 
     return command
 
 
-def record_of(context: click.Context, name: str | None, given: dict[str, Any]) -> lineage.Made:
+def record_of(context: click.Context, name: str | None, arguments: dict[str, Any]) -> lineage.Made:
     """Return the record of what a command makes with these arguments."""
     inputs: list[lineage.Made] = []
     recorded: dict[str, Any] = {}
     out = ""
     for param in context.command.params:
-        value = given.get(param.name or "")
+        value = arguments.get(param.name or "")
         if has_kind(param, Source):
             inputs += map(lineage.of, paths_in(value))
         if has_kind(param, Out):

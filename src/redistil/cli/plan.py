@@ -57,10 +57,10 @@ def plan(study: str | None, on: tuple[str, ...], profile: Path) -> None:
         click.echo(line)
 
 
-def _of_one(study: str, machines: Sequence[Machine], sharing: Sharing) -> Iterator[str]:
+def _of_one(name: str, machines: Sequence[Machine], sharing: Sharing) -> Iterator[str]:
     """Yield the plan of a study, stage by stage, with what it assumes and leaves out."""
-    asked, left_out = overlays.planned(_config(study), {})
-    planned = _planned(asked, sharing)
+    study, left_out = overlays.planned(_config(name), {})
+    planned = _planned(study, sharing)
     yield from left_out
     heads = [f"GPU hours on {machine.name}" for machine in machines]
     pairs = ["pairs learnt", "pairs scored", "passages encoded"]
@@ -81,8 +81,8 @@ def _of_all(machines: Sequence[Machine], sharing: Sharing) -> Iterator[str]:
     yield f"| {' | '.join(heads)} |"
     yield f"|{'---|' * len(heads)}"
     for path in sorted(Path("studies").glob("*.yaml")):
-        asked, _ = overlays.planned(_config(path.stem), {})
-        planned = _planned(asked, sharing)
+        study, _ = overlays.planned(_config(path.stem), {})
+        planned = _planned(study, sharing)
         whole, more = planned.whole, " +" if planned.unknown else ""
         cells = [f"`{path.stem}`", f"{whole.jobs:,}", f"{whole.started.submissions:,}"]
         cells.append(f"{whole.disk / GIGA:.1f}{more}")
@@ -136,14 +136,14 @@ def _works(study: Study, counts: Counts, sharing: Sharing) -> Iterator[Work]:
         planning.encodings,
         planning.states,
     )
-    known = {work.stage: work for work in [kind(study, counts) for kind in kinds]}
+    works = {work.stage: work for work in [kind(study, counts) for kind in kinds]}
     by_stage: dict[str, list[Job]] = defaultdict(list)
     for job in submissions.of_tasks(study, planning.tasks(study)):
         by_stage[COMMANDS[job.command]].append(job)
     for stage in dict.fromkeys(COMMANDS.values()):
         if jobs := by_stage[stage]:
             started = submissions.started(jobs, sharing)
-            yield replace(known.get(stage, Work(stage, 0)), jobs=len(jobs), started=started)
+            yield replace(works.get(stage, Work(stage, 0)), jobs=len(jobs), started=started)
 
 
 def _counts(study: Study) -> Counts:
@@ -165,12 +165,12 @@ def _queries(study: Study, name: str) -> dict[str, int]:
     """
     dataset = study.datasets[name]
     path = Path("data/corpora/queries") / f"{name}.parquet"
-    found = _counted(name, QUERIES, path, dataset.get("irds"))
-    if found and not path.exists():
+    counts = _counted(name, QUERIES, path, dataset.get("irds"))
+    if counts and not path.exists():
         for other in dataset.get("without", []):
-            found[name] -= _queries(study, other).get(other, 0)
-        found[name] = min(found[name], dataset.get("at_most", found[name]))
-    return found
+            counts[name] -= _queries(study, other).get(other, 0)
+        counts[name] = min(counts[name], dataset.get("at_most", counts[name]))
+    return counts
 
 
 def _counted(name: str, table: Table, path: Path, irds_id: str | None) -> dict[str, int]:

@@ -213,8 +213,8 @@ def plot(
 
     taught = tuple(starmap(Taught, teacher))
     latencies = tuple(map(read_latency, latency))
-    known = (studies.read(study), tabulated.read(tables))
-    given = Given(*known, curves, measures, depths, taught, validations, latencies)
+    contents = (studies.read(study), tabulated.read(tables))
+    given = Given(*contents, curves, measures, depths, taught, validations, latencies)
     plotting.plot(given, out, made)
 
 

@@ -51,9 +51,9 @@ def adopt(checkpoint: Path, out: Path, made: Made, **settings: Any) -> None:
     quiet(1)
     from redistil.stages.teachers import adopted
 
-    given = {key: value for key, value in settings.items() if value is not None}
-    architecture = given.pop("architecture")
-    how = read(ARCHITECTURES[architecture], given, f"adopt --architecture {architecture}")
+    options = {key: value for key, value in settings.items() if value is not None}
+    architecture = options.pop("architecture")
+    how = read(ARCHITECTURES[architecture], options, f"adopt --architecture {architecture}")
     adopted.adopt(checkpoint, out, made, {"architecture": architecture, **how.stated()})
 
 
@@ -320,7 +320,7 @@ def rank(
         precision=precision,
         device=where,
     )
-    seen = ranked.rank(
+    tally = ranked.rank(
         model,
         candidates,
         queries,
@@ -334,4 +334,4 @@ def rank(
         at_most=at_most,
         leave_out=shared.keys(),
     )
-    warn(seen.said())
+    warn(tally.said())

@@ -31,20 +31,20 @@ def trace(file: Path, as_crate: bool) -> None:
         click.echo(line)
 
 
-def code_now(command: str, given: Mapping[str, Any]) -> str:
+def code_now(command: str, options: Mapping[str, Any]) -> str:
     """Return the fingerprint of a command's code today; "gone" if there is no such command."""
     if command not in COMMANDS:
         return "gone"
     try:
-        return _asked_now(given) if command == origin.ASKED else code_of(command, given)
+        return _asked_now(options) if command == origin.ASKED else code_of(command, options)
     except UserError:
         return "gone"
 
 
-def _asked_now(given: Mapping[str, Any]) -> str:
+def _asked_now(options: Mapping[str, Any]) -> str:
     """Return the digest of what a study asks for today."""
     from redistil.study import grid, overlays
 
-    config = settings.mapping(Path("params.yaml")) | {"study": given["study"]}
+    config = settings.mapping(Path("params.yaml")) | {"study": options["study"]}
     study, _ = overlays.planned(config, {})
     return origin.asked_digest(grid.asked_for(study))

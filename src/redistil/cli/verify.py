@@ -22,13 +22,13 @@ def verify(paths: tuple[Path, ...]) -> None:
 
     tops = paths or tuple(filter(Path.exists, TOPS))
     files = verified.files(tops)
-    seen = verified.verify(files)
-    for said in seen.damaged.values():
-        click.echo(said)
-    if seen.damaged:
-        again = " ".join(map(str, seen.remade()))
+    outcome = verified.verify(files)
+    for message in outcome.damaged.values():
+        click.echo(message)
+    if outcome.damaged:
+        again = " ".join(map(str, outcome.remade()))
         raise Damaged(
-            f"{len(seen.damaged)} of {len(files)} files are damaged: bring them back "
+            f"{len(outcome.damaged)} of {len(files)} files are damaged: bring them back "
             f"(`dvc checkout --force`), or make them again (`snakemake -R {again}`)"
         )
-    click.echo(f"{len(seen.whole)} files are whole; {len(seen.bare)} carry no digest")
+    click.echo(f"{len(outcome.whole)} files are whole; {len(outcome.bare)} carry no digest")
