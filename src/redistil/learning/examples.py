@@ -97,10 +97,10 @@ def _some(pool: Rows, count: int, rng: np.random.Generator) -> Rows:
 
 def _positive(relevance: npt.NDArray[np.int32]) -> Flags:
     """Return which passages of a list are relevant; of one without any, the first."""
-    found: Flags = relevance > 0
-    if not found.any():
-        found[:1] = True
-    return found
+    flags: Flags = relevance > 0
+    if not flags.any():
+        flags[:1] = True
+    return flags
 
 
 class _List(NamedTuple):

@@ -103,12 +103,12 @@ def known(network: Any) -> bool:
     return plain and config._attn_implementation in {"sdpa", NAME}
 
 
-def _pack(encoder: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Any:
+def _pack(encoder: Any, args: tuple[Any, ...], inputs: dict[str, Any]) -> Any:
     """Turn the padded inputs of an encoder into packed ones."""
     if not encoder.training:
         return None
-    ids = args[0] if args else given["input_ids"]
-    packing = Packing.of(given["attention_mask"])
+    ids = args[0] if args else inputs["input_ids"]
+    packing = Packing.of(inputs["attention_mask"])
     places = packing.cells % packing.mask.shape[1] + first_position(encoder)
     packed = {
         "input_ids": packing.row(ids),
@@ -116,9 +116,9 @@ def _pack(encoder: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Any:
         "attention_mask": _masks(encoder, packing.mask),
         "packing": packing,
     }
-    if given.get("token_type_ids") is not None:
-        packed["token_type_ids"] = packing.row(given["token_type_ids"])
-    return (), given | packed
+    if inputs.get("token_type_ids") is not None:
+        packed["token_type_ids"] = packing.row(inputs["token_type_ids"])
+    return (), inputs | packed
 
 
 def _masks(encoder: Any, mask: Tensor) -> Any:
@@ -135,9 +135,9 @@ def _masks(encoder: Any, mask: Tensor) -> Any:
     return {"full_attention": full, "sliding_attention": window}
 
 
-def _unpack(encoder: Any, args: tuple[Any, ...], given: dict[str, Any], output: Any) -> Any:
+def _unpack(encoder: Any, args: tuple[Any, ...], inputs: dict[str, Any], output: Any) -> Any:
     """Lay the last states out as a padded batch again, unless they are of first tokens only."""
-    packing, states = given.get("packing"), output.last_hidden_state
+    packing, states = inputs.get("packing"), output.last_hidden_state
     if packing is not None and states.shape[1] > 1:
         output.last_hidden_state = packing.grid(states)
     return output

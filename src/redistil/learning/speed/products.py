@@ -53,8 +53,8 @@ def _hidden(like: Tensor, mask: Tensor | None, columns: int) -> Tensor:
     """
     count, _, length, _ = like.shape
     hidden = like.new_full((count, 1, length, columns), torch.finfo(like.dtype).min / 2)
-    seen = hidden[..., :length]
-    seen.zero_() if mask is None else seen.masked_fill_(mask, 0)
+    view = hidden[..., :length]
+    view.zero_() if mask is None else view.masked_fill_(mask, 0)
     return hidden
 
 

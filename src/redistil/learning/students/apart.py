@@ -69,5 +69,5 @@ def in_float32(values: Tensor) -> AbstractContextManager[None]:
 def by_query(query: Rows) -> list[tuple[int, Rows]]:
     """Return each query of N pairs with the places of its pairs."""
     order = np.argsort(query, kind="stable")
-    found, starts = np.unique(query[order], return_index=True)
-    return list(zip(found.tolist(), np.split(order, starts[1:]), strict=True))
+    queries, starts = np.unique(query[order], return_index=True)
+    return list(zip(queries.tolist(), np.split(order, starts[1:]), strict=True))

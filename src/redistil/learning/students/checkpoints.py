@@ -183,7 +183,7 @@ class usable:
                 "those that its configuration asks for"
             ) from None
         # tokenizers raises bare Exceptions
-        known = isinstance(error, (OSError, ValueError, KeyError, SafetensorError))
-        if known or type(error) is Exception:
+        is_known = isinstance(error, (OSError, ValueError, KeyError, SafetensorError))
+        if is_known or type(error) is Exception:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else kind.__name__
             raise BadSource(f"{self.folder} is not a usable checkpoint: {reason}") from None

@@ -72,9 +72,9 @@ class Colbert(Encoded):
         """Return the sum over query tokens of the best product with a passage token."""
         scores = torch.empty(len(query), device=queries.values.device)
         with in_float32(queries.values):
-            for asked, places in by_query(query):
-                found = _max_sim(queries.rows_of(asked), passages.at(passage[places]))
-                scores = scores.index_copy(0, torch.from_numpy(places).to(found.device), found)
+            for text, places in by_query(query):
+                sums = _max_sim(queries.rows_of(text), passages.at(passage[places]))
+                scores = scores.index_copy(0, torch.from_numpy(places).to(sums.device), sums)
         return scores
 
     def describe(self, folder: Path) -> None:

@@ -175,17 +175,17 @@ def _ready(parts: Parts) -> Parts:
     return parts
 
 
-def _fill(head: nn.Linear, found: Mapping[str, Tensor], folder: Path, called: str) -> None:
+def _fill(head: nn.Linear, weights: Mapping[str, Tensor], folder: Path, called: str) -> None:
     """Put weights into a linear map; refuse those of another one."""
     wanted = {name: tuple(weight.shape) for name, weight in head.state_dict().items()}
-    given = {name: tuple(weight.shape) for name, weight in found.items()}
-    if wanted != given:
-        raise _another(folder, f"{called} of shapes {wanted}", str(given or "none"))
-    head.load_state_dict(dict(found))
+    shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+    if wanted != shapes:
+        raise _another(folder, f"{called} of shapes {wanted}", str(shapes or "none"))
+    head.load_state_dict(dict(weights))
 
 
-def _another(folder: Path, wanted: str, found: str) -> BadSource:
+def _another(folder: Path, wanted: str, content: str) -> BadSource:
     return BadSource(
-        f"{folder} is a checkpoint of another architecture: wanted {wanted}, found {found}: name "
+        f"{folder} is a checkpoint of another architecture: wanted {wanted}, found {content}: name "
         "the architecture that it was trained with"
     )

@@ -53,10 +53,10 @@ class LinearCat(Encoded):
     def scores(self, pairs: Pairs) -> Tensor:
         """Return the raw score of each pair [N]."""
         joined = self._joined(pairs)
-        given = {"input_ids": joined.ids, "attention_mask": joined.mask}
+        arrays = {"input_ids": joined.ids, "attention_mask": joined.mask}
         if joined.types is not None:
-            given["token_type_ids"] = joined.types
-        inputs = {name: torch.from_numpy(rows).to(self.device) for name, rows in given.items()}
+            arrays["token_type_ids"] = joined.types
+        inputs = {name: torch.from_numpy(rows).to(self.device) for name, rows in arrays.items()}
         first = self.network(**inputs).last_hidden_state[:, 0]
         assert self.head is not None
         with in_float32(first):

@@ -51,10 +51,10 @@ def multi_vector_encoder(
     _write_lengths(folder, queries, passages)
 
 
-def write(path: Path, said: Any) -> None:
+def write(path: Path, settings: Any) -> None:
     """Write settings as JSON, in a folder that may not be there yet."""
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(said, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _write_modules(folder: Path, places: list[str], kinds: list[str]) -> None:
@@ -65,23 +65,23 @@ def _write_modules(folder: Path, places: list[str], kinds: list[str]) -> None:
 
 
 def _write_model(folder: Path, kind: str, similarity: str) -> None:
-    said = {
+    settings = {
         "model_type": kind,
         "prompts": {"query": "", "document": ""},
         "default_prompt_name": None,
         "similarity_fn_name": similarity,
     }
-    write(folder / "config_sentence_transformers.json", said)
+    write(folder / "config_sentence_transformers.json", settings)
 
 
 def _write_lengths(folder: Path, queries: TextTemplate, passages: TextTemplate) -> None:
     """Say how the encoder is called, and where texts are cut: special tokens count there."""
     states = {"method": "forward", "method_output_name": "last_hidden_state"}
-    said = {
+    settings = {
         "transformer_task": "feature-extraction",
         "modality_config": {"text": states},
         "module_output_name": "token_embeddings",
         "query_length": queries.longest,
         "document_length": passages.longest,
     }
-    write(folder / "sentence_bert_config.json", said)
+    write(folder / "sentence_bert_config.json", settings)

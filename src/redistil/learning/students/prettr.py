@@ -110,20 +110,20 @@ class Prettr(Encoded):
         """Return the embeddings of tokens, of which the first is at position `start`."""
         first = start + first_position(self.network)
         places = torch.arange(first, first + inputs.ids.shape[1], device=inputs.ids.device)
-        given = {"input_ids": inputs.ids, "position_ids": places.expand_as(inputs.ids)}
+        arguments = {"input_ids": inputs.ids, "position_ids": places.expand_as(inputs.ids)}
         if hasattr(self.network.embeddings, "token_type_embeddings"):
-            given["token_type_ids"] = torch.full_like(inputs.ids, kind)
-        states: Tensor = self.network.embeddings(**given)
+            arguments["token_type_ids"] = torch.full_like(inputs.ids, kind)
+        states: Tensor = self.network.embeddings(**arguments)
         if hasattr(self.network, "embeddings_project"):
             states = self.network.embeddings_project(states)
         return states
 
     def _mask(self, states: Tensor, mask: Tensor) -> Tensor | None:
         """Return a mask [T, L] as the layers take it."""
-        found: Tensor | None = create_bidirectional_mask(
+        full_mask: Tensor | None = create_bidirectional_mask(
             config=self.network.config, inputs_embeds=states, attention_mask=mask
         )
-        return found
+        return full_mask
 
     # --- above it ---------------------------------------------------------------------------------
 
@@ -147,8 +147,8 @@ class Prettr(Encoded):
         return scores
 
     def _upper(self, joined: States) -> Tensor:
-        states, seen = joined.grid()
-        mask = self._mask(states, seen.long())
+        states, is_filled = joined.grid()
+        mask = self._mask(states, is_filled.long())
         for layer in self._layers()[self.settings.split :]:
             states = layer(states, mask)
         assert self.head is not None

@@ -107,16 +107,16 @@ class _as_it_scores:
 
 
 def _alone(numbers: Numbers, checkpoint: Path) -> Tensor:
-    found: list[Tensor] = []
+    rows: list[Tensor] = []
     try:
         for place in range(len(SIZES)):
-            found.append(numbers(slice(place, place + 1)))
+            rows.append(numbers(slice(place, place + 1)))
     except IndexError as error:  # of an embedding: a token, or a kind of token, that it lacks
         raise BadSource(
             f"{checkpoint} is not a usable checkpoint: it does not score a pair of its tokenizer's "
             f"tokens ({error}): put the tokenizer there that the model was trained with"
         ) from None
-    return torch.cat(found)
+    return torch.cat(rows)
 
 
 def _together(numbers: Numbers, checkpoint: Path) -> Tensor:
@@ -143,12 +143,12 @@ def _moved(alone: Tensor, padded: Tensor) -> str:
 def _advice(student: Any, numbers: Numbers, alone: Tensor) -> str:
     """Return what to do about it: name the right padding token, if that mends the numbers."""
     config, wanted = student.network.config, student.tokenizer.pad_token_id
-    found = config.pad_token_id
+    pad_id = config.pad_token_id
     config.pad_token_id = wanted
     is_mended = not _moved(alone, numbers(slice(None)))
-    config.pad_token_id = found
+    config.pad_token_id = pad_id
     if is_mended:
-        return f": write its tokenizer's pad_token_id, {wanted}, into its config.json, not {found}"
+        return f": write its tokenizer's pad_token_id, {wanted}, into its config.json, not {pad_id}"
     return f", since {config.model_type} reads the padding too: choose a model of another family"
 
 

@@ -24,9 +24,9 @@ STOCK = ("classifier.", "pre_classifier.")  # of re-rankers as transformers has 
 def settle_configuration(folder: Path) -> None:
     """Put the encoder's configuration in place of one that names a model of theirs."""
     path = folder / "config.json"
-    said = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    encoder = MODELS.get(said.get("model_type", ""))
-    if encoder is not None and said.get("bert_model") == encoder:
+    config = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    encoder = MODELS.get(config.get("model_type", ""))
+    if encoder is not None and config.get("bert_model") == encoder:
         from transformers import DistilBertConfig
 
         DistilBertConfig().save_pretrained(folder)
@@ -37,12 +37,12 @@ def head(folder: Path, ours: str) -> Mapping[str, Tensor]:
 
     ours: what stands before them in our own checkpoints.
     """
-    found: dict[str, Tensor] = {}
+    weights: dict[str, Tensor] = {}
     for name, file in _weights(folder):
         for prefix in (ours, *HEADS):
             if name.startswith(prefix):
-                found[name.removeprefix(prefix)] = file.get_tensor(name)
-    return found
+                weights[name.removeprefix(prefix)] = file.get_tensor(name)
+    return weights
 
 
 def maps(folder: Path, ours: str) -> list[str]:

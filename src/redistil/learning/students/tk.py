@@ -79,22 +79,22 @@ class Tk(Apart):
     def load(cls, folder: Path) -> Self:
         """Return the trained student that `save` wrote."""
         with usable(folder):
-            said = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        return cls.adopt(folder, said | {"architecture": "tk"})
+            settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        return cls.adopt(folder, settings | {"architecture": "tk"})
 
     @classmethod
     def adopt(cls, checkpoint: Path, settings: Mapping[str, Any]) -> Self:
         """Return the student that others trained with this project."""
         own = architectures.architecture_of(settings)
         student = cls(_vectors(checkpoint), load_tokenizer(checkpoint), own)
-        found = load_file(checkpoint / WEIGHTS)
+        weights = load_file(checkpoint / WEIGHTS)
         wanted = student.state_dict()
-        if {n: w.shape for n, w in found.items()} != {n: w.shape for n, w in wanted.items()}:
+        if {n: w.shape for n, w in weights.items()} != {n: w.shape for n, w in wanted.items()}:
             raise BadSource(
                 f"{checkpoint} is a checkpoint of another architecture: its weights are not those "
                 f"of a TK of variant {own['variant']} with {own['layers']} layers: say its settings"
             )
-        student.load_state_dict(found)
+        student.load_state_dict(weights)
         return student
 
     def save(self, folder: Path) -> None:
@@ -163,11 +163,11 @@ class Tk(Apart):
         """Return the scores of pairs: kernels over the cosines of their words."""
         scores = torch.empty(len(query), device=queries.values.device)
         with in_float32(queries.values):
-            for asked, places in by_query(query):
+            for text, places in by_query(query):
                 shown = passages.at(passage[places])
-                cosines = shown.values @ queries.rows_of(asked).T
-                found = self.kernels(counts(cosines, shown.offsets), shown.sizes)
-                scores = scores.index_copy(0, torch.from_numpy(places).to(found.device), found)
+                cosines = shown.values @ queries.rows_of(text).T
+                outputs = self.kernels(counts(cosines, shown.offsets), shown.sizes)
+                scores = scores.index_copy(0, torch.from_numpy(places).to(outputs.device), outputs)
         return scores
 
 
@@ -192,9 +192,9 @@ class LogCounts(nn.Module):
         self.weighed = nn.Parameter(torch.ones(len(MEANS)))
         self.score = _map(len(MEANS))
 
-    def forward(self, found: Tensor, sizes: Rows) -> Tensor:
+    def forward(self, soft_counts: Tensor, sizes: Rows) -> Tensor:
         """Return the scores [T] of counts [T, M, bins] in passages of `sizes` words."""
-        logs = (found * self.weighed).clamp(min=LEAST).log().sum(1)
+        logs = (soft_counts * self.weighed).clamp(min=LEAST).log().sum(1)
         scores: Tensor = self.score(logs).squeeze(-1)
         return scores
 
@@ -208,11 +208,11 @@ class LogAndMeanCounts(nn.Module):
         self.of_logs, self.of_means = _map(len(MEANS)), _map(len(MEANS))
         self.score = _map(2)
 
-    def forward(self, found: Tensor, sizes: Rows) -> Tensor:
+    def forward(self, soft_counts: Tensor, sizes: Rows) -> Tensor:
         """Return the scores [T] of counts [T, M, bins] in passages of `sizes` words."""
-        words = torch.from_numpy(sizes).to(found)[:, None, None]
-        logs = (self.scale * found.clamp(min=LEAST).log2()).sum(1)
-        means = (self.scale * found / (words + 1)).sum(1)
+        words = torch.from_numpy(sizes).to(soft_counts)[:, None, None]
+        logs = (self.scale * soft_counts.clamp(min=LEAST).log2()).sum(1)
+        means = (self.scale * soft_counts / (words + 1)).sum(1)
         both = torch.cat([self.of_logs(logs), self.of_means(means)], -1)
         scores: Tensor = self.score(both).squeeze(-1)
         return scores
@@ -236,8 +236,8 @@ def positions(start: int, count: int, width: int) -> Tensor:
     step = math.log(1e4) / max(scales - 1, 1)
     frequencies = torch.exp(-step * torch.arange(scales))
     angles = torch.arange(start, start + count)[:, None] * frequencies
-    found = torch.cat([angles.sin(), angles.cos()], 1)
-    return nn.functional.pad(found, (0, width % 2))
+    sinusoids = torch.cat([angles.sin(), angles.cos()], 1)
+    return nn.functional.pad(sinusoids, (0, width % 2))
 
 
 def _transformer(width: int, settings: Any) -> nn.TransformerEncoder:
