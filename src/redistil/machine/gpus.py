@@ -31,20 +31,20 @@ def turns(cores: int | None) -> int:
 
 def count() -> int:
     """Return how many GPUs a job on this machine may see, without asking the driver."""
-    given = os.environ.get(VISIBLE)
-    if given is not None:
-        return len(_words(given))
+    text = os.environ.get(VISIBLE)
+    if text is not None:
+        return len(_words(text))
     return len(list(Path("/dev").glob("nvidia[0-9]*")))
 
 
 def visible() -> list[str]:
     """Return the UUIDs of the GPUs that a job may see; a number counts as `nvidia-smi` does."""
     every = _every()
-    given = os.environ.get(VISIBLE)
-    if given is None:
+    text = os.environ.get(VISIBLE)
+    if text is None:
         return every
     named: list[str] = []
-    for word in _words(given):
+    for word in _words(text):
         is_number = word.isdigit() and int(word) < len(every)
         named.append(every[int(word)] if is_number else word)
     return named
@@ -55,10 +55,10 @@ def given_by_slurm() -> bool:
     return "SLURM_JOB_ID" in os.environ and VISIBLE in os.environ
 
 
-def _words(given: str) -> list[str]:
+def _words(text: str) -> list[str]:
     """Return the GPUs of a list; CUDA takes -1 and what follows it for none."""
     words: list[str] = []
-    for word in given.split(","):
+    for word in text.split(","):
         if word.strip() in ("", "-1"):
             break
         words.append(word.strip())
@@ -99,16 +99,16 @@ def _enter(queue: IO[str], wanted: int) -> None:
 
 def _taken(gpus: Sequence[str], wanted: int, folder: Path, keep: ExitStack) -> list[str]:
     """Return the first `wanted` GPUs that are free together, with their files held by `keep`."""
-    said = False
+    is_logged = False
     while True:
         with ExitStack() as tried:
             mine = _free(gpus, wanted, folder, tried)
             if len(mine) == wanted:
                 keep.push(tried.pop_all())
                 return mine
-        if not said:
+        if not is_logged:
             _log.info("waits for %d of %d GPUs: the others are held", wanted, len(gpus))
-            said = True
+            is_logged = True
         time.sleep(AGAIN)
 
 
@@ -139,18 +139,18 @@ def in_turn(device: str) -> Iterator[None]:
     all; the others wait for it as they meet.
     """
     is_cpu = not (device == "auto" or device.startswith("cuda"))
-    seen = [] if is_cpu or given_by_slurm() else visible()
+    gpus = [] if is_cpu or given_by_slurm() else visible()
     number = device.partition(":")[2]
     if number.isdigit():
-        seen = seen[int(number) :][:1]
+        gpus = gpus[int(number) :][:1]
     together = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     is_first = os.environ.get("LOCAL_RANK", "0") == "0"
-    if not seen or not is_first:
+    if not gpus or not is_first:
         yield
         return
     if together > 1:
-        seen = seen[:together]  # as many as they are, and those that their numbers name
-    with held(seen, together, FOLDER) as mine:
+        gpus = gpus[:together]  # as many as they are, and those that their numbers name
+    with held(gpus, together, FOLDER) as mine:
         if not number and together == 1:
             os.environ[VISIBLE] = ",".join(mine)
         yield

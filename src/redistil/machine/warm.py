@@ -181,9 +181,9 @@ def _die_with(parent: int) -> None:
 
 def _become(request: Request, streams: list[int]) -> None:
     """Take on the streams, folder, environment and signals of the client."""
-    for stream, given in zip(STREAMS, streams, strict=True):
-        os.dup2(given, stream)
-        os.close(given)
+    for stream, descriptor in zip(STREAMS, streams, strict=True):
+        os.dup2(descriptor, stream)
+        os.close(descriptor)
     os.chdir(request.folder)
     os.environ.clear()
     os.environ.update(request.environment)
