@@ -57,11 +57,11 @@ def settle_config(form: str, folder: Path, original: Path) -> None:
     config = _json(original / CONFIG)
     settled = CONFIGS.get(form, _as_it_is)(config, original)
     (folder / CONFIG).write_text(json.dumps(settled, indent=2) + "\n", encoding="utf-8")
-    said = folder / TOKENIZER
-    if form == "lightning-ir" and said.exists():
-        kept = _json(said)
+    path = folder / TOKENIZER
+    if form == "lightning-ir" and path.exists():
+        kept = _json(path)
         kept.pop("tokenizer_class", None)
-        said.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
 
 
 def convert(source: Settings, original: Path, folder: Path) -> None:
@@ -79,8 +79,8 @@ def convert(source: Settings, original: Path, folder: Path) -> None:
     )
     network = headed.Headed(config)
     network.encoder.load_state_dict(encoder.state_dict())
-    for layer, given in zip(network.head, parts.layers, strict=True):
-        _load(layer, given, original)
+    for layer, part in zip(network.head, parts.layers, strict=True):
+        _load(layer, part, original)
     network.save_pretrained(folder)
 
 
@@ -98,13 +98,13 @@ def _own(weights: Weights) -> dict[str, Tensor]:
     return own
 
 
-def _load(layer: torch.nn.Module, given: Layer, original: Path) -> None:
+def _load(layer: torch.nn.Module, part: Layer, original: Path) -> None:
     try:
-        layer.load_state_dict({name: weight.float() for name, weight in given.weights.items()})
+        layer.load_state_dict({name: weight.float() for name, weight in part.weights.items()})
     except RuntimeError:
-        shapes = {name: list(weight.shape) for name, weight in given.weights.items()}
+        shapes = {name: list(weight.shape) for name, weight in part.weights.items()}
         raise BadSource(
-            f"{original}: the weights {shapes} of its head are not those of {dict(given.stated)}: "
+            f"{original}: the weights {shapes} of its head are not those of {dict(part.stated)}: "
             "check its form, or choose another revision"
         ) from None
 
@@ -136,9 +136,9 @@ def _modules(original: Path, folder: Path, source: Settings) -> Parts:
 def _head_module(kind: str, original: Path) -> Callable[[Path], list[Layer]]:
     """Return what reads a module of a head."""
     if kind not in _HEAD_MODULES:
-        known = ", ".join(["Transformer", "Pooling", *_HEAD_MODULES])
+        names = ", ".join(["Transformer", "Pooling", *_HEAD_MODULES])
         raise BadSource(
-            f"{original / MODULES}: the module {kind} is not known here ({known} are): a causal "
+            f"{original / MODULES}: the module {kind} is not known here ({names} are): a causal "
             "language model is of the form `yes-no`, with its prompt"
         )
     return _HEAD_MODULES[kind]
@@ -286,8 +286,8 @@ def encoder_of_bert_cat(config: Settings, original: Path) -> Settings:
     """Return the published configuration of the encoder, which the checkpoint only names."""
     named = str(config.get("bert_model", "")).rpartition("/")[2]
     if named not in _ENCODERS:
-        known = " or ".join(_ENCODERS)
-        raise BadSource(f"{original / CONFIG}: bert_model is {named!r}: wanted {known}")
+        names = " or ".join(_ENCODERS)
+        raise BadSource(f"{original / CONFIG}: bert_model is {named!r}: wanted {names}")
     return {"model_type": _ENCODERS[named]}
 
 

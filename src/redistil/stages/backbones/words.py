@@ -54,19 +54,19 @@ def collect(
     matrix = _drawn(len(words) + 2, width, seed)
     if vectors is not None:
         path = Path(vectors)
-        known = _fill(matrix, words, path)
+        count = _fill(matrix, words, path)
         _log.warning(
             "%s: %d of %d words have no vector in %s",
             made.name,
-            len(words) - known,
+            len(words) - count,
             len(words),
             path,
         )
         made = made.reading(lineage.of(path))
     with files_aside(out) as partial:
         _write_tokenizer(words, partial)
-        said = {"model_type": "redistil-words", "width": width, "vocab_size": len(matrix)}
-        (partial / "config.json").write_text(json.dumps(said) + "\n")
+        config = {"model_type": "redistil-words", "width": width, "vocab_size": len(matrix)}
+        (partial / "config.json").write_text(json.dumps(config) + "\n")
         save_file({NAME: matrix}, partial / "model.safetensors", metadata={"format": "pt"})
     lineage.record(made, out)
 
@@ -105,13 +105,13 @@ def _write_tokenizer(words: Sequence[str], folder: Path) -> None:
     tokenizer = Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
     tokenizer.normalizer, tokenizer.pre_tokenizer = _splitter()
     tokenizer.save(str(folder / "tokenizer.json"))
-    said = {
+    config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "pad_token": PAD,
         "unk_token": UNKNOWN,
         "model_input_names": ["input_ids", "attention_mask"],
     }
-    (folder / "tokenizer_config.json").write_text(json.dumps(said, indent=1) + "\n")
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=1) + "\n")
 
 
 # --- vectors --------------------------------------------------------------------------------------
@@ -170,12 +170,12 @@ def _lines(path: Path, width: int) -> Iterator[_Line]:
             raise BadSource(f"{path} is not UTF-8 text: unpack it, or convert it") from None
 
 
-def _check_header(path: Path, said: str, width: int) -> None:
+def _check_header(path: Path, text: str, width: int) -> None:
     """Refuse the first line of word2vec's form where it tells another width."""
-    if said != str(width):
+    if text != str(width):
         raise BadSource(
             f"{path}, line 1: wanted a word and {width} numbers, or a header that says {width}, "
-            f"got {said!r}: give the width of the file"
+            f"got {text!r}: give the width of the file"
         )
 
 

@@ -63,18 +63,18 @@ class _Met:
 
     def add(self, rows: pa.Table) -> None:
         """Look for ids that are judged; what was found once is not looked for again."""
-        for kind, known in list(self._unmet.items()):
+        for kind, judged_ids in list(self._unmet.items()):
             ids = rows[IDS[kind]]
             self._first.setdefault(kind, ids[0].as_py())
-            if pc.any(pc.is_in(ids, known)).as_py():
+            if pc.any(pc.is_in(ids, judged_ids)).as_py():
                 del self._unmet[kind]
 
     def refuse(self, source: Path) -> None:
         """Raise BadTable where no query, or no passage, is a judged one: every value would be 0."""
-        for kind, known in self._unmet.items():
+        for kind, judged_ids in self._unmet.items():
             raise BadTable(
                 f"{source}: none of its {kind} is judged (first: {self._first[kind]!r}; in "
-                f"{self._qrels}: {known[0].as_py()!r}): give a run of this dataset"
+                f"{self._qrels}: {judged_ids[0].as_py()!r}): give a run of this dataset"
             )
 
 

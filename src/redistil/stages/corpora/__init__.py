@@ -50,20 +50,20 @@ def export_passages(corpus: Entry, out: Path, made: Made) -> None:
     made = made.reading(*kind.sources(corpus))
     with PASSAGES.writer(out, made) as write:
         texts = progress(kind.passages(corpus), "passages", declared)
-        seen, bodies = array("q"), array("q")
+        ids, bodies = array("q"), array("q")
         for rows in _batches(texts):
-            seen.extend(map(hash, rows["doc_id"]))
+            ids.extend(map(hash, rows["doc_id"]))
             bodies.extend(map(hash, filter(None, rows["text"])))
             write(PASSAGES.rows(rows))
-        _refuse_count("passages", declared, len(seen), corpus)
-        _refuse_repeated(seen, kind, corpus)
-    _log.info("%s: %d passages", _called(corpus), len(seen))
+        _refuse_count("passages", declared, len(ids), corpus)
+        _refuse_repeated(ids, kind, corpus)
+    _log.info("%s: %d passages", _called(corpus), len(ids))
     for what, count in (
-        ("passages without text", len(seen) - len(bodies)),
+        ("passages without text", len(ids) - len(bodies)),
         ("passages that repeat the text of another", len(bodies) - _distinct(bodies)),
     ):
         if count:
-            _log.warning("%s: %s: %d of %d", _called(corpus), what, count, len(seen))
+            _log.warning("%s: %s: %d of %d", _called(corpus), what, count, len(ids))
 
 
 def export_queries(
@@ -163,19 +163,19 @@ def _distinct(hashes: "array[int]") -> int:
     return len(np.unique(np.frombuffer(hashes, dtype=np.int64))) if hashes else 0
 
 
-def _refuse_repeated(seen: "array[int]", kind: Kind, corpus: Entry) -> None:
+def _refuse_repeated(ids: "array[int]", kind: Kind, corpus: Entry) -> None:
     """Raise BadSource if two passages share a doc_id; hashes keep millions of ids small."""
     import numpy as np
 
-    hashes = np.sort(np.frombuffer(seen, dtype=np.int64))
+    hashes = np.sort(np.frombuffer(ids, dtype=np.int64))
     repeated = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
     if not repeated:
         return
-    copies = len(seen) - len(np.unique(hashes))
+    copies = len(ids) - len(np.unique(hashes))
     for passage in kind.passages(corpus):
         if hash(passage.key) in repeated:
             raise BadSource(
-                f"{_called(corpus)}: {copies} of {len(seen)} passages repeat a doc_id "
+                f"{_called(corpus)}: {copies} of {len(ids)} passages repeat a doc_id "
                 f"(first: {passage.key!r}): keep one passage for each id"
             )
 

@@ -188,11 +188,11 @@ def _refuse_others(recipe: Recipe, inputs: Inputs) -> None:
     if inputs.predecessor is not None:
         _refuse_another_model(recipe, inputs.predecessor)
     wanted = list(recipe.validation.datasets) if recipe.validation else []
-    given = [dataset.name for dataset in inputs.datasets]
-    if sorted(wanted) != sorted(given):
+    names = [dataset.name for dataset in inputs.datasets]
+    if sorted(wanted) != sorted(names):
         raise Stale(
             f"the recipe validates on {', '.join(wanted) or 'nothing'}, and --validate names "
-            f"{', '.join(given) or 'nothing'}"
+            f"{', '.join(names) or 'nothing'}"
         )
 
 
@@ -231,10 +231,10 @@ def _validation(
 
     def measure() -> dict[str, float]:
         values = {}
-        for name, tokens, known in judged:
-            rows = known.queries, known.passages
+        for name, tokens, candidates in judged:
+            rows = candidates.queries, candidates.passages
             scores = score_shared(student, *tokens, rows, recipe.precision, processes)
-            values[name] = known.value(how.measure, scores)
+            values[name] = candidates.value(how.measure, scores)
         return values
 
     return Validation(how.every, measure, how.patience, how.not_before or 0)

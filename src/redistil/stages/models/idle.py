@@ -29,18 +29,18 @@ class Idle:
     def __init__(self, tell: Callable[[Point], None], steps: int, reads: str) -> None:
         self._tell, self._reads = tell, reads
         self._allowed = min(FIRST, steps)
-        self._seen = 0
+        self._step = 0
 
     def __call__(self, point: Point) -> None:
         """Pass a point on."""
         self._tell(point)
-        is_resumed = point.step != self._seen
+        is_resumed = point.step != self._step
         if is_resumed or not is_idle(point):
             self._allowed = 0  # it learned something: from now on idle steps are only counted
-        self._seen += 1
-        if self._allowed and self._seen >= self._allowed:
+        self._step += 1
+        if self._allowed and self._step >= self._allowed:
             raise BadSource(
-                f"{self._reads}: the first {self._seen} steps had no gradient, so there is nothing "
+                f"{self._reads}: the first {self._step} steps had no gradient, so there is nothing "
                 "to learn: their targets tie, each list has a single passage, or every pair meets "
                 "the margin of hinge"
             )

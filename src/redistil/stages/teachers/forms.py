@@ -150,23 +150,23 @@ def potentials(rows: pa.Table) -> pa.Table:
 
 def _settled(positives: Any, negatives: Any, margins: Any) -> Any:
     """Return the scores [2, N] of one query's triples, from its first positive outwards."""
-    known: dict[int, float] = {}
+    by_passage: dict[int, float] = {}
     scores = np.zeros((2, len(margins)), np.float32)
     waiting = list(zip(positives.tolist(), negatives.tolist(), range(len(margins)), strict=True))
     while waiting:
         linked: list[tuple[int, int, int]] = []
         others: list[tuple[int, int, int]] = []
         for each in waiting:
-            is_linked = each[0] in known or each[1] in known
+            is_linked = each[0] in by_passage or each[1] in by_passage
             (linked if is_linked else others).append(each)
         if not linked:
             linked, others = waiting[:1], waiting[1:]
         for positive, negative, triple in linked:
             margin = margins[triple]
-            if positive not in known:
-                known[positive] = known.get(negative, -margin) + margin
-            known.setdefault(negative, known[positive] - margin)
-            scores[:, triple] = known[positive], known[positive] - margin
+            if positive not in by_passage:
+                by_passage[positive] = by_passage.get(negative, -margin) + margin
+            by_passage.setdefault(negative, by_passage[positive] - margin)
+            scores[:, triple] = by_passage[positive], by_passage[positive] - margin
         waiting = others
     return scores
 

@@ -77,20 +77,20 @@ class Answers:
             )
 
 
-def permutation(text: str, count: int, seen: Answers) -> list[int]:
+def permutation(text: str, count: int, tally: Answers) -> list[int]:
     """Return the places (from 0) of `count` passages in the order of an answer, repaired.
 
     Only numbers count; repeated and unknown ones are left out. Passages that the answer does not
-    name follow in the order they had. `seen` counts the repairs.
+    name follow in the order they had. `tally` counts the repairs.
     """
     named = [int(number) - 1 for number in re.findall(r"\d+", text)]
-    known = [place for place in named if 0 <= place < count]
-    first = list(dict.fromkeys(known))
-    seen.answers += 1
-    seen.malformed += WELL_FORMED.fullmatch(text.strip()) is None
-    seen.unknown += len(known) < len(named)
-    seen.repeated += len(first) < len(known)
-    seen.incomplete += len(first) < count
+    places = [place for place in named if 0 <= place < count]
+    first = list(dict.fromkeys(places))
+    tally.answers += 1
+    tally.malformed += WELL_FORMED.fullmatch(text.strip()) is None
+    tally.unknown += len(places) < len(named)
+    tally.repeated += len(first) < len(places)
+    tally.incomplete += len(first) < count
     return list(dict.fromkeys([*first, *range(count)]))
 
 

@@ -150,7 +150,7 @@ def rank(
     """
     scores, lists, counts = out
     tasks = _tasks(candidates, queries, passages, depth, at_most, leave_out)
-    shards, number, seen = Shards(LISTS, lists, made), 0, Answers()
+    shards, number, tally = Shards(LISTS, lists, made), 0, Answers()
     with tqdm(total=len(tasks), unit="query", mininterval=2) as bar:
         remaining = iter(tasks.items())
         while some := dict(islice(remaining, together)):
@@ -159,14 +159,14 @@ def rank(
                 answers = _slide(model, list(some.values()), window, stride)
                 digests.write_json(asdict(answers), record)
                 LISTS.write(_lists(some), shards.path(number), made)
-            seen.add(Answers(**digests.read_json(record)))
+            tally.add(Answers(**digests.read_json(record)))
             bar.update(len(some))
             number += 1
     with aside(scores) as first, aside(lists) as second, aside(counts) as third:
         _join(shards, number, first, second, made)
-        digests.put_json(asdict(seen), third)
+        digests.put_json(asdict(tally), third)
     shutil.rmtree(shards.folder, ignore_errors=True)
-    return seen
+    return tally
 
 
 def _join(shards: Shards, count: int, scores: Path, lists: Path, made: Made) -> None:
@@ -184,7 +184,7 @@ def _join(shards: Shards, count: int, scores: Path, lists: Path, made: Made) -> 
 
 def _slide(model: Asking, tasks: Sequence[Task], window: int, stride: int) -> Answers:
     """Rank the passages of each task in place; the model gets all windows of a step together."""
-    seen = Answers()
+    tally = Answers()
     steps = [windows(len(task.doc_ids), window, stride) for task in tasks]
     while True:
         due, requests = [], []
@@ -194,9 +194,9 @@ def _slide(model: Asking, tasks: Sequence[Task], window: int, stride: int) -> An
                 due.append((task, *place))
                 requests.append((task.query, task.passages(*place)))
         if not due:
-            return seen
+            return tally
         for (task, start, end), text in zip(due, model(requests), strict=True):
-            task.settle(start, end, permutation(text, end - start, seen))
+            task.settle(start, end, permutation(text, end - start, tally))
 
 
 def _tasks(

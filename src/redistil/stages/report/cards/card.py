@@ -122,24 +122,24 @@ def _results(study: Study, tabulated: Tabulated, cell: Cell) -> Iterator[dict[st
 
 def sources(study: Study, cell: Cell) -> Iterator[tuple[str, str, str]]:
     """Yield (what, which, licence) of all that the weights of `cell` descend from, each once."""
-    known = studies.words(study, student=cell.student)
-    rows = [_source(study, "backbones", "backbone", known["backbone"])]
+    names = studies.words(study, student=cell.student)
+    rows = [_source(study, "backbones", "backbone", names["backbone"])]
     for loss in studies.losses_behind(study, cell.loss):
         rows += _read_by(study, studies.words(study, loss=loss))
     yield from dict.fromkeys(rows)
 
 
-def _read_by(study: Study, known: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _read_by(study: Study, names: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Yield the sources of what a loss reads, known by its words."""
-    yield _source(study, "corpora", "training passages and queries", known["corpus"])
-    encoder = study["first_stages"].get(known["first_stage"], {}).get("encoder")
+    yield _source(study, "corpora", "training passages and queries", names["corpus"])
+    encoder = study["first_stages"].get(names["first_stage"], {}).get("encoder")
     if encoder:
         yield _source(study, "backbones", "encoder that found the negatives", encoder)
-    if known["teacher"] is None:
+    if names["teacher"] is None:
         return
-    yield _source(study, "teachers", "teacher", known["teacher"])
-    for member in studies.members(study, known["teacher"]):
-        yield from _behind_teacher(study, member, known["teacher"])
+    yield _source(study, "teachers", "teacher", names["teacher"])
+    for member in studies.members(study, names["teacher"]):
+        yield from _behind_teacher(study, member, names["teacher"])
 
 
 def _behind_teacher(study: Study, member: str, teacher: str) -> Iterator[tuple[str, str, str]]:

@@ -135,8 +135,8 @@ def choose(models: Iterable[Model]) -> list[tuple[Model, str]]:
 
 def _choose_seeds(seeds: Sequence[Model]) -> list[tuple[Model, str]]:
     """Return which of a student's seeds to publish."""
-    known = [model for model in seeds if model.validation is not None]
-    if not known:
+    choices = [model for model in seeds if model.validation is not None]
+    if not choices:
         why = "every seed is published: none was validated, and a test set must not choose"
         return [(model, why) for model in seeds]
     for model in seeds:
@@ -144,7 +144,7 @@ def _choose_seeds(seeds: Sequence[Model]) -> list[tuple[Model, str]]:
             raise BadSource(
                 f"{model.folder} has no {VALIDATED}, and other seeds of it have: train it again"
             )
-    best = max(known, key=_validation)  # of equal ones the first
+    best = max(choices, key=_validation)  # of equal ones the first
     if len(seeds) == 1:
         return [(best, f"the only one, {_validation(best):.4f} on validation")]
     return [(best, f"the best of {len(seeds)} seeds on validation ({_validation(best):.4f})")]

@@ -81,9 +81,9 @@ def _lines(
             for seed in grid["seeds"]:
                 system = f"{student}/{loss}/{seed}"
                 for dataset in given.study["groups"][group]:
-                    known = values.get((system, dataset, depth))
-                    if known is not None:  # a student may have fewer seeds than the grid
-                        at_depth.append(known)
+                    value = values.get((system, dataset, depth))
+                    if value is not None:  # a student may have fewer seeds than the grid
+                        at_depth.append(value)
             means.append(float(np.mean(at_depth)) if at_depth else np.nan)
         if np.isnan(means).all():  # a loss may have fewer students than the grid
             continue

@@ -44,8 +44,8 @@ def draw(given: Given) -> "Figure | str":
     cells, grid = cells_of(given.study, names), given.study["grid"]
     seeds: dict[tuple[str, str], list[Magnitudes]] = {}
     for name, path in zip(names, given.curves, strict=True):
-        found = _magnitudes(path, training.log_every)
-        seeds.setdefault((cells[name].student, cells[name].loss), []).append(found)
+        magnitudes = _magnitudes(path, training.log_every)
+        seeds.setdefault((cells[name].student, cells[name].loss), []).append(magnitudes)
     with styled():
         figure, axes_of = panels(len(grid["students"]), 2.9, 2.2, across=3)
         for student, axes in zip(grid["students"], axes_of, strict=True):
@@ -83,11 +83,11 @@ def _over_seeds(runs: Sequence[Magnitudes]) -> Magnitudes:
     return Magnitudes(steps, np.mean(positive, axis=0), np.mean(negative, axis=0))
 
 
-def _lines(axes: "Axes", found: Magnitudes, loss: str, place: int) -> None:
+def _lines(axes: "Axes", magnitudes: Magnitudes, loss: str, place: int) -> None:
     """Draw both scores under a loss in its colour."""
-    if not len(found.steps):
+    if not len(magnitudes.steps):
         return
-    steps, positive, negative = (thinned(values, most=12) for values in found)
+    steps, positive, negative = (thinned(values, most=12) for values in magnitudes)
     colour = pick(COLOURS, place)
     axes.plot(steps, positive, color=colour, linewidth=1.0, label=loss)
     axes.plot(steps, negative, color=colour, linewidth=1.0, linestyle="--")

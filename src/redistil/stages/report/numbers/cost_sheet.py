@@ -17,14 +17,14 @@ def sheet(study: Study, leaderboard: Sequence[Line], costs: Sequence[Cost]) -> S
 
     Of the groups of datasets the first two, so that the table fits a page.
     """
-    known = over_seeds(study, costs)
+    means = over_seeds(study, costs)
     groups = list(study["groups"])[:2]
     columns = _columns(study, costs)
-    shares = {name: mean.share for name, mean in known.items()}
+    shares = {name: mean.share for name, mean in means.items()}
     has_shares = any(share is not None for share in shares.values())
     rows: list[PrintedRow | None] = []
     for line in leaderboard:
-        if line.system in known:
+        if line.system in means:
             words = [line.system]
             for group in groups:
                 words.append(number(line.value(group)))

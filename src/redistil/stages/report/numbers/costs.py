@@ -126,15 +126,15 @@ def rows(
     for path in models:
         trained[lineage.of(path).name] = [path.parent / TRAINED]
     reranked = _of_runs(runs, study["grid"]["datasets"])
-    known = []
+    costs = []
     for system in studies.systems(study):
         training = _together(trained.get(system.name, []))
         reranking = _together(reranked.get(system.name, []))
         if training.known or reranking.known:
             who = (system.name, system.kind, system.student, system.loss, system.seed)
             taught = (teachers or {}).get(teacher_of(study, system.loss), Spent())
-            known.append(Cost(*who, training, reranking, taught))
-    return known
+            costs.append(Cost(*who, training, reranking, taught))
+    return costs
 
 
 def teacher_of(study: Study, loss: str | None) -> str:
@@ -296,12 +296,12 @@ def _mean(seeds: Sequence[Cost], work: str) -> Spent:
     """Return the mean of every number of a work, over the seeds of which it is known."""
     means: list[float | None] = []
     for amount in AMOUNTS.values():
-        known = []
+        values = []
         for cost in seeds:
             value = amount(cost.of(work))
             if value is not None:
-                known.append(value)
-        means.append(float(np.mean(known)) if known else None)
+                values.append(value)
+        means.append(float(np.mean(values)) if values else None)
     return _of_amounts(means)
 
 
@@ -318,14 +318,14 @@ def amounts(study: Study, costs: Sequence[Cost], work: str) -> dict[str, dict[st
     """
     means = over_seeds(study, costs)
     parts = _parts_told(costs, (work,))
-    known: dict[str, dict[str, float]] = {}
+    by_unit: dict[str, dict[str, float]] = {}
     for unit, amount in UNITS.items():
         for line, mean in means.items():
             spent = mean.of(work)
             value = amount(spent)
             if value and (unit != "joules" or _tells(spent, parts)):
-                known.setdefault(unit, {})[line] = value
-    return known
+                by_unit.setdefault(unit, {})[line] = value
+    return by_unit
 
 
 _ENERGIES = {"processor_joules": "processors", "gpu_joules": "GPUs"}  # of which part

@@ -308,10 +308,10 @@ def _together(parts: Sequence[Part]) -> Part:
         return parts[0]
     each = Part.stack(parts, axis=0)
     variance = each.variance.sum(axis=0)
-    known = (variance > 0) & np.isfinite(variance)
-    shares = np.where(known, each.variance, 0.0) / np.where(known, variance, 1.0)
+    is_known = (variance > 0) & np.isfinite(variance)
+    shares = np.where(is_known, each.variance, 0.0) / np.where(is_known, variance, 1.0)
     squares = (shares**2 / each.degrees).sum(axis=0)
-    return Part(variance, np.where(known, 1 / _safe(squares), each.degrees.min(axis=0)))
+    return Part(variance, np.where(is_known, 1 / _safe(squares), each.degrees.min(axis=0)))
 
 
 def _safe(divisor: Floats) -> Floats:

@@ -31,8 +31,8 @@ def read(files: Sequence[Path]) -> list[Gate]:
     """Return the gates of a study; files: what `gate` wrote."""
     gates = []
     for path in files:
-        told = json.loads(lineage.checked(path).read_text(encoding="utf-8"))
-        gates.append(Gate(told["subject"], told["passed"], told["reason"]))
+        verdict = json.loads(lineage.checked(path).read_text(encoding="utf-8"))
+        gates.append(Gate(verdict["subject"], verdict["passed"], verdict["reason"]))
     return gates
 
 

@@ -22,14 +22,14 @@ def sizes(study: Study, records: Iterable[Path]) -> dict[str, Size]:
     students = {}
     for cell in studies.grid_cells(study):
         students[cell.name] = cell.student
-    known: dict[str, Size] = {}
+    by_student: dict[str, Size] = {}
     for record in records:
         weights = record.parent / WEIGHTS
         student = students.get(lineage.of(record).name)
-        if student is not None and student not in known and weights.exists():
+        if student is not None and student not in by_student and weights.exists():
             config = json.loads(lineage.checked(record.parent / CONFIG).read_text(encoding="utf-8"))
-            known[student] = Size(count(weights), config.get("model_type", student))
-    return known
+            by_student[student] = Size(count(weights), config.get("model_type", student))
+    return by_student
 
 
 def count(weights: Path) -> int:

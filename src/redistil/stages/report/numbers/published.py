@@ -107,7 +107,7 @@ class Ours:
 
 def waits(published: Published, study: Study) -> list[Wait]:
     """Return the published latencies of this study's students, over as many passages."""
-    found = []
+    latencies = []
     for row in published.rows:
         names = published.names.get(row["study"])
         if not names or study.grid.first_stage not in names["first_stages"]:
@@ -117,8 +117,8 @@ def waits(published: Published, study: Study) -> list[Wait]:
         is_timed = study.latency is not None and study.latency.passages == passages
         if is_timed and student in study.grid.students:
             source = f"{names['cite']}, {row['source']}"
-            found.append(Wait(student, passages, float(row["value"]), row["student"], source))
-    return found
+            latencies.append(Wait(student, passages, float(row["value"]), row["student"], source))
+    return latencies
 
 
 def _checkpoint(

@@ -115,8 +115,8 @@ def _spelled(letter: str) -> str:
     if letter in _LATEX:
         return _LATEX[letter]
     base, *accent = list(unicodedata.normalize("NFD", letter))
-    known = letter in _LETTERS or (letter.isascii() and letter.isprintable())
+    is_known = letter in _LETTERS or (letter.isascii() and letter.isprintable())
     composed = len(accent) == 1 and base.isascii() and accent[0] in _ACCENTS
-    if known or (composed and ord(letter) < _LATIN):
+    if is_known or (composed and ord(letter) < _LATIN):
         return letter
     return rf"\texttt{{U+{ord(letter):04X}}}"

@@ -86,14 +86,14 @@ def _contrasts(table: pa.Table, lines: Sequence[str], dataset: str) -> list[dict
         choice = row["choice"]
         if choice not in queries:
             queries[choice] = _query(row, dataset, len(lines))
-        query, known = queries[choice], passages.setdefault(choice, {})
-        if row["doc_id"] not in known:
-            known[row["doc_id"]] = len(known)
+        query, doc_places = queries[choice], passages.setdefault(choice, {})
+        if row["doc_id"] not in doc_places:
+            doc_places[row["doc_id"]] = len(doc_places)
             grade = row["relevance"] if row["judged"] else None
             query["docs"].append([row["doc_id"], grade, row["passage"]])
         place = places[row["system"]]
         query["values"][place] = thousandths(row["value"])
-        query["ranked"][place].append(known[row["doc_id"]])
+        query["ranked"][place].append(doc_places[row["doc_id"]])
     return list(queries.values())
 
 
