@@ -90,9 +90,9 @@ def _part(path: Path) -> Entity:
     return part
 
 
-def _software(told: Mapping[str, Any]) -> list[Entity]:
+def _software(work: Mapping[str, Any]) -> list[Entity]:
     """Return the program, with machine, commit, seconds and versions of the work."""
-    properties = [_property(f"#work-{quote(key)}", key, value) for key, value in told.items()]
+    properties = [_property(f"#work-{quote(key)}", key, value) for key, value in work.items()]
     program: Entity = {"@id": "#redistil", "@type": "SoftwareApplication", "name": "redistil"}
     if properties:
         program["additionalProperty"] = _references(each["@id"] for each in properties)
@@ -136,8 +136,8 @@ def _named(fingerprint: str, places: Mapping[str, str]) -> str:
 
 
 def _property(identifier: str, name: str, value: Any) -> Entity:
-    said = value if isinstance(value, str) else lineage.canonical(value)
-    return {"@id": identifier, "@type": "PropertyValue", "name": name, "value": said}
+    literal = value if isinstance(value, str) else lineage.canonical(value)
+    return {"@id": identifier, "@type": "PropertyValue", "name": name, "value": literal}
 
 
 def _references(identifiers: Iterable[str]) -> list[Entity]:

@@ -80,13 +80,13 @@ class Places:
 
     def __init__(self, ids: pa.Array | pa.ChunkedArray, file: Path) -> None:
         self._file = file
-        self._known = Identifiers(ids)
-        self._places = np.full(len(self._known) + 1, -1, np.int64)  # the last for what is unknown
-        self._places[self._known.codes(ids)] = np.arange(len(ids))
+        self._ids = Identifiers(ids)
+        self._places = np.full(len(self._ids) + 1, -1, np.int64)  # the last for what is unknown
+        self._places[self._ids.codes(ids)] = np.arange(len(ids))
 
     def of(self, ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
         """Return the place of each id, given as text; BadTable naming the first that has none."""
-        places = self._places[self._known.codes(ids)]
+        places = self._places[self._ids.codes(ids)]
         missing = places < 0
         if missing.any():
             first = ids.filter(pa.array(missing))[0].as_py()

@@ -145,11 +145,11 @@ def _fingerprints(inputs: Iterable[Made]) -> dict[str, str]:
 
 def together(inputs: Iterable[Made]) -> dict[str, Made]:
     """Return everything upstream of `inputs`, by fingerprint, if it is one consistent chain."""
-    seen: dict[str, tuple[str, Made]] = {}
+    versions: dict[str, tuple[str, Made]] = {}
     chain: dict[str, Made] = {}
     for child in inputs:
         for fingerprint, made in child.chain().items():
-            other, source = seen.setdefault(made.who, (fingerprint, child))
+            other, source = versions.setdefault(made.who, (fingerprint, child))
             if other != fingerprint:
                 raise Stale(
                     f"{child.who} and {source.who} come from different versions of {made.who} "

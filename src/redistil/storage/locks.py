@@ -33,9 +33,9 @@ def taken_off(state: Path) -> list[str]:
         file = (state / HELD).open("a+", encoding="utf-8")
     except OSError:
         return []
-    said = _cleared(file, state / "locks") if _is_alone(file) else []
+    messages = _cleared(file, state / "locks") if _is_alone(file) else []
     _share(file)
-    return said
+    return messages
 
 
 def _cleared(file: IO[str], locks: Path) -> list[str]:

@@ -50,18 +50,18 @@ class Order:
         The scores that come back are strictly ordered where ranks are: a tie falls by the least
         step of a float32.
         """
-        seen = _Seen.of(rows)
-        inverted = seen.follows & ~seen.tied & (seen.rises < 0)
-        by_rank = seen.tied & (seen.rises > 0)
+        steps = _Steps.of(rows)
+        inverted = steps.follows & ~steps.tied & (steps.rises < 0)
+        by_rank = steps.tied & (steps.rises > 0)
         self.passages += len(rows)
         self.inverted += int(inverted.sum())
-        self.tied += int(seen.tied.sum())
+        self.tied += int(steps.tied.sum())
         self.by_rank += int(by_rank.sum())
         if inverted.any() and not self.first:
             self.first = self._example(rows, int(np.argmax(inverted)))
         if not by_rank.any():
             return rows
-        scores = _told_apart(seen, rows["score"].to_numpy())
+        scores = _told_apart(steps, rows["score"].to_numpy())
         place = rows.column_names.index("score")
         return rows.set_column(place, "score", pa.array(scores, pa.float32()))
 
@@ -92,7 +92,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _Steps:
     """Of each row: whether it follows one of its query, whether it ties with that, and by how
     many ranks it is worse.
     """
@@ -102,20 +102,20 @@ class _Seen:
     rises: npt.NDArray[np.int64]
 
     @staticmethod
-    def of(rows: pa.Table) -> "_Seen":
+    def of(rows: pa.Table) -> "_Steps":
         query = rows["query_id"].combine_chunks().dictionary_encode().indices.to_numpy()
         score, rank = rows["score"].to_numpy(), rows["rank"].to_numpy()
         follows = np.zeros(len(rows), bool)
         follows[1:] = query[1:] == query[:-1]
         tied = follows.copy()
         tied[1:] &= score[1:] == score[:-1]
-        return _Seen(follows, tied, np.diff(rank, prepend=rank[:1]))
+        return _Steps(follows, tied, np.diff(rank, prepend=rank[:1]))
 
 
-def _told_apart(seen: _Seen, scores: Scores) -> Scores:
+def _told_apart(steps: _Steps, scores: Scores) -> Scores:
     """Return scores that fall, by a step at least, wherever the rank grows within a tie."""
     apart = scores.copy()
-    follows, tied, rises = seen.follows.tolist(), seen.tied.tolist(), seen.rises.tolist()
+    follows, tied, rises = steps.follows.tolist(), steps.tied.tolist(), steps.rises.tolist()
     lowest = np.float32(-np.inf)
     for row in range(1, len(scores)):
         if not follows[row] or (not tied[row] and scores[row] < apart[row - 1]):

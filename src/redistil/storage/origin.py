@@ -58,11 +58,11 @@ def _of_study(path: Path) -> Made | None:
     """Return what a study asks for as a record: its code is the digest of the settings."""
     if not digests.is_sealed(path):
         return None
-    asked = settings.mapping(path)
-    name = asked.get("study")
-    return Made(ASKED, name, asked, asked_digest(asked)) if isinstance(name, str) else None
+    config = settings.mapping(path)
+    name = config.get("study")
+    return Made(ASKED, name, config, asked_digest(config)) if isinstance(name, str) else None
 
 
-def asked_digest(asked: object) -> str:
+def asked_digest(config: object) -> str:
     """Return the digest of what a study asks for, as it is after YAML."""
-    return lineage.digest(json.loads(json.dumps(asked)))
+    return lineage.digest(json.loads(json.dumps(config)))

@@ -25,10 +25,10 @@ def of(path: Path) -> Made | None:
     """
     digests.check_if_sealed(path)
     head = path.read_bytes().rpartition(b"<!-- digest")[0]
-    found = _COMMENT.search(head)
-    if found is None:
+    match = _COMMENT.search(head)
+    if match is None:
         return None
     try:
-        return Made.loads(decompress(b64decode(found[1])))
+        return Made.loads(decompress(b64decode(match[1])))
     except Stale as error:
         raise Stale(f"{path}: {error}") from None

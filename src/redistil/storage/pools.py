@@ -168,16 +168,16 @@ class _Scores:
         return rows.slice(0, taken)
 
 
-def _joined(query_id: pa.Array, doc_id: pa.Array, known: pa.Table) -> tuple[Scores, int]:
+def _joined(query_id: pa.Array, doc_id: pa.Array, rows: pa.Table) -> tuple[Scores, int]:
     """Return the score of each (query, passage), 0 where there is none, and how many have none."""
     queries, passages = pc.unique(query_id), pc.unique(doc_id)
     wanted = _keys(query_id, doc_id, queries, passages)
-    keys = _keys(known["query_id"], known["doc_id"], queries, passages)
+    keys = _keys(rows["query_id"], rows["doc_id"], queries, passages)
     useful = np.flatnonzero(keys >= 0)
     if not len(useful):
         return np.zeros(len(wanted), np.float32), len(wanted)
     order = useful[np.argsort(keys[useful])]
-    keys, scores = keys[order], known["score"].to_numpy()[order]
+    keys, scores = keys[order], rows["score"].to_numpy()[order]
     places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     scored = keys[places] == wanted
     return np.where(scored, scores[places], np.float32(0)), int((~scored).sum())
@@ -191,6 +191,6 @@ def _keys(
     return np.where((query < 0) | (doc < 0), -1, query * len(passages) + doc)
 
 
-def _places(ids: Strings, known: pa.Array) -> npt.NDArray[np.int64]:
-    places = pc.fill_null(pc.index_in(ids, known), -1)
+def _places(ids: Strings, values: pa.Array) -> npt.NDArray[np.int64]:
+    places = pc.fill_null(pc.index_in(ids, values), -1)
     return np.asarray(places).astype(np.int64)

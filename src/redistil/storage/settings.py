@@ -95,9 +95,9 @@ def _reader() -> Any:
 
     faster = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     resolvers = {}
-    for first, known in faster.yaml_implicit_resolvers.items():
+    for first, kinds in faster.yaml_implicit_resolvers.items():
         is_older = first in "yYnNoO"
-        resolvers[first] = [kind for kind in known if kind[0] != TRUTH or not is_older]
+        resolvers[first] = [kind for kind in kinds if kind[0] != TRUTH or not is_older]
     return type("Reader", (faster,), {"yaml_implicit_resolvers": resolvers})
 
 

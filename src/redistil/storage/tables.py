@@ -65,8 +65,8 @@ class Table:
         """Return `rows` in canonical order; BadTable if they break the contract."""
         self._check_schema(rows.schema, where)
         for name in self.schema.names:
-            given = rows[name].drop_null() if name in self.optional else rows[name]
-            check_values(given, f"{where}: {{}} of {len(rows)} {name}")
+            values = rows[name].drop_null() if name in self.optional else rows[name]
+            check_values(values, f"{where}: {{}} of {len(rows)} {name}")
         check_lengths(rows, where)
         self._check_key(rows, where)
         return rows.sort_by(list(self.order)) if self.order else rows

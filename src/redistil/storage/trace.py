@@ -73,10 +73,10 @@ def _changed_file(made: Made) -> str:
     return ""
 
 
-def told(path: Path, found: Sequence[Step]) -> dict[str, Any]:
+def told(path: Path, history: Sequence[Step]) -> dict[str, Any]:
     """Return what is known of the work on a file: its own cost, or those of the works behind it."""
-    costs = [step.cost for step in found if step.cost]
-    own = found[0].cost
+    costs = [step.cost for step in history if step.cost]
+    own = history[0].cost
     whole = works.together([own] if own else costs)
     if costs and not own:
         whole = {"works behind it that tell their costs": len(costs)} | whole

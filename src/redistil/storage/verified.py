@@ -46,18 +46,18 @@ def verify(paths: Collection[Path]) -> Verified:
 
     The record of a folder is one of the files, or lies above a single one.
     """
-    seen = Verified()
-    named = _named(paths, seen)
+    outcome = Verified()
+    named = _named(paths, outcome)
     for path in tqdm(paths, unit="file", mininterval=2, leave=False):
-        if path not in seen.damaged:
-            _check(path, named.get(path, []), seen)
+        if path not in outcome.damaged:
+            _check(path, named.get(path, []), outcome)
     for path in sorted(named.keys() - set(paths)):
         if not path.exists():
-            seen.damaged[path] = f"{path} is missing: {digests.again(path)}"
-    return seen
+            outcome.damaged[path] = f"{path} is missing: {digests.again(path)}"
+    return outcome
 
 
-def _named(paths: Iterable[Path], seen: Verified) -> dict[Path, list[str]]:
+def _named(paths: Iterable[Path], outcome: Verified) -> dict[Path, list[str]]:
     """Return the digests that records give of each file, records among `paths` or beside."""
     named: dict[Path, list[str]] = {}
     for folder in sorted({path.parent for path in paths}):
@@ -67,7 +67,7 @@ def _named(paths: Iterable[Path], seen: Verified) -> dict[Path, list[str]]:
         try:
             made = lineage.of(record)
         except UserError as error:
-            seen.damaged[record] = f"{error}: {digests.again(record)}"
+            outcome.damaged[record] = f"{error}: {digests.again(record)}"
         else:
             for path, digest in _digests_in(made, folder):
                 named.setdefault(path, []).append(digest)
@@ -81,14 +81,14 @@ def _digests_in(made: Made, folder: Path) -> Iterator[tuple[Path, str]]:
             yield folder / name, digest
 
 
-def _check(path: Path, named: Sequence[str], seen: Verified) -> None:
+def _check(path: Path, named: Sequence[str], outcome: Verified) -> None:
     """Sort one file in."""
     try:
         is_known = _is_known(path, named)
     except UserError as error:
-        seen.damaged[path] = str(error)
+        outcome.damaged[path] = str(error)
     else:
-        (seen.whole if is_known else seen.bare).append(path)
+        (outcome.whole if is_known else outcome.bare).append(path)
 
 
 def _is_known(path: Path, named: Sequence[str]) -> bool:

@@ -33,17 +33,17 @@ def costs(path: Path, made: Made) -> dict[str, Cost]:
     """
     chain = made.chain()
     names = {one.name for one in chain.values()}
-    found: dict[str, Cost] = {}
+    by_fingerprint: dict[str, Cost] = {}
     if path.suffix == ".json" and (own := _read(path)):
-        found[made.fingerprint] = own
+        by_fingerprint[made.fingerprint] = own
     for place in _places(path):
         beside = digests.remade(place)
         if beside != path and not _is_named(beside, names):
             continue
         fingerprint = _fingerprint(beside)
         if fingerprint in chain and (cost := _read(place)):
-            found[fingerprint] = cost
-    return found
+            by_fingerprint[fingerprint] = cost
+    return by_fingerprint
 
 
 def _places(path: Path) -> Iterator[Path]:
