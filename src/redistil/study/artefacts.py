@@ -297,7 +297,7 @@ def _validated(study: Study) -> Validated | None:
     if validation is None:
         return None
     levels = {name: study.datasets[name].relevant_from for name in validation.datasets}
-    given = dict(validation) | {"datasets": levels}
+    values = dict(validation) | {"datasets": levels}
     if validation.not_before is None:
-        del given["not_before"]
-    return Validated.model_validate(given)
+        del values["not_before"]
+    return Validated.model_validate(values)

@@ -90,10 +90,10 @@ def _check_names(study: Study) -> None:
 def _check_references(study: Study) -> None:
     """Refuse the name of an entry that its catalogue does not have."""
     for path, name, catalogue in references(study):
-        known = study[catalogue]
-        if name not in known:
+        entries = study[catalogue]
+        if name not in entries:
             raise BadSettings(
-                f"{path}: no {catalogue} entry {name!r}{nearest(name, known)} "
+                f"{path}: no {catalogue} entry {name!r}{nearest(name, entries)} "
                 f"(params.yaml or the study must define it under {catalogue})"
             )
 
@@ -127,13 +127,13 @@ def _check_without(study: Study) -> None:
 
 def _left_out_of(study: Study, others: Iterable[str]) -> set[str]:
     """Return datasets with all that these are made without."""
-    found, waiting = set[str](), [*others]
+    names, waiting = set[str](), [*others]
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found.add(name)
+        if name not in names:
+            names.add(name)
             waiting += study.datasets[name].get("without", [])
-    return found
+    return names
 
 
 def _check_systems(study: Study) -> None:
@@ -188,10 +188,10 @@ def _check_columns(study: Study) -> None:
     for group in groups:
         if group in datasets:
             raise BadSettings(f"groups.{group}: a dataset has this name too: rename the group")
-    known = [*datasets, *groups]
+    columns = [*datasets, *groups]
     for name in study.table or []:
-        if name not in known:
-            raise BadSettings(f"table: no dataset or group {name!r}{nearest(name, known)}")
+        if name not in columns:
+            raise BadSettings(f"table: no dataset or group {name!r}{nearest(name, columns)}")
 
 
 def _refuse_columns(path: str, names: Iterable[str]) -> None:
@@ -229,12 +229,12 @@ def _check_fewer(study: Study) -> None:
     """Refuse fewer seeds or students where nobody has defined them, and a loss without any."""
     grid = study.grid
     taught = chain.from_iterable(grid.fewer_students.values())
-    asked = (
+    limits = (
         ("fewer_seeds", "students", grid.fewer_seeds),
         ("fewer_students", "losses", grid.fewer_students),
         ("fewer_students", "students", taught),
     )
-    for key, catalogue, names in asked:
+    for key, catalogue, names in limits:
         for name in names:
             if name not in study[catalogue]:
                 close = nearest(name, study[catalogue])
@@ -284,10 +284,10 @@ def _check_claims(study: Study) -> None:
         axes = {"better": study.grid.losses, "than": study.grid.losses}
         if claim.gap_to:
             axes["gap_to"] = study.grid.students
-        for key, known in axes.items():
+        for key, names in axes.items():
             name = claim[key]
-            if name not in known:
-                close = nearest(name, known)
+            if name not in names:
+                close = nearest(name, names)
                 raise BadSettings(f"claims.{key}: {name!r} is not in the grid{close}")
         if claim.gap_to and claim.gap_to not in students_of(study, claim.than):
             raise BadSettings(

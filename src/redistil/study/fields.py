@@ -127,10 +127,10 @@ class Entry(BaseModel):
         return self.model_copy(update=values)
 
 
-def _unknown(kind: type[Entry], key: str, known: list[str]) -> str:
+def _unknown(kind: type[Entry], key: str, keys: list[str]) -> str:
     if kind.called is None:
-        return f"unknown key{nearest(key, known)} (one of: {', '.join(known)})"
-    takes = [one for one in known if one != kind.kind_key]
+        return f"unknown key{nearest(key, keys)} (one of: {', '.join(keys)})"
+    takes = [one for one in keys if one != kind.kind_key]
     return f"{kind.called} takes {', '.join(takes) or 'no other key'}{nearest(key, takes)}"
 
 
@@ -222,30 +222,30 @@ def kinds(*classes: type[Entry]) -> Kinds:
     return {one.of_kind: one for one in classes}
 
 
-def by_key(known: Kinds) -> PlainValidator:
-    """Return a check that finds an entry's class by the one key of `known` that it has."""
+def by_key(classes: Kinds) -> PlainValidator:
+    """Return a check that finds an entry's class by the one key of `classes` that it has."""
 
     def class_of(value: Mapping[str, Any]) -> type[Entry]:
-        given = [key for key in known if key in value]
-        if not given:
-            raise mistake(f"of no kind: give it one of {', '.join(known)}")
-        if len(given) > 1:
+        keys = [key for key in classes if key in value]
+        if not keys:
+            raise mistake(f"of no kind: give it one of {', '.join(classes)}")
+        if len(keys) > 1:
             raise mistake(
-                f"{' and '.join(given)}: an entry is of one kind, keep one of these keys "
+                f"{' and '.join(keys)}: an entry is of one kind, keep one of these keys "
                 "(a study only adds keys to an entry: give another kind a name of its own)"
             )
-        return known[given[0]]
+        return classes[keys[0]]
 
     return _of_class(class_of)
 
 
-def by_value(key: str, known: Kinds) -> PlainValidator:
+def by_value(key: str, classes: Kinds) -> PlainValidator:
     """Return a check that finds an entry's class by the value of one of its keys."""
 
     def class_of(value: Mapping[str, Any]) -> type[Entry]:
         if key not in value:
             raise mistake(f"a key is missing: it needs `{key}`")
-        return kind_of(value, key, known)
+        return kind_of(value, key, classes)
 
     return _of_class(class_of)
 
@@ -261,13 +261,13 @@ def _of_class(class_of: Callable[[Mapping[str, Any]], type[Entry]]) -> PlainVali
     return PlainValidator(read)
 
 
-def kind_of(value: Mapping[str, Any], key: str, known: Kinds) -> type[Entry]:
+def kind_of(value: Mapping[str, Any], key: str, classes: Kinds) -> type[Entry]:
     """Return the class that a key's value names."""
     named = value[key]
-    if named not in known:
-        close = nearest(str(named), known)
-        raise mistake(f"wanted one of {', '.join(known)}, got {named!r}{close}", key)
-    return known[named]
+    if named not in classes:
+        close = nearest(str(named), classes)
+        raise mistake(f"wanted one of {', '.join(classes)}, got {named!r}{close}", key)
+    return classes[named]
 
 
 def one_or_each(single: Any, each: Any) -> PlainValidator:

@@ -136,7 +136,7 @@ def parse(name: str) -> Measure:
 def _nearest(name: str) -> str:
     """Return ", did you mean ..." with the cutoff of `name`, where a valid name is close."""
     word, _, cutoff = name.partition("@")
-    names = {known.lower(): known for known in MEASURES}
+    names = {measure.lower(): measure for measure in MEASURES}
     lowered = word.lower()
     close = difflib.get_close_matches(OTHER_NAMES.get(lowered, lowered), names, n=1)
     if not close:

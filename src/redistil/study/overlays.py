@@ -113,8 +113,8 @@ def _reduce_groups(config: dict[str, Any], datasets: list[str]) -> None:
 
 def _reduce_table(config: dict[str, Any]) -> None:
     """Keep the columns of the main table that there are; without any it is that of all groups."""
-    known = {*config["grid"]["datasets"], *config.get(GROUPS, {})}
-    columns = [name for name in config.pop(TABLE, None) or [] if name in known]
+    names = {*config["grid"]["datasets"], *config.get(GROUPS, {})}
+    columns = [name for name in config.pop(TABLE, None) or [] if name in names]
     if columns:
         config[TABLE] = columns
 

@@ -121,15 +121,15 @@ def jobs(study: Study) -> Counter[str]:
 def tasks(study: Study) -> list[Key]:
     """Return the command and the name of each of these jobs."""
     made, beyond = _needed(study), _beyond(study)
-    found: list[Key] = [(command, study.study) for command in ("resolve", "plot", "page")]
+    keys: list[Key] = [(command, study.study) for command in ("resolve", "plot", "page")]
     for command, name in settings_of(study):
         is_run = command != "rerank" or name not in beyond
         is_made = command not in made or name in made[command]
         if is_run and is_made and command not in ASIDE:
-            found.append((command, name))
+            keys.append((command, name))
         if command == "train":
-            found.append(("recipe", name))
-    return found
+            keys.append(("recipe", name))
+    return keys
 
 
 def _needed(study: Study) -> dict[str, set[str]]:
@@ -242,11 +242,11 @@ def _pairs(study: Study, name: str, counts: Counts) -> int | None:
 
 def encodings(study: Study, counts: Counts) -> Work:
     """Return the work of the SPLADE encoders, over the corpora that their first stages search."""
-    found = set[tuple[str, str]]()
+    searches = set[tuple[str, str]]()
     for stage, dataset in behind.runs(study):
         if isinstance(study.first_stages[stage], SpladeStage):
-            found.add((stage, study.datasets[dataset].corpus))
-    return Work("candidates", 0, encoded=sum(counts.passages.get(one, 0) for _, one in found))
+            searches.add((stage, study.datasets[dataset].corpus))
+    return Work("candidates", 0, encoded=sum(counts.passages.get(one, 0) for _, one in searches))
 
 
 def states(study: Study, counts: Counts) -> Work:

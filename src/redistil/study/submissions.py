@@ -103,12 +103,12 @@ def of_tasks(study: Study, tasks: Iterable[tuple[str, str]]) -> list[Job]:
         for dataset in study.grid.datasets:
             runs[f"{cell.name}/{dataset}"] = words
     first_stages = {one.name for one in systems(study) if one.kind == "first stage"}
-    found: list[Job] = []
+    jobs: list[Job] = []
     for command, name in tasks:
         rule = command.replace("-", "_")
         if command == "rerank" and name not in runs:
             rule = "rerank_teacher"  # or rerank_checkpoint: neither shares a submission
         elif command == "evaluate" and name in first_stages:
             rule = "evaluate_first_stage"
-        found.append(Job(rule, command, runs.get(name, {})))
-    return found
+        jobs.append(Job(rule, command, runs.get(name, {})))
+    return jobs

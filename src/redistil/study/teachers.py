@@ -205,8 +205,8 @@ class RankingTeacher(Teacher, kind="llm"):
         return self
 
     def how(self, study: "Study") -> dict[str, Any]:
-        asked = self.settings(without=frozenset({"llm", "first_stage", "licence"}))
-        return asked | {"precision": study.reranking.precision}
+        settings = self.settings(without=frozenset({"llm", "first_stage", "licence"}))
+        return settings | {"precision": study.reranking.precision}
 
     def gives(self) -> Targets:
         return frozenset({ORDER})

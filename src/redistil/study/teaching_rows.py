@@ -13,27 +13,27 @@ Words = Mapping[str, Any]
 Rows = Iterator[dict[str, Any]]
 
 
-def over(study: Study, known: Words) -> Rows:
+def over(study: Study, words: Words) -> Rows:
     """Yield the negatives whose pairs a teacher scores."""
-    teacher = study.teachers[_teacher_of(known)]
+    teacher = study.teachers[_teacher_of(words)]
     assert isinstance(teacher, ScoringTeacher)
     for negatives in teacher.over:
         yield {"over": negatives}
 
 
-def members(study: Study, known: Words) -> Rows:
+def members(study: Study, words: Words) -> Rows:
     """Yield the single teachers behind a teacher, with model and backbone where it has them."""
-    if "adopted" in known:
-        yield _adopted(known["adopted"])
+    if "adopted" in words:
+        yield _adopted(words["adopted"])
         return
-    for member in grid.members(study, _teacher_of(known)):
-        yield {"member": member} | _model(study, member) | _taught_on(study, member, known)
+    for member in grid.members(study, _teacher_of(words)):
+        yield {"member": member} | _model(study, member) | _taught_on(study, member, words)
 
 
-def _teacher_of(known: Words) -> str:
+def _teacher_of(words: Words) -> str:
     """Return the teacher that a job is for: each kind has a wildcard of its own."""
     wildcards = {"teacher", *(kind.wildcard for kind in by_rule(TEACHERS))}
-    (name,) = (known[wildcard] for wildcard in wildcards if wildcard in known)
+    (name,) = (words[wildcard] for wildcard in wildcards if wildcard in words)
     return str(name)
 
 
@@ -59,15 +59,15 @@ def _model(study: Study, teacher: str) -> dict[str, str]:
     return {"model": folder, "backbone": study.students[cell.student].backbone}
 
 
-def _taught_on(study: Study, teacher: str, known: Words) -> dict[str, str]:
+def _taught_on(study: Study, teacher: str, words: Words) -> dict[str, str]:
     """Return the dataset whose pairs a teacher scores, unless the job names another."""
     entry = study.teachers[teacher]
-    if "dataset" in known or not isinstance(entry, ScoringTeacher):
+    if "dataset" in words or not isinstance(entry, ScoringTeacher):
         return {}
     return {"dataset": study.negatives[entry.over[0]].dataset}
 
 
-def teaching(study: Study, known: Words) -> Rows:
+def teaching(study: Study, words: Words) -> Rows:
     """Yield every teacher behind a loss of the grid and its members, with the pairs scored."""
     seen = set()
     for loss in study.grid.losses:
@@ -81,7 +81,7 @@ def teaching(study: Study, known: Words) -> Rows:
                 yield {"teacher": name, "negatives": source.negatives}
 
 
-def taught(study: Study, known: Words) -> Rows:
+def taught(study: Study, words: Words) -> Rows:
     """Yield every teacher whose scores a loss of the grid reads."""
     read = [study.sources[study.losses[loss].reads].teacher for loss in study.grid.losses]
     for teacher in dict.fromkeys(read):
@@ -89,9 +89,9 @@ def taught(study: Study, known: Words) -> Rows:
             yield {"taught": teacher}
 
 
-def teaching_models(study: Study, known: Words) -> Rows:
+def teaching_models(study: Study, words: Words) -> Rows:
     """Yield the models that were trained for such a teacher."""
-    for row in taught(study, known):
+    for row in taught(study, words):
         for member in grid.members(study, row["taught"]):
             if isinstance(study.teachers[member], TrainedTeacher):
                 yield row | _model(study, member)

@@ -43,8 +43,8 @@ def listed(study: Study) -> list[str]:
     has read the file already and would keep the texts at the end of this run.
     """
     text = FILE.read_text(encoding="utf-8") if FILE.exists() else ""
-    known = text.splitlines()
-    lacking = [line for line in patterns(study) if line not in known]
+    lines = text.splitlines()
+    lacking = [line for line in patterns(study) if line not in lines]
     if not lacking:
         return []
     with FILE.open("a", encoding="utf-8") as out:
