@@ -142,8 +142,8 @@ class Run:
             for place in order:
                 entry = entries[place]
                 rates[place].append(self._turn(entry))
-                said = f"{self.size} {task}, round {turn + 1}: {entry.label} {entry.precision}"
-                print(f"{said} {rates[place][-1]:.1f} pairs/s", file=sys.stderr)
+                label = f"{self.size} {task}, round {turn + 1}: {entry.label} {entry.precision}"
+                print(f"{label} {rates[place][-1]:.1f} pairs/s", file=sys.stderr)
         flops = work.flops(self.work, "pairs" if task == "rerank" else LISTS[task])
         times = 1 if task == "rerank" else 3  # the backward pass costs two forward ones
         return [
@@ -154,8 +154,8 @@ class Run:
         answer = self._ask(entry, self.work, self.pairs)
         return self.pairs * answer.get("steps", 1) / answer["seconds"]
 
-    def _ask(self, entry: Entry, given: Work, pairs: int) -> dict[str, Any]:
-        settings: dict[str, Any] = {"folder": str(given.folder), "device": self.device}
+    def _ask(self, entry: Entry, inputs: Work, pairs: int) -> dict[str, Any]:
+        settings: dict[str, Any] = {"folder": str(inputs.folder), "device": self.device}
         settings |= {"precision": entry.precision, **entry.settings}
         if self.tf32 and entry.contestant == OURS and entry.precision == "float32":
             settings["precision"] = "tf32"  # what it is called in a study
@@ -216,24 +216,24 @@ class Run:
         which are equal only if scores, loss, gradients, clipping and AdamW all are.
         """
         if task == "rerank":
-            given, pairs = self.work, min(self.pairs, 64)
+            inputs, pairs = self.work, min(self.pairs, 64)
         else:
             batch = self.batch[task]
             counts = {"margin-mse": 1, "infonce": 1} | {task: batch}
-            given = work.prepare(OUT, self.size, 1, *counts.values(), dropout=0.0)
+            inputs = work.prepare(OUT, self.size, 1, *counts.values(), dropout=0.0)
             pairs = self.pairs
-        values = [self._ask(entry, given, pairs)["values"] for entry in entries]
+        values = [self._ask(entry, inputs, pairs)["values"] for entry in entries]
         exact = values[0]
         scale = 1.0 if task == "rerank" else np.abs(exact)
-        found = [float(np.max(np.abs(each - exact) / scale)) for each in values]
+        differences = [float(np.max(np.abs(each - exact) / scale)) for each in values]
         allowed = AGREE[task] * (1 if self.device == "cpu" else 100 if self.tf32 else 10)
-        for entry, differs in zip(entries, found, strict=True):
+        for entry, differs in zip(entries, differences, strict=True):
             if entry.precision == "float32" and differs > allowed:
                 raise click.ClickException(
                     f"{entry.label} and redistil disagree on {task} by {differs:.1e}: this would "
                     "compare different work, so nothing was timed"
                 )
-        return found
+        return differences
 
 
 def _about(

@@ -84,11 +84,11 @@ def made(folder: Path, size: str) -> dict[str, Any]:
     encoder.base_model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     vectors = _word_vectors(folder, WORDS[size])
-    found = {}
+    models = {}
     for name, settings in recipes(layers, width).items():
         backbone = vectors if ARCHITECTURES[name].reads_words else folder
-        found[name] = students.new({"architecture": name} | LENGTHS | settings, backbone, 1)
-    return found
+        models[name] = students.new({"architecture": name} | LENGTHS | settings, backbone, 1)
+    return models
 
 
 def _word_vectors(folder: Path, width: int) -> Path:
@@ -111,18 +111,18 @@ def texts(name: str, count: int, sizes: tuple[int, int]) -> list[Tokens]:
 def seconds(work: Callable[[], Any], turns: int) -> float:
     """Return the median time of a work, after one turn that is not counted."""
     work()
-    found = []
+    times = []
     for _ in range(turns):
         begun = time.perf_counter()
         work()
-        found.append(time.perf_counter() - begun)
-    return statistics.median(found)
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times)
 
 
-def agree(found: Any, wanted: Any, what: str) -> None:
+def agree(scores: Any, wanted: Any, what: str) -> None:
     """Refuse to time what does not compute the same."""
-    found, wanted = np.asarray(found), np.asarray(wanted)
-    apart = float(np.abs(found - wanted).max() / np.abs(wanted).max())
+    scores, wanted = np.asarray(scores), np.asarray(wanted)
+    apart = float(np.abs(scores - wanted).max() / np.abs(wanted).max())
     if not apart <= AGREE:
         raise click.ClickException(f"{what}: scores differ by {apart:.1e} of the largest")
 
@@ -130,11 +130,11 @@ def agree(found: Any, wanted: Any, what: str) -> None:
 # --- from stored states ---------------------------------------------------------------------------
 
 
-def stored(found: Mapping[str, Any], passages: int, turns: int) -> list[list[str]]:
+def stored(models: Mapping[str, Any], passages: int, turns: int) -> list[list[str]]:
     """Return milliseconds of a query: encoded anew, from states in memory and in a file."""
     (query,), shown = texts("query", 1, QUERY), texts("passages", passages, PASSAGE)
     rows = []
-    for name, student in found.items():
+    for name, student in models.items():
         if student.kept is None:
             continue
         scorer = student.for_scoring("float32")
@@ -167,9 +167,9 @@ def _filed(states: Any, folder: Path) -> Corpus:
 
 def _from_file(scorer: Any, query: Tokens, passages: Corpus, count: int) -> torch.Tensor:
     """Return the scores of all passages for a query."""
-    asked = scorer.encode_queries([query])
+    states = scorer.encode_queries([query])
     rows = [passages[row] for row in range(count)]
-    return scores_of(scorer, asked, np.zeros(count, np.int64), rows)
+    return scores_of(scorer, states, np.zeros(count, np.int64), rows)
 
 
 # --- late interaction -----------------------------------------------------------------------------
@@ -210,8 +210,8 @@ def late(student: Any, width: int, passages: int, turns: int, threads: int) -> l
 
 def _pylate(query: Any, grid: Any, mask: Any, turns: int, threads: int) -> dict[str, Any]:
     python = environment("pylate", OUT / "environments", "--no-deps")
-    asked = {"threads": threads, "device": "cpu", "tf32": False}
-    worker = Worker(python, "benchmarks.workers.maxsim", OUT / "logs/maxsim.log", asked)
+    settings = {"threads": threads, "device": "cpu", "tf32": False}
+    worker = Worker(python, "benchmarks.workers.maxsim", OUT / "logs/maxsim.log", settings)
     with tempfile.NamedTemporaryFile(suffix=".npz") as file:
         arrays = {"query": query.numpy(), "grid": grid.numpy(), "mask": mask.float().numpy()}
         np.savez(file.name, **arrays)
@@ -296,10 +296,10 @@ def _features(template: Any, column: Sequence[Tokens]) -> dict[str, torch.Tensor
     return {"input_ids": inputs.ids, "attention_mask": inputs.mask}
 
 
-def steps(found: Mapping[str, Any], batch: int, turns: int) -> list[list[str]]:
+def steps(models: Mapping[str, Any], batch: int, turns: int) -> list[list[str]]:
     """Return milliseconds of a step of each student, and of sentence-transformers' beside it."""
     triples, rows, first = triples_of(batch), [], 0.0
-    for name, student in found.items():
+    for name, student in models.items():
         with tempfile.TemporaryDirectory() as folder:
             theirs = their_step(name, student, triples, Path(folder))
         ours, beside = in_turn(our_step(student, triples), theirs, turns, name)
@@ -346,14 +346,14 @@ def main(size: str, passages: int, batch: int, turns: int, threads: int) -> None
     quiet(threads)
     width = SIZES[size][1]
     with tempfile.TemporaryDirectory() as place:
-        found = made(Path(place), size)
+        models = made(Path(place), size)
         with torch.inference_mode():
-            rows = stored({name: one.eval() for name, one in found.items()}, passages, turns)
+            rows = stored({name: one.eval() for name, one in models.items()}, passages, turns)
             header = ["student", "anew, ms", "in memory, ms", "in a file, ms", "memory", "file"]
             told(f"{passages} passages for a query", header, rows)
-            rows = late(found["colbert"], width, passages, turns, threads)
+            rows = late(models["colbert"], width, passages, turns, threads)
             told("late interaction", ["who", "ms", "of redistil"], rows)
-        rows = steps(found, batch, turns)
+        rows = steps(models, batch, turns)
         header = ["student", "ms", "of cat", "sentence-transformers, ms", "of ours"]
         told(f"a step of {batch} triples", header, rows)
 

@@ -125,7 +125,7 @@ def values(tables: Iterable[Path], groups: Sequence[str]) -> dict[Place, list[fl
 
 def agreed(of: Verdicts) -> dict[Comparison, str]:
     """Return the comparisons of one verdict under every arithmetic, with it."""
-    return {comparison: said[0] for comparison, said in of.items() if len(set(said)) == 1}
+    return {comparison: words[0] for comparison, words in of.items() if len(set(words)) == 1}
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
@@ -137,11 +137,11 @@ def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 def verdict_lines(of: Verdicts) -> list[list[str]]:
     """Return a line for each comparison that any run decides, and whether all runs agree."""
     lines = []
-    for comparison, said in sorted(of.items()):
-        if set(said) == {"not distinguishable"}:
+    for comparison, words in sorted(of.items()):
+        if set(words) == {"not distinguishable"}:
             continue
-        same = "yes" if len(set(said)) == 1 else "NO"
-        lines.append([*comparison, *said, same])
+        same = "yes" if len(set(words)) == 1 else "NO"
+        lines.append([*comparison, *words, same])
     return lines
 
 
@@ -174,7 +174,7 @@ def report(results: Sequence[Path], names: Sequence[str]) -> str:
 
 def _refuse_partial(of: Verdicts, runs: int) -> None:
     """End where a comparison lacks the verdict of a run: the reports are not of one code."""
-    partial = [comparison for comparison, said in sorted(of.items()) if len(said) < runs]
+    partial = [comparison for comparison, words in sorted(of.items()) if len(words) < runs]
     if partial:
         sys.exit(f"{len(partial)} comparisons are not in every run, first {' '.join(partial[0])}")
 
@@ -197,8 +197,8 @@ def main(study: str, arithmetics: str, folder: Path) -> None:
     names = arithmetics.split(",")
     unknown = sorted(set(names) - ARITHMETICS.keys())
     if unknown:
-        known = ", ".join(ARITHMETICS)
-        raise click.BadParameter(f"no arithmetic {unknown[0]!r} (there is: {known})")
+        choices = ", ".join(ARITHMETICS)
+        raise click.BadParameter(f"no arithmetic {unknown[0]!r} (there is: {choices})")
     results = []
     for name in names:
         copy = folder.resolve() / name

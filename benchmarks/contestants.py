@@ -27,8 +27,8 @@ def start(contestant: str, out: Path, device: str, threads: int, tf32: bool) -> 
     if contestant != OURS:
         python = environment(contestant, out / "environments")
     log = out / "logs" / f"{contestant}.log"
-    asked = {"threads": threads, "device": device, "tf32": tf32}
-    return Worker(python, f"benchmarks.workers.{contestant}", log, asked)
+    settings = {"threads": threads, "device": device, "tf32": tf32}
+    return Worker(python, f"benchmarks.workers.{contestant}", log, settings)
 
 
 @dataclass(frozen=True)

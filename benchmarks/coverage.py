@@ -65,20 +65,20 @@ class Kind:
 
 def kinds() -> list[Kind]:
     """Return every kind of study that is simulated."""
-    found = []
+    variants = []
     for seeds in (2, 3, 4, 5):
         for spread in (0.0, 0.005, 0.02, 0.05):
-            found.append(Kind(f"{seeds} seeds, spread {spread}", seeds, spread))
+            variants.append(Kind(f"{seeds} seeds, spread {spread}", seeds, spread))
     for seeds in (2, 3, 4, 5):
         for spread in (0.02, 0.05):
             name = f"{seeds} seeds, spread {spread}, a loss 3 x as noisy"
-            found.append(Kind(name, seeds, spread, noisy=3.0))
+            variants.append(Kind(name, seeds, spread, noisy=3.0))
     for seeds in (2, 4):
         for spread in (0.0, 0.02):
             base = Kind(f"{seeds} seeds, spread {spread}", seeds, spread)
             for changed in _variations(base):
-                found.append(replace(changed, name=f"{base.name}, {changed.name}"))
-    return found
+                variants.append(replace(changed, name=f"{base.name}, {changed.name}"))
+    return variants
 
 
 def _variations(base: Kind) -> Iterator[Kind]:
@@ -190,9 +190,9 @@ def count(kind: Kind, studies: int, tally: Tally, rng: np.random.Generator) -> N
         baselines.append(inference.compare(inference.BASELINES, scope, TEACHER, BM25))
         tally.old_widths.append(_old_widths(scope, inference.between_losses(scope)))
     estimates = [comparison.estimate for comparison in compared]
-    found = inference.tests(estimates, ALPHA, MARGIN)
-    tally.wrong.append(found.p_holm.min(axis=-1) < ALPHA)
-    tally.detectable.append(found.detectable)
+    results = inference.tests(estimates, ALPHA, MARGIN)
+    tally.wrong.append(results.p_holm.min(axis=-1) < ALPHA)
+    tally.detectable.append(results.detectable)
     tally.widths.append(_widths(estimates))
 
     of_baselines = [comparison.estimate for comparison in baselines]
@@ -272,16 +272,16 @@ class Line:
             "baselines": self.wrong_baselines,
             "equivalence": self.equivalent,
         }
-        found = [name for name, share in shares.items() if share > ALPHA + chance]
+        promises = [name for name, share in shares.items() if share > ALPHA + chance]
         low, high = COVERAGE
         slack = 2 * self.coverage_error
         if self.coverage < low - slack:
-            found.append("too narrow")
+            promises.append("too narrow")
         if self.coverage > high + slack:
-            found.append("too wide")
+            promises.append("too wide")
         if self.least < low - chance:
-            found.append("least coverage")
-        return found
+            promises.append("least coverage")
+        return promises
 
     def __str__(self) -> str:
         shares = [

@@ -88,7 +88,7 @@ def bare() -> Iterator[None]:
     """Let files be written and read without digests."""
     nothing = {}
     for name in ("seal", "check", "check_if_sealed", "check_against"):
-        nothing[name] = lambda *given: None
+        nothing[name] = lambda *arguments: None
     with mock.patch.multiple(digests, of=lambda path: "0" * 16, **nothing):
         yield
 
@@ -116,8 +116,8 @@ def reranking(folder: Path, passages: int, pairs: int) -> Callable[[], None]:
         rerank_memory.tokens(folder / "d.arrow", "d", passages, rerank_memory.TOKENS),
     )
     candidates = rerank_memory.candidates(folder / "run.parquet", queries, passages)
-    asked = {"depth": rerank_memory.DEPTH, "precision": "float32", "processes": Processes("cpu")}
-    return lambda: runs.rerank(candidates, model, folder / "out.parquet", MADE, **asked)
+    settings = {"depth": rerank_memory.DEPTH, "precision": "float32", "processes": Processes("cpu")}
+    return lambda: runs.rerank(candidates, model, folder / "out.parquet", MADE, **settings)
 
 
 def anew(work: Callable[[], None]) -> None:

@@ -111,7 +111,7 @@ def main(passages: int, queries: int, depth: int, threads: int, shards: int, pee
     with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()
         paths, postings = write(Path(folder), passages, shards)
-        asked = texts(generator(1, "queries"), queries, QUERY_TERMS)
+        vectors = texts(generator(1, "queries"), queries, QUERY_TERMS)
         spent = time.perf_counter() - begun
         print(f"{passages:,} passages, {postings:,} postings in {shards} files ({spent:.0f} s)")
         print(f"load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
@@ -119,7 +119,7 @@ def main(passages: int, queries: int, depth: int, threads: int, shards: int, pee
         begun = time.perf_counter()
         indexes = list(pieces(paths, VOCABULARY))
         reading = time.perf_counter() - begun
-        (ours, _), each, busy = timed(queries, lambda: search(asked, indexes, depth, threads))
+        (ours, _), each, busy = timed(queries, lambda: search(vectors, indexes, depth, threads))
         print(f"ours:  {each:7.2f} ms a query on {threads} threads ({busy:.2f} ms of CPU)")
         print(f"       {peak():7.2f} GiB at most")
         print(f"       {reading:7.1f} s to read and invert the files, once for all queries")
@@ -130,7 +130,7 @@ def main(passages: int, queries: int, depth: int, threads: int, shards: int, pee
         )
         if peer:
             index = sparse.hstack([one for one, _ in indexes]).tocsr()
-            theirs, other, theirs_busy = timed(queries, lambda: by_scipy(asked, index, depth))
+            theirs, other, theirs_busy = timed(queries, lambda: by_scipy(vectors, index, depth))
             print(f"scipy: {other:7.2f} ms a query on its one thread ({theirs_busy:.2f} ms of CPU)")
             print(f"scipy / ours: {other / each:.2f} in time, {theirs_busy / busy:.2f} in CPU")
             same = np.array_equal(ours.score, theirs.score)

@@ -74,11 +74,11 @@ def scored_triples(path: Path, rows: int) -> None:
 def run(words: list[str]) -> tuple[float, float, float]:
     """Return the seconds, the CPU seconds and the peak memory (MiB) of a process."""
     start = time.perf_counter()
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=said)
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=log)
         _, status, usage = os.wait4(process.pid, 0)
-        said.seek(0)
-        why = said.read()[-500:].decode()
+        log.seek(0)
+        why = log.read()[-500:].decode()
     seconds = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -92,20 +92,20 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=4_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    asked = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tsv, (queries, passages) = folder / "t2.tsv", known(folder)
-        scored_triples(tsv, asked.rows)
+        scored_triples(tsv, args.rows)
         ours = [sys.executable, "-c", "from redistil.cli import main; main()", "import-scores"]
         ours += map(str, (tsv, queries, passages, folder / "scores.parquet", folder / "p.parquet"))
         ours += "--format scored-triples --unknown 0 --tolerance 0 --threads".split()
-        ours.append(str(asked.threads))
+        ours.append(str(args.threads))
         runs = {"ours": ours}
         runs |= {name: [sys.executable, "-c", PEER, str(tsv), how] for name, how in PEERS.items()}
-        print(f"{asked.rows:,} rows, {tsv.stat().st_size / 1e6:,.0f} MB, {os.cpu_count()} cores")
+        print(f"{args.rows:,} rows, {tsv.stat().st_size / 1e6:,.0f} MB, {os.cpu_count()} cores")
         best = {who: (math.inf, math.inf, 0.0) for who in runs}
-        for _ in range(asked.rounds):
+        for _ in range(args.rounds):
             for who, words in runs.items():
                 seconds, cpu, memory = run(words)
                 print(
@@ -114,10 +114,10 @@ def main() -> None:
                 before = best[who]
                 best[who] = min(seconds, before[0]), min(cpu, before[1]), max(memory, before[2])
     for who, (seconds, cpu, memory) in best.items():
-        print(f"{who}: {asked.rows / seconds / 1e6:.2f} M rows/s, peak {memory:,.0f} MiB", end="")
+        print(f"{who}: {args.rows / seconds / 1e6:.2f} M rows/s, peak {memory:,.0f} MiB", end="")
         if who == "ours":
             print(
-                f"; the full file's {FULL:,} rows at this rate: {FULL * seconds / asked.rows:.0f} s"
+                f"; the full file's {FULL:,} rows at this rate: {FULL * seconds / args.rows:.0f} s"
             )
         else:
             ratios = (seconds / best["ours"][0], cpu / best["ours"][1])

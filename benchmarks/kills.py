@@ -172,10 +172,10 @@ def notes(folder: Path) -> dict[Path, float]:
 
 
 def _noting(folder: Path) -> list[Path]:
-    found: list[Path] = []
+    files: list[Path] = []
     for top in ("data", "results"):
-        found += (folder / top).rglob(f".*{SO_FAR}")
-    return found
+        files += (folder / top).rglob(f".*{SO_FAR}")
+    return files
 
 
 def begin_anew(folder: Path) -> None:
@@ -229,8 +229,8 @@ def main(kills: int, seed: int, folder: Path) -> None:
         others = differing(wanted, bytes_made(study.folder))
         unpaid = study.unpaid()
         bad += len(others) + len(unpaid)
-        told = ", ".join(f"{each:.1f}" for each in study.after)
-        print(f"killed after {told} s: {len(others)} of {len(wanted)} files differ {others[:5]}")
+        times = ", ".join(f"{each:.1f}" for each in study.after)
+        print(f"killed after {times} s: {len(others)} of {len(wanted)} files differ {others[:5]}")
         print(f"works killed: {len(study.held)}; their costs are incomplete: {unpaid}")
     sys.exit(bad > 0)
 

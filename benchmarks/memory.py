@@ -106,8 +106,8 @@ def measured(program: str, *words: object) -> tuple[float, float]:
     """Run a program of Python; return seconds, and the most GiB it held that is its own."""
     begun, most = time.perf_counter(), 0.0
     line = [sys.executable, "-c", program, *map(str, words)]
-    with tempfile.TemporaryFile() as said:
-        with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=said) as job:
+    with tempfile.TemporaryFile() as log:
+        with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=log) as job:
             process = psutil.Process(job.pid)
             while job.poll() is None:
                 try:
@@ -117,14 +117,14 @@ def measured(program: str, *words: object) -> tuple[float, float]:
                     break
                 time.sleep(0.02)
         if job.returncode:
-            said.seek(0)
-            raise click.ClickException(f"{line[3:5]} failed: {said.read()[-1000:].decode()}")
+            log.seek(0)
+            raise click.ClickException(f"{line[3:5]} failed: {log.read()[-1000:].decode()}")
     return time.perf_counter() - begun, most
 
 
-def told(what: str, rows: int, whole: int, found: list[tuple[float, float]]) -> None:
+def told(what: str, rows: int, whole: int, costs: list[tuple[float, float]]) -> None:
     """Print what was measured at half of `rows` and at all, and how long `whole` would take."""
-    (_, half), (seconds, full) = found
+    (_, half), (seconds, full) = costs
     print(f"{what}: {rows:,} rows in {seconds:.0f} s, {rows / seconds:,.0f} a second")
     print(f"  {half:.2f} GiB at {rows // 2:,} rows, {full:.2f} GiB at {rows:,}")
     print(f"  {whole:,} rows would take {seconds / rows * whole / 60:.0f} min", flush=True)
@@ -132,7 +132,7 @@ def told(what: str, rows: int, whole: int, found: list[tuple[float, float]]) -> 
 
 def of_passages(folder: Path, passages: int, words: int, only: set[str]) -> None:
     """Measure what goes through the passages of a collection."""
-    found: dict[str, list[tuple[float, float]]] = {"export": [], "irds": [], "bm25": []}
+    costs: dict[str, list[tuple[float, float]]] = {"export": [], "irds": [], "bm25": []}
     out, queries = folder / "passages.parquet", folder / "queries.parquet"
     table(queries, QUERIES, [f"q{i}" for i in range(64)], [f"w{i:x} w{i * 7:x}" for i in range(64)])
     for count in (passages // 2, passages):
@@ -141,24 +141,24 @@ def of_passages(folder: Path, passages: int, words: int, only: set[str]) -> None
         entry = f'{{"folder": "{corpus}", "documents": {count}}}'
         if only & {"export", "bm25"}:
             ran = measured(COMMAND, "export-passages", out, "--corpus", entry)
-            found["export"].append(ran)
+            costs["export"].append(ran)
         if "irds" in only:
             source = ["docs", corpus / "docs.tsv", "export-passages", folder / "irds.parquet"]
             entry = f'{{"irds": "own", "documents": {count}}}'
-            found["irds"].append(measured(REGISTERED + COMMAND, *source, "--corpus", entry))
+            costs["irds"].append(measured(REGISTERED + COMMAND, *source, "--corpus", entry))
         if "bm25" in only:
-            given = ["retrieve-bm25", out, queries, folder / "qrels.parquet", folder / "bm25"]
+            arguments = ["retrieve-bm25", out, queries, folder / "qrels.parquet", folder / "bm25"]
             how = "--k1 0.9 --b 0.4 --stemmer english --depth 1000 --drop-identical no"
             how += " --least-success 0"
-            found["bm25"].append(measured(COMMAND, *given, *how.split()))
-    for what, ran in found.items():
+            costs["bm25"].append(measured(COMMAND, *arguments, *how.split()))
+    for what, ran in costs.items():
         if what in only:
             told(what, passages, PASSAGES, ran)
 
 
 def of_docpairs(folder: Path, rows: int) -> None:
     """Measure a sample of docpairs, half of them, and the pairs that a teacher would score."""
-    found: dict[str, list[tuple[float, float]]] = {"docpairs": [], "distinct pairs": []}
+    costs: dict[str, list[tuple[float, float]]] = {"docpairs": [], "distinct pairs": []}
     queries, out = folder / "queries.parquet", folder / "docpairs.parquet"
     ids = sorted(map(str, range(JUDGED)))
     table(queries, QUERIES, ids, ids)
@@ -166,20 +166,20 @@ def of_docpairs(folder: Path, rows: int) -> None:
         docpairs(folder / "docpairs.tsv", count)
         words = ["docpairs", folder / "docpairs.tsv", "export-docpairs", queries, out]
         words += ["--irds", "own", "--at-most", count // 2, "--seed", 1]
-        found["docpairs"].append(measured(REGISTERED + COMMAND, *words))
-        found["distinct pairs"].append(measured(DISTINCT, out))
-    told("docpairs", rows, DOCPAIRS, found["docpairs"])
-    told("distinct pairs", rows // 2, 12_800_000, found["distinct pairs"])
+        costs["docpairs"].append(measured(REGISTERED + COMMAND, *words))
+        costs["distinct pairs"].append(measured(DISTINCT, out))
+    told("docpairs", rows, DOCPAIRS, costs["docpairs"])
+    told("distinct pairs", rows // 2, 12_800_000, costs["distinct pairs"])
 
 
 def of_runs(folder: Path, rows: int) -> None:
     """Measure the import of a run."""
-    found = []
+    costs = []
     for count in (rows // 2, rows):
         source = run(folder / f"{count}.run", count)
         words = ["import-run", source, folder / "qrels.parquet", folder / "out"]
-        found.append(measured(COMMAND, *words, "--drop-identical", "no", "--least-success", "0"))
-    told("import-run", rows, RUN_ROWS, found)
+        costs.append(measured(COMMAND, *words, "--drop-identical", "no", "--least-success", "0"))
+    told("import-run", rows, RUN_ROWS, costs)
 
 
 @click.command()
@@ -191,15 +191,15 @@ def of_runs(folder: Path, rows: int) -> None:
 def main(passages: int, words: int, rows: int, triples: int, only: str) -> None:
     """Measure the memory of what reads collections, docpairs and runs."""
     print(f"load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    asked = set(only.split(","))
+    kinds = set(only.split(","))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         table(folder / "qrels.parquet", QRELS, ["0"], ["none"], [0])
-        if asked & {"export", "irds", "bm25"}:
-            of_passages(folder, passages, words, asked)
-        if "docpairs" in asked:
+        if kinds & {"export", "irds", "bm25"}:
+            of_passages(folder, passages, words, kinds)
+        if "docpairs" in kinds:
             of_docpairs(folder, triples)
-        if "run" in asked:
+        if "run" in kinds:
             of_runs(folder, rows)
 
 

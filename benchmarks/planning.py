@@ -70,10 +70,10 @@ class Copy:
             _, status, used = os.wait4(job.pid, 0)
             seconds = used.ru_utime + used.ru_stime
             out.seek(0)
-            said = out.read()
+            output = out.read()
         if status:
-            raise click.ClickException(f"{' '.join(self.command)} failed: {said[-2000:]}")
-        return Planned(seconds, used.ru_maxrss / 2**20, said)
+            raise click.ClickException(f"{' '.join(self.command)} failed: {output[-2000:]}")
+        return Planned(seconds, used.ru_maxrss / 2**20, output)
 
     def fake(self) -> None:
         """Put an empty file at every path that the study makes, and record it."""

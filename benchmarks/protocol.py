@@ -24,8 +24,8 @@ def serve(tasks: dict[str, Task]) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
-        asked = json.loads(line)
-        print(json.dumps(tasks[asked.pop("task")](**asked)), file=answers, flush=True)
+        request = json.loads(line)
+        print(json.dumps(tasks[request.pop("task")](**request)), file=answers, flush=True)
 
 
 class Worker:

@@ -31,9 +31,9 @@ def run(name: str, marked: str) -> None:
     python = environment(name, OUT / "environments", "--no-deps")
     report = OUT / f"{name}.xml"
     report.unlink(missing_ok=True)
-    asked = ["-m", marked, "-v", "-W", "default", "-p", "no:cacheprovider"]
+    options = ["-m", marked, "-v", "-W", "default", "-p", "no:cacheprovider"]
     subprocess.run(
-        [str(python), "-m", "pytest", *TESTS, *asked, f"--junitxml={report}"],
+        [str(python), "-m", "pytest", *TESTS, *options, f"--junitxml={report}"],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1"},
     )

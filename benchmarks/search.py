@@ -81,8 +81,8 @@ def ours(folder: Path, kind: str, depth: int) -> Callable[[Floats], Found]:
     stores = _stores(folder, kind)
 
     def answer(queries: Floats) -> Found:
-        found = search.best(queries, stores, depth)
-        ordered = found.at(np.lexsort((-found.score, found.query)))
+        hits = search.best(queries, stores, depth)
+        ordered = hits.at(np.lexsort((-hits.score, hits.query)))
         kept = ordered.at(positions(ordered.query) <= depth)  # of those that tie, the first
         shape = (len(queries), depth)
         return kept.score.reshape(shape), kept.passage.reshape(shape)
@@ -102,8 +102,8 @@ def by_faiss(folder: Path, block: int, depth: int) -> Callable[[Floats], Found]:
     del vectors
 
     def answer(queries: Floats) -> Found:
-        found: Found = index.search(queries, depth)
-        return found
+        hits: Found = index.search(queries, depth)
+        return hits
 
     return answer
 
@@ -192,8 +192,8 @@ def main(
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         write(folder, passages, width, shards)
-        asked = generator(1, "queries").standard_normal((queries, width), dtype=np.float32)
-        np.save(folder / QUERIES, asked)
+        vectors = generator(1, "queries").standard_normal((queries, width), dtype=np.float32)
+        np.save(folder / QUERIES, vectors)
         print(f"{passages:,} passages of {width} numbers, {queries} queries, depth {depth}")
         print(f"load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
         took: dict[str, list[dict[str, float]]] = {}

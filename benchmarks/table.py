@@ -30,15 +30,15 @@ class Measured:
         return statistics.median(self.rates)
 
 
-def lines(size: str, found: Sequence[Measured], ceilings: Mapping[str, float]) -> list[list[str]]:
+def lines(size: str, results: Sequence[Measured], ceilings: Mapping[str, float]) -> list[list[str]]:
     """Return a row for each entry; ratios are to entries of the same task.
 
     of default: rate over that of sentence-transformers' defaults in float32; of best peer: over
     the fastest peer setting of the same precision; both round by round.
     """
     rows = []
-    for one in found:
-        same = [other for other in found if other.entry.task == one.entry.task]
+    for one in results:
+        same = [other for other in results if other.entry.task == one.entry.task]
         default = next((other for other in same if other.entry.default), None)
         peers = [
             other

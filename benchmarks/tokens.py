@@ -84,7 +84,7 @@ def speed(folder: Path, file: Path, threads: int, rounds: int) -> None:
     """
     tokenizer = load(folder / "tokenizer.json")
     texts = PASSAGES.read(file)["text"].to_pylist()
-    found: dict[str, list[tuple[float, float]]] = {}
+    rates: dict[str, list[tuple[float, float]]] = {}
     for _ in range(rounds):
         for name in ("encode_batch", "encode_batch_fast"):
             encode, tokens = getattr(tokenizer, name), 0
@@ -93,11 +93,11 @@ def speed(folder: Path, file: Path, threads: int, rounds: int) -> None:
                 encoded = encode(texts[place : place + TEXTS], add_special_tokens=False)
                 tokens += sum(map(len, encoded))
             took = np.array([time.perf_counter(), time.process_time()]) - start
-            found.setdefault(name, []).append(tuple(tokens / took))
+            rates.setdefault(name, []).append(tuple(tokens / took))
         seconds, processor, _ = tokenize(folder, file, threads)
         kept = int(Ragged(file.with_suffix(".arrow")).lengths().sum())
-        found.setdefault("redistil tokenize", []).append((kept / seconds, kept / processor))
-    middle = {name: np.median(values, axis=0) for name, values in found.items()}
+        rates.setdefault("redistil tokenize", []).append((kept / seconds, kept / processor))
+    middle = {name: np.median(values, axis=0) for name, values in rates.items()}
     for name, value in middle.items():
         wall, processor = middle["redistil tokenize"] / value
         click.echo(

@@ -118,8 +118,8 @@ def collection(folder: Path, corpus: Mapping[str, Any], splits: Mapping[str, flo
         out = [folder / f"{part}-queries.parquet", folder / f"{part}-qrels.parquet"]
         if not all(path.exists() for path in out):
             dataset = json.dumps({"part": part, **splits})
-            given = ["--passages", passages, *source, "--dataset", dataset]
-            _redistil("export-queries", *out, *given)
+            options = ["--passages", passages, *source, "--dataset", dataset]
+            _redistil("export-queries", *out, *options)
 
 
 def _redistil(*words: str | Path) -> None:
@@ -164,8 +164,8 @@ def tasks(
 def row(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
     """Return the row of a task: the one on the disk, or that of a new process."""
     spelled = json.dumps(task, sort_keys=True) + _code()
-    known = folder / "rows" / f"{hashlib.sha256(spelled.encode()).hexdigest()[:16]}.json"
-    if not known.exists():
+    file = folder / "rows" / f"{hashlib.sha256(spelled.encode()).hexdigest()[:16]}.json"
+    if not file.exists():
         environment = os.environ | task["environment"]
         environment["OMP_NUM_THREADS"] = str(task["threads"])
         words = [sys.executable, "-m", "benchmarks.warmup", "--task", json.dumps(task)]
@@ -174,9 +174,9 @@ def row(folder: Path, task: Mapping[str, Any]) -> dict[str, Any]:
         )
         if done.returncode:
             sys.exit(f"the warm-up of {task['backbone']}, seed {task['seed']}, failed")
-        known.parent.mkdir(exist_ok=True)
-        known.write_text(done.stdout)
-    values: dict[str, Any] = json.loads(known.read_text())
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(done.stdout)
+    values: dict[str, Any] = json.loads(file.read_text())
     return values
 
 
@@ -252,8 +252,8 @@ def main(
     wanted = arithmetics.split(",")
     unknown = sorted(set(wanted) - ARITHMETICS.keys())
     if unknown:
-        known = ", ".join(ARITHMETICS)
-        raise click.BadParameter(f"no arithmetic {unknown[0]!r} (there is: {known})")
+        choices = ", ".join(ARITHMETICS)
+        raise click.BadParameter(f"no arithmetic {unknown[0]!r} (there is: {choices})")
     builds, corpus, splits = catalogue(backbones.split(","), quick)
     folder = (folder / ("quick" if quick else "whole")).resolve()
     collection(folder, corpus, splits)

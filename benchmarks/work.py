@@ -82,9 +82,9 @@ def prepare(
     shutil.rmtree(work.folder, ignore_errors=True)
     tokenizer = _tokenizer(out)
     _checkpoints(work, tokenizer, dropout)
-    found = _examples(_Words(tokenizer), pairs, triples, lists)
-    work.texts.write_text(json.dumps(found))
-    _tables(work, found)
+    examples = _examples(_Words(tokenizer), pairs, triples, lists)
+    work.texts.write_text(json.dumps(examples))
+    _tables(work, examples)
     (work.folder / "complete").touch()
     return work
 
@@ -178,20 +178,20 @@ def _examples(words: _Words, pairs: int, triples: int, lists: int) -> dict[str, 
     return {"queries": queries, "passages": passages, "teacher": teacher, **examples}
 
 
-def _tables(work: Work, found: dict[str, Any]) -> None:
+def _tables(work: Work, examples: dict[str, Any]) -> None:
     """Write what our own training and re-ranking read: token files, triples, lists, scores."""
     for table, side in ((QUERIES, "queries"), (PASSAGES, "passages")):
         texts = work.folder / f"{side}.parquet"
-        rows = sorted(found[side].items())
+        rows = sorted(examples[side].items())
         columns = dict(zip(table.schema.names, zip(*rows, strict=True), strict=True))
         table.write(table.rows(columns), texts, ABOUT)
         longest = LENGTHS["passage_length"]
         tokenize(work.backbone, table, texts, work.folder / f"{side}.arrow", ABOUT, longest)
     made = Made("mine", "bench")
-    rows = sorted(found["triples"])
+    rows = sorted(examples["triples"])
     columns = dict(zip(TRIPLES.schema.names, zip(*rows, strict=True), strict=True))
     TRIPLES.write(TRIPLES.rows(columns), work.folder / "triples.parquet", made)
-    rows = sorted(found["lists"])
+    rows = sorted(examples["lists"])
     LISTS.write(
         LISTS.rows(
             {
@@ -205,7 +205,7 @@ def _tables(work: Work, found: dict[str, Any]) -> None:
     )
     scored = sorted(
         (row[0], doc, score)
-        for row, scores in zip(found["triples"], found["teacher"], strict=True)
+        for row, scores in zip(examples["triples"], examples["teacher"], strict=True)
         for doc, score in zip(row[1:], scores, strict=True)
     )
     columns = dict(zip(TEACHER_SCORES.schema.names, zip(*scored, strict=True), strict=True))
@@ -221,9 +221,9 @@ def flops(work: Work, examples: str) -> float:
     and token, and 4 x tokens x width for attention. The head and the embeddings are left out.
     """
     layers, width, _, inner = SIZES[work.size]
-    found = json.loads(work.texts.read_text())
+    content = json.loads(work.texts.read_text())
     queries, passages = (Ragged(work.folder / f"{side}.arrow") for side in ("queries", "passages"))
-    pairs = [(row[0], doc) for row in found[examples] for doc in row[1:]]
+    pairs = [(row[0], doc) for row in content[examples] for doc in row[1:]]
     lengths = (
         queries.lengths()[queries.rows(pa.array([q for q, _ in pairs]))]
         + passages.lengths()[passages.rows(pa.array([p for _, p in pairs]))]

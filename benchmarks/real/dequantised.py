@@ -64,10 +64,10 @@ def main(source: Path, out: Path) -> None:
 
     graph = onnx.load(source).graph
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    found = {}
+    tensors = {}
     for named in weights(graph.node, stored):
-        found[named.name] = named.value
-    save_file(found, out, {"format": "pt"})
+        tensors[named.name] = named.value
+    save_file(tensors, out, {"format": "pt"})
 
 
 if __name__ == "__main__":

@@ -100,10 +100,10 @@ def fetch(wheel: Wheel, downloads: Path) -> Path:
         if done.returncode:
             raise click.ClickException(f"{wheel.requirement} cannot be had: {done.stderr.strip()}")
     (file,) = downloads.glob(name)
-    found = hashlib.sha256(file.read_bytes()).hexdigest()
-    if found != wheel.sha256:
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    if digest != wheel.sha256:
         raise click.ClickException(
-            f"{file} is another file than was pinned (sha256 {found}, wanted {wheel.sha256}): "
+            f"{file} is another file than was pinned (sha256 {digest}, wanted {wheel.sha256}): "
             "remove it and try again"
         )
     return file

@@ -24,8 +24,8 @@ def start(threads: int, device: str, tf32: bool) -> dict[str, Any]:
 
 @cache
 def _work(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "work.json").read_text())
-    return found
+    work: dict[str, Any] = json.loads((folder / "work.json").read_text())
+    return work
 
 
 def pairs_of(folder: Path, first: int) -> list[tuple[str, str]]:
