@@ -15,6 +15,7 @@ DOORS |= {"snakemake": "none", "dvc": "none"}
 WITHOUT_TORCH = ["corpora", "downloads", "exports", "negatives", "measures", "report", "tokens"]
 
 FILES = sorted(SRC.rglob("*.py"))
+SPEED = sorted((SRC / "learning" / "speed").glob("*.py"))
 every_file = pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))
 
 
@@ -69,6 +70,13 @@ def test_stages_never_meet(path):
     if floor_of(path) == "stages":
         for words in ours(path):
             assert words[0] != "stages" or words[1] == room_of(path), f"{path}: {words}"
+
+
+@pytest.mark.parametrize("path", SPEED, ids=lambda p: p.name)
+def test_speed_knows_no_student(path):
+    """Students are made faster; so either can be imported first."""
+    for words in ours(path):
+        assert words[:2] != ["learning", "students"], f"{path} imports {'.'.join(words)}"
 
 
 @every_file

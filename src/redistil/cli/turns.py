@@ -106,7 +106,7 @@ def _accounted(out: Path, command: click.Command, arguments: Mapping[str, Any]) 
         with Meter(note=note) as meter:
             yield
             spent = meter.spent()
-    except UserError:
+    except (UserError, OSError):  # refused: no start goes on from here
         note.path.unlink(missing_ok=True)
         raise
     costs.account_alone(spent, RUN.count(out), source, cost, arguments.get("threads", 1))

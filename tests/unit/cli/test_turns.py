@@ -116,3 +116,15 @@ def test_a_refused_first_stage_leaves_nothing(tmp_path, candidates):
     assert import_run(candidates, "nowhere", tmp_path / "out.parquet") == 2
     left = {path.name for path in tmp_path.iterdir() if not path.name.endswith(".claim")}
     assert left == {"candidates.parquet", "qrels.parquet"}
+
+
+def test_a_first_stage_refused_by_the_system_leaves_nothing(tmp_path, candidates, monkeypatch):
+    """Its sources may be folders in which a file comes and goes."""
+
+    def gone(*_, **__):
+        raise FileNotFoundError(2, "No such file", "somewhere")
+
+    monkeypatch.setattr("redistil.stages.candidates.imported.import_run", gone)
+    assert import_run(candidates, "a", tmp_path / "out.parquet") == 2
+    left = {path.name for path in tmp_path.iterdir() if not path.name.endswith(".claim")}
+    assert left == {"candidates.parquet", "qrels.parquet"}

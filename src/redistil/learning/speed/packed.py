@@ -22,7 +22,7 @@ from transformers.masking_utils import (
     sdpa_mask,
 )
 
-from redistil.learning.students.checkpoints import first_position
+from redistil.learning.positions import first_position
 
 NAME = "sdpa-packed"
 # their layers hand what they do not know on to the attention, and their masks may come ready-made

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from redistil.errors import BadSource
+from redistil.learning import positions
 from redistil.storage import lineage
 
 
@@ -69,27 +70,13 @@ def reach(network: Any) -> int | None:
     A table of positions ends with its rows. Rotary positions (ModernBERT) were trained up to a
     length. DeBERTa-v3 tells near distances apart and takes all far ones for one, however far.
     """
-    table = _positions(network)
+    table = positions.table_of(network)
     if table is not None:
-        return table.num_embeddings - first_position(network)
+        return table.num_embeddings - positions.first_position(network)
     if getattr(network.config, "relative_attention", False):
         return None
     longest: int | None = getattr(network.config, "max_position_embeddings", None)
     return longest
-
-
-def first_position(network: Any) -> int:
-    """Return the position of a first token: 0, but RoBERTa keeps the first rows for padding."""
-    padding = getattr(_positions(network), "padding_idx", None)
-    return 0 if padding is None else int(padding) + 1
-
-
-def _positions(network: Any) -> nn.Embedding | None:
-    """Return a network's table of positions, or None if it has another way to place tokens."""
-    for name, module in network.named_modules():
-        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
-            return module
-    return None
 
 
 def load_tokenizer(folder: Path) -> Any:

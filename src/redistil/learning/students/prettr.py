@@ -17,9 +17,9 @@ from transformers.masking_utils import create_bidirectional_mask
 from redistil.errors import BadSettings
 from redistil.learning.batches import Rows, by_budget
 from redistil.learning.pairs import Pairs
+from redistil.learning.positions import first_position
 from redistil.learning.speed import shortcuts
 from redistil.learning.students.apart import in_float32
-from redistil.learning.students.checkpoints import first_position
 from redistil.learning.students.encoded import Encoded, Parts
 from redistil.learning.students.interface import Kept
 from redistil.learning.students.pairs import pair_template
